@@ -1,0 +1,297 @@
+"""What can go wrong, drawn first. The question each class answers is: who has to act?
+
+::
+
+    LinkAuthError
+    ├── ConfigurationError          you: an argument cannot work (also a ValueError)
+    ├── UnsupportedGrant            you: this vendor has no such flow
+    ├── OAuthError                  the vendor said no: .error .description .status
+    │   ├── InvalidRequest            you: the vendor could not read the request
+    │   ├── InvalidClient             you: wrong client id or client secret
+    │   ├── InvalidGrant              the user: the code, password or refresh token is no longer good
+    │   ├── UnauthorizedClient        you: the client may not use this grant
+    │   ├── InvalidScope              you: a scope is unknown or not allowed
+    │   ├── InvalidToken              nobody, as a rule: the access token was refused
+    │   ├── InsufficientScope         you: the token lacks a scope
+    │   ├── AccessDenied              the user (or the account's owner) refused
+    │   ├── RateLimited               nobody: wait .retry_after seconds
+    │   └── AuthorizationPending      the user: has not answered yet, ask again later
+    ├── ReauthorizationRequired     the user: must log in or pair again; .credential
+    ├── StateMismatch               the user: start again; or somebody forged a callback
+    ├── UntrustedEndpoint           you: look who sent this; no secret went there
+    ├── MalformedResponse           the vendor: the answer is not what is documented
+    ├── VendorUnavailable           nobody: no connection, time-out or 5xx, after retries
+    │   ├── NotSent                   … and the vendor certainly saw nothing
+    │   └── NoAnswer                  … and the vendor may have acted on it
+    ├── StoreError                  the operator
+    │   ├── StoreUnavailable          the store cannot be reached or written
+    │   └── CorruptRecord             a record cannot be read; it is named
+    └── GraphQLError                you: the query; .errors
+
+None derives from ``OSError`` or ``aiohttp.ClientError``: aiohttp repeats a request whose middleware raised one
+of those. None holds a client, a response or a request, and none shows a secret in ``str``, ``repr``, ``args`` or a
+pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "AccessDenied",
+    "AuthorizationPending",
+    "ConfigurationError",
+    "CorruptRecord",
+    "GraphQLError",
+    "InsufficientScope",
+    "InvalidClient",
+    "InvalidGrant",
+    "InvalidRequest",
+    "InvalidScope",
+    "InvalidToken",
+    "LinkAuthError",
+    "MalformedResponse",
+    "NoAnswer",
+    "NotSent",
+    "OAuthError",
+    "RateLimited",
+    "ReauthorizationRequired",
+    "StateMismatch",
+    "StoreError",
+    "StoreUnavailable",
+    "UnauthorizedClient",
+    "UnsupportedGrant",
+    "UntrustedEndpoint",
+    "VendorUnavailable",
+]
+
+
+class LinkAuthError(Exception):
+    """The root of everything that linkauth raises on purpose."""
+
+    who: ClassVar[str] = "you"
+    """Who has to act: ``"you"``, ``"the user"``, ``"the vendor"``, ``"the operator"`` or ``"nobody"``."""
+
+    unpicklable: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that stay behind when the error travels to another process: they hold secrets or live objects."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+
+    def again(self) -> Self:
+        """A fresh equal error, so that a thousand waiters do not share one traceback."""
+        return _rebuild(type(self), self.args, dict(vars(self)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = {name: value for name, value in vars(self).items() if name not in self.unpicklable}
+        return _rebuild, (type(self), self.args, kept)
+
+
+_E = TypeVar("_E", bound=LinkAuthError)
+
+
+def _rebuild(kind: type[_E], args: tuple[Any, ...], state: Mapping[str, Any]) -> _E:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(state)
+    return error
+
+
+class ConfigurationError(LinkAuthError, ValueError):
+    """An argument cannot work. Raised when the object is made, before anything is sent."""
+
+
+class UnsupportedGrant(LinkAuthError):
+    """The vendor has no such flow."""
+
+
+class OAuthError(LinkAuthError):
+    """The vendor said no (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.1).
+
+    ``error`` is the vendor's code, ``description`` its words (shortened, printable), ``status`` the HTTP status, 0
+    where the refusal came in a callback.
+    """
+
+    code: ClassVar[str] = ""
+    advice: ClassVar[str] = ""
+
+    error: str
+    description: str
+    status: int
+
+    def __init__(self, error: str = "", description: str = "", *, status: int = 0) -> None:
+        self.error = error or self.code
+        self.description = description
+        self.status = status
+        words = f"{self.error}: {description}" if description else self.error
+        if status:
+            words += f" (HTTP {status})"
+        super().__init__(f"{words}; {self.advice}" if self.advice else words)
+
+
+class InvalidRequest(OAuthError):
+    """The vendor could not read the request."""
+
+    code = "invalid_request"
+
+
+class InvalidClient(OAuthError):
+    """Wrong client id or client secret."""
+
+    code = "invalid_client"
+    advice = "check the client id and the client secret"
+
+
+class InvalidGrant(OAuthError):
+    """The code, the password or the refresh token is not, or no longer, good."""
+
+    who = "the user"
+    code = "invalid_grant"
+
+
+class UnauthorizedClient(OAuthError):
+    """The client may not use this grant."""
+
+    code = "unauthorized_client"
+
+
+class InvalidScope(OAuthError):
+    """A scope is unknown, malformed or more than may be granted."""
+
+    code = "invalid_scope"
+
+
+class InvalidToken(OAuthError):
+    """The access token is expired, malformed or revoked."""
+
+    who = "nobody"
+    code = "invalid_token"
+
+
+class InsufficientScope(OAuthError):
+    """The access token does not have the scope that the request needs."""
+
+    code = "insufficient_scope"
+
+
+class AccessDenied(OAuthError):
+    """The user, or the account's owner, refused."""
+
+    who = "the user"
+    code = "access_denied"
+
+
+class RateLimited(OAuthError):
+    """Too many requests. ``retry_after``: seconds to wait as the vendor said, None where it did not."""
+
+    who = "nobody"
+    code = "rate_limit_exceeded"
+
+    retry_after: float | None
+
+    def __init__(
+        self,
+        error: str = "",
+        description: str = "",
+        *,
+        status: int = 429,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(error, description, status=status)
+        self.retry_after = retry_after
+
+
+class AuthorizationPending(OAuthError):
+    """The user has not answered yet; the state stays good, try again later."""
+
+    who = "the user"
+    code = "authorization_pending"
+
+
+class ReauthorizationRequired(LinkAuthError):
+    """There is no token and no way to one without the user. ``credential`` is the one that needs it."""
+
+    who = "the user"
+    unpicklable = frozenset({"credential"})
+
+    credential: Any = None
+
+    def __init__(self, message: str = "", *, credential: Any = None) -> None:
+        super().__init__(message)
+        self.credential = credential
+
+
+class StateMismatch(LinkAuthError):
+    """A callback's state is missing, unknown, expired, used, or another vendor's or account's. Nothing was sent."""
+
+    who = "the user"
+
+
+class UntrustedEndpoint(LinkAuthError):
+    """A callback or an answer points somewhere the secret must not go. Nothing was sent there."""
+
+
+class MalformedResponse(LinkAuthError):
+    """The answer is not what the vendor documents.
+
+    ``raw`` is the answer's body as a ``Secret`` where losing it would lose an account, else None.
+    ``salvage`` is what could be saved of a token answer; the engine stores it before anybody sees the error.
+    """
+
+    who = "the vendor"
+    unpicklable = frozenset({"raw", "salvage"})
+
+    raw: Any = None
+    salvage: Any = None
+
+    def __init__(self, message: str = "", *, raw: Any = None, salvage: Any = None) -> None:
+        super().__init__(message)
+        self.raw = raw
+        self.salvage = salvage
+
+
+class VendorUnavailable(LinkAuthError):
+    """No connection, time-out or 5xx, after retries. ``retry_after``: seconds until linkauth itself asks again."""
+
+    who = "nobody"
+
+    retry_after: float | None = None
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotSent(VendorUnavailable):
+    """No connection came about: the vendor certainly saw nothing of the request."""
+
+
+class NoAnswer(VendorUnavailable):
+    """The request, or part of it, was sent and no whole answer came: the vendor may have acted on it."""
+
+
+class StoreError(LinkAuthError):
+    """Something about the store."""
+
+    who = "the operator"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or written."""
+
+
+class CorruptRecord(StoreError):
+    """A record cannot be read. The message names it, and never shows what is in it."""
+
+
+class GraphQLError(LinkAuthError):
+    """A GraphQL answer carries errors. ``errors``: as the vendor sent them, each a mapping with ``message``."""
+
+    errors: Sequence[Mapping[str, Any]]
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(str(error.get("message", "error without a message")) for error in self.errors))

@@ -1,0 +1,222 @@
+"""The grants of RFC 6749 as flows, and how a client authenticates.
+
+A flow here reads an answer as the RFC has it. Where a vendor differs, the vendor's own file says so.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from urllib.parse import quote_plus
+
+import attrs
+
+from linkauth import errors
+from linkauth.errors import MalformedResponse, OAuthError, RateLimited, VendorUnavailable
+from linkauth.oauth import wire
+from linkauth.oauth.exchange import Request, Response
+from linkauth.oauth.token import SecretStr, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.token import Secret
+
+__all__ = ["Refuse", "basic", "grant", "raise_refusal", "refusal", "token_from"]
+
+LONGEST_LIFETIME: Final = 10 * 366 * 86400.0
+"""Seconds. A longer lifetime than ten years is a mistake of unit or a joke."""
+
+_VSCHAR: Final = re.compile(r"[\x21-\x7e]+")
+"""What a token may hold (RFC 6749 §A.12, without the space): anything else could break out of the header."""
+
+_MEMBERS: Final = frozenset(
+    {"access_token", "token_type", "expires_in", "scope", "refresh_token", "refresh_token_expires_in"}
+)
+
+_BY_CODE: Final[dict[str, type[OAuthError]]] = {
+    kind.code: kind
+    for kind in (
+        errors.InvalidRequest,
+        errors.InvalidClient,
+        errors.InvalidGrant,
+        errors.UnauthorizedClient,
+        errors.InvalidScope,
+        errors.InvalidToken,
+        errors.InsufficientScope,
+        errors.AccessDenied,
+        errors.AuthorizationPending,
+    )
+}
+
+
+SECRETS: Final = frozenset({"client_secret", "refresh_token", "code", "code_verifier", "password"})
+"""Fields of a token request that a vendor's words must not give away, should it repeat them."""
+
+Refuse: TypeAlias = "Callable[..., NoReturn]"
+"""``(response, vendor, *secrets)``: raises what a refusing answer means."""
+
+
+@attrs.frozen(kw_only=True)
+class _Answer:
+    """RFC 6749 §5.1, as far as every vendor has it."""
+
+    access_token: str
+    token_type: str | None = None
+    expires_in: float | None = None
+    scope: str | None = None
+    refresh_token: str | None = None
+    refresh_token_expires_in: float | None = None
+
+
+def grant(
+    url: str,
+    fields: Mapping[str, str],
+    *,
+    vendor: str,
+    headers: Mapping[str, str] | None = None,
+    refuse: Refuse | None = None,
+    **how: Any,
+) -> Flow[Token]:
+    """POST ``fields`` as a form to the token endpoint and read the answer with ``token_from(…, **how)``.
+
+    ``refuse``: how this vendor words a refusal; None: as RFC 6749 §5.2 has it.
+    Raises the ``OAuthError`` that the vendor names, ``MalformedResponse``, or ``VendorUnavailable`` at 5xx.
+    """
+    response = yield Request.form(url, fields, headers)
+    if response.status != 200:
+        (refuse or raise_refusal)(response, vendor, *(fields[name] for name in SECRETS & fields.keys()))
+    return token_from(response, vendor, **how)
+
+
+def token_from(
+    response: Response,
+    vendor: str,
+    *,
+    default_type: str | None = None,
+    lifetime: float | None = None,
+    scope: str = "",
+    keep: Token | None = None,
+) -> Token:
+    """The token in a vendor's answer of RFC 6749 §5.1.
+
+    ``default_type``: the token type where the answer has none. ``lifetime``: seconds, where it has no ``expires_in``.
+    ``scope``: what was asked for, granted unless the answer says otherwise. ``keep``: the token that was renewed; what
+    the answer leaves out (refresh token, scope, endpoint, extra) stays as it was (RFC 6749 §6).
+
+    Raises ``MalformedResponse`` that names the fault and shows no value; its ``salvage`` holds the new refresh token
+    where the answer brought one, for the old one may be spent.
+    """
+    what = f"{vendor}'s token answer"
+    body = wire.members(response.body, what)
+    try:
+        answer = wire.structure(body, _Answer, what)
+        _check(answer, what, default_type, lifetime)
+    except MalformedResponse as error:
+        fault = error
+    else:
+        seconds = answer.expires_in if answer.expires_in is not None else lifetime or 0.0
+        refreshed = answer.refresh_token or None
+        lapses = None if answer.refresh_token_expires_in is None else response.sent_at + answer.refresh_token_expires_in
+        extra = {name: value for name, value in body.items() if name not in _MEMBERS}
+        return Token(
+            access_token=SecretStr(answer.access_token),
+            token_type=answer.token_type or default_type or "Bearer",
+            scope=answer.scope if answer.scope is not None else (keep.scope if keep else scope),
+            issued_at=response.sent_at,
+            expires_at=response.sent_at + seconds,
+            refresh_token=refreshed or (keep.refresh_token if keep else None),
+            refresh_expires_at=lapses if refreshed or lapses or keep is None else keep.refresh_expires_at,
+            endpoint=keep.endpoint if keep else None,
+            extra={**(keep.extra if keep else {}), **extra},
+        )
+    # Built outside the ``except`` block: what was being handled there could hold values.
+    raise MalformedResponse(str(fault), salvage=_salvage(body, response, keep))
+
+
+def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float | None) -> None:
+    if not _VSCHAR.fullmatch(answer.access_token):
+        raise MalformedResponse(f"{what}: access_token is empty or holds characters that no header may carry")
+    if answer.refresh_token and not answer.refresh_token.isprintable():
+        raise MalformedResponse(f"{what}: refresh_token holds unprintable characters")
+    kind = answer.token_type or default_type
+    if kind is None:
+        raise MalformedResponse(f"{what}: token_type missing")
+    if kind.lower() != "bearer":  # RFC 6749 §7.1: a type that is not understood must not be used
+        raise MalformedResponse(f"{what}: token_type is not Bearer")
+    if answer.expires_in is None and lifetime is None:
+        raise MalformedResponse(f"{what}: expires_in missing")
+    for name in ("expires_in", "refresh_token_expires_in"):
+        seconds = getattr(answer, name)
+        if seconds is not None and not 0 < seconds <= LONGEST_LIFETIME:
+            raise MalformedResponse(f"{what}: {name} is not between 0 and ten years")
+
+
+def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None) -> Token | None:
+    refresh = body.get("refresh_token")
+    if not isinstance(refresh, str) or not refresh or not refresh.isprintable():
+        return None
+    return Token(
+        access_token="",
+        scope=keep.scope if keep else "",
+        issued_at=response.sent_at,
+        expires_at=0.0,
+        refresh_token=refresh,
+        endpoint=keep.endpoint if keep else None,
+        extra=keep.extra if keep else {},
+    )
+
+
+def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
+    """Raise what a refusing answer means: ``{"error", "error_description"}`` of RFC 6749 §5.2, else by status.
+
+    ``secrets`` are masked should the vendor repeat one of them.
+    """
+    value = wire.decode(response.body)
+    code, description = "", ""
+    if isinstance(value, dict):
+        code = wire.words(value.get("error"), *secrets)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        description = wire.words(value.get("error_description"), *secrets)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    raise refusal(response, vendor, code, description)
+
+
+def refusal(
+    response: Response,
+    vendor: str,
+    code: str,
+    description: str,
+    by_code: Mapping[str, type[OAuthError]] | None = None,
+) -> Exception:
+    """The error that a refusing answer means. ``by_code``: the vendor's own codes, before RFC 6749's.
+
+    429 and 5xx are told by status, whatever the body says, for proxies send them too.
+    """
+    status = response.status
+    if status == 429:
+        after = wire.retry_after(response.headers)
+        return RateLimited(code or "rate_limit_exceeded", description, status=status, retry_after=after)
+    if status >= 500:
+        words = f": {code}: {description}" if code else ""
+        after = wire.retry_after(response.headers)
+        # A gateway that gave up (502, 504) may well have delivered the request.
+        kind = errors.NoAnswer if status in {502, 504} else VendorUnavailable
+        return kind(f"{vendor} answered HTTP {status}{words}", retry_after=after)
+    known = {**_BY_CODE, **(by_code or {})}
+    if code in known:
+        return known[code](code, description, status=status)
+    if status in {400, 401, 403}:
+        if code:
+            return OAuthError(code, description, status=status)
+        by_status = {400: errors.InvalidRequest, 401: errors.InvalidClient, 403: errors.AccessDenied}
+        return by_status[status]("", f"{vendor} gave no reason", status=status)
+    if code:
+        return OAuthError(code, description, status=status)
+    return MalformedResponse(f"{vendor} answered HTTP {status} with nothing that is documented")
+
+
+def basic(client_id: str, secret: Secret) -> str:
+    """The ``Authorization`` value of HTTP Basic, each part form-encoded first (RFC 6749 §2.3.1)."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}"
+    return SecretStr("Basic " + b64encode(pair.encode()).decode("ascii"))

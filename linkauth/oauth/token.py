@@ -1,0 +1,130 @@
+"""Token and the two ways in which a secret is carried."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Secret", "SecretStr", "Token", "secret", "secret_str"]
+
+MASK: Final = "****"
+
+
+class Secret:
+    """A secret that never prints itself: not in ``repr``, ``str``, a format string, a log or a pickle.
+
+    ``reveal()`` is the one way to its value. Equality takes the same time whatever differs.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = str.__str__(value)
+
+    def reveal(self) -> str:
+        """The secret itself. Hand it on at once, keep it nowhere."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled: share a store instead")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+
+class SecretStr(str):
+    """A ``str`` in every use but one: its ``repr`` is masked, and it is not pickled.
+
+    A token's strings are made of it: they go into headers and comparisons like any other ``str``, yet a traceback
+    with locals, a container's ``repr`` or a ``%r`` in a log shows nothing.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token's secrets are not pickled: share a store instead")
+
+    def __copy__(self) -> SecretStr:
+        return self
+
+    def __deepcopy__(self, memo: object) -> SecretStr:
+        return self
+
+
+# attrs converters: mypy accepts module functions there, not classes.
+def secret(value: str | Secret | None) -> Secret | None:
+    """``value`` as a Secret; None stays None."""
+    return value if value is None or isinstance(value, Secret) else Secret(value)
+
+
+def secret_str(value: str) -> str:
+    """``value``, masked in ``repr``."""
+    return value if isinstance(value, SecretStr) else SecretStr(value)
+
+
+def _secret_str_or_none(value: str | None) -> str | None:
+    return None if value is None else secret_str(value)
+
+
+def _mask_extra(value: Mapping[str, Any]) -> str:
+    return "{****}" if value else "{}"
+
+
+@attrs.frozen(kw_only=True)
+class Token:
+    """What a vendor granted (RFC 6749 §5.1). ``repr()`` shows no secret.
+
+    All times are Unix seconds. ``expires_at`` counts from the moment the request was sent, so it is never too late.
+    """
+
+    access_token: str = attrs.field(converter=secret_str)
+    token_type: str = "Bearer"
+    scope: str = ""
+    """As granted, separated by spaces."""
+    expires_at: float
+    issued_at: float = 0.0
+    """When the request for it was sent; ``expires_at - issued_at`` is its lifetime."""
+    refresh_token: str | None = attrs.field(default=None, converter=_secret_str_or_none)
+    refresh_expires_at: float | None = None
+    """When the refresh token lapses; None where the vendor does not say."""
+    endpoint: str | None = None
+    """Where the vendor wants later calls sent (Sage X3); None: the configured base URL."""
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False)
+    """What else the vendor said, such as LinkXG's ``user``."""
+
+    @property
+    def authorization(self) -> str:
+        """The value of the ``Authorization`` header (RFC 6750 §2.1)."""
+        kind = "Bearer" if self.token_type.lower() == "bearer" else self.token_type
+        return SecretStr(f"{kind} {self.access_token}")

@@ -1,0 +1,185 @@
+"""What the engine needs of a store: a versioned, leasable map of bytes.
+
+A store knows nothing of tokens, OAuth or encryption. Versions, leases and bytes are all there is:
+
+- A **record** has a value, and a version that only grows. Versions are the numbers of the leases under which the
+  values were written.
+- A **lease** is a claim on a key for some seconds. Its number is one above every number given for this key before, and
+  above every version that the claimant has seen. Numbers **fence**: whoever claimed later wins, and whoever wakes up
+  late overwrites nothing.
+- A **note** is left with the claim for whoever comes after a crash, and cleared by the commit.
+- **Time** is the store's: every answer carries its clock (Unix seconds), so a host with a wrong clock does no harm.
+
+Every method is one atomic step. A repeat after a lost answer changes nothing: ``claim`` by the same owner grants the same
+number again, ``commit`` under a number that is already the record's version succeeds. A cancelled call has either
+happened or not, and leaves the store usable. Whatever keeps a store from answering is raised as ``StoreUnavailable``;
+a record that it cannot read as ``CorruptRecord``.
+
+Keys are ASCII without white space, at most 200 characters, of the form ``kind/name/digest``.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast, runtime_checkable
+from urllib.parse import urlsplit
+
+import attrs
+
+from linkauth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+__all__ = [
+    "Busy",
+    "Claim",
+    "Commit",
+    "Committed",
+    "Granted",
+    "Newer",
+    "Reading",
+    "Record",
+    "Superseded",
+    "TokenStore",
+    "open_store",
+]
+
+
+@attrs.frozen
+class Record:
+    """A value and the version under which it was written. The value stays out of ``repr``."""
+
+    version: int
+    value: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What a key holds: its record and note, and the store's clock (Unix seconds)."""
+
+    record: Record | None
+    note: bytes = attrs.field(default=b"", repr=False)
+    """What the last claimant left and nobody cleared; empty: nothing."""
+    now: float
+
+
+@attrs.frozen(kw_only=True)
+class Newer(Reading):
+    """The record's version is above the one that the claimant knows. Nothing was claimed."""
+
+    record: Record
+
+
+@attrs.frozen(kw_only=True)
+class Granted(Reading):
+    """The lease is the claimant's. ``record`` and ``note`` are as they were found, before the claim's own note."""
+
+    number: int
+    inherited: bool = False
+    """The lease before this one ended without a release: its holder died, stalls, or lost the store."""
+
+
+@attrs.frozen(kw_only=True)
+class Busy(Reading):
+    """Somebody else holds the lease, for ``remaining`` seconds more unless it is extended."""
+
+    holder: str
+    remaining: float
+
+
+@attrs.frozen(kw_only=True)
+class Committed:
+    """The value stands, and the lease was given back. ``now``: the store's clock."""
+
+    now: float
+
+
+@attrs.frozen(kw_only=True)
+class Superseded:
+    """Somebody who claimed later has written. ``record``: the one that won. Nothing was changed."""
+
+    record: Record
+    now: float
+
+
+Claim: TypeAlias = Newer | Granted | Busy
+Commit: TypeAlias = Committed | Superseded
+
+
+@runtime_checkable
+class TokenStore(Protocol):
+    """The protocol that a store implements; ``linkauth.testing.StoreContract`` is its definition in tests."""
+
+    async def read(self, key: str) -> Reading:
+        """What ``key`` holds."""
+        ...
+
+    async def claim(self, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Claim:
+        """Take the lease on ``key`` for ``ttl`` seconds, unless its record is newer than ``newer_than``.
+
+        ``owner``: a fresh id for each acquisition. The number granted is above every number given for this key
+        before and above ``newer_than`` (a store that lost its data goes on from there). ``note`` replaces the note
+        that stood there (which the answer carries).
+        """
+        ...
+
+    async def commit(self, key: str, number: int, value: bytes, ttl: float | None = None) -> Commit:
+        """Write ``value`` as version ``number`` if that is above the record's version.
+
+        Clears the note, gives the lease back if it is still held under ``number``, wakes who waits. It needs no live
+        lease: a late answer that nobody has overtaken is still worth having. Where a later lease is held, the value is
+        written and that lease stays. ``ttl``: seconds after which the store may forget the record, None: never.
+        """
+        ...
+
+    async def extend(self, key: str, number: int, ttl: float) -> bool:
+        """Make the lease last ``ttl`` seconds from now. False: it is no longer held under ``number``."""
+        ...
+
+    async def release(self, key: str, number: int, note: bytes = b"") -> bool:
+        """Give the lease back and leave ``note`` (empty: clear it); wakes who waits. False: it was no longer held."""
+        ...
+
+    async def wait_for_change(self, key: str, newer_than: int, timeout: float) -> None:
+        """Return when ``key``'s record is newer than ``newer_than``, its lease was given back, or after ``timeout`` s.
+
+        May return early. Costs the store next to nothing while nothing happens.
+        """
+        ...
+
+    async def take(self, key: str) -> Reading:
+        """Read and delete in one step: of any number of callers one gets the record. For single-use state."""
+        ...
+
+    async def delete(self, key: str, number: int) -> bool:
+        """Delete the record if ``number`` is above its version, and give the lease back. Numbers go on growing."""
+        ...
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """The keys of the records that begin with ``prefix``, in no order, without loading them all."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and files. Idempotent. Leases are left to their holders."""
+        ...
+
+
+def open_store(url: str) -> TokenStore:
+    """The store that ``url`` names, such as ``memory:``, ``file:~/.linkauth`` or ``redis://localhost:6379/0``.
+
+    Schemes are entry points of the group ``linkauth.stores``: name = scheme, value = a callable from URL to store. No
+    I/O happens here. Raises ``ConfigurationError`` for an unknown scheme, for a store whose package is not
+    installed, and for a URL that the store cannot read; the message never shows the URL, which may hold a password.
+    """
+    scheme = urlsplit(url).scheme if ":" in url else ""
+    found = {point.name: point for point in entry_points(group="linkauth.stores")}
+    if scheme not in found:
+        known = ", ".join(sorted(found))
+        raise ConfigurationError(f"no store is installed for the scheme {scheme!r}; known are: {known}")
+    try:
+        opener = cast("Callable[[str], TokenStore]", found[scheme].load())
+    except ImportError as error:
+        missing = error.name or "a package"
+        raise ConfigurationError(f"the store for {scheme!r} needs {missing}: pip install 'linkauth[redis]'") from None
+    return opener(url)

@@ -1,0 +1,31 @@
+"""For authors of vendors and stores: ``play`` a vendor's flow without a loop, and the contract every store passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from linkauth.oauth.exchange import Flow, Request, Response
+
+__all__ = ["play"]
+
+T = TypeVar("T")
+
+
+def play(flow: Flow[T], *answers: Response) -> tuple[T, list[Request]]:
+    """Drive ``flow`` with ``answers``, one for each request; its result and the requests that it made.
+
+    What the flow raises comes out as it is. ``AssertionError`` where it asks for more than there are answers, or for
+    fewer.
+    """
+    asked: list[Request] = []
+    left = list(answers)
+    try:
+        request = next(flow)
+        while True:
+            asked.append(request)
+            assert left, f"the flow asked a request no. {len(asked)} that has no answer"
+            request = flow.send(left.pop(0))
+    except StopIteration as done:
+        assert not left, f"{len(left)} answers were never asked for"
+        return done.value, asked

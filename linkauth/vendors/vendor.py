@@ -1,0 +1,163 @@
+"""What the engine asks of a vendor. All of it is pure: no await, no clock, no socket.
+
+A vendor is a frozen attrs class in a file of its own. It states a few facts and overrides the flows that the vendor
+has; every other flow raises ``UnsupportedGrant``. Nothing else in linkauth knows vendors by name.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from linkauth.errors import ConfigurationError, UnsupportedGrant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.token import Secret, Token
+
+__all__ = ["Pending", "RotationProfile", "Vendor", "base_url", "is_loopback", "origin", "required"]
+
+
+@attrs.frozen
+class RotationProfile:
+    """What a vendor does with a refresh token that was used. It decides whether a lost answer may be retried."""
+
+    rotates: bool = False
+    """A refresh token is good for one use."""
+    replay_window: float = 0.0
+    """Seconds in which the spent token may be sent again; 0 where unknown."""
+    reuse_revokes: bool = True
+    """Spending it twice ends the session; true where unknown."""
+
+
+KEEPS: Final = RotationProfile()
+ROTATES: Final = RotationProfile(rotates=True)
+
+
+@attrs.frozen(kw_only=True)
+class Pending:
+    """An authorization that the user has yet to answer, as the store keeps it."""
+
+    redirect_uri: str
+    scope: str = ""
+    verifier: str | None = attrs.field(default=None, repr=False)
+    """The PKCE verifier (RFC 7636 §4.1), where the vendor uses PKCE."""
+
+
+class Vendor:
+    """One app's registration at one vendor, and how that vendor speaks.
+
+    Subclasses are frozen attrs classes with ``client_secret: Secret | None`` where the vendor has one. Flows use
+    ``self.client_secret``; the engine hands them a vendor that holds the newest one (``with_secret``).
+    """
+
+    name: str
+    rotation: RotationProfile = KEEPS
+    needs_user: ClassVar[bool] | bool = False
+    """Without a stored token only the user can bring one."""
+    rotates_secret: ClassVar[bool] = False
+    """The vendor can replace the client's secret (``rotate_secret``)."""
+    uses_pkce: ClassVar[bool] | bool = False
+    pending_lifetime: float = 600.0
+    """Seconds for which an authorization's state is good."""
+
+    def identity(self) -> tuple[str, ...]:
+        """What makes this another credential than the next: registration, endpoint, scope. Never a secret."""
+        raise NotImplementedError
+
+    def registration(self) -> tuple[str, ...]:
+        """What one client secret belongs to: endpoint and client id. Never a secret."""
+        raise NotImplementedError
+
+    def with_secret(self, client_secret: Secret) -> Self:
+        """This vendor with a newer client secret."""
+        return attrs.evolve(self, client_secret=client_secret)  # type: ignore[misc]  # subclasses are attrs classes
+
+    def api(self, token: Token | None) -> str:
+        """The URL below which calls are made with ``token``; relative URLs are resolved against it."""
+        raise NotImplementedError
+
+    def renew(self, current: Token | None) -> Flow[Token]:
+        """A new token: by ``current``'s refresh token, or without one where the vendor needs no user."""
+        raise UnsupportedGrant(f"{self.name} has no way to renew a token")
+
+    def login(self, email: str, password: Secret) -> Flow[Token]:
+        """A token for an e-mail address and a password."""
+        raise UnsupportedGrant(f"{self.name} has no login by e-mail and password")
+
+    def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
+        """Where to send the user (RFC 6749 §4.1.1). ``challenge``: PKCE's S256 challenge (RFC 7636 §4.2)."""
+        raise UnsupportedGrant(f"{self.name} has no authorization page")
+
+    def exchange(self, params: Mapping[str, str], pending: Pending) -> Flow[Token]:
+        """A token for a callback's parameters, whose ``state`` has matched.
+
+        What is wrong with the parameters is raised before the first request is yielded: an ``OAuthError`` where the
+        user or the vendor refused (the state is then used up), ``UntrustedEndpoint`` or ``InvalidRequest`` where the
+        callback is not one that this vendor sends (the state stays good). ``AuthorizationPending`` may be raised at
+        any point and leaves the state good.
+        """
+        raise UnsupportedGrant(f"{self.name} has no authorization page")
+
+    def logout(self, token: Token) -> Flow[None]:
+        """Revoke ``token`` at the vendor. A vendor that cannot, returns without a request."""
+        yield from ()
+
+    def rotate_secret(self, token: Token) -> Flow[Secret]:
+        """A new client secret. Raises ``MalformedResponse`` with ``raw`` where the answer has none that is known."""
+        raise UnsupportedGrant(f"{self.name} does not rotate client secrets")
+
+
+def required(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """attrs validator: a string that is not empty. Its message shows no value."""
+    text = value.reveal() if hasattr(value, "reveal") else value  # type: ignore[attr-defined]  # Secret or str
+    if not isinstance(text, str) or not text.strip():
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty")
+    if not text.isprintable():
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} holds unprintable characters")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether ``host`` is this machine: ``localhost``, a name below it, 127.0.0.0/8 or ::1."""
+    if not host:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def base_url(url: str) -> str:
+    """attrs converter: an absolute https URL (http to a loopback host) without its last slash.
+
+    Raises ``ConfigurationError`` for anything else, userinfo, query and fragment included.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except (ValueError, AttributeError, TypeError):
+        raise ConfigurationError("base URL: not a URL") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError("base URL: an absolute http(s) URL is needed")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigurationError("base URL: no user, query or fragment may be in it")
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise ConfigurationError("base URL: only plain ASCII may be in it")
+    if parts.scheme != "https" and not is_loopback(host):
+        raise ConfigurationError(f"base URL: https is required, except to this machine ({host} is not)")
+    del port  # read above because reading it is what checks it
+    return url.rstrip("/")
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL: the origin that a credential belongs to (RFC 6454 §4)."""
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return parts.scheme, parts.hostname or "", parts.port or default
