@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 
 from linkauth.errors import MalformedResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["decode", "dump", "members", "retry_after", "structure", "words"]
 

@@ -6,7 +6,7 @@ Every answer may come flat (``{"error", "error_description"}``, the token endpoi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import attrs
 
@@ -44,7 +44,7 @@ class LinkXG(Vendor):
 
     name: str = attrs.field(default="linkxg", init=False)
     client_id: str = attrs.field(validator=required)
-    client_secret: Secret = attrs.field(converter=secret, validator=required)  # type: ignore[misc]
+    client_secret: Secret = attrs.field(converter=secret, validator=required)  # pyright: ignore[reportGeneralTypeIssues]  # never None: required
     scope: str = ""
     base_url: str = attrs.field(default=BASE, converter=base_url)
 
@@ -74,8 +74,9 @@ class LinkXG(Vendor):
 def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
     """Raise what a refusing LinkXG answer means, in either of its two shapes."""
     value = wire.decode(response.body)
-    error = value.get("error") if isinstance(value, dict) else None
+    error = cast("dict[str, Any]", value).get("error") if isinstance(value, dict) else None
     if isinstance(error, dict):
-        code, message = wire.words(error.get("code"), *secrets), wire.words(error.get("message"), *secrets)
+        told = cast("dict[str, Any]", error)
+        code, message = wire.words(told.get("code"), *secrets), wire.words(told.get("message"), *secrets)
         raise grants.refusal(response, vendor, code, message, CODES)
     grants.raise_refusal(response, vendor, *secrets)

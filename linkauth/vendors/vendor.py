@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from linkauth.errors import ConfigurationError, UnsupportedGrant
+from linkauth.oauth.token import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from linkauth.oauth.exchange import Flow
-    from linkauth.oauth.token import Secret, Token
+    from linkauth.oauth.token import Token
 
 __all__ = ["Pending", "RotationProfile", "Vendor", "base_url", "is_loopback", "origin", "required"]
 
@@ -58,11 +59,11 @@ class Vendor:
 
     name: str
     rotation: RotationProfile = KEEPS
-    needs_user: ClassVar[bool] | bool = False
+    needs_user: bool = False
     """Without a stored token only the user can bring one."""
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
-    uses_pkce: ClassVar[bool] | bool = False
+    uses_pkce: bool = False
     pending_lifetime: float = 600.0
     """Seconds for which an authorization's state is good."""
 
@@ -115,7 +116,7 @@ class Vendor:
 
 def required(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
     """attrs validator: a string that is not empty. Its message shows no value."""
-    text = value.reveal() if hasattr(value, "reveal") else value  # type: ignore[attr-defined]  # Secret or str
+    text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str) or not text.strip():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty")
     if not text.isprintable():
