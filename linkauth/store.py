@@ -10,8 +10,9 @@ A store knows nothing of tokens, OAuth or encryption. Versions, leases and bytes
 - A **note** is left with the claim for whoever comes after a crash, and cleared by the commit.
 - **Time** is the store's: every answer carries its clock (Unix seconds), so a host with a wrong clock does no harm.
 
-Every method is one atomic step. A repeat after a lost answer changes nothing: ``claim`` by the same owner grants the same
-number again, ``commit`` under a number that is already the record's version succeeds. A cancelled call has either
+Every method is one atomic step. A repeat after a lost answer changes nothing: ``claim`` by the same owner gives the same
+answer again (number, note as it was found, ``inherited``), ``commit`` under a number that is already the record's version
+succeeds, ``delete`` under the number that deleted it too. A cancelled call has either
 happened or not, and leaves the store usable. Whatever keeps a store from answering is raised as ``StoreUnavailable``;
 a record that it cannot read as ``CorruptRecord``.
 
@@ -97,9 +98,10 @@ class Committed:
 
 @attrs.frozen(kw_only=True)
 class Superseded:
-    """Somebody who claimed later has written. ``record``: the one that won. Nothing was changed."""
+    """Somebody who claimed later has written, or deleted. Nothing was changed."""
 
-    record: Record
+    record: Record | None
+    """The one that won; None: it was deleted, or taken."""
     now: float
 
 
@@ -128,32 +130,44 @@ class TokenStore(Protocol):
         """Write ``value`` as version ``number`` if that is above the record's version.
 
         Clears the note, gives the lease back if it is still held under ``number``, wakes who waits. It needs no live
-        lease: a late answer that nobody has overtaken is still worth having. Where a later lease is held, the value is
-        written and that lease stays. ``ttl``: seconds after which the store may forget the record, None: never.
+        lease: a late answer that nobody has overtaken is still worth having. Where another lease was granted since and
+        not given back, the value is written, and that lease and its note stay. A number under which, or above which,
+        the record was deleted or taken is ``Superseded``: nothing comes back from the dead. ``ttl``: seconds after
+        which the store may forget the record (its numbers too, but later), None: never.
         """
         ...
 
     async def extend(self, key: str, number: int, ttl: float) -> bool:
-        """Make the lease last ``ttl`` seconds from now. False: it is no longer held under ``number``."""
+        """Make the lease last ``ttl`` seconds from now. False, and no change: it is not held under ``number`` any more."""
         ...
 
     async def release(self, key: str, number: int, note: bytes = b"") -> bool:
-        """Give the lease back and leave ``note`` (empty: clear it); wakes who waits. False: it was no longer held."""
+        """Give the lease back and leave ``note`` (empty: clear it); wakes who waits.
+
+        False, and no change: the lease ended, or was passed on, or given back before.
+        """
         ...
 
     async def wait_for_change(self, key: str, newer_than: int, timeout: float) -> None:
         """Return when ``key``'s record is newer than ``newer_than``, its lease was given back, or after ``timeout`` s.
 
-        May return early. Costs the store next to nothing while nothing happens.
+        At once where that is so already, and where nobody holds the lease. May return early. Costs the store next to
+        nothing while nothing happens.
         """
         ...
 
     async def take(self, key: str) -> Reading:
-        """Read and delete in one step: of any number of callers one gets the record. For single-use state."""
+        """Read and delete in one step: of any number of callers one gets the record. For single-use state.
+
+        Lease and note stay as they are. Numbers go on growing.
+        """
         ...
 
     async def delete(self, key: str, number: int) -> bool:
-        """Delete the record if ``number`` is above its version, and give the lease back. Numbers go on growing."""
+        """Delete the record if ``number`` is above its version; note, lease and waiters as in ``commit``.
+
+        Numbers go on growing. True also where there was no record; False, and no change: it is newer.
+        """
         ...
 
     def keys(self, prefix: str) -> AsyncIterator[str]:
@@ -172,7 +186,10 @@ def open_store(url: str) -> TokenStore:
     I/O happens here. Raises ``ConfigurationError`` for an unknown scheme, for a store whose package is not
     installed, and for a URL that the store cannot read; the message never shows the URL, which may hold a password.
     """
-    scheme = urlsplit(url).scheme if ":" in url else ""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise ConfigurationError("the store's URL cannot be read: look at its brackets") from None
     found = {point.name: point for point in entry_points(group="linkauth.stores")}
     if scheme not in found:
         known = ", ".join(sorted(found))
@@ -181,5 +198,6 @@ def open_store(url: str) -> TokenStore:
         opener = cast("Callable[[str], TokenStore]", found[scheme].load())
     except ImportError as error:
         missing = error.name or "a package"
-        raise ConfigurationError(f"the store for {scheme!r} needs {missing}: pip install 'linkauth[redis]'") from None
+        cure = "pip install 'linkauth[redis]'" if missing.partition(".")[0] == "redis" else "install it"
+        raise ConfigurationError(f"the store for {scheme!r} needs {missing}: {cure}") from None
     return opener(url)
