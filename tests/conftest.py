@@ -1,0 +1,50 @@
+"""What every test gets: a loop that must not be blocked, and a header that says what the tests ran on."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+from blockbuster import BlockBuster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OURS = ["linkauth", "linkauth_stores"]
+# The contract kills processes and looks into folders from within its tests: it is a test, though it is shipped.
+TESTS = ["linkauth.testing"]
+
+
+def pytest_report_header() -> str:
+    """The versions that a failure may depend on."""
+    names = ("aiohttp", "attrs", "cattrs", "redis", "cryptography", "pytest-asyncio", "uvloop")
+    found = ", ".join(f"{name} {version(name)}" for name in names if find_spec(name.replace("-", "_")))
+    return f"{platform.python_implementation()} {platform.python_version()} with {found}"
+
+
+@pytest.fixture(scope="session")
+def _buster() -> BlockBuster:
+    for name in (*OURS, *TESTS):
+        importlib.import_module(name)
+    return BlockBuster(scanned_modules=OURS, excluded_modules=TESTS)
+
+
+@pytest.fixture(autouse=True)
+def blockbuster(request: pytest.FixtureRequest, _buster: BlockBuster) -> Iterator[BlockBuster | None]:
+    """linkauth blocks no event loop: a blocking call with linkauth on the stack raises ``BlockingError``.
+
+    Off in tests marked ``blocking``. One call is let through with
+    ``blockbuster.functions["os.stat"].can_block_in("linkauth_stores/file.py", {"function"})`` and a reason.
+    """
+    if request.node.get_closest_marker("blocking"):
+        yield None
+        return
+    _buster.activate()
+    try:
+        yield _buster
+    finally:
+        _buster.deactivate()
