@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Secret
 
-__all__ = ["Refuse", "basic", "grant", "raise_refusal", "refusal", "token_from"]
+__all__ = [
+    "Refuse",
+    "basic",
+    "bearer",
+    "grant",
+    "is_success",
+    "kept",
+    "known",
+    "raise_refusal",
+    "refusal",
+    "token_from",
+    "token_of",
+]
 
 LONGEST_LIFETIME: Final = 10 * 366 * 86400.0
 """Seconds. A longer lifetime than ten years is a mistake of unit or a joke."""
@@ -51,15 +63,20 @@ _BY_CODE: Final[dict[str, type[OAuthError]]] = {
     )
 }
 
+_BY_STATUS: Final[dict[int, type[OAuthError]]] = {
+    400: errors.InvalidRequest,
+    401: errors.InvalidClient,
+    403: errors.AccessDenied,
+}
 
-SECRETS: Final = frozenset({"client_secret", "refresh_token", "code", "code_verifier", "password"})
+SECRETS: Final = frozenset({"client_secret", "refresh_token", "refreshToken", "code", "code_verifier", "password"})
 """Fields of a token request that a vendor's words must not give away, should it repeat them."""
 
 Refuse: TypeAlias = "Callable[..., NoReturn]"
 """``(response, vendor, *secrets)``: raises what a refusing answer means."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class _Answer:
     """RFC 6749 §5.1, as far as every vendor has it."""
 
@@ -77,18 +94,33 @@ def grant(
     *,
     vendor: str,
     headers: Mapping[str, str] | None = None,
+    encode: Callable[[str, Mapping[str, str], Mapping[str, str] | None], Request] = Request.form,
     refuse: Refuse | None = None,
     **how: Any,
 ) -> Flow[Token]:
-    """POST ``fields`` as a form to the token endpoint and read the answer with ``token_from(…, **how)``.
+    """POST ``fields`` to the token endpoint and read the answer with ``token_from(…, **how)``.
 
-    ``refuse``: how this vendor words a refusal; None: as RFC 6749 §5.2 has it.
+    ``encode``: ``Request.form`` (RFC 6749 §4.1.3) or ``Request.json``. ``refuse``: how this vendor words a refusal; None: as
+    RFC 6749 §5.2 has it.
     Raises the ``OAuthError`` that the vendor names, ``MalformedResponse``, or ``VendorUnavailable`` at 5xx.
     """
-    response = yield Request.form(url, fields, headers)
-    if response.status != 200:
+    fields = wire.Masked(fields)
+    response = yield encode(url, fields, headers)
+    if not is_success(response):
         (refuse or raise_refusal)(response, vendor, *(fields[name] for name in SECRETS & fields.keys()))
     return token_from(response, vendor, **how)
+
+
+def is_success(response: Response) -> bool:
+    """Whether a token request was granted.
+
+    RFC 6749 §5.1 says 200. Frameworks answer a POST with 201 unless told otherwise, and an answer that may have cost a
+    refresh token is not dropped for its number. A 200 that carries an error and no token is a refusal (GitHub does so).
+    """
+    if not 200 <= response.status < 300:
+        return False
+    value = wire.as_object(wire.decode(response.body))
+    return "access_token" in value or not isinstance(value.get("error"), str)
 
 
 def token_from(
@@ -99,23 +131,54 @@ def token_from(
     lifetime: float | None = None,
     scope: str = "",
     keep: Token | None = None,
+    endpoint: str | None = None,
+    lenient: bool = False,
 ) -> Token:
     """The token in a vendor's answer of RFC 6749 §5.1.
 
     ``default_type``: the token type where the answer has none. ``lifetime``: seconds, where it has no ``expires_in``.
     ``scope``: what was asked for, granted unless the answer says otherwise. ``keep``: the token that was renewed; what
-    the answer leaves out (refresh token, scope, endpoint, extra) stays as it was (RFC 6749 §6).
+    the answer leaves out (refresh token, scope, endpoint, extra) stays as it was (RFC 6749 §6). ``endpoint``: where
+    later calls go. ``lenient``: read ``expires_in`` from a string too.
 
     Raises ``MalformedResponse`` that names the fault and shows no value; its ``salvage`` holds the new refresh token
     where the answer brought one, for the old one may be spent.
     """
+    body = wire.members(response.body, f"{vendor}'s token answer")
+    if lenient:
+        _read_number(body, "expires_in")
+        _read_number(body, "refresh_token_expires_in")
+    return token_of(
+        body,
+        response,
+        vendor,
+        default_type=default_type,
+        lifetime=lifetime,
+        scope=scope,
+        keep=keep,
+        endpoint=endpoint,
+    )
+
+
+def token_of(
+    body: wire.Masked,
+    response: Response,
+    vendor: str,
+    *,
+    default_type: str | None = None,
+    lifetime: float | None = None,
+    scope: str = "",
+    keep: Token | None = None,
+    endpoint: str | None = None,
+) -> Token:
+    """As ``token_from``, for an answer whose members were already brought to their names in RFC 6749."""
     what = f"{vendor}'s token answer"
-    body = wire.members(response.body, what)
+    endpoint = endpoint or (keep.endpoint if keep else None)
     try:
         answer = wire.structure(body, _Answer, what)
         _check(answer, what, default_type, lifetime)
     except MalformedResponse as error:
-        fault = error
+        fault = str(error)
     else:
         seconds = answer.expires_in if answer.expires_in is not None else lifetime or 0.0
         refreshed = answer.refresh_token or None
@@ -129,18 +192,19 @@ def token_from(
             expires_at=response.sent_at + seconds,
             refresh_token=refreshed or (keep.refresh_token if keep else None),
             refresh_expires_at=lapses if refreshed or lapses or keep is None else keep.refresh_expires_at,
-            endpoint=keep.endpoint if keep else None,
+            endpoint=endpoint,
             extra={**(keep.extra if keep else {}), **extra},
         )
     # Built outside the ``except`` block: what was being handled there could hold values.
-    raise MalformedResponse(str(fault), salvage=_salvage(body, response, keep))
+    raise MalformedResponse(fault, salvage=_salvage(body, response, keep, endpoint))
 
 
 def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float | None) -> None:
     if not _VSCHAR.fullmatch(answer.access_token):
         raise MalformedResponse(f"{what}: access_token is empty or holds characters that no header may carry")
-    if answer.refresh_token and not answer.refresh_token.isprintable():
-        raise MalformedResponse(f"{what}: refresh_token holds unprintable characters")
+    for name in ("refresh_token", "scope"):
+        if not (getattr(answer, name) or "").isprintable():
+            raise MalformedResponse(f"{what}: {name} holds unprintable characters")
     kind = answer.token_type or default_type
     if kind is None:
         raise MalformedResponse(f"{what}: token_type missing")
@@ -154,7 +218,14 @@ def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float
             raise MalformedResponse(f"{what}: {name} is not between 0 and ten years")
 
 
-def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None) -> Token | None:
+def _read_number(body: wire.Masked, name: str) -> None:
+    # PayPal and Microsoft's v1.0 endpoint send "3600".
+    value = body.get(name)
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
+        body[name] = int(value)
+
+
+def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None, endpoint: str | None) -> Token | None:
     refresh = body.get("refresh_token")
     if not isinstance(refresh, str) or not refresh or not refresh.isprintable():
         return None
@@ -164,9 +235,16 @@ def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None) ->
         issued_at=response.sent_at,
         expires_at=0.0,
         refresh_token=refresh,
-        endpoint=keep.endpoint if keep else None,
+        endpoint=endpoint,
         extra=keep.extra if keep else {},
     )
+
+
+def kept(current: Token | None, vendor: str) -> tuple[Token, str]:
+    """``current`` and its refresh token. Raises ``ReauthorizationRequired`` where there is none to spend."""
+    if current is None or not current.refresh_token:
+        raise errors.ReauthorizationRequired(f"{vendor}: there is no refresh token; the user has to log in")
+    return current, current.refresh_token
 
 
 def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
@@ -174,12 +252,23 @@ def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
 
     ``secrets`` are masked should the vendor repeat one of them.
     """
-    value = wire.decode(response.body)
-    code, description = "", ""
-    if isinstance(value, dict):
-        code = wire.words(value.get("error"), *secrets)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-        description = wire.words(value.get("error_description"), *secrets)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    code, description = said(response.body, ("error", "error_description"), *secrets)
     raise refusal(response, vendor, code, description)
+
+
+def said(body: bytes, names: tuple[str, ...], *secrets: str, inside: str | None = None) -> list[str]:
+    """The vendor's words under ``names`` of the JSON object in ``body`` (or in its member ``inside``), made fit to show.
+
+    A function of its own so that no frame of a traceback holds what the vendor really said.
+    """
+    value = wire.as_object(wire.decode(body))
+    value = value if inside is None else wire.as_object(value.get(inside))
+    return [wire.words(value.get(name), *secrets) for name in names]
+
+
+def known(code: str, by_code: Mapping[str, type[OAuthError]] | None = None) -> type[OAuthError]:
+    """The class of an error code: ``by_code`` (the vendor's own) first, then RFC 6749's and 6750's, else ``OAuthError``."""
+    return {**_BY_CODE, **(by_code or {})}.get(code, OAuthError)
 
 
 def refusal(
@@ -188,35 +277,38 @@ def refusal(
     code: str,
     description: str,
     by_code: Mapping[str, type[OAuthError]] | None = None,
+    by_status: Mapping[int, type[OAuthError]] | None = None,
 ) -> Exception:
     """The error that a refusing answer means. ``by_code``: the vendor's own codes, before RFC 6749's.
 
-    429 and 5xx are told by status, whatever the body says, for proxies send them too.
+    429 and 5xx are told by status, whatever the body says, for proxies send them too. ``by_status``: the class for an
+    answer without a code, where it is not RFC 6749's.
     """
     status = response.status
-    if status == 429:
+    if status == 429 or code == RateLimited.code:
         after = wire.retry_after(response.headers)
-        return RateLimited(code or "rate_limit_exceeded", description, status=status, retry_after=after)
+        return RateLimited(code, description, status=status, retry_after=after)
     if status >= 500:
-        words = f": {code}: {description}" if code else ""
+        words = "".join(f": {text}" for text in (code, description) if text)
         after = wire.retry_after(response.headers)
         # A gateway that gave up (502, 504) may well have delivered the request.
         kind = errors.NoAnswer if status in {502, 504} else VendorUnavailable
         return kind(f"{vendor} answered HTTP {status}{words}", retry_after=after)
-    known = {**_BY_CODE, **(by_code or {})}
-    if code in known:
-        return known[code](code, description, status=status)
-    if status in {400, 401, 403}:
-        if code:
-            return OAuthError(code, description, status=status)
-        by_status = {400: errors.InvalidRequest, 401: errors.InvalidClient, 403: errors.AccessDenied}
-        return by_status[status]("", f"{vendor} gave no reason", status=status)
     if code:
-        return OAuthError(code, description, status=status)
-    return MalformedResponse(f"{vendor} answered HTTP {status} with nothing that is documented")
+        return known(code, by_code)(code, description, status=status)
+    by_status = {**_BY_STATUS, **(by_status or {})}
+    if status in by_status:
+        return by_status[status]("", description or f"{vendor} gave no reason", status=status)
+    words = f": {description}" if description else " with nothing that is documented"
+    return MalformedResponse(f"{vendor} answered HTTP {status}{words}")
 
 
 def basic(client_id: str, secret: Secret) -> str:
     """The ``Authorization`` value of HTTP Basic, each part form-encoded first (RFC 6749 §2.3.1)."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}"
+    pair = SecretStr(f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}")
     return SecretStr("Basic " + b64encode(pair.encode()).decode("ascii"))
+
+
+def bearer(token: Token) -> dict[str, str]:
+    """The header of a request that is made with ``token`` (RFC 6750 §2.1)."""
+    return {"Authorization": token.authorization}

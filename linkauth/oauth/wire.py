@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from urllib.parse import quote, quote_plus
 
 import attrs
 from cattrs import Converter, transform_error
@@ -19,12 +21,25 @@ from linkauth.errors import MalformedResponse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["decode", "dump", "members", "retry_after", "structure", "words"]
+__all__ = ["Masked", "as_object", "decode", "dump", "members", "retry_after", "structure", "words"]
 
 C = TypeVar("C")
 
-LONGEST_WORDS = 300
+LONGEST_WORDS: Final = 300
 """Characters of a vendor's own words that an error repeats."""
+
+DEEPEST: Final = 32
+"""Levels of nesting in an answer; documented ones have three. What is read must also be written to the store."""
+
+LONGEST_NUMBER: Final = 300
+"""Digits of a number in an answer."""
+
+
+class Masked(dict[str, Any]):
+    """A ``dict`` whose ``repr`` shows nothing: an answer or a request in a traceback with locals."""
+
+    def __repr__(self) -> str:
+        return "{****}"
 
 
 def _strict(kind: type) -> Any:
@@ -48,35 +63,79 @@ def _strict_float(value: object, _: object) -> float:
     return number
 
 
+def _strict_words(value: object, _: object) -> list[str]:
+    items = cast("list[object]", value) if isinstance(value, list) else [None]
+    if not all(type(item) is str for item in items):
+        raise TypeError("expected a list of str")
+    return cast("list[str]", items)
+
+
 _converter = Converter()
 for _kind in (str, int, bool):
     _converter.register_structure_hook(_kind, _strict(_kind))
 _converter.register_structure_hook(float, _strict_float)
+_converter.register_structure_hook_func(lambda kind: kind == list[str], _strict_words)
 
 
 def dump(value: object) -> bytes:
-    """``value`` as compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    """``value`` as compact JSON, in ASCII: half a surrogate pair that a vendor sent must not fail here."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def decode(body: bytes) -> Any:
-    """The JSON value in ``body``, None where there is none. Never raises: half of what comes is not JSON at all."""
+    """The JSON value in ``body``, None where there is none. Never raises: half of what comes is not JSON at all.
+
+    A number that is none (``NaN``) or that no float holds is read as the largest float: whoever uses it refuses it,
+    and the rest of the answer, a new refresh token perhaps, survives.
+    """
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_out_of_range, parse_float=_float, parse_int=_int)
     except (ValueError, RecursionError):  # JSONDecodeError holds the whole document: it must not travel on
         return None
+    return value if _shallow(value) else None
 
 
-def members(body: bytes, what: str) -> dict[str, Any]:
+def _out_of_range(text: str) -> float:
+    return -sys.float_info.max if text.startswith("-") else sys.float_info.max
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _out_of_range(text)
+
+
+def _int(text: str) -> int | float:
+    # int() takes quadratic time, and raises above 4,300 digits.
+    return int(text) if len(text) <= LONGEST_NUMBER else _out_of_range(text)
+
+
+def _shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, object]", value).values())
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def as_object(value: object) -> Masked:
+    """``value`` where it is a JSON object, else an empty one."""
+    return Masked(cast("dict[str, Any]", value)) if isinstance(value, dict) else Masked()
+
+
+def members(body: bytes, what: str) -> Masked:
     """The JSON object in ``body``; ``what`` names it in the ``MalformedResponse`` that is raised otherwise."""
     value = decode(body)
     if isinstance(value, dict):
-        return value  # pyright: ignore[reportUnknownVariableType]  # keys of a JSON object are strings
+        return as_object(cast("object", value))
     found = "not JSON" if value is None else f"a JSON {type(value).__name__}"
+    del value
     raise MalformedResponse(f"{what} is {found}, where a JSON object is documented")
 
 
@@ -99,10 +158,16 @@ def _fault(error: BaseException, _: type | None) -> str:
 
 
 def words(value: object, *secrets: str | None) -> str:
-    """A vendor's own words for an error message: one printable line, shortened, with ``secrets`` masked."""
+    """A vendor's own words for an error message: one printable line, shortened, with ``secrets`` masked.
+
+    Secrets are found as they are and in the encodings of a form and a URL.
+    """
     if not isinstance(value, str):
         return ""
-    for hidden in sorted({s for s in secrets if s}, key=len, reverse=True):
+    given = {
+        form for s in secrets if s for form in (s, quote(s, safe="", errors="replace"), quote_plus(s, errors="replace"))
+    }
+    for hidden in sorted(given, key=len, reverse=True):
         value = value.replace(hidden, "****")
     line = "".join(c if c.isprintable() else " " for c in value[: LONGEST_WORDS + 1])
     return line if len(line) <= LONGEST_WORDS else line[:LONGEST_WORDS] + "…"

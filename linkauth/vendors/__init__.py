@@ -1,6 +1,9 @@
 """The vendors, one file each."""
 
+from linkauth.vendors.linkkit import Linkkit
 from linkauth.vendors.linkxg import LinkXG
-from linkauth.vendors.vendor import RotationProfile, Vendor
+from linkauth.vendors.linkxg_user import LinkXGUser
+from linkauth.vendors.sagex3 import SageX3
+from linkauth.vendors.vendor import Pending, RotationProfile, Vendor
 
-__all__ = ["LinkXG", "RotationProfile", "Vendor"]
+__all__ = ["LinkXG", "LinkXGUser", "Linkkit", "Pending", "RotationProfile", "SageX3", "Vendor"]

@@ -6,19 +6,23 @@ Every answer may come flat (``{"error", "error_description"}``, the token endpoi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import quote
 
 import attrs
 
 from linkauth import errors
 from linkauth.oauth import grants, wire
-from linkauth.oauth.token import Secret, Token, secret
-from linkauth.vendors.vendor import Vendor, base_url, required
+from linkauth.oauth.exchange import Request
+from linkauth.oauth.token import Secret, Token
+from linkauth.vendors.vendor import Vendor, base_url, client_secret, printable, required
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from linkauth.oauth.exchange import Flow, Response
 
-__all__ = ["LinkXG"]
+__all__ = ["BASE", "CODES", "LinkXG", "granted", "raise_refusal"]
 
 BASE: Final = "https://api.linkxg.com/api/v1"
 
@@ -44,8 +48,8 @@ class LinkXG(Vendor):
 
     name: str = attrs.field(default="linkxg", init=False)
     client_id: str = attrs.field(validator=required)
-    client_secret: Secret = attrs.field(converter=secret, validator=required)  # pyright: ignore[reportGeneralTypeIssues]  # never None: required
-    scope: str = ""
+    client_secret: Secret = attrs.field(converter=client_secret, validator=required)
+    scope: str = attrs.field(default="", validator=printable)
     base_url: str = attrs.field(default=BASE, converter=base_url)
 
     rotates_secret = True
@@ -70,13 +74,44 @@ class LinkXG(Vendor):
         url = f"{self.base_url}/oauth/token"
         return (yield from grants.grant(url, fields, vendor=self.name, refuse=raise_refusal, scope=self.scope))
 
+    def rotate_secret(self, token: Token) -> Flow[Secret]:
+        url = f"{self.base_url}/oauth/clients/{quote(self.client_id, safe='')}/rotate"
+        response = yield Request(url=url, headers={"Accept": "application/json", **grants.bearer(token)})
+        if not granted(response):
+            raise_refusal(response, self.name, token.access_token, self.client_secret.reveal())
+        found = _new_secret(response.body)
+        if found is None:
+            # The old secret is dead by now: whoever operates this must be able to read the new one out of the answer.
+            raw = Secret(response.body.decode("utf-8", "replace"))
+            raise errors.MalformedResponse(f"{self.name}'s answer to a rotation has no client secret in it", raw=raw)
+        return found
 
-def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
+
+def _new_secret(body: bytes) -> Secret | None:
+    # A decision: the answer's shape is not documented. These names, at the top or inside "data".
+    top = wire.as_object(wire.decode(body))
+    for place in (top, wire.as_object(top.get("data"))):
+        for name in ("client_secret", "clientSecret", "secret"):
+            value = place.get(name)
+            if isinstance(value, str) and value.strip() and value.isprintable():
+                return Secret(value)
+    return None
+
+
+def granted(response: Response) -> bool:
+    """Whether LinkXG did what it was asked: the envelope may say no under any status."""
+    return grants.is_success(response) and wire.as_object(wire.decode(response.body)).get("success") is not False
+
+
+def raise_refusal(
+    response: Response,
+    vendor: str,
+    *secrets: str,
+    by_code: Mapping[str, type[errors.OAuthError]] = CODES,
+    by_status: Mapping[int, type[errors.OAuthError]] | None = None,
+) -> NoReturn:
     """Raise what a refusing LinkXG answer means, in either of its two shapes."""
-    value = wire.decode(response.body)
-    error = cast("dict[str, Any]", value).get("error") if isinstance(value, dict) else None
-    if isinstance(error, dict):
-        told = cast("dict[str, Any]", error)
-        code, message = wire.words(told.get("code"), *secrets), wire.words(told.get("message"), *secrets)
-        raise grants.refusal(response, vendor, code, message, CODES)
-    grants.raise_refusal(response, vendor, *secrets)
+    code, words = grants.said(response.body, ("code", "message"), *secrets, inside="error")
+    if not code:
+        code, words = grants.said(response.body, ("error", "error_description"), *secrets)
+    raise grants.refusal(response, vendor, code, words, by_code, by_status)

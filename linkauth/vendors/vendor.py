@@ -6,9 +6,10 @@ has; every other flow raises ``UnsupportedGrant``. Nothing else in linkauth know
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
@@ -21,7 +22,20 @@ if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
 
-__all__ = ["Pending", "RotationProfile", "Vendor", "base_url", "is_loopback", "origin", "required"]
+__all__ = [
+    "KEEPS",
+    "ROTATES",
+    "Pending",
+    "RotationProfile",
+    "Vendor",
+    "base_url",
+    "client_secret",
+    "endpoint_url",
+    "is_loopback",
+    "origin",
+    "printable",
+    "required",
+]
 
 
 @attrs.frozen
@@ -115,12 +129,26 @@ class Vendor:
 
 
 def required(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
-    """attrs validator: a string that is not empty. Its message shows no value."""
+    """attrs validator: a string (or ``Secret``) that is printable and not empty. Its message shows no value."""
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str) or not text.strip():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty")
     if not text.isprintable():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} holds unprintable characters")
+
+
+def printable(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """attrs validator: a printable string, which may be empty."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is not a printable string")
+
+
+def client_secret(value: str | Secret) -> Secret:
+    """attrs converter: ``value`` as a Secret."""
+    if isinstance(value, Secret):
+        return value
+    given = cast("object", value)
+    return Secret(given if isinstance(given, str) else "")  # which ``required`` refuses
 
 
 def is_loopback(host: str | None) -> bool:
@@ -135,26 +163,44 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*|[0-9a-f:.]*:[0-9a-f:.]*")
+"""A host name, or an IPv6 address without its brackets. A percent sign or a dot at the end is read differently by others."""
+
+
 def base_url(url: str) -> str:
     """attrs converter: an absolute https URL (http to a loopback host) without its last slash.
 
     Raises ``ConfigurationError`` for anything else, userinfo, query and fragment included.
     """
+    if "?" in endpoint_url(url):
+        raise ConfigurationError("URL: no query may be in it")
+    return url.rstrip("/")
+
+
+def endpoint_url(url: str) -> str:
+    """attrs converter: as ``base_url``, yet it may have a query and keeps its last slash (RFC 6749 §3.1, §3.2)."""
+    given = cast("object", url)
+    if not isinstance(given, str) or not given.isascii() or not given.isprintable() or " " in given or "\\" in given:
+        raise ConfigurationError("URL: a string of plain ASCII is needed")
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError("URL: an absolute http(s) URL is needed")
+    if "@" in parts.netloc or "#" in url:
+        raise ConfigurationError("URL: no user and no fragment may be in it")
+    if not _HOST.fullmatch(parts.hostname) or parts.netloc.endswith(":"):
+        raise ConfigurationError("URL: its host or port is not well-formed")
+    if parts.scheme != "https" and not is_loopback(parts.hostname):
+        raise ConfigurationError(f"URL: https is required, except to this machine ({parts.hostname} is not)")
+    return url
+
+
+def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except (ValueError, AttributeError, TypeError):
-        raise ConfigurationError("base URL: not a URL") from None
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError("base URL: an absolute http(s) URL is needed")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ConfigurationError("base URL: no user, query or fragment may be in it")
-    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise ConfigurationError("base URL: only plain ASCII may be in it")
-    if parts.scheme != "https" and not is_loopback(host):
-        raise ConfigurationError(f"base URL: https is required, except to this machine ({host} is not)")
-    del port  # read above because reading it is what checks it
-    return url.rstrip("/")
+        port = parts.port  # reading it is what checks it
+    except ValueError:  # its words hold the URL, and so perhaps a password: they must not travel on
+        return None
+    return None if port == 0 else parts
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -1,0 +1,65 @@
+"""The authorization endpoint: the URL that the user is sent to, and what comes back (RFC 6749 §4.1.1, §4.1.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from linkauth.errors import ConfigurationError, InvalidRequest
+from linkauth.oauth import grants, wire
+from linkauth.oauth.token import SecretStr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["parameter", "raise_if_refused", "the_code", "url"]
+
+LONGEST: Final = 8192
+"""Characters of a callback's parameter: a code may be a JWT, and no server takes longer URLs."""
+
+
+def url(endpoint: str, fields: Mapping[str, str | None]) -> str:
+    """``endpoint`` with ``fields`` in its query; a query that it already has is kept (RFC 6749 §3.1).
+
+    Empty fields are left out. Raises ``ConfigurationError`` for a ``redirect_uri`` that no vendor can take.
+    """
+    target = fields.get("redirect_uri") or ""
+    if not target or not target.isprintable() or "#" in target or ":" not in target:
+        raise ConfigurationError("redirect_uri: an absolute URI without a fragment is needed (RFC 6749 §3.1.2)")
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
+
+
+def parameter(params: Mapping[str, Any], *names: str) -> str:
+    """The callback's parameter under the first of ``names`` that has a value; empty where none has.
+
+    A callback is foreign data, from a query, a form or JSON: a parameter that comes twice (RFC 6749 §3.1), is no text,
+    too long or unprintable is an ``InvalidRequest`` that shows no value.
+    """
+    every = getattr(params, "getall", None)  # aiohttp's multidict
+    for name in names:
+        values: list[object] = [params.get(name)] if every is None else every(name, [])
+        if len(values) > 1:
+            raise InvalidRequest("", f"the callback has more than one {name}")
+        value = values[0] if values else None
+        if value is None or value == "":
+            continue
+        if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
+            raise InvalidRequest("", f"the callback's {name} is not a printable text of at most {LONGEST} characters")
+        return SecretStr(value)
+    return ""
+
+
+def raise_if_refused(params: Mapping[str, Any]) -> None:
+    """Raise the ``OAuthError`` that a refusing callback names in ``error`` (RFC 6749 §4.1.2.1)."""
+    code = wire.words(parameter(params, "error"))
+    if code:
+        raise grants.known(code)(code, wire.words(parameter(params, "error_description")))
+
+
+def the_code(params: Mapping[str, Any], *names: str) -> str:
+    """The authorization code, under the first of ``names`` that is there. Raises ``InvalidRequest`` where none is."""
+    code = parameter(params, *names)
+    if not code:
+        raise InvalidRequest("", f"the callback has no {' or '.join(names)}")
+    return code

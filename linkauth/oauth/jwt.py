@@ -1,0 +1,43 @@
+"""What a JWT says of its own life, read without verifying it: for the expiry alone, never for trust."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from typing import Final
+
+from linkauth.oauth import wire
+
+__all__ = ["lifetime"]
+
+LONGEST: Final = 65_536
+"""Characters of a token that is looked into."""
+
+
+def lifetime(token: str, received_at: float) -> float | None:
+    """Seconds that the JWT ``token`` is good for, None where it is no JWT, has no ``exp`` or one that makes no sense.
+
+    With an ``iat`` it is ``exp - iat`` (RFC 7519 §4.1.4, §4.1.6): both are the vendor's clock, so nobody's wrong clock
+    does harm. Without one ``exp`` is taken against ``received_at`` (Unix seconds).
+    """
+    parts = token.split(".") if len(token) <= LONGEST else []
+    claims = _claims(parts[1]) if len(parts) == 3 else wire.Masked()
+    expires, issued = _date(claims.get("exp")), _date(claims.get("iat"))
+    if expires is None:
+        return None
+    seconds = expires - (received_at if issued is None else issued)
+    return seconds if seconds > 0 else None
+
+
+def _claims(payload: str) -> wire.Masked:
+    try:
+        text = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    except ValueError:  # binascii.Error, and a payload that is not ASCII
+        return wire.Masked()
+    return wire.as_object(wire.decode(text))
+
+
+def _date(value: object) -> float | None:
+    # NumericDate (RFC 7519 §2): a JSON number; true is none. 10^11 is the year 5138.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        return None
+    return float(value)
