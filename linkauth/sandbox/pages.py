@@ -1,0 +1,44 @@
+"""Plain pages that anyone can use: a language, a title, labels, buttons, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+from string import Template
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from linkauth.sandbox.wire import NOT_STORED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["hidden", "page"]
+
+STYLE: Final = """
+body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
+button { font: inherit; padding: .5rem 1.2rem; margin: .5rem .5rem 0 0; }
+table { border-collapse: collapse; margin: 1.5rem 0; } caption { text-align: left; font-weight: bold; }
+th { text-align: left; font-weight: normal; padding-right: 2rem; } td { text-align: right; }
+"""
+
+PAGE: Final = Template(
+    '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">$refresh'
+    '<meta name="viewport" content="width=device-width"><title>$title</title><style>$style</style></head>\n'
+    "<body><main><h1>$title</h1>\n$body\n</main></body>\n</html>\n"
+)
+
+HEADERS: Final = {**NOT_STORED, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+
+def page(title: str, body: str, *, status: int = 200, refresh: int = 0) -> web.Response:
+    """A page. ``body`` is HTML, ``title`` is text; ``refresh``: seconds after which it is read again."""
+    again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
+    text = PAGE.substitute(title=escape(title), body=body, style=STYLE, refresh=again)
+    headers = {**HEADERS, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
+    return web.Response(status=status, text=text, content_type="text/html", headers=headers)
+
+
+def hidden(fields: Mapping[str, str]) -> str:
+    """``fields`` as hidden inputs of a form."""
+    return "".join(f'<input type="hidden" name="{escape(n)}" value="{escape(v)}">' for n, v in fields.items())
