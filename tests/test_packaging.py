@@ -1,0 +1,56 @@
+"""What the distribution says of itself is so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points, metadata, version
+from importlib.resources import files
+
+import pytest
+
+import linkauth
+
+SCHEMES = {"memory", "file", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster"}
+
+
+def test_the_version_is_stated_once() -> None:
+    """What a ``__version__`` would say is what the installed distribution says; there is no second place."""
+    assert not hasattr(linkauth, "__version__")
+    assert version("linkauth").count(".") == 2
+
+
+@pytest.mark.parametrize("package", ["linkauth", "linkauth_stores"])
+def test_type_checkers_may_read_it(package: str) -> None:
+    """Both packages carry py.typed (PEP 561)."""
+    assert files(package).joinpath("py.typed").is_file()
+
+
+def test_the_built_in_stores_plug_in_by_the_common_door() -> None:
+    """Every scheme of front-door.md is an entry point of ``linkauth.stores``, and each can be loaded."""
+    ours = {point.name: point for point in entry_points(group="linkauth.stores")}
+    assert set(ours) >= SCHEMES
+    for scheme in SCHEMES:
+        assert callable(ours[scheme].load())
+
+
+def test_the_command_is_there() -> None:
+    """``linkauth`` is a console script that can be loaded."""
+    (script,) = entry_points(group="console_scripts", name="linkauth")
+    assert callable(script.load())
+
+
+def test_every_python_named_is_allowed() -> None:
+    """The classifiers begin with the oldest Python that requires-python lets in, 3.11."""
+    said = metadata("linkauth")
+    named = [line.rpartition(" ")[2] for line in said.get_all("Classifier") if "Python :: 3." in line]
+    assert named[0] == "3.11"
+    assert said["Requires-Python"] == ">=3.11"
+
+
+@pytest.mark.parametrize("statement", ["import linkauth", "import linkauth_stores.memory, linkauth_stores.file"])
+def test_the_core_needs_no_extra(statement: str) -> None:
+    """Without redis, cryptography and rich the core and its two plain stores can be imported."""
+    code = f"import sys; sys.modules.update(dict.fromkeys(['redis', 'cryptography', 'rich'])); {statement}"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
