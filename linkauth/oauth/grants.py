@@ -19,7 +19,7 @@ from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import SecretStr, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Secret
@@ -96,18 +96,19 @@ def grant(
     headers: Mapping[str, str] | None = None,
     encode: Callable[[str, Mapping[str, str], Mapping[str, str] | None], Request] = Request.form,
     refuse: Refuse | None = None,
+    secrets: Iterable[str] = (),
     **how: Any,
 ) -> Flow[Token]:
     """POST ``fields`` to the token endpoint and read the answer with ``token_from(…, **how)``.
 
     ``encode``: ``Request.form`` (RFC 6749 §4.1.3) or ``Request.json``. ``refuse``: how this vendor words a refusal; None: as
-    RFC 6749 §5.2 has it.
+    RFC 6749 §5.2 has it. ``secrets``: what its words must not give away, besides the secrets among the fields.
     Raises the ``OAuthError`` that the vendor names, ``MalformedResponse``, or ``VendorUnavailable`` at 5xx.
     """
     fields = wire.Masked(fields)
     response = yield encode(url, fields, headers)
     if not is_success(response):
-        (refuse or raise_refusal)(response, vendor, *(fields[name] for name in SECRETS & fields.keys()))
+        (refuse or raise_refusal)(response, vendor, *secrets, *(fields[name] for name in SECRETS & fields.keys()))
     return token_from(response, vendor, **how)
 
 

@@ -3,7 +3,8 @@
 from linkauth.vendors.linkkit import Linkkit
 from linkauth.vendors.linkxg import LinkXG
 from linkauth.vendors.linkxg_user import LinkXGUser
+from linkauth.vendors.oauth2 import OAuth2
 from linkauth.vendors.sagex3 import SageX3
 from linkauth.vendors.vendor import Pending, RotationProfile, Vendor
 
-__all__ = ["LinkXG", "LinkXGUser", "Linkkit", "Pending", "RotationProfile", "SageX3", "Vendor"]
+__all__ = ["LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "Pending", "RotationProfile", "SageX3", "Vendor"]

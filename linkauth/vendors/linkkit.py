@@ -11,7 +11,8 @@ import attrs
 
 from linkauth.oauth import authorization, grants
 from linkauth.oauth.token import Secret, Token, secret_str
-from linkauth.vendors.vendor import Pending, Vendor, base_url, client_secret, printable, required
+from linkauth.oauth.url import base_url
+from linkauth.vendors.vendor import Pending, Vendor, client_secret, printable, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,8 @@ from linkauth import errors
 from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token
-from linkauth.vendors.vendor import Vendor, base_url, client_secret, printable, required
+from linkauth.oauth.url import base_url
+from linkauth.vendors.vendor import Vendor, client_secret, printable, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

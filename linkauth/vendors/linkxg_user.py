@@ -12,8 +12,9 @@ import attrs
 from linkauth import errors
 from linkauth.oauth import grants, jwt, wire
 from linkauth.oauth.exchange import Request
+from linkauth.oauth.url import base_url
 from linkauth.vendors.linkxg import BASE, CODES, granted, raise_refusal
-from linkauth.vendors.vendor import ROTATES, Vendor, base_url
+from linkauth.vendors.vendor import ROTATES, Vendor
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow, Response

@@ -15,18 +15,8 @@ import attrs
 from linkauth import errors
 from linkauth.oauth import authorization, grants, wire
 from linkauth.oauth.exchange import Request
-from linkauth.vendors.vendor import (
-    ROTATES,
-    Pending,
-    Vendor,
-    base_url,
-    client_secret,
-    endpoint_url,
-    is_loopback,
-    origin,
-    printable,
-    required,
-)
+from linkauth.oauth.url import base_url, endpoint_url, is_loopback, origin
+from linkauth.vendors.vendor import ROTATES, Pending, Vendor, client_secret, printable, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,246 @@
+"""Any vendor that speaks RFC 6749: client credentials, or the authorization code grant with PKCE."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import attrs
+
+from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, UntrustedEndpoint
+from linkauth.oauth import authorization, grants, wire
+from linkauth.oauth.exchange import Request
+from linkauth.oauth.token import Secret, Token, secret, secret_str
+from linkauth.oauth.url import base_url, endpoint_url, origin
+from linkauth.vendors.vendor import KEEPS, ROTATES, Pending, RotationProfile, Vendor, printable, required
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkauth.oauth.discovery import Metadata
+    from linkauth.oauth.exchange import Flow
+
+__all__ = ["OAuth2"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_OURS: Final = frozenset(
+    [
+        "client_id",
+        "client_secret",
+        "code",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+        "response_type",
+        "scope",
+        "state",
+        "token",
+        "token_type_hint",
+    ]
+)
+"""Parameters that ``extra`` may not replace."""
+
+
+def _optional_url(url: str | None) -> str | None:
+    return None if url is None else endpoint_url(url)
+
+
+def _optional_base(url: str | None) -> str | None:
+    return None if url is None else base_url(url)
+
+
+def _copied(extra: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(extra))
+
+
+def _profile(vendor: OAuth2) -> RotationProfile:
+    return ROTATES if vendor.authorize_url else KEEPS
+
+
+def _has_page(vendor: OAuth2) -> bool:
+    return vendor.authorize_url is not None
+
+
+def _pkce(vendor: OAuth2) -> bool:
+    return vendor.pkce and vendor.authorize_url is not None
+
+
+@attrs.frozen(kw_only=True)
+class OAuth2(Vendor):
+    """A vendor as RFC 6749 has it. Client credentials where there is no ``authorize_url``, else authorization code.
+
+    ``client_auth``: how the client shows its secret at the token endpoint (RFC 6749 §2.3.1): in the body (``"post"``),
+    by HTTP Basic, or not at all; without a ``client_secret`` it is ``"none"``.
+    ``rotation``: what becomes of a used refresh token. Unless stated it is taken to be good for one use, which is never
+    wrong: a vendor that keeps it gets more care than it needs. A new one in an answer always replaces the old.
+    ``lifetime``: seconds, for answers without ``expires_in``; where it is None such an answer is refused.
+    ``api_url``: where calls go; None: the token endpoint's origin.
+    ``issuer``: checked against the callback's ``iss`` (RFC 9207), which must be there if ``iss_required``.
+    ``extra``: parameters for authorization and token requests (``audience``, ``resource``);
+    ``authorize_extra``: for authorization requests only (``prompt``). They tell credentials apart: put no secret there.
+
+    Raises ``ConfigurationError`` when made of what cannot work.
+    """
+
+    name: str = attrs.field(validator=required)
+    client_id: str = attrs.field(validator=required)
+    client_secret: Secret | None = attrs.field(
+        default=None, converter=secret, validator=attrs.validators.optional(required)
+    )
+    token_url: str = attrs.field(converter=endpoint_url)
+    authorize_url: str | None = attrs.field(default=None, converter=_optional_url)
+    revoke_url: str | None = attrs.field(default=None, converter=_optional_url)
+    scope: str = attrs.field(default="", validator=printable)
+    api_url: str | None = attrs.field(default=None, converter=_optional_base)
+    client_auth: Literal["post", "basic", "none"] = "post"
+    pkce: bool = True
+    issuer: str | None = None
+    iss_required: bool = False
+    lifetime: float | None = None
+    extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
+    authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
+    rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))
+
+    needs_user: bool = attrs.field(default=attrs.Factory(_has_page, takes_self=True), init=False, repr=False, eq=False)
+    uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        for fault in self._faults():
+            raise ConfigurationError(f"OAuth2: {fault}")
+
+    def _faults(self) -> list[str]:
+        secretless = self.client_secret is None
+        lifetime = self.lifetime
+        checks = {
+            "name must be made of letters, digits, dots, dashes and underscores": not _NAME.fullmatch(self.name),
+            "client_auth is one of post, basic and none": self.client_auth not in {"post", "basic", "none"},
+            "client_auth='basic' needs a client_secret": self.client_auth == "basic" and secretless,
+            "client_auth='none' has no use for a client_secret": self.client_auth == "none" and not secretless,
+            "client credentials need a client_secret (RFC 6749 §4.4)": self.authorize_url is None and secretless,
+            "iss_required needs the issuer to compare with": self.iss_required and self.issuer is None,
+            "lifetime is seconds, above 0": lifetime is not None and not 0 < lifetime <= grants.LONGEST_LIFETIME,
+            "extra holds texts, and none of the protocol's own parameters": not (
+                _fit(self.extra) and _fit(self.authorize_extra)
+            ),
+        }
+        return [fault for fault, found in checks.items() if found]
+
+    @classmethod
+    def from_metadata(cls, metadata: Metadata, **arguments: Any) -> Self:
+        """A vendor by its metadata; ``arguments`` are the constructor's, and go before what the metadata says.
+
+        ``authorize_url=None`` makes it client credentials. Raises ``ConfigurationError`` where the server takes none
+        of the client authentications that linkauth has.
+        """
+        found: dict[str, Any] = {
+            "token_url": metadata.token_endpoint,
+            "authorize_url": metadata.authorization_endpoint,
+            "revoke_url": metadata.revocation_endpoint,
+            "issuer": metadata.issuer,
+            "iss_required": metadata.authorization_response_iss_parameter_supported,
+        }
+        if arguments.get("client_secret") is not None:
+            methods = metadata.token_endpoint_auth_methods_supported
+            known = {"client_secret_basic": "basic", "client_secret_post": "post"}
+            usable = [auth for method, auth in known.items() if method in (methods or ["client_secret_basic"])]
+            if not usable and "client_auth" not in arguments:
+                raise ConfigurationError("OAuth2: the server takes neither client_secret_basic nor client_secret_post")
+            found["client_auth"] = usable[0] if usable else None
+        return cls(**{**found, **arguments})
+
+    def identity(self) -> tuple[str, ...]:
+        extra = (f"{name}={value}" for name, value in sorted({**self.authorize_extra, **self.extra}.items()))
+        return (*self.registration(), self.authorize_url or "", self.scope, *extra)
+
+    def registration(self) -> tuple[str, ...]:
+        return (self.token_url, self.client_id)
+
+    def api(self, token: Token | None) -> str:
+        scheme, host, port = origin(self.token_url)
+        return self.api_url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def renew(self, current: Token | None) -> Flow[Token]:
+        if self.authorize_url is None:
+            fields = {"grant_type": "client_credentials", "scope": self.scope}
+            return (yield from self._grant(fields, scope=self.scope))
+        keep, refresh_token = grants.kept(current, self.name)
+        return (yield from self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token}, keep=keep))
+
+    def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
+        if self.authorize_url is None:
+            raise UnsupportedGrant(f"{self.name} was given no authorize_url")
+        fields = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": pending.redirect_uri,
+            "scope": pending.scope or self.scope,
+            "state": state,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256" if challenge else None,
+        }
+        return authorization.url(self.authorize_url, {**self.extra, **self.authorize_extra, **fields})
+
+    def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
+        if self.authorize_url is None:
+            raise UnsupportedGrant(f"{self.name} was given no authorize_url")
+        self._check_issuer(params)
+        authorization.raise_if_refused(params)
+        fields = {
+            "grant_type": "authorization_code",
+            "code": authorization.the_code(params, "code"),
+            "redirect_uri": pending.redirect_uri,
+            "code_verifier": secret_str(pending.verifier or ""),
+        }
+        return (yield from self._grant(fields, scope=pending.scope or self.scope))
+
+    def logout(self, token: Token) -> Flow[None]:
+        """Revoke the refresh token, then the access token (RFC 7009 §2.1): also where the first was refused."""
+        try:
+            yield from self._revoke("refresh_token", token.refresh_token or "")
+        except OAuthError:
+            yield from self._revoke("access_token", token.access_token)
+            raise
+        yield from self._revoke("access_token", token.access_token)
+
+    def _revoke(self, hint: str, value: str) -> Flow[None]:
+        if not value or self.revoke_url is None:
+            return
+        fields, headers = self._authenticated({"token": value, "token_type_hint": hint})
+        response = yield Request.form(self.revoke_url, fields, headers)
+        # A server that cannot revoke access tokens says so (§2.2.1): nothing is left to do.
+        unsupported = grants.said(response.body, ("error",))[0] == "unsupported_token_type"
+        if not grants.is_success(response) and not unsupported:
+            grants.raise_refusal(response, self.name, value, *self._secrets())
+
+    def _grant(self, fields: dict[str, str], **how: Any) -> Flow[Token]:
+        fields, headers = self._authenticated({**self.extra, **fields})
+        how = {"lifetime": self.lifetime, "lenient": True, "secrets": self._secrets(), **how}
+        return (yield from grants.grant(self.token_url, fields, vendor=self.name, headers=headers, **how))
+
+    def _authenticated(self, fields: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """``fields`` and headers of a request that shows who the client is."""
+        if self.client_secret is not None and self.client_auth == "basic":
+            return fields, {"Authorization": grants.basic(self.client_id, self.client_secret)}
+        (revealed,) = self._secrets() or ("",)
+        return {**fields, "client_id": self.client_id, "client_secret": revealed}, {}
+
+    def _secrets(self) -> tuple[str, ...]:
+        return () if self.client_secret is None else (self.client_secret.reveal(),)
+
+    def _check_issuer(self, params: Mapping[str, Any]) -> None:
+        # RFC 9207 §2.4: before anything else, for a mixed-up code is not ours to send.
+        issuer = authorization.parameter(params, "iss")
+        if self.issuer is not None and (issuer or self.iss_required) and issuer != self.issuer:
+            raise UntrustedEndpoint(
+                f"{self.name}: the callback comes from another issuer: {wire.words(issuer) or 'none'}"
+            )
+
+
+def _fit(extra: Mapping[str, Any]) -> bool:
+    texts = all(isinstance(text, str) and text and text.isprintable() for pair in extra.items() for text in pair)
+    return texts and not _OURS & extra.keys()
