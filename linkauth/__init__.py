@@ -1,0 +1,71 @@
+"""OAuth2 tokens that are always fresh, fetched once however many tasks, processes and hosts ask."""
+
+from linkauth.engine.events import Event, EventKind
+from linkauth.engine.status import Status
+from linkauth.errors import (
+    AccessDenied,
+    AuthorizationPending,
+    ConfigurationError,
+    CorruptRecord,
+    GraphQLError,
+    InsufficientScope,
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidScope,
+    InvalidToken,
+    LinkAuthError,
+    MalformedResponse,
+    OAuthError,
+    RateLimited,
+    ReauthorizationRequired,
+    StateMismatch,
+    StoreError,
+    StoreUnavailable,
+    UnauthorizedClient,
+    UnsupportedGrant,
+    UntrustedEndpoint,
+    VendorUnavailable,
+)
+from linkauth.front import AuthEngine, Credential
+from linkauth.oauth.token import Secret, Token
+from linkauth.store import TokenStore, open_store
+from linkauth.vendors import LinkXG, RotationProfile, Vendor
+
+__all__ = [
+    "AccessDenied",
+    "AuthEngine",
+    "AuthorizationPending",
+    "ConfigurationError",
+    "CorruptRecord",
+    "Credential",
+    "Event",
+    "EventKind",
+    "GraphQLError",
+    "InsufficientScope",
+    "InvalidClient",
+    "InvalidGrant",
+    "InvalidRequest",
+    "InvalidScope",
+    "InvalidToken",
+    "LinkAuthError",
+    "LinkXG",
+    "MalformedResponse",
+    "OAuthError",
+    "RateLimited",
+    "ReauthorizationRequired",
+    "RotationProfile",
+    "Secret",
+    "StateMismatch",
+    "Status",
+    "StoreError",
+    "StoreUnavailable",
+    "Token",
+    "TokenStore",
+    "UnauthorizedClient",
+    "UnsupportedGrant",
+    "UntrustedEndpoint",
+    "Vendor",
+    "VendorUnavailable",
+    "open_store",
+]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Mapping  # noqa: TC003  # cattrs reads the fields' types at run time
+from typing import Any, Final, NoReturn
 
 import attrs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Secret", "SecretStr", "Token", "secret", "secret_str"]
 

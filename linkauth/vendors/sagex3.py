@@ -48,6 +48,7 @@ class SageX3(Vendor):
 
     rotation = ROTATES
     needs_user = True
+    roams = True
     pending_lifetime = 86_400.0
 
     def identity(self) -> tuple[str, ...]:

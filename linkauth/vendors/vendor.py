@@ -75,6 +75,8 @@ class Vendor:
     """Without a stored token only the user can bring one."""
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
+    roams: ClassVar[bool] = False
+    """A token may name another endpoint for its calls (``api``)."""
     uses_pkce: bool = False
     pending_lifetime: float = 600.0
     """Seconds for which an authorization's state is good."""

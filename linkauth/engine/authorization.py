@@ -1,0 +1,137 @@
+"""An authorization that the user is asked for: its state, its PKCE verifier, and the callback that ends it.
+
+The state is 256 bits, single use, and lives in the store, not in a cookie: Sage X3's callback is a POST from another
+site and carries none. A callback proves that it belongs to a request of ours only by its state (RFC 6749 §10.12).
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from linkauth.engine.records import PendingRecord, state_key
+from linkauth.engine.takeover import replace
+from linkauth.errors import (
+    AuthorizationPending,
+    InvalidRequest,
+    NotSent,
+    OAuthError,
+    StateMismatch,
+    StoreUnavailable,
+    UntrustedEndpoint,
+)
+from linkauth.store import Granted
+from linkauth.vendors.vendor import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkauth.engine.ledger import Ledger
+    from linkauth.engine.office import Office
+    from linkauth.oauth.token import Token
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["begin", "finish", "pending"]
+
+STATE_BYTES: Final = 32
+LONGEST_STATE: Final = 512
+"""Characters; a longer one was not made here, and is not looked up."""
+
+
+async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
+    """The URL to send the user to. Raises ``UnsupportedGrant`` and ``StoreError``."""
+    office, vendor = ledger.office, ledger.vendor
+    state = _random_text(office)
+    verifier = _random_text(office) if vendor.uses_pkce else None
+    challenge = None if verifier is None else _base64(sha256(verifier.encode("ascii")).digest())
+    asked = scope if scope is not None else getattr(vendor, "scope", "")
+    what = Pending(redirect_uri=redirect_uri, scope=asked, verifier=verifier)
+    url = vendor.authorization_url(what, state=state, challenge=challenge)
+    reading, _ = await ledger.read()
+    record = PendingRecord(
+        vendor=vendor.name,
+        account=ledger.account,
+        token_key=ledger.key,
+        state=state,
+        redirect_uri=redirect_uri,
+        scope=asked,
+        verifier=verifier,
+        expires_at=reading.now + vendor.pending_lifetime,
+    )
+    await _put(office, state_key(vendor.name, state), record, vendor.pending_lifetime)
+    return url
+
+
+async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:
+    """What a callback's state stands for. Raises ``StateMismatch``; the state stays good.
+
+    A state of another vendor, account or registration is told by the caller, who knows which is meant.
+    """
+    key, state = _key_of(vendor, params)
+    reading, _ = await office.shelf.ask(office.shelf.store.read(key))
+    if reading.record is None:
+        raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
+    record = office.envelope.expect(key, reading.record, PendingRecord)
+    same = hmac.compare_digest(record.state.encode(), state.encode())
+    if not same or record.vendor != vendor.name or record.expires_at <= reading.now:
+        raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
+    return record
+
+
+async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
+    """The token for a callback. Of any number of callers with one state, one wins; the others get ``StateMismatch``."""
+    office, vendor = ledger.office, ledger.vendor
+    record = await pending(office, vendor, params)
+    if record.token_key != ledger.key:
+        raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
+    what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier)
+    key, _ = _key_of(vendor, params)
+    # What is wrong with the callback itself shows before anything is sent, and mostly leaves the state good.
+    refused: OAuthError | None = None
+    flow = vendor.exchange(params, what)
+    try:
+        next(flow)
+    except (UntrustedEndpoint, InvalidRequest, AuthorizationPending):
+        raise
+    except OAuthError as error:
+        refused = error
+    finally:
+        flow.close()
+    taken, _ = await office.shelf.ask(office.shelf.store.take(key))
+    if taken.record is None:
+        raise StateMismatch(f"{vendor.name}: the state was used a moment ago")
+    if refused is not None:
+        raise refused
+    try:
+        return await replace(ledger, lambda newest: newest.exchange(params, what))
+    except (AuthorizationPending, NotSent, StoreUnavailable):
+        # The code was not spent: the user may call again.
+        left = record.expires_at - office.shelf.now()
+        if left > 0:
+            await _put(office, key, record, left)
+        raise
+
+
+async def _put(office: Office, key: str, record: PendingRecord, seconds: float) -> None:
+    store = office.shelf.store
+    claim, _ = await office.shelf.ask(store.claim(key, office.owner(), office.timeout, 0, b""))
+    if isinstance(claim, Granted):
+        value = office.envelope.close(key, claim.number, record)
+        await office.shelf.ask(store.commit(key, claim.number, value, ttl=seconds))
+
+
+def _key_of(vendor: Vendor, params: Mapping[str, str]) -> tuple[str, str]:
+    state = params.get("state")
+    if not isinstance(state, str) or not 0 < len(state) <= LONGEST_STATE:
+        raise StateMismatch(f"{vendor.name}: the callback has no state")
+    return state_key(vendor.name, state), state
+
+
+def _random_text(office: Office) -> str:
+    return _base64(office.world.entropy(STATE_BYTES))
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

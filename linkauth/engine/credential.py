@@ -1,0 +1,278 @@
+"""One account's authority at one vendor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from linkauth.engine import authorization, rotation, takeover
+from linkauth.engine.exchange import Exchange, backoff
+from linkauth.engine.ledger import Ledger
+from linkauth.engine.renewal import InDoubt, Renewal
+from linkauth.engine.windows import Verdict
+from linkauth.errors import (
+    ConfigurationError,
+    InvalidGrant,
+    InvalidToken,
+    LinkAuthError,
+    RateLimited,
+    ReauthorizationRequired,
+    StoreUnavailable,
+    UnsupportedGrant,
+    VendorUnavailable,
+)
+from linkauth.oauth.token import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from linkauth.engine.flight import Flight
+    from linkauth.engine.office import Office
+    from linkauth.oauth.token import Token
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["Credential"]
+
+log = logging.getLogger("linkauth")
+
+T = TypeVar("T")
+
+PATIENCE_MORE: Final = 1.0
+"""Seconds beyond the engine's time limit that a caller waits for a token."""
+FIRST_GAP: Final = 1.0
+SHORT_GAP: Final = 0.5
+"""Seconds between two looks at a store that was away, or that has yet to hear from the user."""
+DOUBT_GAP: Final = 2.0
+"""Seconds between two looks while the holder of a possible answer is waited for."""
+
+
+class Credential:
+    """One account's authority at one vendor. Made by ``AuthEngine.credential``; equal arguments give the same object.
+
+    Every method may be cancelled at any time; what was begun with the vendor goes on to its end and is stored.
+    """
+
+    def __init__(self, office: Office, vendor: Vendor, account: str) -> None:
+        self.vendor = vendor
+        self.account = account
+        self.ledger = Ledger(office, vendor, account, self)
+        self.closed = False
+        self._office = office
+        self._world = office.world
+        self._renewal = Renewal(self.ledger)
+        self._holding = self.ledger.holding
+        self._monotonic = office.world.monotonic
+        self._wall = office.world.wall
+        # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
+        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.vendor.name}/{self.account}>"
+
+    async def token(self) -> Token:
+        """A token that is valid now: from memory; renewed ahead of time behind the scenes; waited for where none is.
+
+        Raises ``ReauthorizationRequired`` where only the user can help, the vendor's refusal (``OAuthError``),
+        ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``; all of them only where there is no valid token.
+        Waits no longer than the engine's ``timeout`` and a second.
+        """
+        holding = self._holding
+        if self._monotonic() < holding.soft and self._wall() < holding.wall_limit and holding.token is not None:
+            return holding.token
+        return await self._judge()
+
+    async def refresh(self) -> Token:
+        """A token newer than the one held now. Callers at the same moment, in any process, share one renewal.
+
+        Raises as ``token`` does, also while the old token is still valid.
+        """
+        flight = self._in_the_air()
+        if flight is None:
+            self._distance()
+            flight = self._take_off()
+        return await self._join(flight)
+
+    async def replacement(self, failed: Token) -> Token:
+        """A token other than ``failed``, which the vendor has refused with a 401: the current one, or a renewed one.
+
+        So a storm of refusals renews once.
+        """
+        token = self._holding.token
+        if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
+            return token
+        return await self.refresh()
+
+    async def login(self, *, email: str, password: str) -> Token:
+        """Log in with an e-mail address and a password (LinkXG users). The password is used once and not kept.
+
+        Raises ``UnsupportedGrant`` for other vendors, ``InvalidGrant`` for a wrong password.
+        """
+        if not email or not password:
+            raise ConfigurationError("login: e-mail and password are needed")
+        secret = Secret(password)
+        return await self._to_the_end(takeover.replace(self.ledger, lambda vendor: vendor.login(email, secret)))
+
+    async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
+        """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
+
+        Raises ``UnsupportedGrant``, ``StoreError``.
+        """
+        return await self._to_the_end(authorization.begin(self.ledger, redirect_uri, scope))
+
+    async def complete(self, params: Mapping[str, str]) -> Token:
+        """The token for a callback's parameters (RFC 6749 §4.1.2).
+
+        Raises ``StateMismatch`` where the state is not one of this account's; ``AccessDenied`` and the like where the
+        user refused; ``UntrustedEndpoint``; ``AuthorizationPending``, after which the same callback may be tried again.
+        """
+        return await self._to_the_end(authorization.finish(self.ledger, dict(params)))
+
+    async def logout(self) -> None:
+        """Revoke at the vendor where it can, and forget here and in the store in any case.
+
+        Raises what the vendor answered (``OAuthError``, ``VendorUnavailable``) after forgetting; ``StoreError``.
+        """
+        await self._to_the_end(self._logout())
+
+    async def rotate_secret(self) -> None:
+        """Replace the client's secret (LinkXG). It is stored before this returns, and every worker goes on with it.
+
+        Raises ``UnsupportedGrant`` for other vendors; ``MalformedResponse`` where the answer has no secret that is
+        known: then its ``raw`` and a record in the store hold the answer, for the old secret is dead.
+        """
+        if not self.vendor.rotates_secret:
+            raise UnsupportedGrant(f"{self.vendor.name} does not rotate client secrets")
+        token = await self.token()
+        await self._to_the_end(rotation.rotate(self.ledger, token))
+
+    def give_up_waiting(self) -> None:
+        """Closing: a flight that only waits for another worker is called off."""
+        flight = self._in_the_air()
+        if flight is not None and self.ledger.waiting:
+            flight.task.cancel()
+
+    # -- waiting and flying ----------------------------------------------------------------------------------------
+
+    async def _judge(self) -> Token:
+        holding = self._holding
+        if holding.jumped():
+            await self._to_the_end(self._renewal.look())
+        match holding.judge():
+            case Verdict.SERVE:
+                return self.ledger.current()
+            case Verdict.SERVE_AND_RENEW:
+                token = self.ledger.current()
+                if self._in_the_air() is None and self._monotonic() >= holding.retry_at and not self.closed:
+                    self._take_off()
+                return token
+            case Verdict.WAIT:
+                pass
+        try:
+            flight = self._in_the_air()
+            if flight is None:
+                self._distance()
+                flight = self._take_off()
+            return await self._join(flight)
+        except LinkAuthError:
+            # What is past its margin is good until it expires, when nothing better is to be had.
+            if holding.unexpired():
+                return self.ledger.current()
+            raise
+
+    def _distance(self) -> None:
+        """Raise the last failure as long as nothing is to be tried again."""
+        left = self._holding.retry_at - self._monotonic()
+        failure = self._holding.failure
+        if failure is not None and left > 0:
+            error = failure.again()
+            if isinstance(error, RateLimited | VendorUnavailable):
+                error.retry_after = left
+            raise error
+
+    async def _join(self, flight: Flight[Token]) -> Token:
+        try:
+            return await flight.join(self._office.timeout + PATIENCE_MORE)
+        except TimeoutError:
+            pass
+        raise VendorUnavailable(f"{self.vendor.name}: no token within {self._office.timeout:g} s")
+
+    def _in_the_air(self) -> Flight[Token] | None:
+        flight = self._flights.get(asyncio.get_running_loop())
+        return None if flight is None or flight.landed else flight
+
+    def _take_off(self) -> Flight[Token]:
+        if self.closed:
+            raise ConfigurationError("the engine is closed")
+        flight = self._office.flights.start(self._fly(), f"linkauth renewal {self.vendor.name}/{self.account}")
+        self._flights[asyncio.get_running_loop()] = flight
+        return flight
+
+    async def _fly(self) -> Token:
+        try:
+            return await self._renewal.renew()
+        except LinkAuthError as error:
+            self.ledger.failed(error, self._gap(error))
+            raise
+        except Exception as error:
+            self.ledger.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), FIRST_GAP)
+            raise
+
+    def _gap(self, error: LinkAuthError) -> float:
+        """Seconds for which nothing is tried again after ``error``."""
+        match error:
+            case InDoubt():
+                # As long as the token is valid, and no longer: then it is tried after all.
+                return max(min(DOUBT_GAP, self._holding.windows.hard - self._monotonic()), 0.0)
+            case ReauthorizationRequired() | StoreUnavailable():
+                return SHORT_GAP
+            case _:
+                pass
+        agreed = getattr(error, "retry_after", None)
+        if agreed is not None:
+            return float(agreed)
+        return backoff(self._holding.failures, FIRST_GAP, self._world.random.random())
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` as a flight: it ends well though its caller be cancelled."""
+        if self.closed:
+            work.close()
+            raise ConfigurationError("the engine is closed")
+        return await self._office.flights.start(work, f"linkauth {self.vendor.name}/{self.account}").join()
+
+    async def _logout(self) -> None:
+        await self._find()
+        claim, time = await takeover.seize(self.ledger)
+        lease = self.ledger.lease(claim, time)
+        token = self._holding.token
+        failure: LinkAuthError | None = None
+        if token is not None:
+            async with lease:
+                vendor = await self._office.registrations.newest(self.vendor)
+                exchange = Exchange(
+                    self._world,
+                    time,
+                    lambda: vendor.logout(token),
+                    limit=self._office.timeout,
+                    profile=vendor.rotation,
+                    single_use=False,
+                )
+                try:
+                    await exchange.run()
+                except (InvalidGrant, InvalidToken):
+                    pass  # it was dead already
+                except LinkAuthError as error:
+                    failure = error
+        await self.ledger.forget(claim.number, "logged out")
+        if failure is not None:
+            raise failure
+
+    async def _find(self) -> None:
+        """Take what the store has, so that there is something to revoke."""
+        reading, time = await self.ledger.read()
+        if reading.record is not None and reading.record.version > self._holding.version:
+            try:
+                self.ledger.adopt(reading.record, time)
+            except LinkAuthError as error:  # dead already, or unreadable: it is forgotten all the same
+                log.info("%s/%s: nothing to revoke: %s", self.vendor.name, self.account, error)

@@ -1,0 +1,127 @@
+"""The engine: a store, the world, and the credentials between them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from linkauth.engine import authorization
+from linkauth.engine.envelope import Envelope
+from linkauth.engine.escrow import FolderEscrow
+from linkauth.engine.events import Teller
+from linkauth.engine.flight import Flights
+from linkauth.engine.office import Office
+from linkauth.engine.registrations import Registrations
+from linkauth.engine.sealing import Sealer
+from linkauth.engine.shelf import Shelf
+from linkauth.engine.status import Status, statuses
+from linkauth.errors import ConfigurationError, StateMismatch
+from linkauth.store import TokenStore, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from linkauth.engine.credential import Credential
+    from linkauth.engine.escrow import Escrow
+    from linkauth.engine.events import Listener
+    from linkauth.engine.world import World
+    from linkauth.oauth.token import Secret
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["Engine"]
+
+log = logging.getLogger("linkauth")
+
+C = TypeVar("C", bound="Credential")
+
+
+class Engine(Generic[C]):
+    """Credentials of one store, in one world. ``linkauth.AuthEngine`` is this one with real sockets."""
+
+    def __init__(
+        self,
+        store: str | TokenStore,
+        world: World,
+        make: Callable[[Office, Vendor, str], C],
+        *,
+        keys: str | Secret | Sequence[str | Secret] | None = None,
+        refresh_ahead: float | None = None,
+        timeout: float = 10.0,
+        escrow: str | Escrow | None = None,
+        on_event: Listener | None = None,
+    ) -> None:
+        if not timeout > 0:
+            raise ConfigurationError("timeout: seconds above 0 are needed")
+        if refresh_ahead is not None and not refresh_ahead >= 0:
+            raise ConfigurationError("refresh_ahead: seconds from 0 up are needed, or None")
+        sealer = None
+        if keys is not None:
+            several = [keys] if not isinstance(keys, list | tuple) else list(keys)
+            sealer = Sealer(several, world.entropy)  # type: ignore[arg-type]
+        if isinstance(escrow, str) and sealer is None:
+            raise ConfigurationError("escrow: answers are kept encrypted, so keys are needed too")
+        self._owns_store = isinstance(store, str)
+        opened = open_store(store) if isinstance(store, str) else store
+        teller = Teller(on_event, world.wall)
+        shelf = Shelf(opened, world, teller, timeout)
+        envelope = Envelope(sealer)
+        self._make = make
+        self._credentials: dict[tuple[Vendor, str], C] = {}
+        self._closed = False
+        self.office = Office(
+            world=world,
+            shelf=shelf,
+            envelope=envelope,
+            registrations=Registrations(shelf, envelope),
+            teller=teller,
+            flights=Flights(),
+            escrow=FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow,
+            timeout=timeout,
+            refresh_ahead=refresh_ahead,
+        )
+
+    def credential(self, vendor: Vendor, account: str = "default") -> C:
+        """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object."""
+        if not account or not account.isprintable():
+            raise ConfigurationError("account: a printable name is needed")
+        found = self._credentials.get((vendor, account))
+        if found is None:
+            found = self._credentials[vendor, account] = self._make(self.office, vendor, account)
+            found.closed = self._closed
+        return found
+
+    async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
+        """The credential that a callback's ``state`` belongs to, completed.
+
+        Raises as ``Credential.complete`` does.
+        """
+        record = await authorization.pending(self.office, vendor, params)
+        credential = self.credential(vendor, record.account)
+        if record.token_key != credential.ledger.key:
+            raise StateMismatch(f"{vendor.name}: the state belongs to another registration")
+        await credential.complete(params)
+        return credential
+
+    def statuses(self) -> AsyncIterator[Status]:
+        """How every credential in the store is doing. Raises ``StoreError``. Never a secret."""
+        return statuses(self.office)
+
+    async def aclose(self) -> None:
+        """Wait for what is in the air, store its answers, and let go of the store if it was opened here."""
+        if not self._closed:
+            self._closed = True
+            for credential in self._credentials.values():
+                credential.closed = True
+                credential.ledger.keeper.close()
+            await self._land()
+        if self._owns_store:
+            await self.office.shelf.store.aclose()
+
+    async def _land(self) -> None:
+        # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for.
+        for credential in self._credentials.values():
+            credential.give_up_waiting()
+        await self.office.flights.landed()
+        for credential in self._credentials.values():
+            if credential.ledger.keeper.kept is not None:
+                log.error("%r: closed with an answer that the store has not taken", credential)

@@ -1,0 +1,72 @@
+"""Record <-> bytes: versioned, and encrypted where the engine has keys.
+
+A store sees bytes. Whatever cannot be read is a ``CorruptRecord`` that names the record and shows nothing of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from linkauth.engine.records import KINDS, StoredRecord
+from linkauth.engine.sealing import sealed
+from linkauth.errors import CorruptRecord, MalformedResponse
+from linkauth.oauth import wire
+
+if TYPE_CHECKING:
+    from linkauth.engine.sealing import Sealer
+    from linkauth.store import Record
+
+__all__ = ["FORMAT", "Envelope"]
+
+FORMAT: Final = 1
+"""Raised when an older linkauth could not read what a newer one writes."""
+
+R = TypeVar("R", bound=StoredRecord)
+
+
+class Envelope:
+    """Writes and reads what the engine stores."""
+
+    __slots__ = ("_sealer",)
+
+    def __init__(self, sealer: Sealer | None = None) -> None:
+        self._sealer = sealer
+
+    def close(self, key: str, version: int, record: StoredRecord) -> bytes:
+        """``record`` as bytes that only ``key`` at ``version`` can hold."""
+        kind = next(name for name, known in KINDS.items() if type(record) is known)
+        value = wire.dump({"linkauth": FORMAT, "kind": kind, **wire.unstructure(record)})
+        return value if self._sealer is None else self._sealer.seal(value, _binding(key, version))
+
+    def open(self, key: str, record: Record) -> StoredRecord:
+        """What ``record`` holds. Raises ``CorruptRecord``."""
+        name = f"record {key} (version {record.version})"
+        value = record.value
+        if self._sealer is not None:
+            value = self._sealer.open(value, _binding(key, record.version), name)
+        elif sealed(value):
+            raise CorruptRecord(f"{name} is encrypted, and no keys were given")
+        found = wire.decode(value)
+        if not isinstance(found, dict):
+            raise CorruptRecord(f"{name} is not one of linkauth's")
+        form, kind = found.get("linkauth"), found.get("kind")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(form, int) and form > FORMAT:
+            raise CorruptRecord(f"{name} was written by a newer linkauth (format {form}); upgrade this one")
+        if form != FORMAT or not isinstance(kind, str) or kind not in KINDS:
+            raise CorruptRecord(f"{name} is of no kind that linkauth knows")
+        try:
+            return wire.structure(found, KINDS[kind], name)  # pyright: ignore[reportUnknownArgumentType]
+        except MalformedResponse as error:
+            fault = str(error)
+        raise CorruptRecord(fault)
+
+    def expect(self, key: str, record: Record, kind: type[R]) -> R:
+        """As ``open``, of one kind. Raises ``CorruptRecord`` where it is of another."""
+        found = self.open(key, record)
+        if not isinstance(found, kind):
+            raise CorruptRecord(f"record {key} (version {record.version}) is of another kind than its key")
+        return found
+
+
+def _binding(key: str, version: int) -> bytes:
+    return f"linkauth record {FORMAT} {version} {key}".encode()

@@ -1,0 +1,116 @@
+"""A local folder where an answer waits until the store has it.
+
+A vendor that rotates has spent the old refresh token when its answer arrives. Should this process die before the
+store took the answer, or the store be away, the answer is still here, encrypted, and a restarted process commits what
+it finds. A file is removed when the store has its answer, or a newer one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import attrs
+
+from linkauth.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Escrow", "FolderEscrow", "Kept"]
+
+SUFFIX: Final = ".answer"
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Kept:
+    """A sealed value that the store should have: under which key, as which version."""
+
+    key: str
+    number: int
+    value: bytes = attrs.field(repr=False)
+
+
+class Escrow(Protocol):
+    """Where answers wait for the store."""
+
+    async def put(self, kept: Kept) -> None:
+        """Keep it, durably, before this returns."""
+        ...
+
+    async def drop(self, key: str, number: int) -> None:
+        """Forget what was kept for ``key`` up to ``number``."""
+        ...
+
+    async def find(self, key: str) -> Kept | None:
+        """The newest that is kept for ``key``."""
+        ...
+
+
+class FolderEscrow:
+    """An escrow of files, 0600 in a 0700 folder. Raises ``StoreUnavailable`` where the folder cannot be used."""
+
+    def __init__(self, folder: str, entropy: Callable[[int], bytes]) -> None:
+        self._folder = Path(folder).expanduser()
+        self._entropy = entropy
+
+    async def put(self, kept: Kept) -> None:
+        """Keep it, durably, before this returns."""
+        await _in_thread(self._put, kept)
+
+    async def drop(self, key: str, number: int) -> None:
+        """Forget what was kept for ``key`` up to ``number``."""
+        await _in_thread(self._drop, key, number)
+
+    async def find(self, key: str) -> Kept | None:
+        """The newest that is kept for ``key``."""
+        return await _in_thread(self._find, key)
+
+    def _name(self, key: str, number: int) -> Path:
+        return self._folder / f"{key.replace('/', '+')}@{number}{SUFFIX}"
+
+    def _mine(self, key: str) -> list[tuple[int, Path]]:
+        pattern = f"{key.replace('/', '+')}@"
+        names = (path.name for path in self._folder.iterdir())
+        found = [name for name in names if name.startswith(pattern) and name.endswith(SUFFIX)]
+        numbers = [name[len(pattern) : -len(SUFFIX)] for name in found]
+        return sorted(
+            (int(number), self._folder / f"{pattern}{number}{SUFFIX}") for number in numbers if number.isdigit()
+        )
+
+    def _put(self, kept: Kept) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = self._folder / f".{self._entropy(8).hex()}"
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(kept.value)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._name(kept.key, kept.number))
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _drop(self, key: str, number: int) -> None:
+        if self._folder.is_dir():
+            for kept, path in self._mine(key):
+                if kept <= number:
+                    path.unlink(missing_ok=True)
+
+    def _find(self, key: str) -> Kept | None:
+        mine = self._mine(key) if self._folder.is_dir() else []
+        return Kept(key, mine[-1][0], mine[-1][1].read_bytes()) if mine else None
+
+
+async def _in_thread(work: Callable[..., T], *args: object) -> T:
+    try:
+        return await asyncio.to_thread(work, *args)
+    except OSError as error:
+        fault = f"the escrow folder cannot be used: {os.strerror(error.errno or 0)}"
+    raise StoreUnavailable(fault)

@@ -1,0 +1,131 @@
+"""A conversation with a vendor: one time limit over all its tries, and after each try the question what it did."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import attrs
+
+from linkauth.errors import LinkAuthError, MalformedResponse, NoAnswer, NotSent, RateLimited, VendorUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.lease import Lease
+    from linkauth.engine.world import StoreTime, World
+    from linkauth.oauth.exchange import Flow, Request, Response
+    from linkauth.vendors.vendor import RotationProfile
+
+__all__ = ["Exchange", "Overtaken", "backoff"]
+
+T = TypeVar("T")
+
+FIRST_GAP: Final = 0.25
+"""Seconds between the first try and the second; it doubles from there."""
+LONGEST_GAP: Final = 60.0
+
+
+class Overtaken(LinkAuthError):
+    """The lease ended before anything was sent. Never leaves the engine."""
+
+
+def backoff(failures: int, first: float, chance: float) -> float:
+    """Seconds to wait after so many failures in a row: doubling, jittered by ``chance`` (0 up to 1), a minute at most.
+
+    The jitter only shortens, by up to a half, so that the figures stay upper bounds.
+    """
+    gap = min(first * 2.0 ** min(failures, 30), LONGEST_GAP)
+    return gap * (1.0 - chance / 2)
+
+
+class Exchange(Generic[T]):
+    """One exchange, its retries included, within ``limit`` seconds.
+
+    ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
+    within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
+    """
+
+    __slots__ = (
+        "_deadline",
+        "_first_sent",
+        "_lease",
+        "_make",
+        "_profile",
+        "_single_use",
+        "_time",
+        "_world",
+        "in_doubt",
+    )
+
+    def __init__(
+        self,
+        world: World,
+        time: StoreTime,
+        make: Callable[[], Flow[T]],
+        *,
+        limit: float,
+        lease: Lease | None = None,
+        profile: RotationProfile,
+        single_use: bool,
+    ) -> None:
+        self._world = world
+        self._time = time
+        self._make = make
+        self._deadline = world.monotonic() + limit
+        self._lease = lease
+        self._profile = profile
+        self._single_use = single_use
+        self._first_sent: float | None = None
+        self.in_doubt = False
+
+    async def run(self) -> T:
+        """The flow's result. Raises its refusals, ``MalformedResponse``, ``VendorUnavailable`` or ``Overtaken``."""
+        tries = 0
+        while True:
+            try:
+                return await self._once()
+            except MalformedResponse:
+                self.in_doubt = self.in_doubt or self._single_use
+                raise
+            except (VendorUnavailable, RateLimited) as error:
+                wait = self._wait(error, tries)
+                if wait is None or self._world.monotonic() + wait >= self._deadline:
+                    raise
+            # Outside the handler, so that what is slept through holds no exception with its frames.
+            await asyncio.sleep(wait)
+            tries += 1
+
+    def _wait(self, error: VendorUnavailable | RateLimited, tries: int) -> float | None:
+        """Seconds until the next try, None where there must not be one."""
+        if isinstance(error, NoAnswer) and self._single_use:
+            self.in_doubt = True
+            window = self._profile.replay_window
+            sent = self._first_sent
+            replayable = sent is not None and self._world.monotonic() < sent + window
+            return 0.0 if replayable and tries == 0 else FIRST_GAP if replayable else None
+        if error.retry_after is not None:
+            return error.retry_after
+        return backoff(tries, FIRST_GAP, self._world.random.random())
+
+    async def _once(self) -> T:
+        flow = self._make()
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(await self._send(request))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            flow.close()
+
+    async def _send(self, request: Request) -> Response:
+        if self._lease is not None and not await self._lease.held():
+            raise Overtaken
+        now = self._world.monotonic()
+        if now >= self._deadline:
+            raise NotSent("the time for one exchange is over")
+        self._first_sent = now if self._first_sent is None else self._first_sent
+        response = await self._world.send(request, self._deadline - now)
+        return attrs.evolve(response, sent_at=self._time.unix(now))

@@ -1,0 +1,131 @@
+"""What one worker has of one credential in its memory: the token, its windows, and the last failure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from linkauth.engine.windows import Verdict, Windows, windows
+
+if TYPE_CHECKING:
+    from linkauth.engine.world import StoreTime, World
+    from linkauth.errors import LinkAuthError
+    from linkauth.oauth.token import Token
+
+__all__ = ["Holding"]
+
+LEAST_JUMP: Final = 1.0
+MOST_JUMP: Final = 30.0
+"""Seconds by which the wall clock may run ahead of the monotonic one before the store is read again; no more than
+lie between ``soft`` and ``hard``.
+
+Monotonic clocks stand still while a machine sleeps, so a jump means that time passed unnoticed, or that somebody set
+the clock; one look at the store tells.
+"""
+NEVER: Final = Windows(-math.inf, -math.inf, -math.inf)
+
+
+class Holding:
+    """A token and when it is good. ``token`` stays when it has expired: its refresh token is what renews it."""
+
+    __slots__ = (
+        "_offset",
+        "_refresh_ahead",
+        "_world",
+        "dead",
+        "failure",
+        "failures",
+        "retry_at",
+        "soft",
+        "stored",
+        "token",
+        "version",
+        "wall_limit",
+        "windows",
+    )
+
+    def __init__(self, world: World, refresh_ahead: float | None) -> None:
+        self._world = world
+        self._refresh_ahead = refresh_ahead
+        self.token: Token | None = None
+        self.version = 0
+        """The newest record's version that this worker knows of."""
+        self.stored = True
+        """Whether the store has this token."""
+        self.windows = NEVER
+        self.soft = -math.inf
+        """``windows.soft``, where the hit path finds it."""
+        self._offset = 0.0
+        self.wall_limit = -math.inf
+        """The wall clock past this, with the monotonic one before ``soft``: a jump."""
+        self.dead = ""
+        """Why only the user can help; empty: there is hope."""
+        self.failure: LinkAuthError | None = None
+        self.failures = 0
+        self.retry_at = -math.inf
+        """Not before this moment (monotonic) is anything tried again."""
+
+    def take(self, token: Token, version: int, time: StoreTime, *, stored: bool = True) -> None:
+        """Serve ``token`` from now on."""
+        self.token = token
+        self.version = version
+        self.stored = stored
+        self.dead = ""
+        self.anchor(time)
+        self.succeeded()
+
+    def anchor(self, time: StoreTime) -> None:
+        """Compute the token's windows from a look at the store's clock."""
+        if self.token is not None:
+            self._place(windows(self.token, time, self._refresh_ahead, self._world.random.random()))
+
+    def jumped(self) -> bool:
+        """Whether the clocks disagree: time may have passed that the monotonic one did not see."""
+        return self.token is not None and self._passed() > self._tolerance()
+
+    def believe_wall(self) -> None:
+        """After a jump with no store to ask: count what the wall clock says has passed."""
+        passed = self._passed()
+        if self.token is not None and passed > 0:
+            old = self.windows
+            self._place(Windows(old.soft - passed, old.hard - passed, old.end - passed))
+
+    def bury(self, reason: str, version: int) -> None:
+        """There is no token any more, and no way to one without the user."""
+        self.token = None
+        self.dead = reason
+        self.version = version
+        self.windows = NEVER
+        self.soft = self.wall_limit = -math.inf
+
+    def judge(self) -> Verdict:
+        """What to do now."""
+        return Verdict.WAIT if self.token is None else self.windows.judge(self._world.monotonic())
+
+    def unexpired(self) -> bool:
+        """Whether the token may still be used when nothing better can be had."""
+        return self.token is not None and self._world.monotonic() < self.windows.end
+
+    def failed(self, error: LinkAuthError, wait: float) -> None:
+        """Nothing is tried again for ``wait`` seconds."""
+        self.failure = error
+        self.failures += 1
+        self.retry_at = self._world.monotonic() + wait
+
+    def succeeded(self) -> None:
+        """Forget the last failure."""
+        self.failure = None
+        self.failures = 0
+        self.retry_at = -math.inf
+
+    def _passed(self) -> float:
+        return self._world.wall() - self._world.monotonic() - self._offset
+
+    def _tolerance(self) -> float:
+        return min(max(self.windows.hard - self.windows.soft, LEAST_JUMP), MOST_JUMP)
+
+    def _place(self, placed: Windows) -> None:
+        self.windows = placed
+        self.soft = placed.soft
+        self._offset = self._world.wall() - self._world.monotonic()
+        self.wall_limit = placed.soft + self._offset + self._tolerance()

@@ -1,0 +1,103 @@
+"""An answer that has arrived is never lost: it is committed, or kept and committed later.
+
+Where the store will not take an answer, it is kept in memory (and in escrow, where there is one), served, and offered
+again and again until the store has it or somebody who claimed later has written. Until then nothing of that
+credential is spent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from linkauth.engine.escrow import Kept
+from linkauth.engine.exchange import backoff
+from linkauth.errors import StoreError
+
+if TYPE_CHECKING:
+    from linkauth.engine.escrow import Escrow
+    from linkauth.engine.shelf import Shelf
+    from linkauth.engine.world import StoreTime, World
+    from linkauth.store import Committed, Superseded
+
+__all__ = ["Keeper"]
+
+log = logging.getLogger("linkauth")
+
+FIRST_GAP: Final = 0.1
+LONGEST_GAP: Final = 0.5
+"""Seconds between two offers. Short, for whoever comes back to an emptied store waits little longer for us."""
+
+
+class Keeper:
+    """Commits values under one key, and keeps what could not be committed."""
+
+    __slots__ = ("_closing", "_escrow", "_key", "_shelf", "_world", "kept")
+
+    def __init__(self, key: str, shelf: Shelf, world: World, escrow: Escrow | None) -> None:
+        self._key = key
+        self._shelf = shelf
+        self._world = world
+        self._escrow = escrow
+        self._closing = False
+        self.kept: Kept | None = None
+        """What the store has yet to take."""
+
+    async def commit(self, number: int, value: bytes) -> tuple[Committed | Superseded, StoreTime]:
+        """Commit ``value``. Raises ``StoreError`` where the store will not take it; then ``kept`` holds it."""
+        kept = Kept(self._key, number, value)
+        self.kept = kept
+        if self._escrow is not None:
+            try:
+                await self._escrow.put(kept)
+            except StoreError as error:  # the store itself may be well
+                log.error("%s", error)  # noqa: TRY400  # no traceback: its frames hold the answer
+        return await self._offer(kept)
+
+    async def insist(self) -> tuple[Committed | Superseded, StoreTime] | None:
+        """Offer what is kept until the store takes it. None: closing, and it did not.
+
+        The first offer is made at once.
+        """
+        tries = 0
+        while (kept := self.kept) is not None:
+            try:
+                return await self._offer(kept)
+            except StoreError:
+                if self._closing:
+                    return None
+                gap = min(backoff(tries, FIRST_GAP, self._world.random.random()), LONGEST_GAP)
+            await asyncio.sleep(gap)
+            tries += 1
+        return None
+
+    async def from_escrow(self) -> Kept | None:
+        """What an earlier process left in escrow for this key."""
+        if self._escrow is None:
+            return None
+        try:
+            return await self._escrow.find(self._key)
+        except StoreError as error:
+            log.error("%s", error)  # noqa: TRY400
+            return None
+
+    async def drop(self, number: int) -> None:
+        """Let go of what was in escrow up to ``number``."""
+        if self._escrow is not None:
+            try:
+                await self._escrow.drop(self._key, number)
+            except StoreError as error:
+                log.error("%s", error)  # noqa: TRY400
+
+    def close(self) -> None:
+        """Offer once more and then stop insisting."""
+        self._closing = True
+
+    async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
+        store = self._shelf.store
+        outcome, time = await self._shelf.ask(store.commit(kept.key, kept.number, kept.value))
+        if self.kept is kept:
+            self.kept = None
+        await self.drop(kept.number)
+        return outcome, time

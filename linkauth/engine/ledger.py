@@ -1,0 +1,215 @@
+"""One credential's page in the store, and what this worker holds of it: reading it, claiming it, writing it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final
+
+from linkauth.engine.events import EventKind
+from linkauth.engine.holding import Holding
+from linkauth.engine.keeper import Keeper
+from linkauth.engine.lease import Lease
+from linkauth.engine.records import DeadRecord, TokenRecord, token_key
+from linkauth.errors import CorruptRecord, ReauthorizationRequired, StoreError, StoreUnavailable
+from linkauth.store import Committed, Granted, Record, Superseded
+
+if TYPE_CHECKING:
+    from linkauth.engine.flight import Flight
+    from linkauth.engine.office import Office
+    from linkauth.engine.world import StoreTime
+    from linkauth.errors import LinkAuthError
+    from linkauth.oauth.token import Token
+    from linkauth.store import Claim, Reading
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["Ledger"]
+
+log = logging.getLogger("linkauth")
+
+LEASE_MORE: Final = 5.0
+"""Seconds by which a lease outlasts the engine's time limit for an exchange."""
+
+
+class Ledger:
+    """What is written of one credential, in the store and in ``holding``."""
+
+    def __init__(self, office: Office, vendor: Vendor, account: str, credential: object) -> None:
+        self.office = office
+        self.vendor = vendor
+        self.account = account
+        self.key = token_key(vendor, account)
+        self.holding = Holding(office.world, office.refresh_ahead)
+        self.keeper = Keeper(self.key, office.shelf, office.world, office.escrow)
+        self.ttl = office.timeout + LEASE_MORE
+        self.waiting = 0
+        """How many are waiting for another worker: nothing is lost when they give up."""
+        self._credential = credential
+        self._saving: Flight[None] | None = None
+        self._looked_in_escrow = office.escrow is None
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def read(self) -> tuple[Reading, StoreTime]:
+        """The record as it is now."""
+        return await self.office.shelf.ask(self.office.shelf.store.read(self.key))
+
+    async def claim(self, note: bytes, newer_than: int | None = None) -> tuple[Claim, StoreTime]:
+        """Ask for the lease. ``newer_than``: None is the version that is held."""
+        known = self.holding.version if newer_than is None else newer_than
+        claim = self.office.shelf.store.claim(self.key, self.office.owner(), self.ttl, known, note)
+        return await self.office.shelf.ask(claim)
+
+    async def wait(self, seconds: float, newer_than: int | None = None) -> None:
+        """Wait for another worker: until the record or the lease changes, at most ``seconds``."""
+        known = self.holding.version if newer_than is None else newer_than
+        self.waiting += 1
+        try:
+            change = self.office.shelf.store.wait_for_change(self.key, known, seconds)
+            await self.office.shelf.do(change, extra=seconds)
+        finally:
+            self.waiting -= 1
+
+    def lease(self, claim: Granted, time: StoreTime) -> Lease:
+        """A granted claim as something that can be kept and given back."""
+        return Lease(self.office.shelf, self.office.world, self.key, claim.number, self.ttl, time)
+
+    def adopt(self, record: Record, time: StoreTime) -> None:
+        """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
+        match self.office.envelope.open(self.key, record):
+            case TokenRecord(token=token):
+                self.holding.take(token, record.version, time)
+                self.tell(EventKind.ADOPTED)
+            case DeadRecord(reason=reason):
+                self.holding.bury(reason, record.version)
+                raise self.lost(reason)
+            case _:
+                raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    async def store(self, token: Token, number: int, time: StoreTime, *, precious: bool) -> Token:
+        """Commit, then hand out: the token that holds from now on, which is another where somebody was faster.
+
+        ``precious``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
+        until the store does; otherwise it just serves this process.
+        """
+        value = self._closed(number, token)
+        try:
+            outcome, now = await self.keeper.commit(number, value)
+        except StoreError as error:
+            fault = str(error)
+        else:
+            await self._landed(outcome, now, token, number)
+            return self.current()
+        self.holding.take(token, number, time, stored=False)
+        if precious:
+            log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
+            self._saving = self.office.flights.start(self._save(token, number), f"linkauth saving {self.key}")
+        else:
+            self.keeper.kept = None
+        return token
+
+    async def bury(self, lease: Lease, reason: str) -> Token:
+        """Write down that only the user can help, once for the whole fleet, and raise it.
+
+        Returns only where a newer token stood in the way.
+        """
+        dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason)
+        value = self.office.envelope.close(self.key, lease.number, dead)
+        commit = self.office.shelf.store.commit(self.key, lease.number, value)
+        try:
+            outcome, time = await self.office.shelf.ask(commit)
+        except StoreUnavailable:
+            pass  # the next worker will be refused as this one was
+        else:
+            if isinstance(outcome, Superseded) and outcome.record is not None:
+                self.adopt(outcome.record, time)
+                return self.current()
+        self.holding.bury(reason, lease.number)
+        self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
+        raise self.lost(reason)
+
+    async def forget(self, number: int, reason: str) -> None:
+        """Leave nothing of the token behind, here and in the store."""
+        store = self.office.shelf.store
+        if self.vendor.needs_user:
+            dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason)
+            await self.office.shelf.ask(
+                store.commit(self.key, number, self.office.envelope.close(self.key, number, dead))
+            )
+        else:
+            await self.office.shelf.do(store.delete(self.key, number))
+        self.keeper.kept = None
+        await self.keeper.drop(number)
+        self.holding.bury(reason if self.vendor.needs_user else "", number)
+
+    async def settle(self) -> None:
+        """Nothing is spent while an answer waits for the store, and what an earlier process left behind comes first.
+
+        Raises ``StoreUnavailable`` while the store does not take it.
+        """
+        if self.keeper.kept is not None and self._saving is not None:
+            with contextlib.suppress(TimeoutError):
+                await self._saving.join(self.office.timeout)
+        if self.keeper.kept is not None:
+            raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
+        if self._looked_in_escrow:
+            return
+        left = await self.keeper.from_escrow()
+        if left is not None:
+            found = self.office.envelope.open(self.key, Record(left.number, left.value))
+            outcome, time = await self.keeper.commit(left.number, left.value)
+            if isinstance(found, TokenRecord):
+                await self._landed(outcome, time, found.token, left.number)
+        self._looked_in_escrow = True
+
+    async def _save(self, token: Token, number: int) -> None:
+        done = await self.keeper.insist()
+        if done is None:
+            log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
+            return
+        await self._landed(*done, token, number)
+
+    async def _landed(self, outcome: Committed | Superseded, time: StoreTime, token: Token, number: int) -> None:
+        if isinstance(outcome, Committed):
+            self.holding.take(token, number, time)
+            return
+        self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
+        if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
+            self.holding.take(token, number, time, stored=False)
+            return
+        if isinstance(self.office.envelope.open(self.key, outcome.record), DeadRecord):
+            # The winner was refused because our exchange had spent its token: ours is the session that lives.
+            claim, time = await self.claim(b"", newer_than=outcome.record.version)
+            if isinstance(claim, Granted):
+                await self.store(token, claim.number, time, precious=True)
+                return
+        self.adopt(outcome.record, time)
+
+    def _closed(self, number: int, token: Token) -> bytes:
+        record = TokenRecord(vendor=self.vendor.name, account=self.account, token=token)
+        return self.office.envelope.close(self.key, number, record)
+
+    # -- saying ----------------------------------------------------------------------------------------------------
+
+    def current(self) -> Token:
+        """The token that is held."""
+        if self.holding.token is None:
+            raise self.lost(self.holding.dead or "there is no token")
+        return self.holding.token
+
+    def lost(self, reason: str) -> ReauthorizationRequired:
+        """The error that sends for the user."""
+        message = f"{self.vendor.name}/{self.account}: {reason}; the user must log in or pair again"
+        return ReauthorizationRequired(message, credential=self._credential)
+
+    def failed(self, error: LinkAuthError, wait: float) -> None:
+        """A flight failed: keep ``wait`` seconds of distance, and say so."""
+        self.holding.failed(error, wait)
+        if not isinstance(error, ReauthorizationRequired):
+            self.tell(EventKind.FAILED, str(error))
+
+    def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0) -> None:
+        """Tell of an event of this credential."""
+        self.office.teller.tell(kind, self.vendor.name, self.account, outcome, duration)

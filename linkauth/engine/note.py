@@ -1,0 +1,82 @@
+"""What a worker leaves beside a record for whoever comes after it.
+
+``doubt``: a digest of the refresh token that is about to be spent. It travels with the claim, so it stands before the
+request goes out; the commit clears it. Whoever finds it knows that the token may be spent.
+
+``retry_at``: the vendor failed; nobody asks again before then. So the fleet, not each worker, keeps the distance.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from linkauth import errors
+from linkauth.errors import LinkAuthError, MalformedResponse, OAuthError, RateLimited, VendorUnavailable
+from linkauth.oauth import wire
+
+if TYPE_CHECKING:
+    from linkauth.oauth.token import Token
+
+__all__ = ["Note", "digest"]
+
+NOTHING: Final = b""
+
+
+def digest(token: Token | None) -> str:
+    """A digest of a refresh token: enough to recognise it, useless to anybody who finds it. Empty: there is none."""
+    if token is None or not token.refresh_token:
+        return ""
+    return sha256(b"linkauth refresh token\0" + token.refresh_token.encode()).hexdigest()[:32]
+
+
+@attrs.frozen(kw_only=True)
+class Note:
+    """Times are Unix seconds by the store's clock."""
+
+    doubt: str = ""
+    since: float = 0.0
+    """When ``doubt`` was claimed for sending."""
+    retry_at: float = 0.0
+    failures: int = 0
+    """How many flights in a row have failed."""
+    kind: str = ""
+    """The failure's class, with what is needed to raise it again elsewhere."""
+    error: str = ""
+    description: str = ""
+    status: int = 0
+
+    def encode(self) -> bytes:
+        """As the store keeps it."""
+        told = {name: value for name, value in wire.unstructure(self).items() if value}
+        return wire.dump(told) if told else NOTHING
+
+    @classmethod
+    def decode(cls, note: bytes) -> Note:
+        """A note as found. One that cannot be read counts as none: it is advice, the record is the truth."""
+        if not note:
+            return cls()
+        try:
+            return wire.structure(wire.members(note, "a note"), cls, "a note")
+        except MalformedResponse:
+            return cls()
+
+    def failing(self, error: LinkAuthError, retry_at: float) -> Note:
+        """This note after one more failure."""
+        told: dict[str, Any] = {"error": "", "description": str(error), "status": 0}
+        if isinstance(error, OAuthError):
+            told = {"error": error.error, "description": error.description, "status": error.status}
+        return attrs.evolve(self, retry_at=retry_at, failures=self.failures + 1, kind=type(error).__name__, **told)
+
+    def failure(self, wait: float) -> LinkAuthError:
+        """The failure that the note tells of, to be raised by a worker that did not see it itself."""
+        kind = getattr(errors, self.kind, None)
+        if isinstance(kind, type) and issubclass(kind, RateLimited):
+            return kind(self.error, self.description, status=self.status, retry_after=wait)
+        if isinstance(kind, type) and issubclass(kind, OAuthError):
+            return kind(self.error, self.description, status=self.status)
+        if isinstance(kind, type) and issubclass(kind, MalformedResponse):
+            return kind(self.description)
+        return VendorUnavailable(self.description or "the vendor could not be reached", retry_after=wait)

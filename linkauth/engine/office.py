@@ -1,0 +1,37 @@
+"""What all credentials of an engine share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from linkauth.engine.envelope import Envelope
+    from linkauth.engine.escrow import Escrow
+    from linkauth.engine.events import Teller
+    from linkauth.engine.flight import Flights
+    from linkauth.engine.registrations import Registrations
+    from linkauth.engine.shelf import Shelf
+    from linkauth.engine.world import World
+
+__all__ = ["Office"]
+
+
+@attrs.frozen(kw_only=True)
+class Office:
+    """``timeout``: seconds for one exchange; ``refresh_ahead``: seconds, None for the default."""
+
+    world: World
+    shelf: Shelf
+    envelope: Envelope
+    registrations: Registrations
+    teller: Teller
+    flights: Flights
+    escrow: Escrow | None
+    timeout: float
+    refresh_ahead: float | None
+
+    def owner(self) -> str:
+        """A fresh id for one acquisition of a lease."""
+        return self.world.entropy(12).hex()

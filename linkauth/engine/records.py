@@ -1,0 +1,112 @@
+"""What linkauth keeps in a store, as values, and the keys under which it is kept.
+
+Two credentials never share a key: vendor, registration, scope and account all go into it. No key holds a secret, and
+each is short plain ASCII whatever the account is called.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote
+
+import attrs
+
+from linkauth.oauth.token import Token  # noqa: TC001  # cattrs reads the fields' types at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = [
+    "KINDS",
+    "DeadRecord",
+    "PendingRecord",
+    "SecretRecord",
+    "StoredRecord",
+    "TokenRecord",
+    "answer_key",
+    "secret_key",
+    "state_key",
+    "token_key",
+]
+
+
+@attrs.frozen(kw_only=True)
+class TokenRecord:
+    """A token, and whose it is."""
+
+    vendor: str
+    account: str
+    token: Token
+
+
+@attrs.frozen(kw_only=True)
+class DeadRecord:
+    """There is no token and no way to one without the user: a record of its own, so that no worker asks in vain."""
+
+    vendor: str
+    account: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class PendingRecord:
+    """An authorization that the user has yet to answer. Times are Unix seconds by the store's clock."""
+
+    vendor: str
+    account: str
+    token_key: str
+    """The credential that it is for: vendor, registration, scope and account in one."""
+    state: str = attrs.field(repr=False)
+    redirect_uri: str
+    scope: str
+    verifier: str | None = attrs.field(repr=False)
+    expires_at: float
+
+
+@attrs.frozen(kw_only=True)
+class SecretRecord:
+    """A client's newest secret; or, under its own key, a vendor's answer in which none was recognised."""
+
+    vendor: str
+    client_secret: str = attrs.field(repr=False)
+
+
+StoredRecord: TypeAlias = TokenRecord | DeadRecord | PendingRecord | SecretRecord
+
+KINDS: Final[dict[str, type[StoredRecord]]] = {
+    "token": TokenRecord,
+    "reauthorize": DeadRecord,
+    "pending": PendingRecord,
+    "secret": SecretRecord,
+}
+
+LONGEST_NAME: Final = 80
+
+
+def _key(kind: str, name: str, parts: Iterable[str]) -> str:
+    # Each part is preceded by its length: ("ab", "c") and ("a", "bc") are two different things.
+    told = b"".join(b"%d:" % len(data) + data for data in (part.encode() for part in parts))
+    return f"{kind}/{quote(name, safe='')[:LONGEST_NAME]}/{sha256(told).hexdigest()[:40]}"
+
+
+def token_key(vendor: Vendor, account: str) -> str:
+    """Where a credential's token is kept."""
+    return _key("token", vendor.name, ("token", vendor.name, *vendor.identity(), account))
+
+
+def secret_key(vendor: Vendor) -> str:
+    """Where a client's newest secret is kept."""
+    return _key("secret", vendor.name, ("secret", vendor.name, *vendor.registration()))
+
+
+def answer_key(vendor: Vendor) -> str:
+    """Where an answer to a rotation is kept in which no secret was recognised."""
+    return _key("answer", vendor.name, ("answer", vendor.name, *vendor.registration()))
+
+
+def state_key(vendor_name: str, state: str) -> str:
+    """Where a pending authorization is kept. The state itself is not in it."""
+    return _key("state", vendor_name, ("state", state))

@@ -1,0 +1,78 @@
+"""Which client secret is the newest: the constructor's is the start, the store's is newer.
+
+A secret belongs to a registration, not to an account: every credential of an engine that uses the same client shares
+what is known here. It is read once before the first token request, and again when a vendor refuses the client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import attrs
+
+from linkauth.engine.records import SecretRecord, secret_key
+from linkauth.errors import StoreUnavailable
+from linkauth.oauth.token import Secret
+
+if TYPE_CHECKING:
+    from linkauth.engine.envelope import Envelope
+    from linkauth.engine.shelf import Shelf
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["Registrations"]
+
+
+@attrs.define
+class _Known:
+    version: int = 0
+    secret: Secret | None = None
+    looked: bool = False
+
+
+class Registrations:
+    """The newest client secrets that this process knows."""
+
+    __slots__ = ("_envelope", "_known", "_shelf")
+
+    def __init__(self, shelf: Shelf, envelope: Envelope) -> None:
+        self._shelf = shelf
+        self._envelope = envelope
+        self._known: dict[str, _Known] = {}
+
+    async def newest(self, vendor: Vendor) -> Vendor:
+        """``vendor`` with the newest secret known. The store is asked the first time, and may be away."""
+        if not vendor.rotates_secret:
+            return vendor
+        known = self._of(vendor)
+        if not known.looked:
+            # With the store away the constructor's may well be good; a refusal makes us look again.
+            with contextlib.suppress(StoreUnavailable):
+                await self.look(vendor)
+        return vendor if known.secret is None else vendor.with_secret(known.secret)
+
+    async def look(self, vendor: Vendor) -> bool:
+        """Read the store. True: it has a newer secret than was known. Raises ``StoreError``."""
+        if not vendor.rotates_secret:
+            return False
+        known = self._of(vendor)
+        key = secret_key(vendor)
+        reading, _ = await self._shelf.ask(self._shelf.store.read(key))
+        known.looked = True
+        record = reading.record
+        if record is None or record.version <= known.version:
+            return False
+        self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), record.version)
+        return True
+
+    def learn(self, vendor: Vendor, secret: Secret, version: int) -> None:
+        """Use ``secret`` from the next token request on."""
+        known = self._of(vendor)
+        known.secret, known.version, known.looked = secret, version, True
+
+    def version(self, vendor: Vendor) -> int:
+        """The newest secret's version, 0 for the constructor's."""
+        return self._of(vendor).version
+
+    def _of(self, vendor: Vendor) -> _Known:
+        return self._known.setdefault(secret_key(vendor), _Known())

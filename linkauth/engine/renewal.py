@@ -1,0 +1,279 @@
+"""The renewal of one credential by one worker, among any number of others.
+
+The steps, in the order in which they are taken:
+
+1. **Claim.** A newer record: adopt it, done. Busy: wait for its change or its lease's end, claim again.
+2. **Look at what was found.** A vendor that failed is left alone until the time that the fleet agreed on. A note *in
+   doubt* says that somebody set out to spend this very refresh token and never came back: while the access token is
+   good nobody is hurt by waiting; after that it is tried once all the same, for without it the session is dead anyway.
+3. **Exchange.** The claim carried our own note in doubt, so it stands before the request goes out, and it was the
+   probe that the store can be written. No claim, no spending.
+4. **Commit, then hand out** (``ledger``). What the store will not take is kept (``keeper``).
+
+A vendor that does not rotate needs none of the care: a second exchange is only waste. With the store away, such a
+credential is fetched for this process alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from linkauth.engine.events import EventKind
+from linkauth.engine.exchange import Exchange, Overtaken, backoff
+from linkauth.engine.note import Note, digest
+from linkauth.engine.windows import Verdict
+from linkauth.engine.world import StoreTime
+from linkauth.errors import (
+    InvalidClient,
+    InvalidGrant,
+    InvalidToken,
+    LinkAuthError,
+    MalformedResponse,
+    StoreUnavailable,
+    VendorUnavailable,
+)
+from linkauth.store import Busy, Granted, Newer
+
+if TYPE_CHECKING:
+    from linkauth.engine.lease import Lease
+    from linkauth.engine.ledger import Ledger
+    from linkauth.oauth.token import Token
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["InDoubt", "Renewal"]
+
+log = logging.getLogger("linkauth")
+
+GRACE: Final = 3.0
+"""Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
+FIRST_GAP: Final = 1.0
+"""Seconds after the first failed flight before the next; doubling from there."""
+LONGEST_ORDER: Final = 300.0
+"""Seconds that a vendor's Retry-After may make the fleet wait."""
+
+
+class InDoubt(VendorUnavailable):
+    """The refresh token may be spent, and there is time to wait for the one who knows. Never leaves the engine."""
+
+
+class Renewal:
+    """Renews what the ledger's holding holds."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._office = ledger.office
+        self._vendor = ledger.vendor
+        self._holding = ledger.holding
+
+    async def renew(self) -> Token:
+        """A token newer than the one that is held.
+
+        Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
+        ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
+        """
+        await self._ledger.settle()
+        limit = self._office.world.monotonic() + 2 * self._ledger.ttl
+        while self._office.world.monotonic() < limit:
+            if self._holding.token is None and self._vendor.needs_user and await self._found():
+                return self._ledger.current()
+            try:
+                claim, time = await self._ledger.claim(self._doubt())
+            except StoreUnavailable:
+                if self._vendor.rotation.rotates or (self._vendor.needs_user and self._holding.token is None):
+                    raise
+                return await self._alone()
+            match claim:
+                case Newer(record=record):
+                    self._ledger.adopt(record, time)
+                    if self._holding.judge() is not Verdict.WAIT:
+                        return self._ledger.current()
+                case Busy(remaining=remaining):
+                    await self._ledger.wait(remaining)
+                case Granted():
+                    try:
+                        return await self._lead(claim, time)
+                    except Overtaken:
+                        continue
+        raise VendorUnavailable("another worker has been renewing for too long")
+
+    async def look(self) -> None:
+        """Read the store again, for the clocks say that time passed unnoticed."""
+        try:
+            reading, time = await self._ledger.read()
+        except StoreUnavailable:
+            self._holding.believe_wall()
+            return
+        if reading.record is not None and reading.record.version > self._holding.version:
+            self._ledger.adopt(reading.record, time)
+        else:
+            self._holding.anchor(time)
+
+    async def _found(self) -> bool:
+        """Without a token, and none to be had but from the user: whether somebody has brought one meanwhile."""
+        reading, time = await self._ledger.read()
+        record = reading.record
+        if record is None or record.version <= self._holding.version:
+            raise self._ledger.lost(self._holding.dead or "nobody has logged in or paired yet")
+        self._ledger.adopt(record, time)
+        return self._holding.judge() is not Verdict.WAIT
+
+    # -- leading ---------------------------------------------------------------------------------------------------
+
+    async def _lead(self, claim: Granted, time: StoreTime) -> Token:
+        lease = self._ledger.lease(claim, time)
+        found = Note.decode(claim.note)
+        token = self._holding.token
+        if found.retry_at > time.now:
+            await lease.release(claim.note)
+            raise found.failure(found.retry_at - time.now)
+        if reason := self._hopeless(token, time):
+            return await self._ledger.bury(lease, reason)
+        doubtful = bool(found.doubt) and found.doubt == digest(token)
+        try:
+            async with lease:
+                if pause := self._pause(claim, found, time):
+                    await self._ledger.wait(pause)
+                    if await self._came_back(lease):
+                        return self._ledger.current()
+                begun = self._office.world.monotonic()
+                fresh = await self._exchange(token, time, lease, found, doubtful=doubtful)
+        except InDoubt:
+            await lease.release(claim.note)
+            raise
+        except (InvalidGrant, InvalidToken) as error:
+            if not self._vendor.needs_user:
+                raise
+            refused = str(error)
+        else:
+            stored = await self._ledger.store(fresh, lease.number, time, precious=self._vendor.rotation.rotates)
+            self._ledger.tell(EventKind.RENEWED, duration=self._office.world.monotonic() - begun)
+            return stored
+        return await self._refused(lease, refused, doubtful=doubtful)
+
+    async def _exchange(
+        self, token: Token | None, time: StoreTime, lease: Lease, found: Note, *, doubtful: bool
+    ) -> Token:
+        """Ask the vendor. What fails is left word of for the fleet, and raised; a refused refresh token only raised."""
+        vendor = await self._office.registrations.newest(self._vendor)
+        exchange = self._asking(vendor, token, time, lease)
+        try:
+            try:
+                return await exchange.run()
+            except InvalidClient:
+                # Somebody may have rotated the client's secret: the store knows.
+                if not await self._office.registrations.look(self._vendor):
+                    raise
+            vendor = await self._office.registrations.newest(self._vendor)
+            exchange = self._asking(vendor, token, time, lease)
+            return await exchange.run()
+        except (Overtaken, StoreUnavailable):
+            raise
+        except LinkAuthError as error:
+            if isinstance(error, InvalidGrant | InvalidToken) and self._vendor.needs_user:
+                raise
+            if isinstance(error, MalformedResponse) and error.salvage is not None:
+                # Unusable, but it brought a new refresh token: the old one is spent.
+                salvage, error.salvage = error.salvage, None
+                await self._ledger.store(salvage, lease.number, time, precious=True)
+            else:
+                await self._give_up(lease, error, found, time, in_doubt=doubtful or exchange.in_doubt)
+            raise
+        except Exception as error:  # an adapter's mistake must not hold the fleet up until the lease ends
+            fault = VendorUnavailable(f"the adapter failed: {type(error).__name__}")
+            await self._give_up(lease, fault, found, time, in_doubt=True)
+            raise
+
+    def _asking(self, vendor: Vendor, token: Token | None, time: StoreTime, lease: Lease | None) -> Exchange[Token]:
+        rotation = vendor.rotation
+        return Exchange(
+            self._office.world,
+            time,
+            lambda: vendor.renew(token),
+            limit=self._office.timeout,
+            lease=lease,
+            profile=rotation,
+            single_use=rotation.rotates,
+        )
+
+    async def _refused(self, lease: Lease, words: str, *, doubtful: bool) -> Token:
+        """The refresh token is refused: believe it only if nobody has written a newer one meanwhile."""
+        try:
+            if await self._came_back(lease):
+                return self._ledger.current()
+        except StoreUnavailable:
+            pass  # then burying it will not succeed either, and the next worker will look again
+        reason = f"the vendor refused the refresh token ({words})"
+        if doubtful:
+            reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
+        return await self._ledger.bury(lease, reason)
+
+    async def _came_back(self, lease: Lease) -> bool:
+        """Whether somebody has written something newer than what is held; then it is adopted, the lease given back."""
+        reading, time = await self._ledger.read()
+        if reading.record is None or reading.record.version <= self._holding.version:
+            return False
+        await lease.release()
+        self._ledger.adopt(reading.record, time)
+        return True
+
+    async def _give_up(
+        self, lease: Lease, error: LinkAuthError, found: Note, time: StoreTime, *, in_doubt: bool
+    ) -> None:
+        """Give the lease back, and leave word for the fleet why, and when somebody may try again."""
+        now = time.unix(self._office.world.monotonic())
+        wait = backoff(found.failures, FIRST_GAP, self._office.world.random.random())
+        ordered = getattr(error, "retry_after", None)
+        if ordered is not None:
+            wait = max(wait, min(float(ordered), LONGEST_ORDER))
+        doubt = digest(self._holding.token) if in_doubt else ""
+        since = found.since if doubt and found.doubt == doubt else now
+        note = Note(doubt=doubt, since=since if doubt else 0.0, failures=found.failures)
+        await lease.release(note.failing(error, now + wait).encode())
+        if isinstance(error, VendorUnavailable):
+            error.retry_after = wait
+
+    async def _alone(self) -> Token:
+        """With the store away, for this process alone: the vendor does not rotate, so this is only waste."""
+        now = self._office.world.monotonic()
+        time = StoreTime(self._office.world.wall(), now, now)
+        vendor = await self._office.registrations.newest(self._vendor)
+        log.warning("%s: the store is away; a token is fetched for this process alone", self._vendor.name)
+        fresh = await self._asking(vendor, self._holding.token, time, None).run()
+        self._holding.take(fresh, self._holding.version, time, stored=False)
+        self._ledger.tell(EventKind.RENEWED, "for this process alone", self._office.world.monotonic() - now)
+        return fresh
+
+    # -- doubt -----------------------------------------------------------------------------------------------------
+
+    def _doubt(self) -> bytes:
+        """The note that goes with a claim: what is about to be spent."""
+        spending = digest(self._holding.token) if self._vendor.rotation.rotates else ""
+        return Note(doubt=spending, since=self._office.shelf.now()).encode() if spending else b""
+
+    def _pause(self, claim: Granted, found: Note, time: StoreTime) -> float:
+        """Seconds for which a possible holder of a newer token is waited for. Raises ``InDoubt``: as long as may be."""
+        rotation = self._vendor.rotation
+        token = self._holding.token
+        if not rotation.rotates or token is None:
+            return 0.0
+        if claim.record is None or claim.record.version < self._holding.version:
+            return GRACE  # the store lost what it had: whoever has something newer is about to say so
+        if not found.doubt or found.doubt != digest(token) or time.now < found.since + rotation.replay_window:
+            return 0.0
+        self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")
+        if self._holding.judge() is not Verdict.WAIT:
+            raise InDoubt("a worker set out to renew and did not come back; it is given time")
+        # After a lease and a grace it will not come back any more.
+        return min(max(found.since + self._ledger.ttl + GRACE - time.now, 0.0), GRACE)
+
+    def _hopeless(self, token: Token | None, time: StoreTime) -> str:
+        """Why asking the vendor is in vain; empty: it is not."""
+        if not self._vendor.needs_user:
+            return ""
+        if token is None or not token.refresh_token:
+            return "there is no refresh token"
+        lapses = token.refresh_expires_at
+        if lapses is not None and lapses <= time.unix(self._office.world.monotonic()):
+            return "the refresh token has lapsed"
+        return ""

@@ -1,0 +1,90 @@
+"""The store as the engine uses it: every call has a time limit, every answer is a look at the store's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from linkauth.engine.events import EventKind
+from linkauth.engine.world import StoreTime
+from linkauth.errors import StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from linkauth.engine.events import Teller
+    from linkauth.engine.world import World
+    from linkauth.store import TokenStore
+
+__all__ = ["Shelf"]
+
+log = logging.getLogger("linkauth")
+
+PATIENCE: Final = 5.0
+"""Seconds that one call to the store may take at the most."""
+
+
+class _Timed(Protocol):
+    @property
+    def now(self) -> float: ...
+
+
+A = TypeVar("A", bound=_Timed)
+T = TypeVar("T")
+
+
+class Shelf:
+    """A store with time limits. ``store`` is the store itself, for making the calls that are handed in here."""
+
+    __slots__ = ("_lost", "_patience", "_teller", "_time", "_world", "store")
+
+    def __init__(self, store: TokenStore, world: World, teller: Teller, timeout: float) -> None:
+        self.store = store
+        self._world = world
+        self._teller = teller
+        self._patience = min(PATIENCE, timeout / 2)
+        self._lost = False
+        self._time: StoreTime | None = None
+
+    async def ask(self, call: Awaitable[A]) -> tuple[A, StoreTime]:
+        """The store's answer, and its clock. Raises ``StoreUnavailable``, or what else the store raises of its own."""
+        before = self._world.monotonic()
+        answer = await self.do(call)
+        self._time = StoreTime(answer.now, before, self._world.monotonic())
+        return answer, self._time
+
+    def now(self) -> float:
+        """The store's clock by the last look at it, Unix seconds; this host's where there was none yet."""
+        return self._world.wall() if self._time is None else self._time.unix(self._world.monotonic())
+
+    async def do(self, call: Awaitable[T], extra: float = 0.0) -> T:
+        """As ``ask``, for calls whose answer has no clock. ``extra``: seconds that the call is meant to take."""
+        try:
+            async with asyncio.timeout(self._patience + extra):
+                answer = await call
+        except StoreUnavailable as error:
+            fault = str(error)
+        except StoreError:
+            raise
+        except TimeoutError:
+            fault = f"the store did not answer within {self._patience:g} s"
+        except Exception as error:  # noqa: BLE001  # a store of somebody else's may raise anything
+            # Only the class: the message may hold a URL with a password.
+            fault = f"the store raised {type(error).__name__}"
+        else:
+            if self._lost:
+                self._lost = False
+                self._teller.tell(EventKind.STORE_BACK, "store", "")
+            return answer
+        if not self._lost:
+            self._lost = True
+            self._teller.tell(EventKind.STORE_LOST, "store", "", fault)
+        raise StoreUnavailable(fault)
+
+    async def quietly(self, call: Awaitable[object]) -> None:
+        """Make a call whose failure harms nobody: what it should have done happens by itself when a lease ends."""
+        try:
+            await self.do(call)
+        except StoreError as error:
+            log.info("left to itself: %s", error)

@@ -1,0 +1,58 @@
+"""Writing a credential by the user's word: a login, a pairing, a logout. Whatever the record holds gives way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linkauth.engine.exchange import Exchange
+from linkauth.errors import StoreUnavailable
+from linkauth.store import Busy, Granted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.ledger import Ledger
+    from linkauth.engine.world import StoreTime
+    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.token import Token
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["replace", "seize"]
+
+
+async def replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Token:
+    """Run a flow that brings a token by the user's word, and put it in the place of whatever is there."""
+    office = ledger.office
+    claim, time = await seize(ledger)
+    lease = ledger.lease(claim, time)
+    try:
+        async with lease:
+            vendor = await office.registrations.newest(ledger.vendor)
+            exchange = Exchange(
+                office.world,
+                time,
+                lambda: make(vendor),
+                limit=office.timeout,
+                lease=lease,
+                profile=vendor.rotation,
+                single_use=True,
+            )
+            fresh = await exchange.run()
+    except Exception:
+        await lease.release(claim.note)
+        raise
+    return await ledger.store(fresh, claim.number, time, precious=True)
+
+
+async def seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
+    """The lease on a credential, whatever its record holds. Raises ``StoreUnavailable``."""
+    limit = ledger.office.world.monotonic() + 2 * ledger.ttl
+    while ledger.office.world.monotonic() < limit:
+        reading, _ = await ledger.read()
+        known = max(ledger.holding.version, reading.record.version if reading.record else 0)
+        claim, time = await ledger.claim(reading.note, newer_than=known)
+        if isinstance(claim, Granted):
+            return claim, time
+        if isinstance(claim, Busy):
+            await ledger.wait(claim.remaining, newer_than=known)
+    raise StoreUnavailable("another worker holds the lease for too long")

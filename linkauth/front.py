@@ -1,0 +1,97 @@
+"""What users hold: the engine with real sockets, real clocks and real randomness."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from typing import TYPE_CHECKING, Self
+
+from linkauth.engine.engine import Engine
+from linkauth.engine.world import World
+from linkauth.middleware import Credential
+from linkauth.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from types import TracebackType
+
+    from aiohttp import web
+
+    from linkauth.engine.escrow import Escrow
+    from linkauth.engine.events import Listener
+    from linkauth.oauth.token import Secret
+    from linkauth.store import TokenStore
+
+__all__ = ["AuthEngine", "Credential"]
+
+
+class AuthEngine(Engine[Credential]):
+    """Keeps credentials valid for any number of tasks, processes and hosts that use the same store.
+
+    ::
+
+        async with AuthEngine("redis://localhost:6379/0") as engine:
+            credential = engine.credential(linkxg)
+    """
+
+    def __init__(
+        self,
+        store: str | TokenStore = "memory:",
+        *,
+        keys: str | Secret | Sequence[str | Secret] | None = None,
+        refresh_ahead: float | None = None,
+        timeout: float = 10.0,
+        escrow: str | Escrow | None = None,
+        on_event: Listener | None = None,
+    ) -> None:
+        """Make an engine. No I/O happens here.
+
+        ``store``: a URL (``open_store``) or a store, which then stays its owner's to close. ``keys``: a base64 256-bit
+        key or several, newest first, with which everything that is stored is encrypted. ``refresh_ahead``: seconds
+        before expiry at which renewal begins; None: a fifth of the token's lifetime, at most 300. ``timeout``: seconds
+        for one exchange with a vendor, its retries included; a caller waits no longer than this and a second.
+        ``escrow``: a folder where answers wait, encrypted, while the store is away. ``on_event``: is called with
+        each ``Event``.
+
+        Raises ``ConfigurationError``.
+        """
+        self._transport = Transport()
+        world = World(
+            send=self._transport.send,
+            monotonic=time.monotonic,
+            wall=time.time,
+            random=random.Random(),  # noqa: S311  # spreads load; secrets come from entropy
+            entropy=secrets.token_bytes,
+        )
+        super().__init__(
+            store,
+            world,
+            Credential,
+            keys=keys,
+            refresh_ahead=refresh_ahead,
+            timeout=timeout,
+            escrow=escrow,
+            on_event=on_event,
+        )
+
+    async def aclose(self) -> None:
+        """Wait for what is in the air, store its answers, close what was opened here."""
+        try:
+            await super().aclose()
+        finally:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def cleanup_ctx(self, app: web.Application) -> AsyncIterator[None]:
+        """For an aiohttp web app: ``app.cleanup_ctx.append(engine.cleanup_ctx)``."""
+        del app
+        yield
+        await self.aclose()

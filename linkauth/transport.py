@@ -1,0 +1,115 @@
+"""Request -> Response over aiohttp, for the token side alone.
+
+A session of its own, so that nobody's middlewares, cookies, proxies or base URL meddle with a token request. No redirect
+is followed: a secret goes where it was addressed, or nowhere. Every answer is read to its end and within limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from yarl import URL
+
+from linkauth.errors import MalformedResponse, NoAnswer, NotSent
+from linkauth.oauth.exchange import Request, Response
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+__all__ = ["Transport"]
+
+LARGEST: Final = 1 << 20
+"""Bytes of an answer's body. A token answer has some thousand."""
+CONNECT: Final = 5.0
+"""Seconds for a connection, so that one dead address leaves time for another try."""
+
+log = logging.getLogger("linkauth")
+
+
+class Transport:
+    """Sends token requests. One session for each event loop, made when first needed."""
+
+    def __init__(self) -> None:
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+
+    async def send(self, request: Request, seconds: float) -> Response:
+        """One exchange within ``seconds``.
+
+        Raises ``NotSent`` where no connection came about, ``NoAnswer`` where one did and no whole answer came within
+        the time, ``MalformedResponse`` where the answer is too large.
+        """
+        sent: list[bool] = []
+        host = URL(request.url).host
+        limit = aiohttp.ClientTimeout(total=seconds, sock_connect=min(CONNECT, seconds))
+        try:
+            async with self._session().request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                timeout=limit,
+                trace_request_ctx=sent,
+            ) as answer:
+                return Response(
+                    status=answer.status,
+                    headers={name.lower(): value for name, value in answer.headers.items()},
+                    body=await _body(answer, host),
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # aiohttp's errors hold the request, headers and all: only the class's name goes on.
+            fault = f"{host}: {_words(error)}"
+        raise (NoAnswer if sent else NotSent)(fault)
+
+    async def aclose(self) -> None:
+        """Close this loop's session."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_headers_sent.append(_note_sending)
+            session = aiohttp.ClientSession(
+                trace_configs=[trace],
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+                raise_for_status=False,
+                trust_env=False,
+            )
+            self._sessions[loop] = session
+        return session
+
+
+async def _note_sending(
+    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    # Called when the headers are handed to the connection: from here on the vendor may act on them.
+    context.trace_request_ctx.append(True)
+
+
+async def _body(answer: aiohttp.ClientResponse, host: str | None) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST:
+            answer.close()
+            raise MalformedResponse(f"{host}: the answer is larger than {LARGEST} bytes")
+    return bytes(body)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "no trusted TLS connection came about"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "no connection came about"
+    return f"the connection failed ({type(error).__name__})"
