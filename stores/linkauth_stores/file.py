@@ -31,7 +31,7 @@ except ImportError:  # no fcntl
     raise ConfigurationError("the file store needs POSIX (flock); on Windows use redis:// or memory:") from None
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator
 
     from linkauth.store import Claim, Commit, Reading
 
@@ -82,7 +82,7 @@ class FileStore:
     # What runs in a thread.
 
     @contextmanager
-    def _folder(self) -> Iterator[tuple[int, Path]]:
+    def _folder(self) -> Generator[tuple[int, Path]]:
         """The folder's descriptor and path; whatever the system says against it as ``StoreUnavailable``."""
         path = self._path
         try:

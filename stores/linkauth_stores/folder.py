@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, cast
 from linkauth.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 __all__ = ["Refused", "is_temporary", "locked", "names", "opened", "read", "replace", "sweep"]
@@ -51,7 +51,7 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
+def opened(path: Path) -> Generator[int]:
     """A descriptor of the folder ``path``, made (0700) if it is not there. Ours alone, or ``Refused``."""
     flags = os.O_RDONLY | os.O_DIRECTORY | _SAFE
     try:
@@ -115,7 +115,7 @@ def _mode(folder: int, name: str) -> int:
 
 
 @contextmanager
-def _file(folder: int, name: str) -> Iterator[IO[bytes] | None]:
+def _file(folder: int, name: str) -> Generator[IO[bytes] | None]:
     try:
         descriptor = _open(folder, name, os.O_RDONLY)
     except FileNotFoundError:
@@ -134,7 +134,7 @@ def read(folder: int, name: str, *, line: bool = False) -> bytes | None:
 
 
 @contextmanager
-def locked(folder: int, name: str, patience: float = PATIENCE) -> Iterator[None]:
+def locked(folder: int, name: str, patience: float = PATIENCE) -> Generator[None]:
     """Alone with ``name`` among all processes and threads. ``BlockingIOError`` after ``patience`` seconds."""
     lock = _open(folder, f".{_stripe(name)}.lock", os.O_RDWR | os.O_CREAT)
     _held.add(lock)

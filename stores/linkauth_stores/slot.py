@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -177,7 +177,7 @@ class Slot:
     def _load(cls, raw: bytes, key: str | None, where: str, *, whole: bool) -> Slot:
         first, _, rest = raw.partition(b"\n")
         try:
-            head = _typed(json.loads(first), dict)
+            head = cast("dict[str, Any]", _typed(json.loads(first), dict))
             written_as = _typed(head["format"], int)
             slot = _slot(head, rest if whole else None) if written_as == FORMAT else None
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -198,14 +198,14 @@ def _slot(head: dict[str, Any], rest: bytes | None) -> Slot:
         value = b"" if rest is None else b64decode(rest.rstrip(b"\n"), validate=True)
         if rest is not None and len(value) != _typed(size, int):
             raise ValueError
-    lease = head["lease"]
+    lease = None if head["lease"] is None else cast("dict[str, Any]", _typed(head["lease"], dict))
     return Slot(
         last=_typed(head["last"], int),
         version=_typed(head["version"], int),
         value=value,
         expires=None if head["expires"] is None else _seconds(head["expires"]),
         note=_bytes(head["note"]),
-        lease=None if lease is None else _lease(_typed(lease, dict)),
+        lease=None if lease is None else _lease(lease),
     )
 
 
