@@ -9,19 +9,33 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origin
 from urllib.parse import quote, quote_plus
 
 import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
+from cattrs.gen import make_dict_structure_fn, override
 
 from linkauth.errors import MalformedResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Masked", "as_object", "decode", "dump", "members", "retry_after", "structure", "words"]
+__all__ = [
+    "Masked",
+    "answer",
+    "as_object",
+    "camel",
+    "decode",
+    "dump",
+    "members",
+    "retry_after",
+    "structure",
+    "teach",
+    "words",
+]
 
 C = TypeVar("C")
 
@@ -75,6 +89,66 @@ for _kind in (str, int, bool):
     _converter.register_structure_hook(_kind, _strict(_kind))
 _converter.register_structure_hook(float, _strict_float)
 _converter.register_structure_hook_func(lambda kind: kind == list[str], _strict_words)
+
+
+def _strict_array(kind: Any) -> Any:
+    items = GenericAlias(list, get_args(kind)[:1])  # cattrs' own reading of a list keeps the index in a fault's path
+    read = _converter.get_structure_hook(items)
+
+    def hook(value: object, _: object) -> Any:
+        if not isinstance(value, list):  # cattrs would take an object's names, or a string's letters
+            raise TypeError(f"expected a list, got {type(value).__name__}")
+        return tuple(read(value, items))
+
+    return hook
+
+
+def _is_array(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+# ``tuple[T, ...]`` is how a frozen class holds a JSON array.
+_converter.register_structure_hook_factory(_is_array, _strict_array)
+
+
+def teach(kind: Any, read: Callable[[object], object]) -> None:
+    """Have values of type ``kind`` read by ``read``, whose ``TypeError`` and ``ValueError`` show no value."""
+    _converter.register_structure_hook_func(lambda asked: asked == kind, lambda value, _: read(value))
+
+
+def camel(name: str) -> str:
+    """``created_at`` as vendors of the camelCase kind write it: ``createdAt``."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def answer(*, rename: Callable[[str], str] = str) -> Callable[[type[C]], type[C]]:
+    """Decorate an attrs class that is read from a vendor's answer.
+
+    ``rename``: a field's name to the vendor's. Members that have no field go to ``extra``, where the class has one.
+    """
+
+    def register(kind: type[C]) -> type[C]:
+        names: dict[str, str] = {field.name: rename(field.name) for field in attrs.fields(kind)}  # type: ignore[arg-type]
+        keeps = names.pop("extra", None) is not None
+        known = frozenset(names.values())
+        how = {name: override(rename=theirs) for name, theirs in names.items()}
+        if keeps:
+            how["extra"] = override(omit=True)
+        read = make_dict_structure_fn(kind, _converter, **how)  # type: ignore[arg-type]
+
+        def hook(value: Mapping[str, Any], _: object) -> C:
+            if not isinstance(value, dict):
+                raise TypeError(f"expected an object, got {type(value).__name__}")
+            found: Any = read(value, kind)
+            if keeps:
+                found = attrs.evolve(found, extra={name: left for name, left in value.items() if name not in known})
+            return found  # type: ignore[no-any-return]
+
+        _converter.register_structure_hook(kind, hook)
+        return kind
+
+    return register
 
 
 def dump(value: object) -> bytes:

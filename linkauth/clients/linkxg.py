@@ -1,0 +1,188 @@
+"""First calls at LinkXG: products and connections (docs.linkxg.com, "Quick start")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003  # cattrs reads annotations
+from datetime import date, datetime  # noqa: TC003  # as above
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import attrs
+
+from linkauth.clients import fields
+from linkauth.clients.call import call, refuse, segment
+from linkauth.clients.pager import Page, stream
+from linkauth.errors import MalformedResponse
+from linkauth.oauth import wire
+from linkauth.vendors.linkxg import CODES, granted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import aiohttp
+
+__all__ = [
+    "Attribute",
+    "Certification",
+    "Connection",
+    "LinkXGClient",
+    "Product",
+    "ProductDetail",
+    "ProductVersion",
+]
+
+VENDOR: Final = "linkxg"
+PAGE_SIZE: Final = 50
+"""Products a page, as in the vendor's own example; its largest is not documented."""
+
+T = TypeVar("T")
+
+
+# LinkXG's pages show answers, not a schema: only what tells one thing from another is required here.
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class Product:
+    """A product as lists show it. ``extra``: members that LinkXG's page does not name."""
+
+    id: str
+    sku: str
+    name: str
+    category: str | None = None
+    status: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class Attribute:
+    """One property of a product: a number, with its unit where it has one, or words."""
+
+    family: str | None = None
+    name: str
+    value: str | float
+    unit: str | None = None
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class Certification:
+    """A certificate that a product holds, and the last day on which it does."""
+
+    name: str
+    valid_until: date | None = None
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class ProductVersion:
+    """A product's published version."""
+
+    number: int
+    published_at: datetime | None = None
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class ProductDetail(Product):
+    """A product with all that LinkXG knows of it."""
+
+    description: str | None = None
+    attributes: tuple[Attribute, ...] = ()
+    certifications: tuple[Certification, ...] = ()
+    version: ProductVersion | None = None
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class Connection:
+    """A company that shares its products with yours. LinkXG does not document its fields: all are in ``extra``."""
+
+    id: str
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class _Pagination:
+    page: int
+    total_pages: int
+
+
+@attrs.frozen(kw_only=True)
+class _Listing(Generic[T]):
+    data: tuple[T, ...]
+    pagination: _Pagination | None = None
+
+
+@attrs.frozen(kw_only=True)
+class _Single:
+    data: ProductDetail
+
+
+class LinkXGClient:
+    """Calls to LinkXG's API with a credential's session (``credential.session()``).
+
+    Every call raises the ``OAuthError`` that LinkXG names (``RateLimited`` with ``retry_after`` in seconds at 429),
+    ``VendorUnavailable`` where it cannot be reached or answers 5xx, ``MalformedResponse`` naming the field where an
+    answer is not as documented, and what the credential raises. The middleware has by then renewed and repeated once
+    at a 401.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    def products(self, category: str | None = None, *, page_size: int = PAGE_SIZE) -> AsyncGenerator[Product, None]:
+        """Every product, or those of one ``category``. Scope: ``products:read``.
+
+        Fetches page after page, the next while the current one is consumed. ``page_size``: products a request.
+        """
+        params = {"category": category} if category is not None else {}
+        return self._list("products", Product, params, page_size)
+
+    async def product(self, id: str) -> ProductDetail:  # noqa: A002  # the vendor's own name for it
+        """One product in full. Scope: ``products:read``."""
+        what = f"{VENDOR}'s product"
+        body = await self._get(f"products/{segment(id, 'product id')}", what)
+        return wire.structure(body, _Single, what).data
+
+    def connections(self, *, page_size: int = PAGE_SIZE) -> AsyncGenerator[Connection, None]:
+        """Every connection. Scope: ``connections:read``. Read as ``products`` is, should it come in pages."""
+        return self._list("connections", Connection, {}, page_size)
+
+    def connection_products(self, id: str, *, page_size: int = PAGE_SIZE) -> AsyncGenerator[Product, None]:  # noqa: A002
+        """Every product that the connection ``id`` shares. Scope: ``connections:read``."""
+        return self._list(f"connections/{segment(id, 'connection id')}/products", Product, {}, page_size)
+
+    def _list(self, url: str, kind: type[T], params: Mapping[str, str], size: int) -> AsyncGenerator[T, None]:
+        what = f"{VENDOR}'s {url}"
+
+        async def fetch(number: int) -> Page[Any]:
+            asked = {**params, "page": str(number), "pageSize": str(size)}
+            body = await self._get(url, what, asked)
+            listing: _Listing[Any] = wire.structure(body, _Listing[kind], what)  # type: ignore[valid-type]
+            return _page(listing, number, what)
+
+        return stream(fetch, what)
+
+    async def _get(self, url: str, what: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        answer = await call(self._session, "GET", url, vendor=VENDOR, params=params)
+        if not granted(answer.response):
+            refuse(answer.response, VENDOR, CODES)
+        return wire.members(answer.response.body, what)
+
+
+def _page(listing: _Listing[Any], number: int, what: str) -> Page[Any]:
+    told = listing.pagination
+    if told is None:  # not documented for connections: then this is all
+        return Page(listing.data, more=False)
+    if told.page != number:
+        if told.page > told.total_pages or number <= told.total_pages:
+            raise MalformedResponse(f"{what}: page {told.page} came where page {number} was asked for")
+        return Page((), more=False)  # the list has shrunk, and the vendor gave its last page again
+    return Page(listing.data, more=number < told.total_pages)

@@ -1,0 +1,194 @@
+"""What a vendor's refusals and failures become, at every vendor, and that none of it holds the token."""
+
+from __future__ import annotations
+
+import traceback
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from linkauth import errors
+from linkauth.clients import LinkkitClient, LinkXGClient, SageX3Client
+from linkauth.clients import call as call_module
+from linkauth.errors import LinkAuthError, OAuthError
+from tests.clients.conftest import Api
+
+CANARY = "canary-5f3a"
+
+
+def enveloped(code: str) -> dict[str, object]:
+    return {"success": False, "error": {"code": code, "message": "the vendor's words", "details": {}}}
+
+
+async def failure(session: aiohttp.ClientSession, vendor: str) -> LinkAuthError:
+    """What the vendor's first call raises; proved to hold no token wherever an error can hold one."""
+    with pytest.raises(LinkAuthError) as caught:
+        if vendor == "linkxg":
+            _ = [product async for product in LinkXGClient(session).products()]
+        elif vendor == "linkkit":
+            _ = [link async for link in LinkkitClient(session).links()]
+        else:
+            await SageX3Client(session).folders()
+    error: BaseException | None = caught.value
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    while error is not None:
+        assert CANARY not in f"{error!r} {vars(error)!r} {error.args!r}"
+        assert isinstance(error, LinkAuthError)
+        error = error.__cause__ or error.__context__
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("TOKEN_EXPIRED", 401, errors.InvalidToken),
+        ("TOKEN_INVALID", 401, errors.InvalidToken),
+        ("INSUFFICIENT_SCOPE", 403, errors.InsufficientScope),
+        ("INSUFFICIENT_PERMISSIONS", 403, errors.AccessDenied),
+        ("MISSING_CAPABILITY", 403, errors.AccessDenied),
+        ("LIMIT_EXCEEDED", 403, errors.AccessDenied),
+        ("TENANT_MISMATCH", 403, errors.AccessDenied),
+        ("SOMETHING_NEW", 403, errors.AccessDenied),
+        ("NOT_FOUND", 404, OAuthError),
+        ("TOKEN_EXPIRED", 200, errors.InvalidToken),
+    ],
+)
+async def test_linkxg_enveloped_refusals(
+    api: Api,
+    session: aiohttp.ClientSession,
+    code: str,
+    status: int,
+    kind: type[OAuthError],
+) -> None:
+    """Each documented code is its class; one that is new is told by its status and keeps its words."""
+    api.answers(enveloped(code), status)
+    error = await failure(session, "linkxg")
+    assert type(error) is kind
+    assert isinstance(error, OAuthError)
+    assert (error.error, error.description, error.status) == (code, "the vendor's words", status)
+
+
+@pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])
+@pytest.mark.parametrize(
+    ("body", "status", "kind", "said"),
+    [
+        ({"error": "invalid_token", "error_description": "expired"}, 401, errors.InvalidToken, "invalid_token"),
+        ({"error": "insufficient_scope"}, 403, errors.InsufficientScope, "insufficient_scope"),
+        ({"error": "Invalid API key"}, 401, errors.InvalidToken, "Invalid API key"),
+        ({"error": "limit must be a number"}, 400, errors.InvalidRequest, "limit must be a number"),
+        ({"message": "Unauthorised"}, 401, errors.InvalidToken, "Unauthorised"),
+        ({"message": "No such folder"}, 404, OAuthError, "No such folder"),
+        ({}, 401, errors.InvalidToken, "invalid_token"),
+        ("text", 403, errors.AccessDenied, "access_denied"),
+        (enveloped("TOKEN_EXPIRED"), 401, errors.InvalidToken, "TOKEN_EXPIRED"),
+    ],
+)
+async def test_refusals_in_every_shape(
+    api: Api,
+    session: aiohttp.ClientSession,
+    vendor: str,
+    body: object,
+    status: int,
+    kind: type[OAuthError],
+    said: str,
+) -> None:
+    """Every shape in which a vendor refuses is understood at every vendor; a 401 is never the client's fault here."""
+    api.answers(body, status)
+    error = await failure(session, vendor)
+    assert type(error) is kind
+    assert isinstance(error, OAuthError)
+    assert (error.error, error.status) == (said, status)
+
+
+@pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])
+async def test_rate_limit_carries_retry_after(api: Api, session: aiohttp.ClientSession, vendor: str) -> None:
+    """429 is ``RateLimited`` with the seconds that the vendor said."""
+    api.answers({"error": "rate_limit_exceeded"}, 429, {"Retry-After": "17"})
+    error = await failure(session, vendor)
+    assert isinstance(error, errors.RateLimited)
+    assert error.retry_after == 17
+
+
+@pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])
+@pytest.mark.parametrize("status", [500, 501, 503])
+async def test_server_errors(api: Api, session: aiohttp.ClientSession, vendor: str, status: int) -> None:
+    """5xx is ``VendorUnavailable``, with the vendor's words where it has any."""
+    api.answers({"message": "on fire"}, status)
+    error = await failure(session, vendor)
+    assert type(error) is errors.VendorUnavailable
+    assert str(error) == f"{vendor} answered HTTP {status}: on fire"
+
+
+@pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])
+async def test_html_and_redirects_are_malformed(api: Api, session: aiohttp.ClientSession, vendor: str) -> None:
+    """A page for people, or a redirect (none is documented, none is followed), is not an answer."""
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>hello</html>", content_type="text/html")
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    for handler in (page, elsewhere):
+        api.handler = handler
+        assert type(await failure(session, vendor)) is errors.MalformedResponse
+    assert len(api.asked) == 2
+
+
+async def test_no_connection_is_not_sent(api: Api, unused_tcp_port: int) -> None:
+    """Where no connection came about the vendor saw nothing, and the error says so."""
+    headers = {"Authorization": f"Bearer {CANARY}"}
+    async with aiohttp.ClientSession(base_url=f"http://127.0.0.1:{unused_tcp_port}/", headers=headers) as session:
+        assert type(await failure(session, "linkxg")) is errors.NotSent
+
+
+async def test_cut_answer_is_no_answer(api: Api, session: aiohttp.ClientSession) -> None:
+    """A connection that is lost in the middle is ``NoAnswer``."""
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b'{"data"')
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    api.handler = cut
+    assert type(await failure(session, "sagex3")) is errors.NoAnswer
+
+
+async def test_slow_answer_is_no_answer(api: Api) -> None:
+    """The session's own time-out ends as ``NoAnswer`` too."""
+    import asyncio
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.5)
+        return web.json_response({})
+
+    api.handler = slow
+    limit = aiohttp.ClientTimeout(total=0.05)
+    headers = {"Authorization": f"Bearer {CANARY}"}
+    async with aiohttp.ClientSession(base_url=api.url, timeout=limit, headers=headers) as session:
+        assert type(await failure(session, "linkkit")) is errors.NoAnswer
+
+
+async def test_too_large_an_answer(
+    api: Api,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer is not read past the limit."""
+    monkeypatch.setattr(call_module, "LARGEST", 1000)
+    api.answers({"data": ["x" * 2000]})
+    error = await failure(session, "linkkit")
+    assert type(error) is errors.MalformedResponse
+    assert "larger than 1000 bytes" in str(error)
+
+
+async def test_session_without_base_url() -> None:
+    """A session that no credential made is the caller's mistake, and the error says what to do."""
+    async with aiohttp.ClientSession() as session:
+        error = await failure(session, "linkxg")
+    assert type(error) is errors.ConfigurationError
+    assert "credential.session()" in str(error)
