@@ -30,7 +30,7 @@ from linkauth.errors import (
 from linkauth.front import AuthEngine, Credential
 from linkauth.oauth.token import Secret, Token
 from linkauth.store import TokenStore, open_store
-from linkauth.vendors import LinkXG, RotationProfile, Vendor
+from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, RotationProfile, SageX3, Vendor
 
 __all__ = [
     "AccessDenied",
@@ -50,11 +50,15 @@ __all__ = [
     "InvalidToken",
     "LinkAuthError",
     "LinkXG",
+    "LinkXGUser",
+    "Linkkit",
     "MalformedResponse",
+    "OAuth2",
     "OAuthError",
     "RateLimited",
     "ReauthorizationRequired",
     "RotationProfile",
+    "SageX3",
     "Secret",
     "StateMismatch",
     "Status",

@@ -63,7 +63,6 @@ class Settled:
 VENDORS = {"LinkXG": "linkxg", "LinkXGUser": "linkxg", "Linkkit": "linkkit", "SageX3": "sagex3"}
 
 
-@pytest.mark.skipif(not hasattr(linkauth, "AuthEngine"), reason="linkauth/__init__.py has no AuthEngine yet")
 @pytest.mark.parametrize("example", [pytest.param(block, id=name(block)) for block in blocks("README.md")])
 @pytest.mark.blocking  # a reader's program may print
 async def test_the_readme(example: Example, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,1 +1,118 @@
-"""The front door as the type checkers see it. Never run: mypy --strict and pyright strict read it."""
+"""The front door as type checkers see it. Never run: mypy --strict and pyright strict read it.
+
+``assert_type`` says what a user's editor knows. Where it is wrong, both checkers fail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_type
+
+import aiohttp
+
+import linkauth
+from linkauth import (
+    AuthEngine,
+    Credential,
+    Linkkit,
+    LinkXG,
+    LinkXGUser,
+    OAuth2,
+    OAuthError,
+    RateLimited,
+    SageX3,
+    Status,
+    Token,
+    TokenStore,
+    VendorUnavailable,
+    open_store,
+)
+from linkauth_stores.file import FileStore
+from linkauth_stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aiohttp import web
+
+linkxg = LinkXG(client_id="id", client_secret="secret", scope="products:read")
+linkxg_eu = LinkXG(client_id="id", client_secret="secret", base_url="https://eu.example/api/v1")
+linkxg_user = LinkXGUser(base_url="https://eu.example/api/v1")
+linkkit = Linkkit(client_id="id", client_secret="secret", scope="", pkce=True)
+sagex3 = SageX3(client_id="id", client_secret="secret", base_url="https://x3.example/v1", customer="https://c.example")
+acme = OAuth2(name="acme", client_id="id", token_url="https://acme.example/token", client_auth="none")
+acme_basic = OAuth2(
+    name="acme",
+    client_id="id",
+    client_secret="secret",
+    token_url="https://acme.example/token",
+    authorize_url="https://acme.example/authorize",
+    revoke_url="https://acme.example/revoke",
+    api_url="https://acme.example/api/",
+    scope="read write",
+    client_auth="basic",
+    pkce=False,
+)
+assert_type(linkxg.name, str)
+
+
+def engines(path: Path) -> None:
+    AuthEngine()
+    AuthEngine("file:~/.linkauth", keys="key", refresh_ahead=60.0, timeout=5.0, escrow="/var/lib/app")
+    AuthEngine("memory:", keys=["new", "old"])
+    AuthEngine(MemoryStore())
+    AuthEngine(FileStore(path))
+    assert_type(open_store("memory:"), TokenStore)
+
+
+async def first_minute() -> None:
+    async with AuthEngine("memory:") as engine:
+        assert_type(engine, AuthEngine)
+        credential = engine.credential(linkxg)
+        assert_type(credential, Credential)
+        async with credential.session(raise_for_status=True) as session:
+            assert_type(session, aiohttp.ClientSession)
+        # A credential is an aiohttp client middleware like any other, and several may sit in one session.
+        aiohttp.ClientSession(middlewares=[credential, engine.credential(linkkit, account="ada")])
+
+
+async def life(engine: AuthEngine, params: Mapping[str, str]) -> None:
+    credential = engine.credential(sagex3, "customer")
+    assert_type(await credential.token(), Token)
+    assert_type(await credential.refresh(), Token)
+    assert_type(await credential.login(email="ada@example.com", password="secret"), Token)
+    assert_type(await credential.authorization_url("https://app.example/callback", scope="read"), str)
+    assert_type(await credential.complete(params), Token)
+    assert_type(await engine.complete(sagex3, params), Credential)
+    await credential.rotate_secret()
+    await credential.logout()
+    async for status in engine.statuses():
+        assert_type(status, Status)
+        assert_type(status.vendor, str)
+        assert_type(status.expires_at, float | None)
+
+
+def token(token: Token) -> None:
+    assert_type(token.scope, str)
+    assert_type(token.expires_at, float)
+    assert_type(token.refresh_expires_at, float | None)
+    assert_type(token.endpoint, str | None)
+    headers: dict[str, str] = {"Authorization": token.authorization, "X": token.access_token + token.token_type}
+    del headers
+
+
+def errors(error: Exception) -> float | None:
+    match error:
+        case RateLimited() | VendorUnavailable():
+            return assert_type(error.retry_after, float | None)
+        case OAuthError():
+            assert_type((error.error, error.description, error.status), tuple[str, str, int])
+        case linkauth.LinkAuthError():
+            assert_type(error.args, tuple[Any, ...])
+        case _:
+            pass
+    return None
+
+
+def web_app(app: web.Application, engine: AuthEngine) -> None:
+    app.cleanup_ctx.append(engine.cleanup_ctx)
