@@ -27,10 +27,10 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
-from linkauth.front import AuthEngine, Credential
+from linkauth.front import AuthEngine, Credential, OAuth2
 from linkauth.oauth.token import Secret, Token
 from linkauth.store import TokenStore, open_store
-from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, RotationProfile, SageX3, Vendor
+from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, RotationProfile, SageX3, Vendor
 
 __all__ = [
     "AccessDenied",

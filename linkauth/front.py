@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
+from linkauth import vendors
 from linkauth.engine.engine import Engine
+from linkauth.engine.exchange import drive
 from linkauth.engine.world import World
 from linkauth.middleware import Credential
+from linkauth.oauth.discovery import discovery
 from linkauth.transport import Transport
 
 if TYPE_CHECKING:
@@ -23,7 +27,27 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Secret
     from linkauth.store import TokenStore
 
-__all__ = ["AuthEngine", "Credential"]
+__all__ = ["AuthEngine", "Credential", "OAuth2"]
+
+
+class OAuth2(vendors.OAuth2):
+    """Any RFC 6749 vendor (``linkauth.vendors.OAuth2``), and the way to read its addresses from the vendor itself."""
+
+    @classmethod
+    async def discover(cls, issuer: str, *, timeout: float = 10.0, **arguments: Any) -> Self:  # one exchange's limit
+        """The vendor that ``issuer`` describes (RFC 8414, OpenID Connect Discovery); ``arguments`` as for the class.
+
+        What is among ``arguments`` goes before what the metadata says; ``authorize_url=None`` makes it client
+        credentials. ``name`` defaults to the issuer's host. ``timeout``: seconds for each of the two places looked at.
+        Raises ``ConfigurationError``, ``UntrustedEndpoint`` where the metadata names another issuer,
+        ``MalformedResponse``, ``VendorUnavailable``.
+        """
+        transport = Transport()
+        try:
+            metadata = await drive(discovery(issuer), lambda request: transport.send(request, timeout))
+        finally:
+            await transport.aclose()
+        return cls.from_metadata(metadata, **{"name": urlsplit(issuer).hostname or issuer, **arguments})
 
 
 class AuthEngine(Engine[Credential]):

@@ -83,6 +83,12 @@ class Credential:
             return holding.token
         return await self._judge()
 
+    def peek(self) -> Token | None:
+        """The token that ``token()`` would return at once; None where it would have to wait. Begins no renewal."""
+        if self._holding.jumped() or self._holding.judge() is Verdict.WAIT:
+            return None
+        return self._holding.token
+
     async def refresh(self) -> Token:
         """A token newer than the one held now. Callers at the same moment, in any process, share one renewal.
 

@@ -10,14 +10,14 @@ import attrs
 from linkauth.errors import LinkAuthError, MalformedResponse, NoAnswer, NotSent, RateLimited, VendorUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from linkauth.engine.lease import Lease
     from linkauth.engine.world import StoreTime, World
     from linkauth.oauth.exchange import Flow, Request, Response
     from linkauth.vendors.vendor import RotationProfile
 
-__all__ = ["Exchange", "Overtaken", "backoff"]
+__all__ = ["Exchange", "Overtaken", "backoff", "drive"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,19 @@ def backoff(failures: int, first: float, chance: float) -> float:
     """
     gap = min(first * 2.0 ** min(failures, 30), LONGEST_GAP)
     return gap * (1.0 - chance / 2)
+
+
+async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
+    """Carry a flow's requests to ``send`` and the answers back. Raises what either raises."""
+    try:
+        request = next(flow)
+        while True:
+            request = flow.send(await send(request))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        flow.close()
 
 
 class Exchange(Generic[T]):
@@ -109,16 +122,7 @@ class Exchange(Generic[T]):
         return backoff(tries, FIRST_GAP, self._world.random.random())
 
     async def _once(self) -> T:
-        flow = self._make()
-        try:
-            request = next(flow)
-            while True:
-                request = flow.send(await self._send(request))
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        finally:
-            flow.close()
+        return await drive(self._make(), self._send)
 
     async def _send(self, request: Request) -> Response:
         if self._lease is not None and not await self._lease.held():
