@@ -35,7 +35,7 @@ PLANTS = [
     ("async", "linkauth/engine/planted.py", "import aiohttp"),
     ("async", "linkauth/store.py", "from redis.asyncio import Redis"),
     ("backend", "linkauth/planted.py", "import redis"),
-    ("plugin", "linkauth/testing.py", "from linkauth_stores.planted import Store"),
+    ("plugin", "linkauth/testing/__init__.py", "from linkauth_stores.planted import Store"),
     ("stores", "stores/linkauth_stores/planted.py", "from linkauth.oauth.token import Token"),
     ("independent-stores", "stores/linkauth_stores/memory.py", "from linkauth_stores.file import FileStore"),
     ("layers", "linkauth/oauth/wire.py", "from linkauth.vendors import linkxg"),

@@ -38,7 +38,7 @@ class MemoryStore:
         self._clock = clock
         self._slots: dict[str, Slot] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
-        self._changes = 0
+        self._until_sweep = 0
         # Guards the three above. Held for the atomic step alone, never across an await.
         self._lock = threading.Lock()
 
@@ -57,10 +57,11 @@ class MemoryStore:
 
     def _forget(self) -> None:
         """Drop what has lived past its ``ttl``, after as many changes as there are slots: cheap on the average."""
-        self._changes += 1
-        if self._changes > max(100, len(self._slots)):
-            self._changes, now = 0, self._clock()
+        self._until_sweep -= 1
+        if self._until_sweep < 0:
+            now = self._clock()
             self._slots = {key: slot for key, slot in self._slots.items() if not slot.forgettable(now)}
+            self._until_sweep = max(100, len(self._slots))
 
     async def read(self, key: str) -> Reading:
         return self._change(key, lambda slot, now: (slot, slot.read(now)))

@@ -1,4 +1,4 @@
-"""For authors of vendors and stores: ``play`` a vendor's flow without a loop, and the contract every store passes."""
+"""Play a vendor's flow without a loop or a socket."""
 
 from __future__ import annotations
 
