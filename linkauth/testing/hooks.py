@@ -10,7 +10,7 @@ from uuid import uuid4
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from linkauth.store import Claim, TokenStore
 
@@ -46,7 +46,7 @@ class Hooks:
         return None
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[TokenStore]:
+    async def opened(self) -> AsyncGenerator[TokenStore, None]:
         """The store, closed at the end."""
         store = await self.make_store()
         try:
@@ -55,7 +55,7 @@ class Hooks:
             await store.aclose()
 
     @asynccontextmanager
-    async def opened_twice(self) -> AsyncIterator[tuple[TokenStore, TokenStore]]:
+    async def opened_twice(self) -> AsyncGenerator[tuple[TokenStore, TokenStore], None]:
         """Two workers' views of the same data."""
         async with self.opened() as one:
             other = await self.open_again(one)

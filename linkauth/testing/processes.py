@@ -13,7 +13,7 @@ from linkauth.store import Busy, Record
 from linkauth.testing.hooks import LONG, Hooks, granted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 __all__ = ["Processes"]
 
@@ -30,7 +30,7 @@ class Processes(Hooks):
         return url
 
     @asynccontextmanager
-    async def _worker(self, *arguments: str) -> AsyncIterator[Process]:
+    async def _worker(self, *arguments: str) -> AsyncGenerator[Process, None]:
         """A process of ``linkauth.testing.worker``, killed in the end."""
         paths = os.pathsep.join(path for path in sys.path if path)
         program = (sys.executable, "-m", "linkauth.testing.worker", self._url(), *arguments)
