@@ -1,0 +1,150 @@
+"""Hearing of changes: one subscription per event loop, shared by everybody who waits.
+
+Every script that changes a record or gives a lease back publishes the key on the store's one channel. ``Ears`` keeps the
+latest announcements, so that a change between a claim and the wait that follows is not missed: ``serial`` counts
+announcements, a claim notes it before it is sent, and a wait that finds a later announcement of its key returns at
+once. A message lost in a reconnect is made up for by ``floor``: whoever counted from before the (re)subscription
+looks again. The store polls slowly beneath all this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["Ears"]
+
+log = logging.getLogger("linkauth.stores.redis")
+
+_REMEMBERED = 4096
+"""Keys whose latest announcement is kept. Forgetting one costs its waiter a slow poll."""
+
+_QUIET = 60.0
+"""Seconds of silence after which the read is begun anew. The server sees nothing of it."""
+
+
+class Ears:
+    """The listening side of one store in one event loop."""
+
+    def __init__(self, subscribe: Callable[[], Awaitable[Any]], channel: str) -> None:
+        self._subscribe = subscribe
+        self._channel = channel
+        self._serial = 0
+        self._floor = 0
+        self._recent: dict[str, int] = {}
+        self._since: dict[str, tuple[int, float]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._settled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._up = False
+
+    async def open(self, patience: float) -> int | None:
+        """Listen from now on. The serial to count from, None: not subscribed after ``patience`` seconds."""
+        if self._task is None:
+            # A context of its own: the first caller's context variables have no business in a task that stays.
+            self._task = asyncio.get_running_loop().create_task(self._listen(), context=contextvars.Context())
+        if not self._settled.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._settled.wait()
+        return self._serial if self._up else None
+
+    def busy(self, key: str, since: int | None, until: float) -> None:
+        """A claim counted from ``since`` was answered Busy, until ``until`` by the loop's clock: its owner will wait."""
+        if since is not None:
+            self._since.setdefault(key, (since, until))
+            _forget(self._since)
+
+    def since(self, key: str) -> tuple[int, float] | None:
+        """From which serial the wait for ``key`` counts, and its lease's end. None: nobody listened then, so look."""
+        since = self._since.pop(key, None)
+        return since if self._up else None
+
+    def now(self) -> int:
+        """The serial to count from, for who is about to look."""
+        return self._serial
+
+    async def wait(self, key: str, since: int, patience: float) -> bool:
+        """True once ``key`` was announced after ``since`` (or may have been), False after ``patience`` seconds."""
+        if since < self._floor or self._recent.get(key, 0) > since:
+            return True
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, set()).add(future)
+        try:
+            async with asyncio.timeout(patience):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            waiting = self._waiting.get(key, set())
+            waiting.discard(future)
+            if not waiting:
+                self._waiting.pop(key, None)
+        return True
+
+    async def aclose(self) -> None:
+        """Stop listening, and wake who waits."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._look_again()
+
+    async def _listen(self) -> None:
+        gap = 0.05
+        while True:
+            pubsub = None
+            try:
+                pubsub = await self._subscribe()
+                await pubsub.subscribe(self._channel)
+                while True:
+                    message = await pubsub.get_message(timeout=_QUIET)
+                    if message is not None:
+                        self._hear(message)
+                        gap = 0.05
+            except Exception as error:  # noqa: BLE001  whatever a client raises, ears that went deaf would tell nobody
+                if self._up or not self._settled.is_set():
+                    log.warning("Redis: no subscription (%s); waiters poll until there is", type(error).__name__)
+            finally:
+                self._up = False
+                self._settled.set()
+                if pubsub is not None:
+                    with contextlib.suppress(Exception):
+                        await pubsub.aclose()
+            await asyncio.sleep(gap * random.uniform(0.5, 1.5))  # noqa: S311  spreads load
+            gap = min(gap * 2, 5.0)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":  # also after a reconnect of the client's own: what was said then is lost
+            self._up = True
+            self._settled.set()
+            self._look_again()
+        elif message["type"] == "message":
+            key = message["data"].decode("ascii", "replace")
+            self._serial += 1
+            self._recent.pop(key, None)
+            self._recent[key] = self._serial
+            _forget(self._recent)
+            self._wake(key)
+
+    def _look_again(self) -> None:
+        self._serial += 1
+        self._floor = self._serial
+        for key in list(self._waiting):
+            self._wake(key)
+
+    def _wake(self, key: str) -> None:
+        for future in self._waiting.get(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _forget(table: dict[str, Any]) -> None:
+    while len(table) > _REMEMBERED:
+        del table[next(iter(table))]

@@ -1,0 +1,148 @@
+"""What ``RedisStore`` does to a credential, each in one atomic script.
+
+A credential has two hashes, in one slot of a cluster because their names share the tag in braces:
+
+==================== ================================================================================================
+``PREFIX:{KEY}``       the record: ``version``, ``value``. Expires where the commit said so.
+``PREFIX:{KEY}:lease`` ``top``: the highest number ever given, ``gone``: the highest under which the record was deleted
+                     or taken, ``note``, and while a lease has not been given back ``owner``, ``number``, ``until``
+                     (ms, the server's clock), ``before`` (the note that the claim found) and ``inherited``. Never
+                     expires, except beside a record that does.
+==================== ================================================================================================
+
+The lease is data with an end rather than a key with a time to live: who claims after it must see that it ended without
+a release. ``top`` and ``gone`` are not in the record, so that numbers go on growing after it, and nothing comes back.
+``before`` and ``inherited`` let a repeated claim, whose first answer was lost, answer as the first one did.
+
+Every answer begins with a word, the server's TIME (seconds, microseconds), and the version, value and note found.
+Numbers stay below 2**53; ``text`` keeps Lua from writing large ones as 1e+15. The scripts use nothing that Redis 6.2
+lacks.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+import attrs
+
+__all__ = ["CLAIM", "COMMIT", "DELETE", "EXTEND", "READ", "RELEASE", "TAKE", "Script"]
+
+_FIND = """
+local record, lease = KEYS[1], KEYS[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local r = redis.call('HMGET', record, 'version', 'value')
+local l = redis.call('HMGET', lease, 'top', 'owner', 'number', 'until', 'note', 'before', 'inherited', 'gone')
+local version, top = tonumber(r[1] or '0'), tonumber(l[1] or '0')
+local owner, number, ends = l[2], tonumber(l[3] or '0'), tonumber(l[4] or '0')
+local gone = tonumber(l[8] or '0')
+if not (version and top and number and ends and gone) or (r[1] and not r[2]) then return {'corrupt', time[1], time[2]} end
+local held = owner and ends > now
+
+local function text(n) return string.format('%.0f', n) end
+local function answer(word, ...) return {word, time[1], time[2], r[1], r[2], l[5], ...} end
+local function settle(mine)  -- another lease that was not given back stays, and its note
+    if owner and number ~= mine then return end
+    redis.call('HDEL', lease, 'owner', 'number', 'until', 'before', 'inherited', 'note')
+    held = false
+end
+local function tell(channel, key) redis.pcall('PUBLISH', channel, key) end  -- who may not publish: others poll
+local function outlive(ms)  -- a lease hash that expires stays for an hour after everything in it
+    local left = redis.call('PTTL', lease)
+    if left >= 0 and left < ms + 3600000 then redis.call('PEXPIRE', lease, text(ms + 3600000)) end
+end
+"""
+
+
+@attrs.frozen
+class Script:
+    """A Lua script and the SHA-1 under which the server knows it once it has seen it."""
+
+    text: str
+    sha: str
+
+
+def _script(body: str) -> Script:
+    text = _FIND + body
+    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+READ = _script("""
+return answer('read', held and ends - now or 0)
+""")
+
+# ARGV: owner, ttl (ms), newer_than, note
+CLAIM = _script("""
+local who, ttl, known, note = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+if version > known then return answer('newer') end
+if owner == who and number > known then  -- a repeat: answer as the first time
+    redis.call('HSET', lease, 'until', text(now + ttl), 'note', note)
+    outlive(ttl)
+    l[5] = l[6]
+    return answer('granted', number, tonumber(l[7]))
+end
+if held then return answer('busy', owner, ends - now) end
+local inherited = owner and 1 or 0
+number = math.max(top, known, version) + 1
+redis.call('HSET', lease, 'top', text(number), 'owner', who, 'number', text(number), 'until', text(now + ttl),
+           'note', note, 'before', l[5] or '', 'inherited', inherited)
+outlive(ttl)
+return answer('granted', number, inherited)
+""")
+
+# ARGV: number, value, ttl (ms, 0: never expires), channel, key
+COMMIT = _script("""
+local mine, value, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+if version > mine or gone >= mine then return answer('superseded') end
+if r[1] and version == mine then return answer('committed') end  -- a repeat
+redis.call('HSET', record, 'version', text(mine), 'value', value)
+redis.call('HSET', lease, 'top', text(math.max(top, mine)))
+settle(mine)
+if ttl > 0 then
+    redis.call('PEXPIRE', record, text(ttl))
+    redis.call('PEXPIRE', lease, text(math.max(ttl, held and ends - now or 0) + 3600000))
+else
+    redis.call('PERSIST', record)
+    redis.call('PERSIST', lease)
+end
+tell(ARGV[4], ARGV[5])
+return answer('committed')
+""")
+
+# ARGV: number, ttl (ms)
+EXTEND = _script("""
+if not held or number ~= tonumber(ARGV[1]) then return answer('no') end
+redis.call('HSET', lease, 'until', text(now + tonumber(ARGV[2])))
+outlive(tonumber(ARGV[2]))
+return answer('yes')
+""")
+
+# ARGV: number, note, channel, key
+RELEASE = _script("""
+if not held or number ~= tonumber(ARGV[1]) then return answer('no') end
+settle(number)
+if ARGV[2] ~= '' then redis.call('HSET', lease, 'note', ARGV[2]) end
+tell(ARGV[3], ARGV[4])
+return answer('yes')
+""")
+
+# ARGV: channel, key
+TAKE = _script("""
+if r[1] then
+    redis.call('DEL', record)
+    redis.call('HSET', lease, 'gone', text(math.max(gone, version)), 'top', text(math.max(top, version)))
+    tell(ARGV[1], ARGV[2])
+end
+return answer('read', held and ends - now or 0)
+""")
+
+# ARGV: number, channel, key
+DELETE = _script("""
+local mine = tonumber(ARGV[1])
+if version >= mine then return answer('no') end
+redis.call('DEL', record)
+redis.call('HSET', lease, 'top', text(math.max(top, mine)), 'gone', text(math.max(gone, mine)))
+settle(mine)
+tell(ARGV[2], ARGV[3])
+return answer('yes')
+""")

