@@ -12,7 +12,7 @@ from linkauth.oauth.token import SecretStr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["parameter", "raise_if_refused", "the_code", "url"]
+__all__ = ["masked", "parameter", "raise_if_refused", "the_code", "url"]
 
 LONGEST: Final = 8192
 """Characters of a callback's parameter: a code may be a JWT, and no server takes longer URLs."""
@@ -30,22 +30,25 @@ def url(endpoint: str, fields: Mapping[str, str | None]) -> str:
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
 
 
+def masked(params: Mapping[str, Any]) -> wire.Masked:
+    """A callback's parameters in a form that no traceback shows; one that comes twice becomes a list."""
+    every = getattr(params, "getall", None)  # aiohttp's multidict
+    values = ((name, [value] if every is None else every(name)) for name, value in params.items())
+    return wire.Masked((name, found[0] if len(found) == 1 else found) for name, found in values)
+
+
 def parameter(params: Mapping[str, Any], *names: str) -> str:
     """The callback's parameter under the first of ``names`` that has a value; empty where none has.
 
     A callback is foreign data, from a query, a form or JSON: a parameter that comes twice (RFC 6749 §3.1), is no text,
     too long or unprintable is an ``InvalidRequest`` that shows no value.
     """
-    every = getattr(params, "getall", None)  # aiohttp's multidict
     for name in names:
-        values: list[object] = [params.get(name)] if every is None else every(name, [])
-        if len(values) > 1:
-            raise InvalidRequest("", f"the callback has more than one {name}")
-        value = values[0] if values else None
+        value = params.get(name)
         if value is None or value == "":
             continue
         if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
-            raise InvalidRequest("", f"the callback's {name} is not a printable text of at most {LONGEST} characters")
+            raise InvalidRequest("", f"the callback's {name} is not one printable text of at most {LONGEST} characters")
         return SecretStr(value)
     return ""
 
@@ -54,7 +57,7 @@ def raise_if_refused(params: Mapping[str, Any]) -> None:
     """Raise the ``OAuthError`` that a refusing callback names in ``error`` (RFC 6749 §4.1.2.1)."""
     code = wire.words(parameter(params, "error"))
     if code:
-        raise grants.known(code)(code, wire.words(parameter(params, "error_description")))
+        raise grants.known(code)(code, wire.words(params.get("error_description")))
 
 
 def the_code(params: Mapping[str, Any], *names: str) -> str:

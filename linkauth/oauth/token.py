@@ -22,10 +22,10 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        self._value = str.__str__(value)
+        self._value = SecretStr(value)
 
     def reveal(self) -> str:
-        """The secret itself. Hand it on at once, keep it nowhere."""
+        """The secret itself, a ``SecretStr``. Hand it on at once, keep it nowhere."""
         return self._value
 
     def __repr__(self) -> str:
@@ -40,7 +40,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        return hmac.compare_digest(
+            self._value.encode("utf-8", "surrogatepass"), other._value.encode("utf-8", "surrogatepass")
+        )
 
     def __hash__(self) -> int:
         return hash(self._value)

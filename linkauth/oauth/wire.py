@@ -209,7 +209,7 @@ def members(body: bytes, what: str) -> Masked:
     if isinstance(value, dict):
         return as_object(cast("object", value))
     found = "not JSON" if value is None else f"a JSON {type(value).__name__}"
-    del value
+    del value, body  # a traceback with locals would show them
     raise MalformedResponse(f"{what} is {found}, where a JSON object is documented")
 
 

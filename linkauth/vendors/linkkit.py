@@ -68,6 +68,7 @@ class Linkkit(Vendor):
         return authorization.url(f"{self.base_url}/oauth/authorize", fields)
 
     def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
+        params = authorization.masked(params)
         authorization.raise_if_refused(params)
         fields = {
             "grant_type": "authorization_code",

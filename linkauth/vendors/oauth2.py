@@ -186,6 +186,7 @@ class OAuth2(Vendor):
         return authorization.url(self.authorize_url, {**self.extra, **self.authorize_extra, **fields})
 
     def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
+        params = authorization.masked(params)
         if self.authorize_url is None:
             raise UnsupportedGrant(f"{self.name} was given no authorize_url")
         self._check_issuer(params)

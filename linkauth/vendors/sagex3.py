@@ -71,6 +71,7 @@ class SageX3(Vendor):
         return authorization.url(f"{self.base_url}/token/authorise", fields)
 
     def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
+        params = authorization.masked(params)
         _raise_if_refused(params)
         root = self._root(authorization.parameter(params, "endpoint"))
         fields = {

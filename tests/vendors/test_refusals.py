@@ -1,0 +1,253 @@
+"""Every documented error of every vendor arrives as its class, with the vendor's words."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+
+import attrs
+import pytest
+
+from linkauth import errors
+from linkauth.oauth.token import Secret
+from linkauth.testing import play
+from tests.vendors.vendor_answers import (
+    BY_NAME,
+    CASES,
+    CURRENT,
+    LINKXG,
+    OTHER,
+    PENDING,
+    SAGE,
+    SECRETS,
+    USER,
+    answer,
+    nothing_sent,
+)
+
+
+def _flat(code):
+    return {"error": code, "error_description": "the vendor's words"}
+
+
+def _enveloped(code):
+    return {"success": False, "error": {"code": code, "message": "the vendor's words", "details": {}}}
+
+
+RFC = {
+    "invalid_request": errors.InvalidRequest,
+    "invalid_client": errors.InvalidClient,
+    "invalid_grant": errors.InvalidGrant,
+    "unauthorized_client": errors.UnauthorizedClient,
+    "invalid_scope": errors.InvalidScope,
+    "unsupported_grant_type": errors.OAuthError,
+}
+LINKXG_CODES = {
+    ("INVALID_CREDENTIALS", 401): errors.InvalidGrant,
+    ("TOKEN_EXPIRED", 401): errors.InvalidToken,
+    ("TOKEN_INVALID", 401): errors.InvalidToken,
+    ("REFRESH_TOKEN_REUSED", 401): errors.InvalidGrant,
+    ("INSUFFICIENT_SCOPE", 403): errors.InsufficientScope,
+    ("INSUFFICIENT_PERMISSIONS", 403): errors.AccessDenied,
+    ("MISSING_CAPABILITY", 403): errors.AccessDenied,
+    ("LIMIT_EXCEEDED", 403): errors.AccessDenied,
+    ("TENANT_MISMATCH", 403): errors.AccessDenied,
+}
+LINKXG_FLAT = {
+    ("invalid_request", 400): errors.InvalidRequest,
+    ("invalid_client", 401): errors.InvalidClient,
+    ("invalid_token", 401): errors.InvalidToken,
+    ("insufficient_scope", 403): errors.InsufficientScope,
+}
+SAGE_SAYS = {
+    (400, "missing parameter: code"): errors.InvalidRequest,
+    (400, "invalid grant type"): errors.InvalidRequest,
+    (401, "Unauthorised"): errors.InvalidToken,
+    (403, "The application is disabled."): errors.UnauthorizedClient,
+    (403, "The pairing request has not been accepted."): errors.AuthorizationPending,
+    (403, "The request has expired."): errors.InvalidGrant,
+    (403, "Pairing request not found"): errors.InvalidGrant,
+    (403, "something new"): errors.AccessDenied,
+    (404, "Application not found for this client_id"): errors.InvalidClient,
+    (501, "internal error"): errors.VendorUnavailable,
+}
+
+
+@pytest.mark.parametrize(("said", "kind"), LINKXG_FLAT.items(), ids=str)
+@pytest.mark.parametrize("name", ["linkxg", "user-login"])
+def test_linkxg_flat(name, said, kind):
+    """The token endpoint's own shape is understood everywhere."""
+    error = BY_NAME[name].outcome(answer(_flat(said[0]), said[1]))
+    assert type(error) is kind
+    assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
+
+
+@pytest.mark.parametrize(("said", "kind"), LINKXG_CODES.items(), ids=str)
+@pytest.mark.parametrize("name", ["linkxg", "user-login"])
+def test_linkxg_enveloped(name, said, kind):
+    """So is the API's envelope, with every code that it documents."""
+    error = BY_NAME[name].outcome(answer(_enveloped(said[0]), said[1]))
+    assert type(error) is kind
+    assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
+
+
+@pytest.mark.parametrize("body", [_enveloped("TOKEN_EXPIRED"), _enveloped("TOKEN_INVALID"), _flat("invalid_token")])
+def test_a_dead_refresh_token_of_a_linkxg_user_needs_the_user(body):
+    """TOKEN_EXPIRED at /auth/refresh speaks of the refresh token: nothing but a login helps."""
+    assert type(BY_NAME["user-renew"].outcome(answer(body, 401))) is errors.InvalidGrant
+
+
+def test_the_envelope_may_refuse_under_any_status():
+    """``success: false`` is a refusal, though the status says 200."""
+    error = BY_NAME["user-renew"].outcome(answer(_enveloped("REFRESH_TOKEN_REUSED"), 200))
+    assert type(error) is errors.InvalidGrant
+    with pytest.raises(errors.InvalidToken):
+        play(USER.logout(CURRENT), answer(_enveloped("TOKEN_INVALID"), 401))
+    with pytest.raises(errors.InsufficientScope):
+        play(LINKXG.rotate_secret(CURRENT), answer(_enveloped("INSUFFICIENT_SCOPE"), 403))
+
+
+@pytest.mark.parametrize(("code", "kind"), RFC.items())
+@pytest.mark.parametrize(
+    "name", ["linkkit-exchange", "linkkit-renew", "oauth2-exchange", "oauth2-renew", "oauth2-client"]
+)
+def test_rfc_6749(name, code, kind):
+    """The codes of RFC 6749 §5.2, which are Linkkit's too."""
+    error = BY_NAME[name].outcome(answer({"error": code, "error_description": "code_invalid_or_expired"}, 400))
+    assert type(error) is kind
+    assert (error.error, error.description, error.status) == (code, "code_invalid_or_expired", 400)
+
+
+@pytest.mark.parametrize("name", ["sage-exchange", "sage-renew"])
+@pytest.mark.parametrize(("said", "kind"), SAGE_SAYS.items(), ids=str)
+def test_sage(name, said, kind):
+    """Sage says everything in ``message``."""
+    error = BY_NAME[name].outcome(answer({"message": said[1]}, said[0]))
+    assert type(error) is kind
+    assert said[1] in str(error)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_429_carries_retry_after(case):
+    """However the body is worded, or if it is a proxy's page."""
+    for body in (_flat("rate_limit_exceeded"), _enveloped("RATE_LIMITED"), {"message": "slow"}, b"<html>slow</html>"):
+        error = case.outcome(answer(body, 429, retry_after="17"))
+        assert type(error) is errors.RateLimited
+        assert error.retry_after == 17
+    assert case.outcome(answer(b"", 429)).retry_after is None
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_5xx_is_nobodys_fault(case):
+    """A 5xx is unavailable; a gateway's 502 and 504 may have delivered the request, and say so."""
+    for status, kind in {500: errors.VendorUnavailable, 502: errors.NoAnswer, 503: errors.VendorUnavailable}.items():
+        error = case.outcome(answer(b"<html>oops</html>", status, retry_after="3"))
+        assert type(error) is kind
+        assert error.retry_after == 3
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 418])
+def test_a_proxys_page_ends_no_session(case, status):
+    """HTML under any status is an error, but none that says that the user's grant is gone."""
+    error = case.outcome(answer(b"<html>blocked</html>", status))
+    assert isinstance(error, errors.LinkAuthError)
+    assert not isinstance(error, errors.InvalidGrant | errors.ReauthorizationRequired)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_words_give_nothing_away(case):
+    """A vendor that repeats what it was sent: masked; a long or hostile text: one short printable line."""
+    said = " ".join(SECRETS) + "\r\n\x1b[31m" + "x" * 5000
+    for body in ({"error": "invalid_grant", "error_description": said}, {"error": said}, {"message": said}):
+        error = case.outcome(answer(body, 400))
+        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        sent = _sent(case)
+        assert sent
+        assert not [secret for secret in sent if secret in str(error) + repr(vars(error))]
+        assert not [secret for secret in sent if secret in shown]
+        assert str(error).isprintable()
+        assert len(str(error)) < 700
+
+
+def _sent(case):
+    request = next(case.flow())
+    basic = base64.b64decode(request.headers.get("Authorization", "").removeprefix("Basic ")).decode()
+    return {secret for secret in SECRETS if secret in request.body.decode() + basic}
+
+
+@pytest.mark.parametrize("vendor", ["linkkit-exchange", "sage-exchange", "oauth2-exchange"])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    {
+        "access_denied": errors.AccessDenied,
+        "invalid_scope": errors.InvalidScope,
+        "unauthorized_client": errors.UnauthorizedClient,
+        "server_error": errors.OAuthError,
+    }.items(),
+)
+def test_a_refusal_in_the_callback(vendor, code, kind):
+    """``error`` in the callback (RFC 6749 §4.1.2.1) is raised before anything is sent."""
+    flow = BY_NAME[vendor].vendor.exchange({"error": code, "error_description": "no\nway"}, PENDING)
+    error = nothing_sent(flow, errors.OAuthError)
+    assert type(error) is kind
+    assert (error.error, error.description, error.status) == (code, "no way", 0)
+
+
+def test_a_pairing_that_was_refused():
+    """Sage documents no callback for a refusal: RFC 6749's names are understood, and Sage's own ``message``."""
+    said = {
+        "Rejected by the user": errors.AccessDenied,
+        "The pairing request has not been accepted.": errors.AuthorizationPending,
+        "The request has expired.": errors.InvalidGrant,
+    }
+    for message, kind in said.items():
+        error = nothing_sent(SAGE.exchange({"message": message, "state": "s"}, PENDING), kind)
+        assert type(error) is kind
+        assert error.description == message
+
+
+@pytest.mark.parametrize("vendor", ["linkkit-exchange", "sage-exchange", "oauth2-exchange"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"code": ""},
+        {"code": None},
+        {"code": 5},
+        {"code": ["a"]},
+        {"code": {"a": "b"}},
+        {"code": "x" * 10_000},
+        {"code": "a\r\nb"},
+        {"error": ["access_denied"], "code": "c"},
+    ],
+    ids=str,
+)
+def test_a_callback_that_no_vendor_sends(vendor, params):
+    """Missing, empty, not a text, too long, unprintable: ``InvalidRequest`` without the value, nothing sent."""
+    error = nothing_sent(BY_NAME[vendor].vendor.exchange(params, PENDING), errors.InvalidRequest)
+    assert type(error) is errors.InvalidRequest
+    assert "x" * 20 not in str(error)
+
+
+@pytest.mark.parametrize("vendor", ["linkkit-exchange", "sage-exchange", "oauth2-exchange"])
+def test_a_parameter_that_comes_twice(vendor):
+    """RFC 6749 §3.1: parameters come once. Of two codes neither is taken."""
+    multidict = pytest.importorskip("multidict")
+    twice = multidict.MultiDict([("code", "a"), ("code", "b")])
+    nothing_sent(BY_NAME[vendor].vendor.exchange(twice, PENDING), errors.InvalidRequest)
+    once = multidict.MultiDict([("code", "a"), ("state", "s"), ("state", "s")])
+    assert next(BY_NAME[vendor].vendor.exchange(once, PENDING)).body
+
+
+@pytest.mark.parametrize("vendor", [BY_NAME["user-renew"].vendor, BY_NAME["linkkit-renew"].vendor, SAGE, OTHER])
+@pytest.mark.parametrize("current", [None, attrs.evolve(CURRENT, refresh_token=None)], ids=["none", "no refresh token"])
+def test_nothing_to_renew_with(vendor, current):
+    """Without a refresh token nothing is sent: the user has to come."""
+    nothing_sent(vendor.renew(current), errors.ReauthorizationRequired)
+
+
+def test_a_bare_401_at_a_login_is_about_no_client():
+    """LinkXG's users have no client whose secret could be wrong."""
+    with pytest.raises(errors.InvalidToken):
+        play(USER.login("a@example.com", Secret("pw")), answer(b"", 401))

@@ -1,0 +1,147 @@
+"""Every vendor with every flow that brings a token, and the answers that its documentation prints."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from linkauth.errors import LinkAuthError
+from linkauth.oauth.exchange import Flow, Request, Response
+from linkauth.oauth.token import Secret, Token
+from linkauth.testing import play
+from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, Pending, SageX3, Vendor
+
+SENT_AT = 1_700_000_000.0
+REDIRECT = "https://app.example.com/callback"
+PENDING = Pending(redirect_uri=REDIRECT)
+ROOT = "https://api.eu-prod-sagex3.com/v1"
+
+LINKXG = LinkXG(client_id="the-client", client_secret="canary-secret", scope="products:read")
+USER = LinkXGUser()
+LINKKIT = Linkkit(client_id="the-client", client_secret="canary-secret", scope="links")
+SAGE = SageX3(client_id="the-client", client_secret="canary-secret", base_url=ROOT, customer="https://x3.customer.com")
+OTHER = OAuth2(
+    name="other",
+    client_id="the-client",
+    client_secret="canary-secret",
+    token_url="https://auth.example.com/token",
+    authorize_url="https://auth.example.com/authorize",
+    revoke_url="https://auth.example.com/revoke",
+    client_auth="basic",
+)
+MACHINE = OAuth2(
+    name="machine", client_id="the-client", client_secret="canary-secret", token_url="https://auth.example.com/token"
+)
+
+CURRENT = Token(
+    access_token="canary-access",
+    scope="granted before",
+    expires_at=SENT_AT + 1,
+    refresh_token="canary-refresh",
+    refresh_expires_at=SENT_AT + 1000,
+    extra={"user": {"id": "1"}},
+)
+
+SECRETS = ("canary-secret", "canary-access", "canary-refresh", "canary-code", "canary-password", "canary-verifier")
+
+
+def answer(body: object = b"", status: int = 200, **headers: str) -> Response:
+    """An answer with ``body`` (JSON unless it is bytes) to a request that went out at ``SENT_AT``."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status=status, body=raw, headers=names, sent_at=SENT_AT)
+
+
+def jwt(**claims: object) -> str:
+    """A token that looks like a JWT with ``claims`` and is signed by nobody."""
+    parts = (json.dumps(part).encode() for part in ({"alg": "HS256"}, claims))
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + ".c2lnbmF0dXJl"
+
+
+def flat(**members: Any) -> dict[str, Any]:
+    """A token answer of RFC 6749 §5.1; None leaves a member out."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def enveloped(**members: Any) -> dict[str, Any]:
+    """The same in LinkXG's envelope and camelCase."""
+    names = {"access_token": "accessToken", "refresh_token": "refreshToken"}
+    return {"success": True, "data": {names.get(n, n): v for n, v in members.items() if v is not None}}
+
+
+@attrs.frozen
+class Case:
+    """A flow that ends in a token."""
+
+    name: str
+    vendor: Vendor
+    flow: Callable[[], Flow[Token]]
+    good: dict[str, Any]
+    """The members of the answer that is documented, under RFC 6749's names."""
+    wrap: Callable[..., dict[str, Any]] = flat
+
+    def ok(self, **changed: Any) -> Response:
+        return answer(self.wrap(**{**self.good, **changed}))
+
+    def outcome(self, response: Response) -> Token | LinkAuthError:
+        """What comes of ``response``: a token or one of the documented errors. Anything else is the test's failure."""
+        try:
+            return play(self.flow(), response)[0]
+        except LinkAuthError as error:
+            return error
+
+
+CALLBACK = {"code": "canary-code"}
+_LINKKIT = {"access_token": "at-2", "refresh_token": "rt-2", "expires_in": 3600, "scope": "granted scopes"}
+_SAGE = {
+    "access_token": "at-2",
+    "scope": "businessDomain.ALL api.graphQL folder.SEED",
+    "token_type": "bearer",
+    "expires_in": 300,
+    "refresh_token": "rt-2",
+    "refresh_token_expires_in": 2678400,
+}
+_RFC = {"access_token": "at-2", "token_type": "Bearer", "expires_in": 60, "refresh_token": "rt-2"}
+_USER = {
+    "access_token": "at-2",
+    "refresh_token": "rt-2",
+    "user": {"id": "7", "email": "a@example.com", "role": "ADMIN"},
+}
+_VERIFIED = attrs.evolve(PENDING, verifier="canary-verifier")
+
+CASES = [
+    Case(
+        "linkxg",
+        LINKXG,
+        lambda: LINKXG.renew(None),
+        {"access_token": "at-2", "token_type": "Bearer", "expires_in": 900, "scope": "products:read"},
+    ),
+    Case("user-login", USER, lambda: USER.login("a@example.com", Secret("canary-password")), _USER, enveloped),
+    Case("user-renew", USER, lambda: USER.renew(CURRENT), {**_USER, "user": None}, enveloped),
+    Case("linkkit-exchange", LINKKIT, lambda: LINKKIT.exchange(CALLBACK, PENDING), _LINKKIT),
+    Case("linkkit-renew", LINKKIT, lambda: LINKKIT.renew(CURRENT), {"access_token": "at-2", "expires_in": 3600}),
+    Case("sage-exchange", SAGE, lambda: SAGE.exchange({"authorizationCode": "canary-code"}, PENDING), _SAGE),
+    Case("sage-renew", SAGE, lambda: SAGE.renew(CURRENT), _SAGE),
+    Case("oauth2-exchange", OTHER, lambda: OTHER.exchange(CALLBACK, _VERIFIED), _RFC),
+    Case("oauth2-renew", OTHER, lambda: OTHER.renew(CURRENT), _RFC),
+    Case("oauth2-client", MACHINE, lambda: MACHINE.renew(None), {**_RFC, "refresh_token": None}),
+]
+BY_NAME = {case.name: case for case in CASES}
+
+
+def first(flow: Flow[Any]) -> Request:
+    """The first request of ``flow``."""
+    return next(flow)
+
+
+def nothing_sent(flow: Flow[Any], kind: type[LinkAuthError]) -> LinkAuthError:
+    """What ``flow`` raises before its first request, which must be a ``kind``."""
+    try:
+        request = next(flow)
+    except kind as error:
+        return error
+    raise AssertionError(f"sent {request}")
