@@ -58,7 +58,6 @@ class Credential:
         self.vendor = vendor
         self.account = account
         self.ledger = Ledger(office, vendor, account, self)
-        self.closed = False
         self._office = office
         self._world = office.world
         self._renewal = Renewal(self.ledger)
@@ -153,12 +152,6 @@ class Credential:
         token = await self.token()
         await self._to_the_end(rotation.rotate(self.ledger, token))
 
-    def give_up_waiting(self) -> None:
-        """Closing: a flight that only waits for another worker is called off."""
-        flight = self._in_the_air()
-        if flight is not None and self.ledger.waiting:
-            flight.task.cancel()
-
     # -- waiting and flying ----------------------------------------------------------------------------------------
 
     async def _judge(self) -> Token:
@@ -170,7 +163,11 @@ class Credential:
                 return self.ledger.current()
             case Verdict.SERVE_AND_RENEW:
                 token = self.ledger.current()
-                if self._in_the_air() is None and self._monotonic() >= holding.retry_at and not self.closed:
+                if (
+                    self._in_the_air() is None
+                    and self._monotonic() >= holding.retry_at
+                    and not self._office.flights.closing
+                ):
                     self._take_off()
                 return token
             case Verdict.WAIT:
@@ -209,7 +206,7 @@ class Credential:
         return None if flight is None or flight.landed else flight
 
     def _take_off(self) -> Flight[Token]:
-        if self.closed:
+        if self._office.flights.closing:
             raise ConfigurationError("the engine is closed")
         flight = self._office.flights.start(self._fly(), f"linkauth renewal {self.vendor.name}/{self.account}")
         self._flights[asyncio.get_running_loop()] = flight
@@ -242,7 +239,7 @@ class Credential:
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""
-        if self.closed:
+        if self._office.flights.closing:
             work.close()
             raise ConfigurationError("the engine is closed")
         return await self._office.flights.start(work, f"linkauth {self.vendor.name}/{self.account}").join()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from linkauth.engine import authorization
@@ -10,6 +9,7 @@ from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import FolderEscrow
 from linkauth.engine.events import Teller
 from linkauth.engine.flight import Flights
+from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.office import Office
 from linkauth.engine.registrations import Registrations
 from linkauth.engine.sealing import Sealer
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Engine"]
-
-log = logging.getLogger("linkauth")
 
 C = TypeVar("C", bound="Credential")
 
@@ -87,7 +85,6 @@ class Engine(Generic[C]):
         found = self._credentials.get((vendor, account))
         if found is None:
             found = self._credentials[vendor, account] = self._make(self.office, vendor, account)
-            found.closed = self._closed
         return found
 
     async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
@@ -106,22 +103,29 @@ class Engine(Generic[C]):
         """How every credential in the store is doing. Raises ``StoreError``. Never a secret."""
         return statuses(self.office)
 
+    async def keep_alive(self, *vendors: Vendor, every: float = 3600.0, rounds: int | None = None) -> int:
+        """Renew the credentials of ``vendors`` whose refresh tokens would lapse, until cancelled.
+
+        Run it in as many workers as you like: one at a time makes a round every ``every`` seconds, and another takes
+        over should it die. ``vendors``: those that this engine has credentials of, where none is named. ``rounds``:
+        stop after so many. Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all.
+        """
+        several = vendors or tuple({vendor for vendor, _ in self._credentials})
+        if not several:
+            raise ConfigurationError("keep_alive: name the vendors whose credentials are to be kept")
+
+        def make(vendor: Vendor, account: str) -> C:
+            # Not remembered: a round over a hundred thousand must not leave as many objects behind.
+            return self._credentials.get((vendor, account)) or self._make(self.office, vendor, account)
+
+        return await KeepAlive(self.office, several, make, every=every).run(rounds)
+
     async def aclose(self) -> None:
         """Wait for what is in the air, store its answers, and let go of the store if it was opened here."""
         if not self._closed:
             self._closed = True
-            for credential in self._credentials.values():
-                credential.closed = True
-                credential.ledger.keeper.close()
-            await self._land()
+            # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for.
+            self.office.flights.close()
+            await self.office.flights.landed()
         if self._owns_store:
             await self.office.shelf.store.aclose()
-
-    async def _land(self) -> None:
-        # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for.
-        for credential in self._credentials.values():
-            credential.give_up_waiting()
-        await self.office.flights.landed()
-        for credential in self._credentials.values():
-            if credential.ledger.keeper.kept is not None:
-                log.error("%r: closed with an answer that the store has not taken", credential)

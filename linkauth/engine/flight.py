@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from linkauth.errors import LinkAuthError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Generator
 
 __all__ = ["Flight", "Flights"]
 
@@ -63,10 +64,13 @@ async def _outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | 
 class Flights:
     """All that an engine has in the air, so that closing can wait for it."""
 
-    __slots__ = ("_flights",)
+    __slots__ = ("_flights", "_idle", "closing")
 
     def __init__(self) -> None:
         self._flights: set[Flight[Any]] = set()
+        self._idle: set[asyncio.Task[Any]] = set()
+        self.closing = False
+        """Nothing takes off any more on anybody's behalf; what is in the air comes down as soon as it may."""
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> Flight[T]:
         """Take off."""
@@ -74,6 +78,26 @@ class Flights:
         self._flights.add(flight)
         flight.task.add_done_callback(lambda _: self._flights.discard(flight))
         return flight
+
+    @contextmanager
+    def idle(self) -> Generator[None]:
+        """While this lasts the flight only waits for another worker: nothing is lost by calling it off."""
+        task = asyncio.current_task()
+        if task is None or not any(flight.task is task for flight in self._flights):
+            yield  # not a flight, so not ours to call off
+            return
+        self._idle.add(task)
+        try:
+            yield
+        finally:
+            self._idle.discard(task)
+
+    def close(self) -> None:
+        """Call off who only waits; everything else may end well (``landed``)."""
+        self.closing = True
+        for task in self._idle:
+            if task.get_loop() is asyncio.get_running_loop():
+                task.cancel()
 
     async def landed(self) -> None:
         """Return when everything that this loop has in the air has landed, what takes off meanwhile included."""

@@ -17,6 +17,7 @@ from linkauth.errors import StoreError
 
 if TYPE_CHECKING:
     from linkauth.engine.escrow import Escrow
+    from linkauth.engine.flight import Flights
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.world import StoreTime, World
     from linkauth.store import Committed, Superseded
@@ -33,14 +34,14 @@ LONGEST_GAP: Final = 0.5
 class Keeper:
     """Commits values under one key, and keeps what could not be committed."""
 
-    __slots__ = ("_closing", "_escrow", "_key", "_shelf", "_world", "kept")
+    __slots__ = ("_escrow", "_flights", "_key", "_shelf", "_world", "kept")
 
-    def __init__(self, key: str, shelf: Shelf, world: World, escrow: Escrow | None) -> None:
+    def __init__(self, key: str, shelf: Shelf, world: World, flights: Flights, escrow: Escrow | None) -> None:
         self._key = key
         self._shelf = shelf
         self._world = world
+        self._flights = flights
         self._escrow = escrow
-        self._closing = False
         self.kept: Kept | None = None
         """What the store has yet to take."""
 
@@ -65,7 +66,7 @@ class Keeper:
             try:
                 return await self._offer(kept)
             except StoreError:
-                if self._closing:
+                if self._flights.closing:
                     return None
                 gap = min(backoff(tries, FIRST_GAP, self._world.random.random()), LONGEST_GAP)
             await asyncio.sleep(gap)
@@ -89,10 +90,6 @@ class Keeper:
                 await self._escrow.drop(self._key, number)
             except StoreError as error:
                 log.error("%s", error)  # noqa: TRY400
-
-    def close(self) -> None:
-        """Offer once more and then stop insisting."""
-        self._closing = True
 
     async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
         store = self._shelf.store

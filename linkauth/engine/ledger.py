@@ -40,10 +40,8 @@ class Ledger:
         self.account = account
         self.key = token_key(vendor, account)
         self.holding = Holding(office.world, office.refresh_ahead)
-        self.keeper = Keeper(self.key, office.shelf, office.world, office.escrow)
+        self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
         self.ttl = office.timeout + LEASE_MORE
-        self.waiting = 0
-        """How many are waiting for another worker: nothing is lost when they give up."""
         self._credential = credential
         self._saving: Flight[None] | None = None
         self._looked_in_escrow = office.escrow is None
@@ -63,12 +61,9 @@ class Ledger:
     async def wait(self, seconds: float, newer_than: int | None = None) -> None:
         """Wait for another worker: until the record or the lease changes, at most ``seconds``."""
         known = self.holding.version if newer_than is None else newer_than
-        self.waiting += 1
-        try:
+        with self.office.flights.idle():
             change = self.office.shelf.store.wait_for_change(self.key, known, seconds)
             await self.office.shelf.do(change, extra=seconds)
-        finally:
-            self.waiting -= 1
 
     def lease(self, claim: Granted, time: StoreTime) -> Lease:
         """A granted claim as something that can be kept and given back."""

@@ -23,10 +23,12 @@ __all__ = [
     "KINDS",
     "DeadRecord",
     "PendingRecord",
+    "RoundRecord",
     "SecretRecord",
     "StoredRecord",
     "TokenRecord",
     "answer_key",
+    "round_key",
     "secret_key",
     "state_key",
     "token_key",
@@ -74,13 +76,21 @@ class SecretRecord:
     client_secret: str = attrs.field(repr=False)
 
 
-StoredRecord: TypeAlias = TokenRecord | DeadRecord | PendingRecord | SecretRecord
+@attrs.frozen(kw_only=True)
+class RoundRecord:
+    """When keep-alive makes its next round, Unix seconds by the store's clock."""
+
+    next_at: float
+
+
+StoredRecord: TypeAlias = TokenRecord | DeadRecord | PendingRecord | SecretRecord | RoundRecord
 
 KINDS: Final[dict[str, type[StoredRecord]]] = {
     "token": TokenRecord,
     "reauthorize": DeadRecord,
     "pending": PendingRecord,
     "secret": SecretRecord,
+    "round": RoundRecord,
 }
 
 LONGEST_NAME: Final = 80
@@ -105,6 +115,12 @@ def secret_key(vendor: Vendor) -> str:
 def answer_key(vendor: Vendor) -> str:
     """Where an answer to a rotation is kept in which no secret was recognised."""
     return _key("answer", vendor.name, ("answer", vendor.name, *vendor.registration()))
+
+
+def round_key(vendors: Iterable[Vendor]) -> str:
+    """Where the keep-alive rounds over these registrations are agreed on."""
+    registrations = sorted("\0".join((vendor.name, *vendor.identity())) for vendor in vendors)
+    return _key("round", "keep-alive", ("round", *registrations))
 
 
 def state_key(vendor_name: str, state: str) -> str:

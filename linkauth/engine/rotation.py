@@ -65,7 +65,7 @@ async def rotate(ledger: Ledger, token: Token) -> None:
         raise
     office.registrations.learn(vendor, secret, claim.number)
     value = office.envelope.close(key, claim.number, SecretRecord(vendor=vendor.name, client_secret=secret.reveal()))
-    keeper = Keeper(key, office.shelf, office.world, office.escrow)
+    keeper = Keeper(key, office.shelf, office.world, office.flights, office.escrow)
     try:
         await keeper.commit(claim.number, value)
     except StoreError as error:

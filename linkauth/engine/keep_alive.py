@@ -1,0 +1,145 @@
+"""Renews what would otherwise lapse: credentials that nobody uses, whose *refresh* tokens have an end.
+
+One worker of the fleet makes a round at a time, under a lease; should it die in the middle, another begins the round
+again, and finds those already renewed not due. Between rounds nobody holds anything and nobody asks anything: the last
+round left word when the next is. A round reads one record at a time, so a hundred thousand take no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from linkauth.engine.exchange import backoff
+from linkauth.engine.lease import Lease
+from linkauth.engine.records import RoundRecord, TokenRecord, round_key, token_key
+from linkauth.errors import CorruptRecord, LinkAuthError, StoreError, StoreUnavailable
+from linkauth.store import Busy, Granted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from linkauth.engine.credential import Credential
+    from linkauth.engine.office import Office
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["KeepAlive"]
+
+log = logging.getLogger("linkauth")
+
+LEASE: Final = 60.0
+"""Seconds after which a keeper that died in the middle of a round is taken over."""
+EARLIEST: Final = 0.5
+LATEST: Final = 0.75
+"""Share of a refresh token's life after which it is renewed; each credential has a moment of its own in between, so that
+what was begun on one day is not renewed in one hour."""
+PACE: Final = 0.5
+"""Seconds between two renewals: two a second are 170,000 a day, and no vendor's limit is near."""
+STUMBLE: Final = 2.0
+
+
+class KeepAlive:
+    """Makes rounds over ``vendors``' credentials, one every ``every`` seconds in the whole fleet."""
+
+    def __init__(
+        self,
+        office: Office,
+        vendors: Sequence[Vendor],
+        make: Callable[[Vendor, str], Credential],
+        *,
+        every: float,
+    ) -> None:
+        self._office = office
+        self._vendors = vendors
+        self._make = make
+        self._every = every
+        self._key = round_key(vendors)
+
+    async def run(self, rounds: int | None = None) -> int:
+        """Make ``rounds`` rounds (None: go on until cancelled), or see others make them. How many were renewed here.
+
+        A store that is away is waited for.
+        """
+        renewed, made, failures = 0, 0, 0
+        while rounds is None or made < rounds:
+            try:
+                done = await self._turn()
+            except StoreUnavailable as error:
+                log.warning("keep-alive: %s", error)
+                await asyncio.sleep(backoff(failures, STUMBLE, self._office.world.random.random()))
+                failures += 1
+                continue
+            failures = 0
+            if done is not None:
+                renewed += done
+                made += 1
+        return renewed
+
+    async def _turn(self) -> int | None:
+        """Make a round if it is time and nobody else does; else wait. None: nothing was made."""
+        store, shelf = self._office.shelf.store, self._office.shelf
+        reading, _ = await shelf.ask(store.read(self._key))
+        if reading.record is not None:
+            left = self._office.envelope.expect(self._key, reading.record, RoundRecord).next_at - reading.now
+            if left > 0:
+                await asyncio.sleep(left + self._office.world.random.random())
+                return None
+        known = reading.record.version if reading.record else 0
+        claim, time = await shelf.ask(store.claim(self._key, self._office.owner(), LEASE, known, b""))
+        if isinstance(claim, Busy):
+            await shelf.do(store.wait_for_change(self._key, known, claim.remaining), extra=claim.remaining)
+        if not isinstance(claim, Granted):
+            return None
+        lease = Lease(shelf, self._office.world, self._key, claim.number, LEASE, time)
+        async with lease:
+            renewed = await self._round(lease)
+        if renewed is not None:
+            record = RoundRecord(next_at=shelf.now() + self._every)
+            value = self._office.envelope.close(self._key, claim.number, record)
+            await shelf.ask(store.commit(self._key, claim.number, value))
+        return renewed
+
+    async def _round(self, lease: Lease) -> int | None:
+        """Renew what is due. None: the lease was lost, and somebody else makes the round."""
+        renewed = 0
+        async for key in self._office.shelf.store.keys("token/"):
+            if not await lease.held():
+                return None
+            credential = await self._due(key)
+            if credential is None:
+                continue
+            try:
+                await credential.refresh()
+                renewed += 1
+            except StoreError:
+                raise
+            except LinkAuthError as error:
+                log.warning("keep-alive: %r: %s", credential, error)
+            await asyncio.sleep(PACE)
+        return renewed
+
+    async def _due(self, key: str) -> Credential | None:
+        """The credential of a record whose refresh token should be renewed now."""
+        reading, time = await self._office.shelf.ask(self._office.shelf.store.read(key))
+        if reading.record is None:
+            return None
+        try:
+            found = self._office.envelope.open(key, reading.record)
+        except CorruptRecord as error:
+            log.warning("keep-alive: %s", error)
+            return None
+        if not isinstance(found, TokenRecord) or found.token.refresh_expires_at is None:
+            return None
+        life = found.token.refresh_expires_at - found.token.issued_at
+        own = int.from_bytes(sha256(key.encode()).digest()[:4], "big") / 2**32
+        if reading.now < found.token.issued_at + life * (EARLIEST + own * (LATEST - EARLIEST)):
+            return None
+        for vendor in self._vendors:
+            if token_key(vendor, found.account) == key:
+                credential = self._make(vendor, found.account)
+                if reading.record.version > credential.ledger.holding.version:
+                    credential.ledger.adopt(reading.record, time)
+                return credential
+        return None
