@@ -46,7 +46,7 @@ class Flight(Generic[T]):
     def result(self) -> T:
         """The outcome of a landed flight; errors come as fresh copies, one for each who asks."""
         if self.task.cancelled():
-            raise LinkAuthError("the event loop was shut down while a renewal was in the air")
+            raise LinkAuthError("called off: the engine or its event loop was closed")
         value, error = self.task.result()
         if error is None:
             return value  # type: ignore[return-value]  # _outcome returns one or the other

@@ -16,6 +16,7 @@ credential is fetched for this process alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -133,7 +134,7 @@ class Renewal:
         try:
             async with lease:
                 if pause := self._pause(claim, found, time):
-                    await self._ledger.wait(pause)
+                    await self._wait_inside(lease, claim, pause)
                     if await self._came_back(lease):
                         return self._ledger.current()
                 begun = self._office.world.monotonic()
@@ -150,6 +151,13 @@ class Renewal:
             self._ledger.tell(EventKind.RENEWED, duration=self._office.world.monotonic() - begun)
             return stored
         return await self._refused(lease, refused, doubtful=doubtful)
+
+    async def _wait_inside(self, lease: Lease, claim: Granted, seconds: float) -> None:
+        try:
+            await self._ledger.wait(seconds)
+        except asyncio.CancelledError:  # called off by closing: nothing was sent, so nothing is held up
+            await lease.release(claim.note)
+            raise
 
     async def _exchange(
         self, token: Token | None, time: StoreTime, lease: Lease, found: Note, *, doubtful: bool
