@@ -70,10 +70,11 @@ def apply(sandbox: Sandbox, orders: Mapping[str, Any]) -> None:
 
 
 def counters_html(sandbox: Sandbox) -> str:
-    tables: list[str] = []
+    links = {words: url for part in sandbox.parts.values() for words, url in part.links().items()}
+    tables = [f'<p><a href="{escape(url)}">{escape(words)}</a></p>' for words, url in links.items()]
     for name, part in sandbox.parts.items():
         rows = "".join(
-            f"<tr><th scope=row>{escape(what.replace('_', ' '))}</th><td>{count}</td></tr>"
+            f'<tr><th scope="row">{escape(what)}</th><td>{count}</td></tr>'
             for what, count in sorted(part.counts.items())
         )
         rows = rows or "<tr><td>nothing yet</td></tr>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,7 @@ from linkauth.sandbox.wire import NOT_STORED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["hidden", "page"]
+__all__ = ["hidden", "page", "posting"]
 
 STYLE: Final = """
 body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
@@ -31,12 +32,27 @@ PAGE: Final = Template(
 HEADERS: Final = {**NOT_STORED, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
 
-def page(title: str, body: str, *, status: int = 200, refresh: int = 0) -> web.Response:
-    """A page. ``body`` is HTML, ``title`` is text; ``refresh``: seconds after which it is read again."""
+def page(title: str, body: str, *, status: int = 200, refresh: int = 0, nonce: str = "") -> web.Response:
+    """A page. ``body`` is HTML, ``title`` is text; ``refresh``: seconds after which it is read again.
+
+    ``nonce``: of the one script that may run.
+    """
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
     text = PAGE.substitute(title=escape(title), body=body, style=STYLE, refresh=again)
-    headers = {**HEADERS, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
+    script = f" script-src 'nonce-{nonce}';" if nonce else ""
+    policy = f"default-src 'none'; style-src 'unsafe-inline';{script} base-uri 'none'"
+    headers = {**HEADERS, "Content-Security-Policy": policy}
     return web.Response(status=status, text=text, content_type="text/html", headers=headers)
+
+
+def posting(title: str, url: str, fields: Mapping[str, str]) -> web.Response:
+    """A page whose form sends itself: how a browser is made to POST ``fields`` to ``url``. A button does it, too."""
+    nonce = secrets.token_urlsafe(12)
+    body = (
+        f'<p>If nothing happens, continue by hand.</p><form method="post" action="{escape(url)}">{hidden(fields)}'
+        f'<button>Continue</button></form><script nonce="{nonce}">document.forms[0].submit()</script>'
+    )
+    return page(title, body, nonce=nonce)
 
 
 def hidden(fields: Mapping[str, str]) -> str:

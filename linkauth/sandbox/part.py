@@ -40,6 +40,8 @@ class Endpoint:
     handler: Callable[[web.Request], Awaitable[web.Response]]
     api: bool = False
     """A call with a bearer token: counted as ``api_calls``, hit by faults of ``api``."""
+    absolute: bool = False
+    """``path`` is not below ``base_url``, but below the origin."""
 
 
 class Part(Generic[S]):
@@ -69,6 +71,10 @@ class Part(Generic[S]):
         """What the vendor answers at, below ``base_url``."""
         raise NotImplementedError
 
+    def links(self) -> dict[str, str]:
+        """What the page of counters should link to, by the link's words."""
+        return {}
+
     def fault(self, endpoint: str = "token", **fields: Any) -> Fault:
         """Let ``endpoint`` fail as the fields of ``Fault`` say; once, unless ``times`` is given."""
         return self.faults.add(Fault(endpoint=endpoint, **fields))
@@ -94,7 +100,8 @@ class Part(Generic[S]):
     def mount(self, app: web.Application) -> None:
         """Add the endpoints to ``app``."""
         for endpoint in self.endpoints():
-            app.router.add_route(endpoint.method, self.prefix + endpoint.path, self._guarded(endpoint))
+            path = endpoint.path if endpoint.absolute else self.prefix + endpoint.path
+            app.router.add_route(endpoint.method, path, self._guarded(endpoint))
 
     def _guarded(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         names = (endpoint.name, "api", "*") if endpoint.api else (endpoint.name, "*")

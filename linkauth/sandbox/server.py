@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
-from linkauth.sandbox import control, elsewhere, linkxg
+from linkauth.sandbox import control, elsewhere, linkkit, linkxg, oauth2, sagex3
 from linkauth.sandbox.clock import Clock
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ BACKLOG = 4096
 class Sandbox:
     """The vendors on loopback, as they are documented; an async context manager.
 
-    ``host`` and ``port`` (0: any that is free) are where the vendors listen; ``region_port`` is where Sage X3's
+    ``host`` (an IPv4 loopback address, else ``ValueError``) and ``port`` (0: any that is free) are where the vendors listen; ``region_port`` is where Sage X3's
     customer region and ``elsewhere`` do. ``separate``: each vendor on a free port, hence an origin, of its own.
     ``clock``: Unix seconds. The rest are the vendors' settings by name, such as ``linkxg={"token_lifetime": 2}``.
     """
@@ -39,13 +40,19 @@ class Sandbox:
         clock: Callable[[], float] = time.time,
         **settings: Mapping[str, Any],
     ) -> None:
+        if not IPv4Address(host).is_loopback:
+            raise ValueError("the sandbox listens on loopback alone: its secrets guard nothing")
         self.host, self.port, self.region_port, self.separate = host, port, region_port, separate
         self.clock = Clock(clock)
         self.linkxg = linkxg.LinkXG(self.clock, linkxg.Settings(**settings.pop("linkxg", {})))
+        self.linkkit = linkkit.Linkkit(self.clock, linkkit.Settings(**settings.pop("linkkit", {})))
+        self.sagex3 = sagex3.SageX3(self.clock, sagex3.Settings(**settings.pop("sagex3", {})))
+        self.oauth2 = oauth2.OAuth2(self.clock, oauth2.Settings(**settings.pop("oauth2", {})))
         self.elsewhere = elsewhere.Elsewhere(self.clock, elsewhere.Settings())
         if settings:
             raise ValueError(f"no vendor called {', '.join(settings)}")
-        self.parts: dict[str, Part[Any]] = {part.name: part for part in (self.linkxg, self.elsewhere)}
+        parts: tuple[Part[Any], ...] = (self.linkxg, self.linkkit, self.sagex3, self.oauth2, self.elsewhere)
+        self.parts = {part.name: part for part in parts}
         self._runner: web.AppRunner | None = None
 
     @property
@@ -66,7 +73,7 @@ class Sandbox:
             self.region_port = await self._listen(runner, self.region_port)
             for part in self.parts.values():
                 part.origin = f"http://{self.host}:{await self._listen(runner, 0) if self.separate else self.port}"
-            self.elsewhere.origin = f"http://{self.host}:{self.region_port}"
+            self.elsewhere.origin = self.sagex3.region_origin = f"http://{self.host}:{self.region_port}"
         except BaseException:
             await runner.cleanup()
             raise
