@@ -1,0 +1,150 @@
+"""The processes of the demo: ``python -m linkauth.cli.parts``, an order as JSON on standard input, lines of JSON out.
+
+Secrets go through the pipe: on a command line every user of the machine could read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import attrs
+
+from linkauth import AuthEngine, LinkAuthError, LinkXG
+from linkauth.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+PACE: Final = 0.5
+"""Seconds between two calls of one task."""
+TELL: Final = 0.2
+OK: Final = 200
+
+
+@attrs.define
+class Told:
+    """What one worker has done so far."""
+
+    requests: int = 0
+    waited: int = 0
+    errors: int = 0
+    error: str = ""
+
+    def fail(self, words: str) -> None:
+        """Count an error and keep its words."""
+        self.errors += 1
+        self.error = words
+
+
+async def main() -> None:
+    """Do as ordered."""
+    order = json.loads(sys.stdin.readline())
+    await PARTS[order["part"]](order)
+
+
+async def vendors(order: Mapping[str, Any]) -> None:
+    """A sandbox for each side; their places first, then their counts, until standard input ends."""
+    settings = {"token_lifetime": order["lifetime"]}
+    async with Sandbox(linkxg=settings) as one, Sandbox(linkxg=settings) as other:
+        sides = [one.linkxg, other.linkxg]
+        places = [
+            {"base_url": side.base_url, "client_id": side.client_id, "client_secret": side.client_secret}
+            for side in sides
+        ]
+        tell(places)
+        ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+        while not ended.done():
+            tell([{"tokens": side.counts["tokens"], "refused": side.counts["status_429"]} for side in sides])
+            await asyncio.wait({ended}, timeout=TELL)
+
+
+async def shared(order: Mapping[str, Any]) -> None:
+    """Tasks that share a token with everybody on the same store."""
+    async with AuthEngine(order["store"]) as engine:
+        linkxg = LinkXG(**{name: order[name] for name in ("base_url", "client_id", "client_secret")})
+        credential = engine.credential(linkxg)
+        told = Told()
+        async with credential.session() as session:
+
+            async def call() -> None:
+                told.waited += credential.peek() is None
+                await get(session, "products", {}, told)
+
+            await work(order, told, call)
+
+
+async def alone(order: Mapping[str, Any]) -> None:
+    """Tasks that each fetch a token when theirs has expired, as it is done without a library."""
+    told = Told()
+    form = {name: order[name] for name in ("client_id", "client_secret")} | {"grant_type": "client_credentials"}
+    base = order["base_url"]
+    async with aiohttp.ClientSession() as session:
+
+        async def fetch() -> tuple[str, float]:
+            told.waited += 1
+            async with session.post(f"{base}/oauth/token", data=form) as response:
+                answer = await response.json()
+                if response.status != OK:
+                    raise LinkAuthError(f"{answer['error']} (HTTP {response.status})")
+                return answer["access_token"], asyncio.get_running_loop().time() + answer["expires_in"]
+
+        tokens: dict[asyncio.Task[Any] | None, tuple[str, float]] = {}
+
+        async def call() -> None:
+            me = asyncio.current_task()
+            token, expires = tokens.get(me, ("", 0.0))
+            if asyncio.get_running_loop().time() >= expires:
+                token, expires = tokens[me] = await fetch()
+            await get(session, f"{base}/products", {"Authorization": f"Bearer {token}"}, told)
+
+        await work(order, told, call)
+
+
+async def get(session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], told: Told) -> None:
+    """One call."""
+    async with session.get(url, headers=headers) as response:
+        await response.read()
+        told.requests += 1
+        if response.status != OK:
+            told.fail(f"HTTP {response.status}")
+
+
+async def work(order: Mapping[str, Any], told: Told, call: Callable[[], Awaitable[None]]) -> None:
+    """Let the tasks call until the time is over, and tell how it goes."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + order["seconds"]
+
+    async def task(number: int) -> None:
+        del number
+        while loop.time() < end:
+            try:
+                await call()
+            except (LinkAuthError, aiohttp.ClientError) as error:
+                told.fail(str(error))
+            await asyncio.sleep(PACE)
+
+    tasks = asyncio.gather(*(task(number) for number in range(order["tasks"])))
+    while not tasks.done():
+        tell(attrs.asdict(told))
+        await asyncio.wait({tasks}, timeout=TELL)
+    await tasks
+    tell(attrs.asdict(told))
+
+
+def tell(what: object) -> None:
+    """One line of JSON."""
+    print(json.dumps(what), flush=True)
+
+
+PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Awaitable[None]]]] = {
+    "vendors": vendors,
+    "shared": shared,
+    "alone": alone,
+}
+
+if __name__ == "__main__":
+    asyncio.run(main())
