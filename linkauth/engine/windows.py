@@ -60,9 +60,9 @@ class Windows:
 def windows(token: Token, time: StoreTime, refresh_ahead: float | None, spread: float) -> Windows:
     """The windows of ``token``. ``refresh_ahead``: seconds, None for the default; ``spread``: from 0 up to 1."""
     lifetime = max(token.expires_at - token.issued_at, 0.0)
-    margin = min(lifetime * MARGIN, MOST_MARGIN)
     ahead = min(lifetime * AHEAD, MOST_AHEAD) if refresh_ahead is None else refresh_ahead
-    # A lead as long as the token itself would renew without end; one below the margin would let callers wait.
-    ahead = max(min(ahead, lifetime * 0.8), margin)
+    ahead = min(ahead, lifetime * 0.8)  # a lead as long as the token itself would renew without end
+    # A margin as long as the lead would leave no time to renew behind: every caller would wait.
+    margin = min(lifetime * MARGIN, MOST_MARGIN, ahead / 3)
     end = time.monotonic(token.expires_at)
     return Windows(soft=end - ahead + spread * SPREAD * (ahead - margin), hard=end - margin, end=end)
