@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from blockbuster import BlockingError
 
 import linkauth
 import linkauth_stores
@@ -139,6 +141,16 @@ def test_a_stray_package_in_the_wheel_is_found(copy: Path) -> None:
     answer = run(ROOT, tool("check-wheel-contents"), str(copy / "dist"))
     assert answer.returncode == 1, answer.stdout + answer.stderr
     assert "W201" in answer.stdout + answer.stderr or "W202" in answer.stdout + answer.stderr, answer.stdout
+
+
+@pytest.mark.parametrize("room", ["linkauth/planted.py", "stores/linkauth_stores/planted.py"])
+async def test_a_blocked_loop_is_found(room: str) -> None:
+    """A ``time.sleep`` in a coroutine of linkauth's or of a store's fails the test that meets it."""
+    code = compile("import time\nasync def stall(): time.sleep(0.001)", ROOT / room, "exec")
+    planted: dict[str, Any] = {}
+    exec(code, planted)
+    with pytest.raises(BlockingError):
+        await planted["stall"]()
 
 
 def test_every_rule_that_is_off_has_its_reason() -> None:

@@ -1,11 +1,13 @@
-"""What the contract's processes do: ``python -m linkauth.testing.worker URL add|take|hold KEY…``.
+"""What the contract's processes do: ``python -m linkauth.testing.worker URL COUNT add|take|hold KEY…``.
 
-One line of output each: ``added``, ``taken`` or ``nothing`` for each key, ``held`` (and then nothing more: kill it).
+A line for each key: ``added KEY``, ``taken KEY`` or ``nothing KEY``; or ``held``, and then nothing more: kill it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import sys
 from uuid import uuid4
 
@@ -33,17 +35,17 @@ async def add_one(store: TokenStore, key: str) -> None:
                 return
 
 
-async def main(url: str, act: str, *arguments: str) -> None:
+async def work(url: str, act: str, *arguments: str) -> None:
     """Open ``url`` and do it."""
     store = open_store(url)
     match act:
         case "add":
             for key in arguments:
                 await add_one(store, key)
-                _say("added")
+                _say(f"added {key}")
         case "take":
             for key in arguments:
-                _say("taken" if (await store.take(key)).record else "nothing")
+                _say(f"taken {key}" if (await store.take(key)).record else f"nothing {key}")
         case _:
             key, ttl = arguments
             claim = await store.claim(key, "to be killed", float(ttl), 0, b"in doubt")
@@ -52,10 +54,24 @@ async def main(url: str, act: str, *arguments: str) -> None:
     await store.aclose()
 
 
-def _say(word: str) -> None:
-    sys.stdout.write(word + "\n")
-    sys.stdout.flush()
+def main(url: str, count: str, *task: str) -> int:
+    """Do it in ``count`` processes. They are forked where there is fork: importing once is slow enough."""
+    if count == "1":
+        asyncio.run(work(url, *task))
+        return 0
+    system = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else None)
+    crowd = [system.Process(target=main, args=(url, "1", *task)) for _ in range(int(count))]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+    return max(abs(process.exitcode or 0) for process in crowd)
+
+
+def _say(words: str) -> None:
+    # In one piece: several processes write to one pipe.
+    os.write(1, f"{words}\n".encode())
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

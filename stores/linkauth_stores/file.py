@@ -84,13 +84,12 @@ class FileStore:
     @contextmanager
     def _folder(self) -> Generator[tuple[int, Path]]:
         """The folder's descriptor and path; whatever the system says against it as ``StoreUnavailable``."""
-        path = self._path
+        path = self._path = _absolute(self._path)
         try:
-            path = self._path = path.expanduser().absolute()
             with folder.opened(path) as descriptor:
                 yield descriptor, path
-        except RuntimeError:
-            raise StoreUnavailable(f"{path}: this user has no home folder") from None
+        except folder.Refused as error:
+            raise StoreUnavailable(f"{path} {error}") from None
         except BlockingIOError:
             raise StoreUnavailable(f"{path}: another process keeps its lock; it may be stopped") from None
         except OSError as error:
@@ -99,8 +98,7 @@ class FileStore:
     def _load(self, at: int, path: Path, key: str) -> Slot:
         name = _name(key)
         raw = folder.read(at, name)
-        slot = Slot() if raw is None else Slot.load(raw, key, str(path / name))
-        return slot if self._lives(at, slot) else slot.lapse()
+        return Slot() if raw is None else Slot.load(raw, key, str(path / name))
 
     def _lives(self, at: int, slot: Slot) -> bool:
         return slot.lease is None or presence.is_alive(at, slot.lease.process)
@@ -112,7 +110,7 @@ class FileStore:
     def _change(self, key: str, step: Callable[[Slot, float, int], tuple[Slot, T]]) -> T:
         with self._folder() as (at, path), folder.locked(at, _name(key)):
             before = self._load(at, path, key)
-            after, answer = step(before, self._clock(), at)
+            after, answer = step(before if self._lives(at, before) else before.lapse(), self._clock(), at)
             if after is not before:
                 folder.replace(at, _name(key), after.dump(key))
         return answer
@@ -250,6 +248,13 @@ class FileStore:
         pool = self._pools.pop(os.getpid(), None)
         if pool is not None:
             await asyncio.to_thread(pool.shutdown)
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise StoreUnavailable(f"{path}: there is no such home folder") from None
 
 
 def _encoded(key: str) -> str:

@@ -36,7 +36,7 @@ _held: set[int] = set()
 
 
 class Refused(StoreUnavailable):
-    """Somebody else could read or change what is here."""
+    """Somebody else could read or change what is here. The message goes on from the folder's path."""
 
 
 def _let_go() -> None:
@@ -63,13 +63,13 @@ def opened(path: Path) -> Generator[int]:
         if error.errno not in {ELOOP, ENOTDIR}:
             raise
         kind = "a symbolic link" if path.is_symlink() else "no folder"
-        raise Refused(f"{path} is {kind}: name the folder itself") from None
+        raise Refused(f"is {kind}: name the folder itself") from None
     try:
         status = os.fstat(folder)
         if status.st_uid != os.geteuid():
-            raise Refused(f"{path} belongs to user {status.st_uid}, this process is {os.geteuid()}")
+            raise Refused(f"belongs to user {status.st_uid}, this process is user {os.geteuid()}")
         if status.st_mode & 0o077:
-            raise Refused(f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 700 it")
+            raise Refused(f"is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 700 it")
         yield folder
     finally:
         os.close(folder)
@@ -97,14 +97,14 @@ def _open(folder: int, name: str, flags: int) -> int:
         descriptor = os.open(name, flags | _SAFE, 0o600, dir_fd=folder)
     except OSError as error:
         if stat.S_ISLNK(_mode(folder, name)):
-            raise Refused(f"{name} is a symbolic link: look who put it there") from None
+            raise Refused(f"in it, {name} is a symbolic link: look who put it there") from None
         raise error from None
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
         return descriptor
     os.close(descriptor)
     whose = f"belongs to user {status.st_uid}" if stat.S_ISREG(status.st_mode) else "is no file"
-    raise Refused(f"{name} {whose}: look who put it there")
+    raise Refused(f"in it, {name} {whose}: look who put it there")
 
 
 def _mode(folder: int, name: str) -> int:
@@ -134,12 +134,12 @@ def read(folder: int, name: str, *, line: bool = False) -> bytes | None:
 
 
 @contextmanager
-def locked(folder: int, name: str, patience: float = PATIENCE) -> Generator[None]:
-    """Alone with ``name`` among all processes and threads. ``BlockingIOError`` after ``patience`` seconds."""
+def locked(folder: int, name: str, *, patience: float | None = None) -> Generator[None]:
+    """Alone with ``name`` among all processes and threads. ``BlockingIOError`` after ``patience`` seconds, None: ``PATIENCE``."""
     lock = _open(folder, f".{_stripe(name)}.lock", os.O_RDWR | os.O_CREAT)
     _held.add(lock)
     try:
-        _lock(lock, time.monotonic() + patience)
+        _lock(lock, time.monotonic() + (PATIENCE if patience is None else patience))
         yield
         # Not by closing alone: a child forked in between has the lock, too, as long as it has the descriptor.
         fcntl.flock(lock, fcntl.LOCK_UN)
@@ -185,7 +185,7 @@ def is_temporary(name: str) -> bool:
 
 def sweep(folder: int, name: str) -> None:
     """Remove the temporary file ``name`` that a killed process left: who writes one holds the lock in its name."""
-    with locked(folder, f"{name[:3]}", patience=0):
+    with locked(folder, name, patience=0):
         os.unlink(name, dir_fd=folder)
 
 

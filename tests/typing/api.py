@@ -26,8 +26,10 @@ from linkauth import (
     VendorUnavailable,
     open_store,
 )
+from linkauth.clients import Connection, Link, LinkkitClient, LinkXGClient, Product, ProductDetail, SageX3Client
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
+from linkauth_stores.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +64,7 @@ def engines(path: Path) -> None:
     AuthEngine("memory:", keys=["new", "old"])
     AuthEngine(MemoryStore())
     AuthEngine(FileStore(path))
+    AuthEngine(RedisStore("redis://localhost"))
     assert_type(open_store("memory:"), TokenStore)
 
 
@@ -116,3 +119,19 @@ def errors(error: Exception) -> float | None:
 
 def web_app(app: web.Application, engine: AuthEngine) -> None:
     app.cleanup_ctx.append(engine.cleanup_ctx)
+
+
+async def first_calls(session: aiohttp.ClientSession) -> None:
+    linkxg_client = LinkXGClient(session)
+    async for product in linkxg_client.products(category="steel"):
+        assert_type(product, Product)
+    async for connection in linkxg_client.connections():
+        assert_type(connection, Connection)
+        async for theirs in linkxg_client.connection_products(connection.id):
+            assert_type(theirs, Product)
+    assert_type(await linkxg_client.product("id"), ProductDetail)
+    async for link in LinkkitClient(session).links(search="shoe"):
+        assert_type(link, Link)
+    x3 = SageX3Client(session)
+    (folder, *_) = await x3.folders()
+    await x3.graphql(folder, "query { a }", {"variable": 1})
