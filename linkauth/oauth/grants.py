@@ -257,14 +257,18 @@ def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
     raise refusal(response, vendor, code, description)
 
 
-def said(body: bytes, names: tuple[str, ...], *secrets: str, inside: str | None = None) -> list[str]:
+def said(
+    body: bytes, names: tuple[str, ...], *secrets: str, inside: str | None = None, codes: Iterable[str] = ()
+) -> list[str]:
     """The vendor's words under ``names`` of the JSON object in ``body`` (or in its member ``inside``), made fit to show.
 
-    A function of its own so that no frame of a traceback holds what the vendor really said.
+    RFC 6749's codes and ``codes`` are left as they are, though a short secret be part of one. A function of its own, so
+    that no frame of a traceback holds what the vendor really said.
     """
     value = wire.as_object(wire.decode(body))
     value = value if inside is None else wire.as_object(value.get(inside))
-    return [wire.words(value.get(name), *secrets) for name in names]
+    plain = {*_BY_CODE, RateLimited.code, *codes}
+    return [t if isinstance(t, str) and t in plain else wire.words(t, *secrets) for t in map(value.get, names)]
 
 
 def known(code: str, by_code: Mapping[str, type[OAuthError]] | None = None) -> type[OAuthError]:

@@ -48,7 +48,8 @@ def endpoint_url(url: str) -> str:
         raise ConfigurationError("URL: an absolute http(s) URL is needed")
     if "@" in parts.netloc or "#" in url:
         raise ConfigurationError("URL: no user and no fragment may be in it")
-    if not _HOST.fullmatch(parts.hostname) or parts.netloc.endswith(":"):
+    bracketed = parts.netloc.startswith("[")
+    if not _HOST.fullmatch(parts.hostname) or bracketed != (":" in parts.hostname) or parts.netloc.endswith(":"):
         raise ConfigurationError("URL: its host or port is not well-formed")
     if parts.scheme != "https" and not is_loopback(parts.hostname):
         raise ConfigurationError(f"URL: https is required, except to this machine ({parts.hostname} is not)")

@@ -112,7 +112,7 @@ def raise_refusal(
     by_status: Mapping[int, type[errors.OAuthError]] | None = None,
 ) -> NoReturn:
     """Raise what a refusing LinkXG answer means, in either of its two shapes."""
-    code, words = grants.said(response.body, ("code", "message"), *secrets, inside="error")
+    code, words = grants.said(response.body, ("code", "message"), *secrets, inside="error", codes=by_code)
     if not code:
         code, words = grants.said(response.body, ("error", "error_description"), *secrets)
     raise grants.refusal(response, vendor, code, words, by_code, by_status)

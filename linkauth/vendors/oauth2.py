@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import attrs
 
 from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, UntrustedEndpoint
 from linkauth.oauth import authorization, grants, wire
 from linkauth.oauth.exchange import Request
-from linkauth.oauth.token import Secret, Token, secret, secret_str
-from linkauth.oauth.url import base_url, endpoint_url, origin
-from linkauth.vendors.vendor import KEEPS, ROTATES, Pending, RotationProfile, Vendor, printable, required
+from linkauth.oauth.token import Secret, Token, secret_str
+from linkauth.oauth.url import base_url, endpoint_url
+from linkauth.vendors.vendor import (
+    KEEPS,
+    ROTATES,
+    Pending,
+    RotationProfile,
+    Vendor,
+    optional_secret,
+    printable,
+    required,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +100,7 @@ class OAuth2(Vendor):
     name: str = attrs.field(validator=required)
     client_id: str = attrs.field(validator=required)
     client_secret: Secret | None = attrs.field(
-        default=None, converter=secret, validator=attrs.validators.optional(required)
+        default=None, converter=optional_secret, validator=attrs.validators.optional(required)
     )
     token_url: str = attrs.field(converter=endpoint_url)
     authorize_url: str | None = attrs.field(default=None, converter=_optional_url)
@@ -161,8 +171,8 @@ class OAuth2(Vendor):
         return (self.token_url, self.client_id)
 
     def api(self, token: Token | None) -> str:
-        scheme, host, port = origin(self.token_url)
-        return self.api_url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        parts = urlsplit(self.token_url)
+        return self.api_url or f"{parts.scheme}://{parts.netloc}"
 
     def renew(self, current: Token | None) -> Flow[Token]:
         if self.authorize_url is None:

@@ -28,6 +28,9 @@ __all__ = ["SageX3"]
 
 # A decision: api.*-sagex3.com with one label for the *, written exactly as Sage writes it. "--" is left to punycode.
 _REGION: Final = re.compile(r"https://api\.(?!..--)[a-z0-9][a-z0-9-]{0,55}-sagex3\.com/v[1-9][0-9]?")
+LONGEST: Final = 300
+"""Characters of an endpoint."""
+
 _ROOT: Final = re.compile(r"https?://[a-z0-9.:\[\]-]+(/[A-Za-z0-9._~-]+)*")
 
 
@@ -73,7 +76,7 @@ class SageX3(Vendor):
     def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
         params = authorization.masked(params)
         _raise_if_refused(params)
-        root = self._root(authorization.parameter(params, "endpoint"))
+        root = self._root(params.get("endpoint"))
         fields = {
             "grant_type": "authorization_code",
             "code": authorization.the_code(params, "authorizationCode", "code"),
@@ -85,7 +88,7 @@ class SageX3(Vendor):
     def renew(self, current: Token | None) -> Flow[Token]:
         keep, refresh_token = grants.kept(current, self.name)
         # Looked at again: the secret goes there, and a store may be written by somebody else.
-        root = self._root(keep.endpoint or "")
+        root = self._root(keep.endpoint)
         fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return (yield from self._grant(root, fields, keep=keep))
 
@@ -94,15 +97,17 @@ class SageX3(Vendor):
         how = {"encode": Request.json, "refuse": _raise_refusal, **how}
         return (yield from grants.grant(f"{root}/token", fields, vendor=self.name, **how))
 
-    def _root(self, endpoint: str) -> str:
+    def _root(self, endpoint: object) -> str:
         """``endpoint`` without its last slash, or the configured root where there is none.
 
         Raises ``UntrustedEndpoint`` unless it is Sage's, the configured root's own host, or, where that is this
         machine, on this machine. It must be written in the plain way: what needs interpreting is refused.
         """
-        root = endpoint.removesuffix("/")
-        if not root or root == self.base_url or _REGION.fullmatch(root) or self._own(root):
-            return root or self.base_url
+        if endpoint is None or endpoint == "":
+            return self.base_url
+        root = endpoint.removesuffix("/") if isinstance(endpoint, str) and len(endpoint) <= LONGEST else ""
+        if root == self.base_url or _REGION.fullmatch(root) or self._own(root):
+            return root
         raise errors.UntrustedEndpoint(f"{self.name}: the callback's endpoint is not Sage's: {wire.words(endpoint)}")
 
     def _own(self, root: str) -> bool:
@@ -131,7 +136,8 @@ def _raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
     if not message:
         grants.raise_refusal(response, vendor, *secrets)
     by_status: dict[int, type[errors.OAuthError]] = {401: errors.InvalidToken, 404: errors.InvalidClient}
-    kind = _kind(message) if response.status in {400, 403} else None
+    # By what Sage said, not by what is left of it: a short code or secret may be part of any word.
+    kind = _kind(*grants.said(response.body, ("message",))) if response.status in {400, 403} else None
     if kind is not None:
         by_status[response.status] = kind
     raise grants.refusal(response, vendor, "", message, by_status=by_status)

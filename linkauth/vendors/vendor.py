@@ -30,6 +30,7 @@ __all__ = [
     "client_secret",
     "endpoint_url",
     "is_loopback",
+    "optional_secret",
     "origin",
     "printable",
     "required",
@@ -149,3 +150,8 @@ def client_secret(value: str | Secret) -> Secret:
         return value
     given = cast("object", value)
     return Secret(given if isinstance(given, str) else "")  # which ``required`` refuses
+
+
+def optional_secret(value: str | Secret | None) -> Secret | None:
+    """attrs converter: ``value`` as a Secret; None stays None."""
+    return None if value is None else client_secret(value)

@@ -74,21 +74,21 @@ SAGE_SAYS = {
 
 
 @pytest.mark.parametrize(("said", "kind"), LINKXG_FLAT.items(), ids=str)
-@pytest.mark.parametrize("name", ["linkxg", "user-login"])
-def test_linkxg_flat(name, said, kind):
+def test_linkxg_flat(said, kind):
     """The token endpoint's own shape is understood everywhere."""
-    error = BY_NAME[name].outcome(answer(_flat(said[0]), said[1]))
-    assert type(error) is kind
-    assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
+    for name in ("linkxg", "user-login"):
+        error = BY_NAME[name].outcome(answer(_flat(said[0]), said[1]))
+        assert type(error) is kind
+        assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
 
 
 @pytest.mark.parametrize(("said", "kind"), LINKXG_CODES.items(), ids=str)
-@pytest.mark.parametrize("name", ["linkxg", "user-login"])
-def test_linkxg_enveloped(name, said, kind):
+def test_linkxg_enveloped(said, kind):
     """So is the API's envelope, with every code that it documents."""
-    error = BY_NAME[name].outcome(answer(_enveloped(said[0]), said[1]))
-    assert type(error) is kind
-    assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
+    for name in ("linkxg", "user-login"):
+        error = BY_NAME[name].outcome(answer(_enveloped(said[0]), said[1]))
+        assert type(error) is kind
+        assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
 
 
 @pytest.mark.parametrize("body", [_enveloped("TOKEN_EXPIRED"), _enveloped("TOKEN_INVALID"), _flat("invalid_token")])
@@ -118,13 +118,13 @@ def test_rfc_6749(name, code, kind):
     assert (error.error, error.description, error.status) == (code, "code_invalid_or_expired", 400)
 
 
-@pytest.mark.parametrize("name", ["sage-exchange", "sage-renew"])
 @pytest.mark.parametrize(("said", "kind"), SAGE_SAYS.items(), ids=str)
-def test_sage(name, said, kind):
+def test_sage(said, kind):
     """Sage says everything in ``message``."""
-    error = BY_NAME[name].outcome(answer({"message": said[1]}, said[0]))
-    assert type(error) is kind
-    assert said[1] in str(error)
+    for name in ("sage-exchange", "sage-renew"):
+        error = BY_NAME[name].outcome(answer({"message": said[1]}, said[0]))
+        assert type(error) is kind
+        assert said[1] in str(error)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -147,12 +147,12 @@ def test_5xx_is_nobodys_fault(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 418])
-def test_a_proxys_page_ends_no_session(case, status):
+def test_a_proxys_page_ends_no_session(case):
     """HTML under any status is an error, but none that says that the user's grant is gone."""
-    error = case.outcome(answer(b"<html>blocked</html>", status))
-    assert isinstance(error, errors.LinkAuthError)
-    assert not isinstance(error, errors.InvalidGrant | errors.ReauthorizationRequired)
+    for status in (301, 400, 401, 403, 404, 418):
+        error = case.outcome(answer(b"<html>blocked</html>", status))
+        assert isinstance(error, errors.LinkAuthError)
+        assert not isinstance(error, errors.InvalidGrant | errors.ReauthorizationRequired)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

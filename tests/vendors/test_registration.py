@@ -1,0 +1,134 @@
+"""What cannot work is said when the vendor is made, and shows no secret."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from linkauth.errors import ConfigurationError
+from linkauth.oauth.token import Secret
+from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, SageX3
+from tests.vendors.vendor_answers import LINKKIT, LINKXG, MACHINE, OTHER, SAGE, USER
+
+GOOD = {
+    LinkXG: {"client_id": "c", "client_secret": "canary", "base_url": "https://a.example.com"},
+    LinkXGUser: {"base_url": "https://a.example.com"},
+    Linkkit: {"client_id": "c", "client_secret": "canary", "base_url": "https://a.example.com"},
+    SageX3: {"client_id": "c", "client_secret": "canary", "base_url": "https://a.example.com", "customer": "https://x"},
+    OAuth2: {"name": "n", "client_id": "c", "client_secret": "canary", "token_url": "https://a.example.com/token"},
+}
+BAD_URLS = [
+    "",
+    "example.com",
+    "//example.com",
+    "/path",
+    "http://example.com",
+    "http://10.0.0.1",
+    "http://0.0.0.0",
+    "http://localhost.evil.example.com",
+    "http://evil%2f.localhost",
+    "ftp://example.com",
+    "https://",
+    "https://user:canary@example.com",
+    "https://canary@example.com",
+    "https://@example.com",
+    "https://example.com#canary",
+    "https://example.com:canary",
+    "https://example.com:99999",
+    "https://example.com:0",
+    "https://example.com:",
+    "https://exa mple.com",
+    "https://example.com\\@evil.com",
+    "https://example.com.",
+    "https://ex\u00e4mple.com",
+    "https://example.com\n",
+    "https://[::1",
+    "https://[::1%25eth0]",
+    "https://[v1.canary]",
+    None,
+    5,
+    b"https://example.com",
+]
+
+
+def _refused(make, what=None):
+    try:
+        made = make()
+    except ConfigurationError as error:
+        caught = error
+    else:
+        raise AssertionError(f"{what!r} made {made}")
+    assert isinstance(caught, ValueError)
+    assert caught.__context__ is None
+    assert "canary" not in str(caught) + repr(vars(caught))
+    return caught
+
+
+@pytest.mark.parametrize("kind", GOOD, ids=lambda kind: kind.__name__)
+def test_a_url_that_no_secret_may_go_to(kind):
+    """https, or this machine, written so that everybody reads it alike."""
+    where = "token_url" if kind is OAuth2 else "base_url"
+    for url in BAD_URLS:
+        _refused(lambda url=url: kind(**{**GOOD[kind], where: url}), url)
+
+
+@pytest.mark.parametrize("where", ["authorize_url", "revoke_url", "api_url"])
+@pytest.mark.parametrize("url", ["", "http://example.com", "https://u:canary@example.com", 5], ids=str)
+def test_every_url_is_looked_at(where, url):
+    """The generic vendor's other URLs are held to the same."""
+    _refused(lambda: OAuth2(**{**GOOD[OAuth2], where: url}))
+
+
+@pytest.mark.parametrize("kind", [LinkXG, Linkkit, SageX3, OAuth2], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("field", ["client_id", "client_secret"])
+def test_credentials(kind, field):
+    """Empty, unprintable, or no text at all."""
+    for value in ("", "  ", "canary\n", "canary\0", 5, None, Secret("")):
+        if (kind, field, value) != (OAuth2, "client_secret", None):
+            assert field in str(_refused(lambda value=value: kind(**{**GOOD[kind], field: value}), value))
+
+
+def test_customer_and_scope():
+    """Sage's customer is required; scopes are texts."""
+    assert "customer" in str(_refused(lambda: SageX3(**{**GOOD[SageX3], "customer": ""})))
+    with pytest.raises(TypeError):
+        SageX3(client_id="c", client_secret="canary", base_url="https://a.example.com")
+    for kind in (LinkXG, Linkkit, SageX3, OAuth2):
+        for scope in ("a\nb", None, ["a"]):
+            assert "scope" in str(_refused(lambda kind=kind, scope=scope: kind(**{**GOOD[kind], "scope": scope})))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:5/x", "http://[::1]:8", "http://a.localhost"]
+)
+def test_this_machine_needs_no_https(url):
+    """Sandboxes and tests."""
+    assert LinkXGUser(base_url=url + "/").base_url == url
+
+
+@pytest.mark.parametrize("vendor", [LINKXG, USER, LINKKIT, SAGE, OTHER, MACHINE], ids=lambda vendor: vendor.name)
+def test_a_vendor_shows_no_secret_and_stays_as_it_is(vendor):
+    """Frozen, hashable, equal by value, and masked."""
+    assert "canary" not in repr(vendor) + str(vendor) + str(vendor.identity()) + str(vendor.registration())
+    assert vendor == attrs.evolve(vendor)
+    assert hash(vendor) == hash(attrs.evolve(vendor))
+    assert all(isinstance(part, str) for part in (*vendor.identity(), *vendor.registration()))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        vendor.base_url = "https://evil.example.com"
+
+
+def test_other_registration_other_identity():
+    """Vendor, client, customer, scope, endpoint and extra parameters each make another credential."""
+    others = [
+        attrs.evolve(SAGE, customer="https://other"),
+        attrs.evolve(SAGE, scope="api.graphQL"),
+        attrs.evolve(SAGE, client_id="other"),
+        attrs.evolve(SAGE, base_url="https://api.us-prod-sagex3.com/v1"),
+        attrs.evolve(MACHINE, scope="x"),
+        attrs.evolve(MACHINE, extra={"audience": "x"}),
+        attrs.evolve(OTHER, authorize_extra={"prompt": "x"}),
+        SAGE,
+        MACHINE,
+        OTHER,
+    ]
+    assert len({(vendor.name, vendor.identity()) for vendor in others}) == len(others)
