@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Ears"]
+__all__ = ["Ears", "cancellations"]
 
 log = logging.getLogger("linkauth.stores.redis")
 
@@ -33,9 +33,10 @@ _QUIET = 60.0
 class Ears:
     """The listening side of one store in one event loop."""
 
-    def __init__(self, subscribe: Callable[[], Awaitable[Any]], channel: str) -> None:
+    def __init__(self, subscribe: Callable[[], Awaitable[Any]], channel: str, patience: float) -> None:
         self._subscribe = subscribe
         self._channel = channel
+        self._patience = patience
         self._serial = 0
         self._floor = 0
         self._recent: dict[str, int] = {}
@@ -45,14 +46,14 @@ class Ears:
         self._task: asyncio.Task[None] | None = None
         self._up = False
 
-    async def open(self, patience: float) -> int | None:
-        """Listen from now on. The serial to count from, None: not subscribed after ``patience`` seconds."""
+    async def open(self) -> int | None:
+        """Listen from now on. The serial to count from, None: not subscribed, not even after half of ``patience``."""
         if self._task is None:
             # A context of its own: the first caller's context variables have no business in a task that stays.
             self._task = asyncio.get_running_loop().create_task(self._listen(), context=contextvars.Context())
         if not self._settled.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(self._patience / 2):
                     await self._settled.wait()
         return self._serial if self._up else None
 
@@ -98,16 +99,20 @@ class Ears:
 
     async def _listen(self) -> None:
         gap = 0.05
+        honour = cancellations()
         while True:
             pubsub = None
             try:
-                pubsub = await self._subscribe()
-                await pubsub.subscribe(self._channel)
+                async with asyncio.timeout(self._patience):
+                    pubsub = await self._subscribe()
+                    await pubsub.subscribe(self._channel)
+                    while not self._up:
+                        honour()
+                        self._hear(await pubsub.get_message(timeout=self._patience))
+                gap = 0.05
                 while True:
-                    message = await pubsub.get_message(timeout=_QUIET)
-                    if message is not None:
-                        self._hear(message)
-                        gap = 0.05
+                    honour()
+                    self._hear(await pubsub.get_message(timeout=_QUIET))
             except Exception as error:  # noqa: BLE001  whatever a client raises, ears that went deaf would tell nobody
                 if self._up or not self._settled.is_set():
                     log.warning("Redis: no subscription (%s); waiters poll until there is", type(error).__name__)
@@ -117,10 +122,13 @@ class Ears:
                 if pubsub is not None:
                     with contextlib.suppress(Exception):
                         await pubsub.aclose()
+            honour()
             await asyncio.sleep(gap * random.uniform(0.5, 1.5))  # noqa: S311  spreads load
             gap = min(gap * 2, 5.0)
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: dict[str, Any] | None) -> None:
+        if message is None:
+            return
         if message["type"] == "subscribe":  # also after a reconnect of the client's own: what was said then is lost
             self._up = True
             self._settled.set()
@@ -143,6 +151,21 @@ class Ears:
         for future in self._waiting.get(key, ()):
             if not future.done():
                 future.set_result(None)
+
+
+def cancellations() -> Callable[[], None]:
+    """A function that raises ``CancelledError`` where the task was cancelled since now and nothing came of it.
+
+    redis-py sends by ``asyncio.wait_for``, and Python 3.11's returns a result that was there when the task was cancelled.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+
+    def honour() -> None:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+    return honour
 
 
 def _forget(table: dict[str, Any]) -> None:

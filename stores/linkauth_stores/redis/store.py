@@ -25,7 +25,7 @@ from redis.exceptions import (
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, StoreUnavailable
 from linkauth.store import Busy, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
 from linkauth_stores.redis import scripts
-from linkauth_stores.redis.ears import Ears
+from linkauth_stores.redis.ears import Ears, cancellations
 from linkauth_stores.redis.url import Client, Settings, checked, listener, parse
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class RedisStore:
     async def claim(self, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Claim:
         ears = self._session().ears
         # Before the claim, or a change right behind it would go unheard. Done once in a process's life.
-        since = await ears.open(self._timeout / 2)
+        since = await ears.open()
         found = await self._run(scripts.CLAIM, key, owner, _ms(ttl), newer_than, note)
         reading = _reading(found)
         if found[0] == b"newer" and reading.record is not None:
@@ -190,7 +190,7 @@ class RedisStore:
         heard = ears.since(key)
         while True:
             if heard is None:
-                since = await ears.open(self._timeout / 2)
+                since = await ears.open()
                 found = await self._run(scripts.READ, key)
                 record = _reading(found).record
                 if found[6] <= 0 or (record is not None and record.version > newer_than):
@@ -274,8 +274,8 @@ class RedisStore:
     async def _do(self, work: Callable[[Client], Awaitable[T]], *, key: str = "", tries: int = 2) -> T:
         """``work`` in time, begun anew once where the connection was lost: every script may be repeated."""
         session = self._session()
-        clock = asyncio.get_running_loop().time
         problem: StoreError | None = None
+        honour = cancellations()
         try:
             async with session.slot(self._timeout), asyncio.timeout(self._timeout):
                 for left in reversed(range(tries)):
@@ -284,9 +284,11 @@ class RedisStore:
                     except (ConnectionError, ReadOnlyError) as error:
                         if not left or isinstance(error, AuthenticationError):
                             raise
+                        honour()
                         await asyncio.sleep(random.uniform(0.005, 0.02))  # noqa: S311  spreads load
                     else:
-                        session.answered = clock()
+                        honour()
+                        session.answered = asyncio.get_running_loop().time()
                         return answer
         except _FAILURES as error:
             problem = _problem(error, key, self._timeout)
@@ -306,7 +308,7 @@ class RedisStore:
             if self._settings is not None:
                 client = self._settings.client(self._timeout, self._connections + 1)
             assert client is not None  # noqa: S101  one of the two is set
-            ears = Ears(lambda: listener(client), self._channel)
+            ears = Ears(lambda: listener(client), self._channel, self._timeout)
             session = self._sessions[loop] = _Session(client, ears, asyncio.Semaphore(self._connections))
         return session
 

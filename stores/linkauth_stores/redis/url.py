@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import math
+import socket
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -30,6 +32,16 @@ __all__ = ["Client", "Settings", "listener", "parse"]
 
 _OWN = {"prefix": str, "min_replicas": int, "timeout": float}
 _TLS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+"""A subscription that the network dropped in silence is noticed within half a minute."""
+_QUIET: dict[str, Any] = (
+    {"driver_info": None} if find_spec("redis.driver_info") else {"lib_name": None, "lib_version": None}
+)
+"""No CLIENT SETINFO: to learn its own version redis-py would read files in the loop."""
 _BOOL = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -62,16 +74,18 @@ class Settings:
 
     def client(self, timeout: float, connections: int) -> Client:
         """A client for the running loop, that gives up after ``timeout`` seconds and repeats nothing by itself."""
-        patience: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-        patience |= {"socket_keepalive": True, "retry": Retry(NoBackoff(), 0)}
+        # No socket_timeout where one server is asked: the store's own covers the call, and theirs costs a task each.
+        patience: dict[str, Any] = {"socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
+        patience |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE, **_QUIET}
+        several = {**patience, "socket_timeout": timeout / 2}
         limit: dict[str, Any] = {"max_connections": connections}
         if self.cluster:
             # Its retries follow a slot that moved, or a node that was replaced; the store's time-out bounds them.
-            del patience["retry"]
+            del several["retry"]
             nodes = [ClusterNode(host, port) for host, port in self.hosts]
-            return cast("Client", aioredis.RedisCluster(startup_nodes=nodes, **limit, **patience, **self.login))
+            return cast("Client", aioredis.RedisCluster(startup_nodes=nodes, **limit, **several, **self.login))
         if self.scheme == "redis+sentinel":
-            ask = {**patience, **self.sentinel_login}
+            ask = {**several, **self.sentinel_login}
             watchers = cast("Callable[..., Any]", Sentinel)(self.hosts, sentinel_kwargs=ask, **patience, **self.login)
             return cast("Client", watchers.master_for(self.service, **limit))
         place: dict[str, Any] = {"unix_socket_path": self.path}
