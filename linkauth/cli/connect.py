@@ -92,7 +92,7 @@ async def _params(request: web.Request) -> Mapping[str, str]:
         return dict(request.query)
     if request.content_type == "application/json":
         body = wire.as_object(wire.decode(await request.read()))
-        return {name: value for name, value in (body or {}).items() if isinstance(value, str)}
+        return {name: value for name, value in body.items() if isinstance(value, str)}
     return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 

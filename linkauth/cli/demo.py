@@ -47,6 +47,8 @@ class Side:
     """What each worker told last."""
     vendor: dict[str, Any] = attrs.field(factory=dict[str, Any])
     """What its vendor told last."""
+    first: float = 0.0
+    """When its first token was seen, by the loop's clock."""
 
     def total(self, name: str) -> int:
         """A figure, over all workers."""
@@ -92,7 +94,7 @@ async def run(chosen: argparse.Namespace) -> int:
                     live.update(_table(shared, alone, min(passed, seconds), seconds), refresh=True)
                     if passed > seconds + PATIENCE:
                         break
-            took = asyncio.get_running_loop().time() - begun
+            took = asyncio.get_running_loop().time() - shared.first + STEP
             await asyncio.sleep(2 * STEP)  # the vendors' last word
             counting.cancel()
             await asyncio.wait({counting, *workers}, timeout=1)
@@ -168,3 +170,5 @@ async def _count(vendors: Process, *sides: Side) -> None:
     while line := await _line(vendors):
         for side, told in zip(sides, json.loads(line), strict=True):
             side.vendor = told
+            if told["tokens"] and not side.first:
+                side.first = asyncio.get_running_loop().time()
