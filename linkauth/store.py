@@ -11,8 +11,8 @@ A store knows nothing of tokens, OAuth or encryption. Versions, leases and bytes
 - **Time** is the store's: every answer carries its clock (Unix seconds), so a host with a wrong clock does no harm.
 
 Every method is one atomic step. A repeat after a lost answer changes nothing: ``claim`` by the same owner gives the same
-answer again (number, note as it was found, ``inherited``), ``commit`` under a number that is already the record's version
-succeeds, ``delete`` under the number that deleted it too. A cancelled call has either
+answer again (number, note as it was found, ``inherited``), ``commit`` of the very value that already stands under that
+number succeeds (of another it does not: a store that lost its data may have given the number twice), ``delete`` under the number that deleted it too. A cancelled call has either
 happened or not, and leaves the store usable. Whatever keeps a store from answering is raised as ``StoreUnavailable``;
 a record that it cannot read as ``CorruptRecord``.
 

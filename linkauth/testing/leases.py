@@ -183,6 +183,15 @@ class Leases(Hooks):
             assert (reading.record, reading.note) == (Record(number, b"value"), b"note")
             assert await other.extend(key, later, LONG)
 
+    async def test_a_number_given_twice_is_no_repeat(self) -> None:
+        """A store that lost its data may give a number again: who commits first under it wins, the other is told."""
+        async with self.opened() as store:
+            key = self.fresh()
+            await store.commit(key, 5, b"one")
+            answer = await store.commit(key, 5, b"other")
+            assert isinstance(answer, Superseded)
+            assert answer.record == Record(5, b"one")
+
     async def test_after_a_loss_the_higher_number_wins(self) -> None:
         """A commit from before the store lost its data is above the lease granted since, which ends without effect."""
         async with self.opened() as store:

@@ -101,7 +101,7 @@ class Slot:
 
     def commit(self, number: int, value: bytes, ttl: float | None, now: float) -> tuple[Slot, Commit]:
         record = self.record(now)
-        if record is not None and record.version == number:
+        if record == Record(number, value):  # a repeat
             return self, Committed(now=now)
         if number <= self.version:
             return self, Superseded(record=record, now=now)

@@ -94,7 +94,7 @@ return answer('granted', number, inherited)
 COMMIT = _script("""
 local mine, value, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 if version > mine or gone >= mine then return answer('superseded') end
-if r[1] and version == mine then return answer('committed') end  -- a repeat
+if r[1] and version == mine then return answer(r[2] == value and 'committed' or 'superseded') end  -- a repeat, or not
 redis.call('HSET', record, 'version', text(mine), 'value', value)
 redis.call('HSET', lease, 'top', text(math.max(top, mine)))
 settle(mine)
