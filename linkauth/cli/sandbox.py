@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.url import is_loopback
-from linkauth.sandbox import serve
+from linkauth.sandbox import Sandbox
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +20,9 @@ async def run(chosen: argparse.Namespace) -> int:
     if not is_loopback(chosen.host):
         raise ConfigurationError("the sandbox gives tokens to anybody: it stays on loopback")
     try:
-        await serve(chosen.host, chosen.port)
+        async with Sandbox(host=chosen.host, port=chosen.port) as sandbox:
+            print(f"The sandbox is at {sandbox.url}. Ctrl-C ends it.", flush=True)
+            await asyncio.Event().wait()
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}") from None
     return 0

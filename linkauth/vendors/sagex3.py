@@ -51,6 +51,7 @@ class SageX3(Vendor):
 
     rotation = ROTATES
     needs_user = True
+    posts_callback = True
     roams = True
     pending_lifetime = 86_400.0
 

@@ -78,6 +78,8 @@ class Vendor:
     """The vendor can replace the client's secret (``rotate_secret``)."""
     roams: ClassVar[bool] = False
     """A token may name another endpoint for its calls (``api``)."""
+    posts_callback: ClassVar[bool] = False
+    """The callback comes by POST, from another site, so without the app's own cookies."""
     uses_pkce: bool = False
     pending_lifetime: float = 600.0
     """Seconds for which an authorization's state is good."""

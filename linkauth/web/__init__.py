@@ -1,0 +1,5 @@
+"""Connecting users from a web app: the pages that send them to a vendor and take them back."""
+
+from linkauth.web.connect import connect_app
+
+__all__ = ["connect_app"]

@@ -1,0 +1,83 @@
+"""Reading a callback's parameters: from the query, or from a form or JSON in a POST's body."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qsl
+
+from aiohttp.web import RequestPayloadError
+
+from linkauth.oauth import wire
+from linkauth.web.landing import Landing, bad_callback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiohttp import web
+
+__all__ = ["BadCallback", "parameters"]
+
+LARGEST: Final = 64 * 1024
+"""Bytes of a body. A code, even if it is a JWT, is a tenth of it."""
+MOST: Final = 64
+"""Parameters."""
+PATIENCE: Final = 10.0
+"""Seconds in which a body has to come."""
+
+
+class BadCallback(Exception):
+    """The callback cannot be read. ``landing`` is what to answer."""
+
+    def __init__(self, landing: Landing) -> None:
+        super().__init__(landing.status)
+        self.landing = landing
+
+
+async def parameters(request: web.Request) -> Mapping[str, str]:
+    """The callback's parameters. Raises ``BadCallback``; its page repeats nothing of what came.
+
+    A parameter may come once only (RFC 6749 §3.1). Values in JSON that are no text are left to the vendor to refuse.
+    """
+    if request.method == "GET":
+        return _once(request.query.items())
+    body = await _body(request)
+    match request.content_type:
+        case "application/x-www-form-urlencoded":
+            try:
+                return _once(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST))
+            except ValueError:  # not UTF-8, or too many
+                pass
+        case "application/json":
+            value: object = wire.decode(body)
+            if isinstance(value, dict):
+                return cast("dict[str, Any]", wire.as_object(cast("object", value)))
+        case _:
+            raise BadCallback(bad_callback(415, "A form or JSON is taken here, and nothing else."))
+    raise BadCallback(bad_callback(400, "It cannot be read."))
+
+
+def _once(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    found = wire.Masked()
+    for name, value in pairs:
+        if name in found:
+            raise BadCallback(bad_callback(400, "It says something twice."))
+        found[name] = value
+    return found
+
+
+async def _body(request: web.Request) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in request.content.iter_chunked(LARGEST):
+                body += chunk
+                if len(body) > LARGEST:
+                    raise BadCallback(bad_callback(413, "It is too large."))
+    except TimeoutError:
+        status, text = 408, "It took too long to arrive."
+    except (RequestPayloadError, ConnectionError):  # not packed as it says, or cut off
+        status, text = 400, "It did not arrive in one piece."
+    else:
+        return bytes(body)
+    raise BadCallback(bad_callback(status, text))

@@ -1,0 +1,481 @@
+"""Connecting a user: who is sent where, whose answer counts, and what each page says."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from aiohttp import web
+
+from linkauth import AuthEngine, Credential
+from linkauth.errors import ConfigurationError, LinkAuthError, ReauthorizationRequired
+from linkauth.sandbox import Sandbox
+from linkauth.vendors import Linkkit, LinkXG, OAuth2
+from linkauth.web import connect_app
+from linkauth.web.landing import Landing
+from tests.web.conftest import Page, Site, Visitor, whose
+
+
+def state_of(url: str) -> str:
+    return parse_qs(urlsplit(url).query)["state"][0]
+
+
+def is_plain_and_accessible(page: Page) -> None:
+    """The promise that every page keeps: usable by anyone, nothing from elsewhere, stored nowhere."""
+    tags = [tag for tag, _ in page.tags]
+    assert page.source.startswith("<!doctype html>")
+    assert page.tags[0] == ("html", {"lang": "en"})
+    assert [tags.count(tag) for tag in ("title", "main", "h1")] == [1, 1, 1]
+    assert not {"script", "img", "iframe", "link", "form", "object"} & set(tags)
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+
+
+async def test_linkkit_from_start_to_token(site: Site, ada: Visitor, sandbox: Sandbox) -> None:
+    """GET /linkkit, consent, GET callback: a page that says so, and the account's credential has its token."""
+    await site.serve()
+    await ada.sign_in("ada")
+    url = await ada.begin("linkkit")
+    assert url.startswith(f"{sandbox.linkkit.base_url}/oauth/authorize?")
+    assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{site.public_url}/linkkit/callback"]
+    page = await ada.get(sandbox.linkkit.consent(url).url)
+    assert (page.status, "Connected to Linkkit" in page.text) == (200, True)
+    is_plain_and_accessible(page)
+    token = await site.engine.credential(site.linkkit, "ada").token()
+    assert token.access_token not in page.source
+
+
+async def test_start_leaves_no_trace(site: Site, ada: Visitor) -> None:
+    """The redirect is not stored, sends no referrer, and shows no secret of the app's."""
+    await site.serve()
+    await ada.sign_in("ada")
+    page = await ada.get("/linkkit")
+    assert page.status == 303
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert site.linkkit.client_secret.reveal() not in page.headers["Location"]
+    cookie = page.headers["Set-Cookie"]
+    assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"))
+    assert state_of(page.headers["Location"]) not in cookie
+
+
+async def test_nobody_is_signed_in(site: Site, ada: Visitor) -> None:
+    """Without an account nothing begins."""
+    await site.serve()
+    page = await ada.get("/linkkit")
+    assert (page.status, page.links) == (403, [])
+    assert "sign in first" in page.text
+    is_plain_and_accessible(page)
+
+
+async def test_account_may_be_a_coroutine_and_may_redirect(site: Site, ada: Visitor) -> None:
+    """``account`` may wait for a database, and may send to the app's own login."""
+
+    async def account(request: web.Request) -> str:
+        await asyncio.sleep(0)
+        if "who" not in request.cookies:
+            raise web.HTTPFound("/login")
+        return request.cookies["who"]
+
+    await site.serve(account=account)
+    page = await ada.get("/linkkit")
+    assert (page.status, page.headers["Location"], page.headers["Cache-Control"]) == (302, "/login", "no-store")
+    await ada.sign_in("ada")
+    assert await ada.begin("linkkit")
+
+
+async def test_unknown_vendor(site: Site, ada: Visitor) -> None:
+    """A vendor that is not connected here is 404, at both of its URLs."""
+    await site.serve(site.linkkit)
+    for url in ("/sagex3", "/sagex3/callback", "/%3Cscript%3E"):
+        page = await ada.get(url)
+        assert page.status == 404
+        is_plain_and_accessible(page)
+
+
+async def test_head_begins_nothing(site: Site, ada: Visitor, sandbox: Sandbox) -> None:
+    """A link scanner's HEAD neither begins a connection nor spends a code."""
+    await site.serve()
+    await ada.sign_in("ada")
+    url = await ada.begin("linkkit")
+    callback = sandbox.linkkit.consent(url).url
+    assert (await ada.ask("HEAD", "/linkkit")).status == 405
+    assert (await ada.ask("HEAD", callback)).status == 405
+    assert (await ada.get(callback)).status == 200
+
+
+@pytest.mark.parametrize("body", ["form", "json"])
+async def test_sage_posts_its_callback(site: Site, new_visitor: Callable[[], Visitor], body: str) -> None:
+    """Sage's POST, as a form or as JSON and without any cookie, connects the account that its state names."""
+    await site.serve()
+    sandbox = site.sandbox
+    ada, vendor = new_visitor(), new_visitor()
+    await ada.sign_in("ada")
+    callback = sandbox.sagex3.consent(await ada.begin("sagex3"), folders=["SEED"])
+    assert callback.method == "POST"
+    how = {"data" if body == "form" else "json": callback.params}
+    page = await vendor.ask("POST", callback.redirect_uri, **how)
+    assert (page.status, "Connected to Sage X3" in page.text) == (200, True)
+    is_plain_and_accessible(page)
+    token = await site.engine.credential(site.sagex3, "ada").token()
+    assert "folder.SEED" in token.scope
+
+
+async def test_sage_by_get(site: Site, ada: Visitor) -> None:
+    """The same names in a GET's query are taken too."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.sagex3.consent(await ada.begin("sagex3"))
+    page = await ada.get(f"{callback.redirect_uri}?{urlencode(callback.params)}")
+    assert page.status == 200
+
+
+async def test_post_is_for_those_who_post(site: Site, ada: Visitor) -> None:
+    """A vendor that calls back by GET cannot be talked into a POST, past the look at the browser's session."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit"))
+    page = await ada.ask("POST", callback.redirect_uri, data=callback.params)
+    assert page.status == 405
+    assert site.sandbox.linkkit.counts["token_requests"] == 0
+
+
+async def test_answer_in_another_persons_browser(site: Site, new_visitor: Callable[[], Visitor]) -> None:
+    """Eve begins, Ada is made to accept: nothing is exchanged, neither for Eve nor for Ada."""
+    await site.serve()
+    eve, ada = new_visitor(), new_visitor()
+    await eve.sign_in("eve")
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await eve.begin("linkkit")).url
+    page = await ada.get(callback)
+    assert page.status == 400
+    is_plain_and_accessible(page)
+    assert site.sandbox.linkkit.counts["token_requests"] == 0
+    for who in ("eve", "ada"):
+        with pytest.raises(ReauthorizationRequired):
+            await site.engine.credential(site.linkkit, who).token()
+
+
+async def test_answer_in_a_browser_where_nobody_is_signed_in(site: Site, new_visitor: Callable[[], Visitor]) -> None:
+    """Without a session the browser that began is the only one that may end it."""
+    await site.serve()
+    eve, stranger = new_visitor(), new_visitor()
+    await eve.sign_in("eve")
+    callback = site.sandbox.linkkit.consent(await eve.begin("linkkit")).url
+    assert (await stranger.get(callback)).status == 400
+    assert site.sandbox.linkkit.counts["token_requests"] == 0
+    eve.session.cookie_jar.clear(lambda cookie: cookie.key == "who")  # as a SameSite=Strict cookie stays away
+    assert (await eve.get(callback)).status == 200
+    assert await site.engine.credential(site.linkkit, "eve").token()
+    assert not list(eve.session.cookie_jar)
+
+
+@pytest.mark.parametrize("vendor", ["linkkit", "sagex3"])
+async def test_refused(site: Site, ada: Visitor, vendor: str) -> None:
+    """A user who refuses is told so, in the vendor's words, and can try again."""
+    await site.serve()
+    await ada.sign_in("ada")
+    part = getattr(site.sandbox, vendor)
+    callback = part.consent(await ada.begin(vendor), accept=False)
+    if callback.method == "POST":
+        page = await ada.ask("POST", callback.redirect_uri, data=callback.params)
+    else:
+        page = await ada.get(callback.url)
+    assert (page.status, page.links) == (403, [f"{site.public_url}/{vendor}"])
+    assert callback.params["error_description"] in page.text
+    is_plain_and_accessible(page)
+    assert part.counts["token_requests"] == 0
+
+
+async def test_expired(site: Site, ada: Visitor) -> None:
+    """A code that the vendor no longer takes: said so, with a way to try again."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit"))
+    site.sandbox.advance(601)
+    page = await ada.get(callback.url)
+    assert (page.status, page.links) == (400, [f"{site.public_url}/linkkit"])
+    assert "has expired" in page.text
+    assert "code_invalid_or_expired" in page.text
+
+
+@pytest.mark.parametrize("state", [None, "", "made-up", "x" * 4000, "\x00", "a\nb", "é"])
+async def test_state_that_is_none_of_ours(site: Site, ada: Visitor, state: str | None) -> None:
+    """A callback without a state of ours is a plain page, and nothing is sent."""
+    await site.serve()
+    await ada.sign_in("ada")
+    params = {"code": "c"} if state is None else {"code": "c", "state": state}
+    for page in (
+        await ada.get(f"/linkkit/callback?{urlencode(params)}"),
+        await ada.ask("POST", "/sagex3/callback", data=params),
+    ):
+        assert (page.status, len(page.links)) == (400, 1)
+        is_plain_and_accessible(page)
+    assert site.sandbox.linkkit.counts["token_requests"] == 0
+
+
+async def test_delivered_again(site: Site, ada: Visitor) -> None:
+    """A reload of the landing page says that all is well; nothing is exchanged twice."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    pages = [await ada.get(callback) for _ in range(3)]
+    assert [(page.status, "Connected to Linkkit" in page.text) for page in pages] == [(200, True)] * 3
+    assert site.sandbox.linkkit.counts["token_requests"] == 1
+
+
+async def test_delivered_again_while_the_first_runs(site: Site, ada: Visitor) -> None:
+    """A double click: both get the page of the one that was acted on."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    with site.sandbox.linkkit.hold("token") as held:
+        first = asyncio.create_task(ada.get(callback))
+        await held.arrived()
+        second = asyncio.create_task(ada.get(callback))
+        await asyncio.wait({second}, timeout=0.05)
+        assert not second.done()
+    pages = await asyncio.gather(first, second)
+    assert [(page.status, "Connected" in page.text) for page in pages] == [(200, True)] * 2
+    assert site.sandbox.linkkit.counts["token_requests"] == 1
+
+
+async def test_delivered_again_to_another_process(site: Site, ada: Visitor, sandbox: Sandbox) -> None:
+    """Who does not know of the first delivery says that it was used or has expired, and what to do."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    other = Site(sandbox, site.engine)
+    try:
+        await other.serve()
+        assert (await ada.get(callback)).status == 200
+        page = await ada.get(callback.replace(site.url, other.url))
+    finally:
+        await other.aclose()
+    assert (page.status, "used already" in page.text) == (400, True)
+    assert "If Linkkit is connected by now, all is well" in page.text
+    assert sandbox.linkkit.counts["token_requests"] == 1
+
+
+async def test_double_delivery_of_a_post(site: Site, ada: Visitor) -> None:
+    """Sage's POST twice at once: one exchange, and two pages that say the same."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.sagex3.consent(await ada.begin("sagex3"))
+    pages = await asyncio.gather(
+        *(ada.ask("POST", callback.redirect_uri, data=callback.params) for _ in range(2)),
+    )
+    assert [page.status for page in pages] == [200, 200]
+    assert site.sandbox.sagex3.counts["token_requests"] == 1
+
+
+async def test_vendor_away_then_back(site: Site, ada: Visitor) -> None:
+    """A vendor that is away is 503; the page offers another try."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    site.sandbox.linkkit.fault("token", status=503, times=None)
+    page = await ada.get(callback)
+    assert (page.status, page.links) == (503, [f"{site.public_url}/linkkit"])
+    assert "cannot be reached" in page.text
+    site.sandbox.linkkit.faults.clear()
+    url = await ada.begin("linkkit")
+    assert (await ada.get(site.sandbox.linkkit.consent(url).url)).status == 200
+
+
+async def test_pending_can_be_delivered_again(site: Site, ada: Visitor) -> None:
+    """A pairing that nobody has accepted yet: told to come again, and the same callback works later."""
+    await site.serve()
+    await ada.sign_in("ada")
+    sage = site.sandbox.sagex3
+    pairing = sage.visit(await ada.begin("sagex3"))
+    params = {"authorizationCode": pairing.code, "state": pairing.state}
+    page = await ada.ask("POST", "/sagex3/callback", data=params)
+    assert (page.status, page.headers["Retry-After"]) == (503, "60")
+    assert "has not been accepted" in page.text
+    await sage.accept(pairing.state)
+    assert (await ada.ask("POST", "/sagex3/callback", data=params)).status == 200
+
+
+async def test_untrusted_endpoint(site: Site, ada: Visitor) -> None:
+    """A callback that points elsewhere is refused, and the true one still completes the pairing."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.sagex3.consent(await ada.begin("sagex3"))
+    forged = {**callback.params, "endpoint": "https://api.evil.example/v1"}
+    page = await ada.ask("POST", callback.redirect_uri, data=forged)
+    assert (page.status, "evil" in page.source) == (400, False)
+    assert (await ada.ask("POST", callback.redirect_uri, data=callback.params)).status == 200
+
+
+async def test_vendors_words_are_escaped(site: Site, ada: Visitor) -> None:
+    """HTML in a vendor's words, or in a forged callback's, is shown as text."""
+    await site.serve()
+    await ada.sign_in("ada")
+    words = "<script>alert(1)</script>\"'&amp;"
+    params = {"error": "access_denied", "error_description": words, "state": state_of(await ada.begin("linkkit"))}
+    page = await ada.get(f"/linkkit/callback?{urlencode(params)}")
+    assert page.status == 403
+    assert words in page.text
+    is_plain_and_accessible(page)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/x-www-form-urlencoded", b"a=1&a=2", 400),
+        ("application/x-www-form-urlencoded", b"a=%FF&b=\xff", 400),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % n for n in range(65)), 400),
+        ("application/x-www-form-urlencoded", b"state=" + b"x" * 65536, 413),
+        ("application/json", b"{", 400),
+        ("application/json", b"[]", 400),
+        ("application/json", b'{"state": 3, "authorizationCode": []}', 400),
+        ("application/json", b'{"state": null}', 400),
+        ("application/json", b"[" * 60000, 400),
+        ("application/json", b'"' + b"x" * 70000 + b'"', 413),
+        ("multipart/form-data; boundary=x", b"--x--", 415),
+        ("text/plain", b"state=x", 415),
+        ("", b"", 415),
+    ],
+)
+async def test_body_that_is_no_callback(site: Site, ada: Visitor, kind: str, body: bytes, status: int) -> None:
+    """Whatever is posted, the answer is a page with the fitting status."""
+    await site.serve()
+    headers = {"Content-Type": kind} if kind else {}
+    skip = [] if kind else ["Content-Type"]
+    page = await ada.ask("POST", "/sagex3/callback", data=body, headers=headers, skip_auto_headers=skip)
+    assert page.status == status
+    is_plain_and_accessible(page)
+
+
+async def test_query_that_says_something_twice(site: Site, ada: Visitor) -> None:
+    """RFC 6749 §3.1: parameters come once. The state of such a callback stays good."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    assert (await ada.get(f"{callback}&code=other")).status == 400
+    assert (await ada.get(callback)).status == 200
+
+
+async def test_packed_bomb(site: Site, ada: Visitor) -> None:
+    """What is small on the wire and large when unpacked is cut off like any other."""
+    await site.serve()
+    packed = gzip.compress(b"state=" + b"x" * 5_000_000)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+    page = await ada.ask("POST", "/sagex3/callback", data=packed, headers=headers)
+    assert page.status == 413
+
+
+async def test_body_that_is_not_packed_as_said(site: Site, ada: Visitor) -> None:
+    """A body that cannot be unpacked is a bad request."""
+    await site.serve()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+    page = await ada.ask("POST", "/sagex3/callback", data=b"not gzip at all", headers=headers)
+    assert page.status == 400
+
+
+async def test_body_that_never_comes(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body is waited for, but not for ever."""
+    monkeypatch.setattr("linkauth.web.callback.PATIENCE", 0.05)
+    await site.serve()
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(site.url).port)
+    head = "POST /connect/sagex3/callback HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+    assert (await reader.readline()).split()[1] == b"408"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_on_connected(site: Site, ada: Visitor) -> None:
+    """The app answers itself, once, with the credential in hand; the answer is not stored either."""
+    seen: list[Credential] = []
+
+    async def after(request: web.Request, credential: Credential) -> web.Response:
+        seen.append(credential)
+        return web.Response(status=303, headers={"Location": "/home"})
+
+    await site.serve(on_connected=after)
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    page = await ada.get(callback)
+    assert (page.status, page.headers["Location"]) == (303, "/home")
+    assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert seen == [site.engine.credential(site.linkkit, "ada")]
+    again = await ada.get(callback)
+    assert (again.status, "Connected" in again.text, len(seen)) == (200, True, 1)
+
+
+async def test_no_secret_in_pages_and_logs(site: Site, ada: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither code nor state nor a secret of the app's is repeated, whatever goes wrong."""
+    caplog.set_level(logging.DEBUG, "linkauth")
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit"))
+    site.sandbox.linkkit.fault("token", body=json.dumps({"access_token": 3}), content_type="application/json")
+    page = await ada.get(callback.url)
+    assert page.status == 502
+    assert "not connected: MalformedResponse" in caplog.text
+    for secret in (*callback.params.values(), site.linkkit.client_secret.reveal()):
+        assert secret not in page.source
+        assert secret not in caplog.text
+
+
+def test_what_cannot_work_is_refused_at_once(engine: AuthEngine) -> None:
+    """Two vendors of one name, a vendor without a page, and an address that is no safe one."""
+    app = {"client_id": "c", "client_secret": "s"}
+    linkkit = Linkkit(**app)
+
+    def made(*vendors: Linkkit | LinkXG | OAuth2, public_url: str = "https://app.example.com/connect") -> None:
+        connect_app(engine, vendors, public_url=public_url, account=whose)
+
+    made(linkkit)
+    with pytest.raises(ConfigurationError, match="two vendors are called linkkit"):
+        made(linkkit, Linkkit(client_id="d", client_secret="s"))
+    with pytest.raises(ConfigurationError, match="linkxg has no authorization page"):
+        made(LinkXG(**app))
+    with pytest.raises(ConfigurationError, match="acme has no authorization page"):
+        made(OAuth2(name="acme", **app, token_url="https://acme.example/token"))
+    for url in ("http://app.example.com/connect", "/connect", "https://app.example.com/connect?x=1"):
+        with pytest.raises(ConfigurationError):
+            made(linkkit, public_url=url)
+
+
+async def test_cookie_of_a_public_site_is_bound_to_its_host(engine: AuthEngine, site: Site, ada: Visitor) -> None:
+    """Over https the cookie is Secure and has the __Host- prefix, which no neighbour can set."""
+    site.public_url = "https://app.example.com/connect"
+    await site.serve()
+    site.public_url = f"{site.url}/connect"
+    await ada.sign_in("ada")
+    page = await ada.get("/linkkit")
+    cookie = page.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-linkauth-")
+    assert all(part in cookie for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"))
+    assert "Domain" not in cookie
+
+
+def every_kind(kind: type[LinkAuthError]) -> list[type[LinkAuthError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in every_kind(child))]
+
+
+@pytest.mark.parametrize("kind", every_kind(LinkAuthError), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_page(kind: type[LinkAuthError]) -> None:
+    """Whatever linkauth raises, there is a page with an error status, and a title that says it went wrong."""
+    from linkauth.web.landing import failure
+
+    error = kind([]) if kind.__name__ == "GraphQLError" else kind()
+    landing = failure(error)
+    assert isinstance(landing, Landing)
+    assert 400 <= landing.status <= 503
+    response = landing.page("Acme", "https://app.example.com/connect/acme")
+    assert "Connected" not in (response.text or "")
