@@ -303,7 +303,8 @@ def refusal(
         return known(code, by_code)(code, description, status=status)
     by_status = {**_BY_STATUS, **(by_status or {})}
     if status in by_status:
-        return by_status[status]("", description or f"{vendor} gave no reason", status=status)
+        kind = by_status[status]
+        return kind(kind.code or "unauthorized", description or f"{vendor} gave no reason", status=status)
     words = f": {description}" if description else " with nothing that is documented"
     return MalformedResponse(f"{vendor} answered HTTP {status}{words}")
 

@@ -36,8 +36,8 @@ AT_REFRESH: Final = {
     "invalid_token": errors.InvalidGrant,
 }
 
-# There is no client whose secret a 401 without a word could mean.
-NO_CLIENT: Final = {401: errors.InvalidToken}
+# There is no client whose secret a 401 without a word could mean; and a proxy's 401 must not end the session.
+NO_CLIENT: Final = {401: errors.OAuthError}
 
 
 @attrs.frozen(kw_only=True)

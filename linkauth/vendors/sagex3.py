@@ -136,7 +136,9 @@ def _raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
     (message,) = grants.said(response.body, ("message",), *secrets)
     if not message:
         grants.raise_refusal(response, vendor, *secrets)
-    by_status: dict[int, type[errors.OAuthError]] = {401: errors.InvalidToken, 404: errors.InvalidClient}
+    # A decision: 401 is documented for API calls alone. Here it is read as the client's fault, which ends no pairing:
+    # a mistyped secret must not cost every customer's.
+    by_status: dict[int, type[errors.OAuthError]] = {401: errors.InvalidClient, 404: errors.InvalidClient}
     # By what Sage said, not by what is left of it: a short code or secret may be part of any word.
     kind = _kind(*grants.said(response.body, ("message",))) if response.status in {400, 403} else None
     if kind is not None:

@@ -9,7 +9,6 @@ import attrs
 import pytest
 
 from linkauth import errors
-from linkauth.oauth.token import Secret
 from linkauth.testing import play
 from tests.vendors.vendor_answers import (
     BY_NAME,
@@ -62,7 +61,7 @@ LINKXG_FLAT = {
 SAGE_SAYS = {
     (400, "missing parameter: code"): errors.InvalidRequest,
     (400, "invalid grant type"): errors.InvalidRequest,
-    (401, "Unauthorised"): errors.InvalidToken,
+    (401, "Unauthorised"): errors.InvalidClient,
     (403, "The application is disabled."): errors.UnauthorizedClient,
     (403, "The pairing request has not been accepted."): errors.AuthorizationPending,
     (403, "The request has expired."): errors.InvalidGrant,
@@ -152,7 +151,7 @@ def test_a_proxys_page_ends_no_session(case):
     for status in (301, 400, 401, 403, 404, 418):
         error = case.outcome(answer(b"<html>blocked</html>", status))
         assert isinstance(error, errors.LinkAuthError)
-        assert not isinstance(error, errors.InvalidGrant | errors.ReauthorizationRequired)
+        assert not isinstance(error, errors.InvalidGrant | errors.InvalidToken | errors.ReauthorizationRequired)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -249,5 +248,6 @@ def test_nothing_to_renew_with(vendor, current):
 
 def test_a_bare_401_at_a_login_is_about_no_client():
     """LinkXG's users have no client whose secret could be wrong."""
-    with pytest.raises(errors.InvalidToken):
-        play(USER.login("a@example.com", Secret("pw")), answer(b"", 401))
+    error = BY_NAME["user-login"].outcome(answer(b"", 401))
+    assert type(error) is errors.OAuthError
+    assert "client" not in str(error)

@@ -1,0 +1,114 @@
+"""JSON and words: foreign data is read strictly, and what comes of it shows nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+import sys
+
+import attrs
+import pytest
+
+from linkauth.errors import MalformedResponse
+from linkauth.oauth import wire
+from linkauth.oauth.token import Secret, SecretStr
+
+
+def test_what_is_not_json_is_none():
+    """``decode`` never raises."""
+    for body in (b"", b"{", b"\xff", b"<html>", b"[" * 100_000, b"{}" * 2, b"\xef\xbb\xbf{}"):
+        assert wire.decode(body) in (None, {})
+
+
+def test_nesting_has_an_end():
+    """What is read must also be written to the store, from a deeper stack."""
+    deep = b"[" * wire.DEEPEST + b"]" * wire.DEEPEST
+    assert wire.decode(deep) is not None
+    assert wire.decode(b"[" + deep + b"]") is None
+
+
+def test_numbers_that_no_float_holds():
+    """Read as the largest there is: the field is refused by whoever uses it, the rest survives."""
+    body = b'{"a": NaN, "b": 1e999, "c": -Infinity, "d": -1e999, "e": 1%s, "f": 12}' % (b"0" * 5000)
+    largest = sys.float_info.max
+    assert list(wire.decode(body).values()) == [largest, largest, -largest, -largest, largest, 12]
+
+
+def test_dump_writes_whatever_was_read():
+    """Half a surrogate pair, too; what is not JSON is the caller's mistake."""
+    value = {"a": "\ud800 ä", "b": [1, 2.5, None, True]}
+    assert json.loads(wire.dump(value)) == value
+    with pytest.raises(ValueError):
+        wire.dump({"a": math.nan})
+
+
+@attrs.frozen
+class _Sample:
+    text: str
+    number: float = 0.0
+    words: list[str] | None = None
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({}, "text"),
+        ({"text": 5}, "text"),
+        ({"text": None}, "text"),
+        ({"text": "a", "number": "5"}, "number"),
+        ({"text": "a", "number": True}, "number"),
+        ({"text": "a", "number": None}, "number"),
+        ({"text": "a", "words": "abc"}, "words"),
+        ({"text": "a", "words": [1]}, "words"),
+        ([], ""),
+        ("canary", ""),
+        (None, ""),
+    ],
+    ids=str,
+)
+def test_structure_is_strict(value, named):
+    """A number is no text, ``true`` is no number, a text is no list; the field is named, never its value."""
+    with pytest.raises(MalformedResponse) as caught:
+        wire.structure(value, _Sample, "the sample")
+    assert named in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_structure_ignores_what_it_does_not_know():
+    """Vendors add fields; an int is a fine float."""
+    assert wire.structure({"text": "a", "number": 5, "new": {}}, _Sample, "x") == _Sample("a", 5.0)
+
+
+def test_words():
+    """One printable line of at most 300 characters, secrets masked in each way in which they are sent."""
+    assert wire.words("a\r\nb\x1b\u202ec") == "a  b  c"
+    assert len(wire.words("x" * 10_000)) == 301
+    assert wire.words(5) == wire.words(None) == wire.words(["a"]) == ""
+    hidden = "a b/ü"
+    assert wire.words("a b/ü a+b%2F%C3%BC a%20b%2F%C3%BC", hidden, None, "") == "**** **** ****"
+    assert wire.words("abcabc", "abc", "abcabc") == "****"
+    assert wire.words("x" * 299 + "secret", "secret").endswith("*…")
+
+
+def test_retry_after():
+    """Seconds; a date, a fraction or nonsense is None."""
+    assert wire.retry_after({"retry-after": " 17 "}) == 17
+    for text in ("", "-1", "1.5", "x", "Wed, 21 Oct 2026 07:28:00 GMT", "9" * 10, "\u0661", "\u00b2"):
+        assert wire.retry_after({"retry-after": text}) is None
+
+
+def test_masked_shows_nothing():
+    """Neither an answer nor a Secret nor what it reveals shows up in a ``repr``; none of them is pickled."""
+    secret = Secret("canary")
+    for value in (wire.Masked(a="canary"), secret, secret.reveal(), [secret.reveal()], {"a": secret}):
+        assert "canary" not in repr(value)
+    for value in (f"{secret}", str(secret), f"{secret!r:>30}", repr(copy.deepcopy(secret))):
+        assert "canary" not in value
+    assert secret.reveal() == "canary"
+    for value in (secret, SecretStr("canary")):
+        with pytest.raises(TypeError):
+            pickle.dumps(value)
+    assert Secret("\ud800") == Secret("\ud800") != Secret("a")
