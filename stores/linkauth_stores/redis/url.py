@@ -28,7 +28,7 @@ from linkauth.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Client", "Settings", "listener", "parse"]
+__all__ = ["Client", "Settings", "checked", "listener", "parse"]
 
 _OWN = {"prefix": str, "min_replicas": int, "timeout": float}
 _TLS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
@@ -87,11 +87,20 @@ class Settings:
         if self.scheme == "redis+sentinel":
             ask = {**several, **self.sentinel_login}
             watchers = cast("Callable[..., Any]", Sentinel)(self.hosts, sentinel_kwargs=ask, **patience, **self.login)
-            return cast("Client", watchers.master_for(self.service, **limit))
+            return cast("Client", watchers.master_for(self.service, redis_class=_Watched, **limit))
         place: dict[str, Any] = {"unix_socket_path": self.path}
         if not self.path:
             place = {"host": self.hosts[0][0], "port": self.hosts[0][1]}
         return cast("Client", aioredis.Redis(**place, **limit, **patience, **self.login))
+
+
+class _Watched(aioredis.Redis):
+    """A client whose server Sentinels name, and which closes those that ask them: redis-py leaves them open."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  redis-py's signature
+        await super().aclose(close_connection_pool)
+        for watcher in cast("Any", self.connection_pool).sentinel_manager.sentinels:
+            await watcher.aclose()
 
 
 async def listener(client: Client) -> Any:
@@ -142,14 +151,18 @@ def _parse(parts: SplitResult) -> tuple[Settings, dict[str, Any]]:
         if not steps:
             raise ConfigurationError("redis+sentinel:// needs the service's name: redis+sentinel://HOST:PORT/SERVICE")
         service = steps.pop(0)
-    if len(steps) > 1:
-        raise ConfigurationError("the Redis URL's path is too long: a database number was expected")
-    if steps:
-        login["db"] = int(steps[0])
-    if scheme == "redis+cluster" and login.pop("db", 0):
-        raise ConfigurationError("a cluster has database 0 only")
+    login |= _database(steps, login, scheme)
     settings = Settings(scheme=scheme, hosts=hosts, service=service, login=login, sentinel_login=sentinel_login)
     return settings, own
+
+
+def _database(steps: list[str], login: dict[str, Any], scheme: str) -> dict[str, int]:
+    if len(steps) > 1:
+        raise ConfigurationError("the Redis URL's path is too long: a database number was expected")
+    number = int(steps[0]) if steps else login.get("db", 0)
+    if number < 0 or (number and scheme == "redis+cluster"):
+        raise ConfigurationError("a Redis database is numbered from 0, and a cluster has number 0 only")
+    return {"db": number} if number else {}
 
 
 def _options(query: str, scheme: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -162,14 +175,14 @@ def _options(query: str, scheme: str) -> tuple[dict[str, Any], dict[str, Any], d
             own[name] = _OWN[name](value)
         elif name in _TLS:
             login[name] = value
-        elif name in {"db", "protocol"}:
+        elif (name == "protocol" and value in {"2", "3"}) or (name == "db" and scheme == "unix"):
             login[name] = int(value)
         elif name == "ssl" and scheme in {"redis+sentinel", "redis+cluster"}:
             tls = _BOOL[value.lower()] if value.lower() in _BOOL else bool(int(value))
         elif name in {"sentinel_username", "sentinel_password"} and scheme == "redis+sentinel":
             sentinel[name.removeprefix("sentinel_")] = value
         else:
-            raise ConfigurationError(f"the Redis URL has an option that {scheme}:// does not know: {name!r}")
+            raise ConfigurationError(f"the Redis URL has an option that {scheme}:// does not know, or not so: {name!r}")
     if tls:
         login |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
         sentinel |= {name: value for name, value in login.items() if name.startswith("ssl")}
