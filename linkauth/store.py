@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 __all__ = [
+    "Announcing",
     "Busy",
+    "Change",
     "Claim",
     "Commit",
     "Committed",
@@ -176,6 +178,30 @@ class TokenStore(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections and files. Idempotent. Leases are left to their holders."""
+        ...
+
+
+@attrs.frozen
+class Change:
+    """An announcement: ``key``'s record now has ``version`` (0: there is none any more)."""
+
+    key: str
+    version: int
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """What a store may offer besides: telling of changes, and of having been away.
+
+    It matters to stores that can lose what they had (a server restarted empty, a failover to a replica that lagged):
+    whoever still holds something newer in memory hears of it, and puts it back.
+    """
+
+    def changes(self) -> AsyncIterator[Change | None]:
+        """Every change that anybody makes, as it happens. None: some may have been missed, and data may be lost.
+
+        Begins with None. Ends only when the store is closed; costs the store one subscription, and no calls.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ from linkauth.engine.registrations import Registrations
 from linkauth.engine.sealing import Sealer
 from linkauth.engine.shelf import Shelf
 from linkauth.engine.status import Status, statuses
+from linkauth.engine.watch import Watch
 from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.store import TokenStore, open_store
 
@@ -73,6 +74,7 @@ class Engine(Generic[C]):
             registrations=Registrations(shelf, envelope),
             teller=teller,
             flights=Flights(),
+            watch=Watch(opened, world),
             escrow=FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow,
             timeout=timeout,
             refresh_ahead=refresh_ahead,
@@ -127,5 +129,6 @@ class Engine(Generic[C]):
             # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for.
             self.office.flights.close()
             await self.office.flights.landed()
+        await self.office.watch.aclose()
         if self._owns_store:
             await self.office.shelf.store.aclose()

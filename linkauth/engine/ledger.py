@@ -73,7 +73,7 @@ class Ledger:
         """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
         match self.office.envelope.open(self.key, record):
             case TokenRecord(token=token):
-                self.holding.take(token, record.version, time)
+                self._take(token, record.version, time)
                 self.tell(EventKind.ADOPTED)
             case DeadRecord(reason=reason):
                 self.holding.bury(reason, record.version)
@@ -104,6 +104,23 @@ class Ledger:
         else:
             self.keeper.kept = None
         return token
+
+    def is_newer_than(self, version: int) -> bool:
+        """Whether a store that has ``version`` has lost what is held here."""
+        return self.holding.token is not None and self.holding.stored and self.holding.version > version
+
+    async def put_back(self) -> None:
+        """Commit what is held, under its own number, should the store have lost it; adopt what is newer."""
+        reading, time = await self.read()
+        found = reading.record.version if reading.record else 0
+        token, version = self.holding.token, self.holding.version
+        if token is None or not self.is_newer_than(found):
+            return
+        log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
+        commit = self.office.shelf.store.commit(self.key, version, self._closed(version, token))
+        outcome, time = await self.office.shelf.ask(commit)
+        if isinstance(outcome, Superseded) and outcome.record is not None and outcome.record.version > version:
+            self.adopt(outcome.record, time)
 
     async def bury(self, lease: Lease, reason: str) -> Token:
         """Write down that only the user can help, once for the whole fleet, and raise it.
@@ -168,7 +185,7 @@ class Ledger:
 
     async def _landed(self, outcome: Committed | Superseded, time: StoreTime, token: Token, number: int) -> None:
         if isinstance(outcome, Committed):
-            self.holding.take(token, number, time)
+            self._take(token, number, time)
             return
         self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
         if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
@@ -181,6 +198,11 @@ class Ledger:
                 await self.store(token, claim.number, time, precious=True)
                 return
         self.adopt(outcome.record, time)
+
+    def _take(self, token: Token, version: int, time: StoreTime) -> None:
+        self.holding.take(token, version, time)
+        if self.vendor.rotation.rotates:
+            self.office.watch.follow(self)
 
     def _closed(self, number: int, token: Token) -> bytes:
         record = TokenRecord(vendor=self.vendor.name, account=self.account, token=token)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from linkauth.engine.flight import Flights
     from linkauth.engine.registrations import Registrations
     from linkauth.engine.shelf import Shelf
+    from linkauth.engine.watch import Watch
     from linkauth.engine.world import World
 
 __all__ = ["Office"]
@@ -28,6 +29,7 @@ class Office:
     registrations: Registrations
     teller: Teller
     flights: Flights
+    watch: Watch
     escrow: Escrow | None
     timeout: float
     refresh_ahead: float | None

@@ -133,10 +133,9 @@ class Renewal:
         doubtful = bool(found.doubt) and found.doubt == digest(token)
         try:
             async with lease:
-                if pause := self._pause(claim, found, time):
-                    await self._wait_inside(lease, claim, pause)
-                    if await self._came_back(lease):
-                        return self._ledger.current()
+                pause = self._pause(claim, found, time)
+                if pause and await self._comes_back(lease, claim, pause):
+                    return self._ledger.current()
                 begun = self._office.world.monotonic()
                 fresh = await self._exchange(token, time, lease, found, doubtful=doubtful)
         except InDoubt:
@@ -152,12 +151,20 @@ class Renewal:
             return stored
         return await self._refused(lease, refused, doubtful=doubtful)
 
-    async def _wait_inside(self, lease: Lease, claim: Granted, seconds: float) -> None:
+    async def _comes_back(self, lease: Lease, claim: Granted, seconds: float) -> bool:
+        """Give a possible holder of something newer ``seconds`` to come forward. True: one did, and it is adopted."""
+        end = self._office.world.monotonic() + seconds
         try:
-            await self._ledger.wait(seconds)
+            if claim.record is None or claim.record.version < self._holding.version:
+                await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
+            while (left := end - self._office.world.monotonic()) > 0:
+                await self._ledger.wait(left)  # may end early
+                if await self._came_back(lease):
+                    return True
         except asyncio.CancelledError:  # called off by closing: nothing was sent, so nothing is held up
             await lease.release(claim.note)
             raise
+        return False
 
     async def _exchange(
         self, token: Token | None, time: StoreTime, lease: Lease, found: Note, *, doubtful: bool

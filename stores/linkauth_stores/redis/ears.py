@@ -14,10 +14,13 @@ import contextlib
 import contextvars
 import logging
 import random
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from linkauth.store import Change
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 __all__ = ["Ears", "cancellations"]
 
@@ -45,6 +48,8 @@ class Ears:
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._up = False
+        self._closed = False
+        self._listeners: dict[int, tuple[deque[Change | None], asyncio.Event]] = {}
 
     async def open(self) -> int | None:
         """Listen from now on. The serial to count from, None: not subscribed, not even after half of ``patience``."""
@@ -90,8 +95,32 @@ class Ears:
                 self._waiting.pop(key, None)
         return True
 
+    async def changes(self) -> AsyncIterator[Change | None]:
+        """What is announced from now on, None first: what was announced before is unknown."""
+        await self.open()
+        heard: deque[Change | None] = deque([None], maxlen=_REMEMBERED)
+        self._listeners[id(heard)] = heard, (more := asyncio.Event())
+        try:
+            while not self._closed:
+                while heard:
+                    yield heard.popleft()
+                more.clear()
+                if not self._closed:
+                    await more.wait()
+        finally:
+            del self._listeners[id(heard)]
+
+    def _announce(self, change: Change | None) -> None:
+        for heard, more in self._listeners.values():
+            if len(heard) == _REMEMBERED:  # one who does not keep up has missed something, and is told so
+                heard.clear()
+                change = None
+            heard.append(change)
+            more.set()
+
     async def aclose(self) -> None:
         """Stop listening, and wake who waits."""
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -134,8 +163,9 @@ class Ears:
             self._settled.set()
             self._look_again()
         elif message["type"] == "message":
-            key = message["data"].decode("ascii", "replace")
+            version, _, key = message["data"].decode("ascii", "replace").partition(" ")
             self._serial += 1
+            self._announce(Change(key, int(version) if version.isdigit() else 0))
             self._recent.pop(key, None)
             self._recent[key] = self._serial
             _forget(self._recent)
@@ -144,6 +174,7 @@ class Ears:
     def _look_again(self) -> None:
         self._serial += 1
         self._floor = self._serial
+        self._announce(None)
         for key in list(self._waiting):
             self._wake(key)
 

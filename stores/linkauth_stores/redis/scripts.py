@@ -46,7 +46,9 @@ local function settle(mine)  -- another lease that was not given back stays, and
     redis.call('HDEL', lease, 'owner', 'number', 'until', 'before', 'inherited', 'note')
     held = false
 end
-local function tell(channel, key) redis.pcall('PUBLISH', channel, key) end  -- who may not publish: others poll
+local function tell(channel, key, v)  -- who may not publish: others poll
+    redis.pcall('PUBLISH', channel, text(v) .. ' ' .. key)
+end
 local function outlive(ms)  -- a lease hash that expires stays for an hour after everything in it
     local left = redis.call('PTTL', lease)
     if left >= 0 and left < ms + 3600000 then redis.call('PEXPIRE', lease, text(ms + 3600000)) end
@@ -105,7 +107,7 @@ else
     redis.call('PERSIST', record)
     redis.call('PERSIST', lease)
 end
-tell(ARGV[4], ARGV[5])
+tell(ARGV[4], ARGV[5], mine)
 return answer('committed')
 """)
 
@@ -122,7 +124,7 @@ RELEASE = _script("""
 if not held or number ~= tonumber(ARGV[1]) then return answer('no') end
 settle(number)
 if ARGV[2] ~= '' then redis.call('HSET', lease, 'note', ARGV[2]) end
-tell(ARGV[3], ARGV[4])
+tell(ARGV[3], ARGV[4], version)
 return answer('yes')
 """)
 
@@ -131,7 +133,7 @@ TAKE = _script("""
 if r[1] then
     redis.call('DEL', record)
     redis.call('HSET', lease, 'gone', text(math.max(gone, version)), 'top', text(math.max(top, version)))
-    tell(ARGV[1], ARGV[2])
+    tell(ARGV[1], ARGV[2], 0)
 end
 return answer('read', held and ends - now or 0)
 """)
@@ -143,6 +145,6 @@ if version >= mine then return answer('no') end
 redis.call('DEL', record)
 redis.call('HSET', lease, 'top', text(math.max(top, mine)), 'gone', text(math.max(gone, mine)))
 settle(mine)
-tell(ARGV[2], ARGV[3])
+tell(ARGV[2], ARGV[3], 0)
 return answer('yes')
 """)

@@ -23,7 +23,7 @@ from redis.exceptions import (
 )
 
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, StoreUnavailable
-from linkauth.store import Busy, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
+from linkauth.store import Busy, Change, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
 from linkauth_stores.redis import scripts
 from linkauth_stores.redis.ears import Ears, cancellations
 from linkauth_stores.redis.url import Client, Settings, checked, listener, parse
@@ -215,6 +215,11 @@ class RedisStore:
                     yield name.decode("ascii", "replace")[len(before) : -1]
                 if not cursor:
                     break
+
+    async def changes(self) -> AsyncIterator[Change | None]:
+        """Every change, as the server publishes it; None after each (re)connection of the subscription."""
+        async for change in self._session().ears.changes():
+            yield change
 
     async def aclose(self) -> None:
         session = self._sessions.pop(asyncio.get_running_loop(), None)
