@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Crowds"]
 
-STEPS = 14
+METHODS = ("read", "claim", "commit", "extend", "release", "take", "delete", "keys")
+STEPS = 12
 """Turns of the loop after which a call is cancelled: 0, 1, … and then it has ended, or waits for the world."""
 
 
@@ -55,8 +56,7 @@ class Crowds(Hooks):
         """Each method, cancelled after any number of steps: it happened or it did not, and the next calls work."""
         async with self.opened() as store:
             for steps in range(STEPS):
-                for name in ("read", "claim", "commit", "extend", "release", "take", "delete", "keys"):
-                    await self._cancelled(store, name, steps)
+                await asyncio.gather(*(self._cancelled(store, name, steps) for name in METHODS))
 
     async def _cancelled(self, store: TokenStore, name: str, steps: int) -> None:
         key = self.fresh()

@@ -21,7 +21,7 @@ __all__ = ["Processes"]
 class Processes(Hooks):
     """Needs ``process_url``; skipped without it."""
 
-    def _url(self) -> str:
+    def _url_or_skip(self) -> str:
         url = self.process_url()
         if url is None:
             import pytest  # noqa: PLC0415 - whoever gets here runs it; to import linkauth.testing needs none
@@ -33,7 +33,7 @@ class Processes(Hooks):
     async def _worker(self, *arguments: str) -> AsyncGenerator[Process, None]:
         """A process of ``linkauth.testing.worker``, killed in the end."""
         paths = os.pathsep.join(path for path in sys.path if path)
-        program = (sys.executable, "-m", "linkauth.testing.worker", self._url(), *arguments)
+        program = (sys.executable, "-m", "linkauth.testing.worker", self._url_or_skip(), *arguments)
         process = await asyncio.create_subprocess_exec(*program, stdout=PIPE, env={**os.environ, "PYTHONPATH": paths})
         try:
             yield process

@@ -26,6 +26,8 @@ class Clock:
 class TestMemoryStore(StoreContract):
     """The contract, in no time."""
 
+    moment = 5.0
+
     @pytest.fixture(autouse=True)
     def _clock(self) -> None:
         self.clock = Clock()

@@ -1,0 +1,82 @@
+"""What the processes of ``test_file_processes`` do: ``python file_program.py PROGRAM FOLDER``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+
+from linkauth.store import Busy, Granted
+from linkauth_stores.file import FileStore
+
+KEYS = ("a", "b", "c")
+KILLS = 40
+
+
+def kills(place: str) -> None:
+    """Fork writers and kill each at some moment; print what each was told was stored."""
+    chance = random.Random(7)
+    for _ in range(KILLS):
+        heard, says = os.pipe()
+        writer = os.fork()
+        if writer == 0:
+            os.close(heard)
+            asyncio.run(write(place, says))
+        os.close(says)
+        told = os.read(heard, 100)
+        time.sleep(chance.uniform(0, 0.03))
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+        while more := os.read(heard, 65536):
+            told += more
+        os.close(heard)
+        print(told.decode(), end="")
+
+
+async def write(place: str, says: int) -> None:
+    """Commit to the keys in turn, without end, values that tell their number."""
+    store = FileStore(place)
+    numbers = dict.fromkeys(KEYS, 0)
+    for key in KEYS:
+        record = (await store.read(key)).record
+        numbers[key] = record.version if record else 0
+    while True:
+        for key in KEYS:
+            numbers[key] += 1
+            await store.commit(key, numbers[key], b"%d," % numbers[key] * 20_000)
+            os.write(says, b"%b %d\n" % (key.encode(), numbers[key]))
+
+
+def fork(place: str) -> None:
+    """A child with its parent's store is a process of its own, and its death is no secret."""
+    store = FileStore(place)
+    assert isinstance(asyncio.run(store.claim("parent's", "parent", 30, 0, b"")), Granted)
+    child = os.fork()
+    if child == 0:
+        assert isinstance(asyncio.run(store.claim("parent's", "child", 30, 0, b"")), Busy)
+        assert isinstance(asyncio.run(store.claim("child's", "child", 30, 0, b"")), Granted)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    inherits = asyncio.run(store.claim("child's", "parent", 30, 0, b""))
+    assert isinstance(inherits, Granted)
+    assert inherits.inherited
+    assert isinstance(asyncio.run(store.claim("parent's", "another", 30, 0, b"")), Busy), "the parent still lives"
+
+
+def orphan(place: str) -> None:
+    """Claim, fork a child that does nothing, tell its process id, and wait to be killed."""
+    store = FileStore(place)
+    assert isinstance(asyncio.run(store.claim("k", "parent", 30, 0, b"")), Granted)
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    else:
+        os.close(1)  # whoever waits for the parent's output to end does not wait for the child
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    {"kills": kills, "fork": fork, "orphan": orphan}[sys.argv[1]](sys.argv[2])

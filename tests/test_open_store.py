@@ -1,0 +1,102 @@
+"""``open_store``: URLs lead to stores, whoever wrote them, and mistakes are told without showing the URL."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linkauth.errors import ConfigurationError
+from linkauth.store import TokenStore, open_store
+from linkauth_stores.file import FileStore
+from linkauth_stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place in which distributions can be pretended to be installed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def install(site: Path, scheme: str, target: str, code: str) -> None:
+    info = site / f"{scheme}_store-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {scheme}-store\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[linkauth.stores]\n{scheme} = {target}\n")
+    (site / f"{target.partition(':')[0]}.py").write_text(code)
+
+
+def test_the_stores_that_come_with_linkauth_are_found() -> None:
+    """By the same door as anybody's."""
+    assert isinstance(open_store("memory:"), MemoryStore)
+    assert isinstance(open_store("file:~/.linkauth"), FileStore)
+    assert isinstance(open_store("file:///var/lib/linkauth"), TokenStore)
+
+
+def test_a_third_partys_store_is_found(site: Path) -> None:
+    """An entry point in somebody's distribution is enough; its callable gets the URL as it is."""
+    install(site, "mine", "mine_store:opened", "def opened(url):\n    return ['opened', url]\n")
+    assert open_store(f"mine://user:{SECRET}@host/0") == ["opened", f"mine://user:{SECRET}@host/0"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"rediz://user:{SECRET}@host/0",
+        f"//user:{SECRET}@host/0",
+        f"redis//user:{SECRET}@host/0",
+        f":{SECRET}@host",
+        SECRET,
+        "",
+        f"redis://user:{SECRET}@[::1/0",
+        f"redis://user:{SECRET}@[x]/0",
+        f"redis://user:{SECRET}\u2100@host/0",
+    ],
+)
+def test_a_url_that_leads_nowhere_is_not_shown(url: str) -> None:
+    """An unknown scheme, none, or what no URL looks like: the caller is told, without the password."""
+    with pytest.raises(ConfigurationError) as caught:
+        open_store(url)
+    assert caught.value.who == "you"
+    told = repr(caught.value) + repr(caught.value.__cause__) + repr(vars(caught.value))
+    assert SECRET not in told
+
+
+def test_an_unknown_scheme_is_told_the_known_ones() -> None:
+    """The message helps with a slip of the pen."""
+    with pytest.raises(ConfigurationError, match=r"'rediz'.*file, memory.*redis"):
+        open_store("rediz://host")
+
+
+def test_redis_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installed linkauth alone learns which command is missing."""
+    for name in [name for name in sys.modules if name.startswith(("linkauth_stores.redis", "redis"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ConfigurationError, match=r"needs redis.*pip install 'linkauth\[redis\]'"):
+        open_store(f"redis://user:{SECRET}@host/0")
+
+
+def test_what_a_third_partys_store_needs_is_named(site: Path) -> None:
+    """A package that is missing is named, and nobody is sent to linkauth's extras for it."""
+    install(site, "odd", "odd_store:opened", "import no_such_package.client\n")
+    with pytest.raises(ConfigurationError, match="'odd' needs no_such_package: install it") as caught:
+        open_store(f"odd://user:{SECRET}@host/0")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_store_without_posix_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows ``file:`` is the caller's mistake, and the message says what works there."""
+    for name in ("file", "folder", "presence"):
+        monkeypatch.delitem(sys.modules, f"linkauth_stores.{name}", raising=False)
+        monkeypatch.delattr(f"linkauth_stores.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(ConfigurationError, match="POSIX"):
+        open_store("file:tokens")
