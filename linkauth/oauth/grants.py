@@ -297,8 +297,8 @@ def refusal(
         words = "".join(f": {text}" for text in (code, description) if text)
         after = wire.retry_after(response.headers)
         # A gateway that gave up (502, 504) may well have delivered the request.
-        kind = errors.NoAnswer if status in {502, 504} else VendorUnavailable
-        return kind(f"{vendor} answered HTTP {status}{words}", retry_after=after)
+        away = errors.NoAnswer if status in {502, 504} else VendorUnavailable
+        return away(f"{vendor} answered HTTP {status}{words}", retry_after=after)
     if code:
         return known(code, by_code)(code, description, status=status)
     by_status = {**_BY_STATUS, **(by_status or {})}
