@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from linkauth.engine import authorization, rotation, takeover
 from linkauth.engine.exchange import Exchange, backoff
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.renewal import InDoubt, Renewal
+from linkauth.engine.renewal import LONGEST_ORDER, InDoubt, Renewal
 from linkauth.engine.windows import Verdict
 from linkauth.errors import (
     ConfigurationError,
@@ -232,10 +232,9 @@ class Credential:
                 return SHORT_GAP
             case _:
                 pass
+        gap = backoff(self._holding.failures, FIRST_GAP, self._world.random.random())
         agreed = getattr(error, "retry_after", None)
-        if agreed is not None:
-            return float(agreed)
-        return backoff(self._holding.failures, FIRST_GAP, self._world.random.random())
+        return gap if agreed is None else min(max(float(agreed), SHORT_GAP), LONGEST_ORDER)
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""

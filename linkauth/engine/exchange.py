@@ -117,9 +117,8 @@ class Exchange(Generic[T]):
             sent = self._first_sent
             replayable = sent is not None and self._world.monotonic() < sent + window
             return 0.0 if replayable and tries == 0 else FIRST_GAP if replayable else None
-        if error.retry_after is not None:
-            return error.retry_after
-        return backoff(tries, FIRST_GAP, self._world.random.random())
+        # The vendor's word may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
+        return max(error.retry_after or 0.0, backoff(tries, FIRST_GAP, self._world.random.random()))
 
     async def _once(self) -> T:
         return await drive(self._make(), self._send)

@@ -51,6 +51,16 @@ class Registrations:
                 await self.look(vendor)
         return vendor if known.secret is None else vendor.with_secret(known.secret)
 
+    async def newer(self, refused: Vendor) -> Vendor | None:
+        """What to try instead of ``refused``, whose secret the vendor does not take; None: nothing is known.
+
+        Compared by secret, not by version: another credential of this client may have looked a moment ago.
+        """
+        with contextlib.suppress(StoreUnavailable):
+            await self.look(refused)
+        newest = await self.newest(refused)
+        return None if newest == refused else newest
+
     async def look(self, vendor: Vendor) -> bool:
         """Read the store. True: it has a newer secret than was known. Raises ``StoreError``."""
         if not vendor.rotates_secret:

@@ -170,19 +170,20 @@ class Renewal:
         self, token: Token | None, time: StoreTime, lease: Lease, found: Note, *, doubtful: bool
     ) -> Token:
         """Ask the vendor. What fails is left word of for the fleet, and raised; a refused refresh token only raised."""
-        vendor = await self._office.registrations.newest(self._vendor)
-        exchange = self._asking(vendor, token, time, lease)
+        exchange: Exchange[Token] | None = None
         try:
+            vendor = await self._office.registrations.newest(self._vendor)
+            exchange = self._asking(vendor, token, time, lease)
             try:
                 return await exchange.run()
             except InvalidClient:
                 # Somebody may have rotated the client's secret: the store knows.
-                if not await self._office.registrations.look(self._vendor):
+                newer = await self._office.registrations.newer(vendor)
+                if newer is None:
                     raise
-            vendor = await self._office.registrations.newest(self._vendor)
-            exchange = self._asking(vendor, token, time, lease)
+            exchange = self._asking(newer, token, time, lease)
             return await exchange.run()
-        except (Overtaken, StoreUnavailable):
+        except Overtaken:
             raise
         except LinkAuthError as error:
             if isinstance(error, InvalidGrant | InvalidToken) and self._vendor.needs_user:
@@ -192,7 +193,8 @@ class Renewal:
                 salvage, error.salvage = error.salvage, None
                 await self._ledger.store(salvage, lease.number, time, precious=True)
             else:
-                await self._give_up(lease, error, found, time, in_doubt=doubtful or exchange.in_doubt)
+                in_doubt = doubtful or (exchange is not None and exchange.in_doubt)
+                await self._give_up(lease, error, found, time, in_doubt=in_doubt)
             raise
         except Exception as error:  # an adapter's mistake must not hold the fleet up until the lease ends
             fault = VendorUnavailable(f"the adapter failed: {type(error).__name__}")
