@@ -66,7 +66,6 @@ class Engine(Generic[C]):
         envelope = Envelope(sealer)
         self._make = make
         self._credentials: dict[tuple[Vendor, str], C] = {}
-        self._closed = False
         self.office = Office(
             world=world,
             shelf=shelf,
@@ -124,11 +123,10 @@ class Engine(Generic[C]):
 
     async def aclose(self) -> None:
         """Wait for what is in the air, store its answers, and let go of the store if it was opened here."""
-        if not self._closed:
-            self._closed = True
-            # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for.
-            self.office.flights.close()
-            await self.office.flights.landed()
+        # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for: by every caller,
+        # or the second would take the store away from what the first still waits for.
+        self.office.flights.close()
+        await self.office.flights.landed()
         await self.office.watch.aclose()
         if self._owns_store:
             await self.office.shelf.store.aclose()

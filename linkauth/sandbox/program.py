@@ -15,10 +15,15 @@ from linkauth.sandbox.server import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["describe", "main", "serve", "summary"]
+    from linkauth.sandbox.linkkit import Linkkit
+    from linkauth.sandbox.linkxg import LinkXG
+    from linkauth.sandbox.oauth2 import OAuth2
+    from linkauth.sandbox.sagex3 import SageX3
+
+__all__ = ["commands", "describe", "main", "serve", "summary"]
 
 PORT = 8765
-CALLBACK = "http://127.0.0.1:8080/callback"
+CALLBACK = "http://127.0.0.1:8766/callback"
 
 
 def summary(sandbox: Sandbox) -> dict[str, Any]:
@@ -35,51 +40,57 @@ def summary(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def describe(sandbox: Sandbox) -> str:
-    """What to type to try each vendor: by linkauth, and by curl. It shows the test clients' secrets: they guard nothing."""
+    """What to type to try each vendor, by linkauth and without. It shows the test secrets, which guard nothing."""
+    lines = [
+        f"The sandbox is at {sandbox.url} (counters, and what waits for an answer). Ctrl-C ends it.",
+        "In another terminal, first of all:",
+        "",
+        "  export LINKAUTH_STORE=file:$(mktemp -d)",
+    ]
+    by_curl = _by_curl(sandbox)
+    for vendor, command in commands(sandbox).items():
+        lines += ["", vendor, f"  {command}", f"  {by_curl[vendor]}"]
+    control = '{"linkxg": {"faults": [{"endpoint": "token", "status": 500, "times": 3}]}}'
+    return "\n".join([*lines, "", "a fault, on purpose", f"  curl {sandbox.url}/_control --json '{control}'"])
+
+
+def commands(sandbox: Sandbox) -> dict[str, str]:
+    """linkauth's command line for each vendor."""
     xg, kit, sage, generic = sandbox.linkxg, sandbox.linkkit, sandbox.sagex3, sandbox.oauth2
+    user = f"LINKAUTH_PASSWORD={xg.password} linkauth connect linkxg-user --email {xg.email} --base-url {xg.base_url}"
+
+    def with_secret(part: LinkXG | Linkkit | SageX3 | OAuth2, command: str, more: str) -> str:
+        return f"LINKAUTH_CLIENT_SECRET={part.client_secret} linkauth {command} --client-id {part.client_id} {more}"
+
+    return {
+        "linkxg": with_secret(xg, "token linkxg", f"--scope products:read --base-url {xg.base_url}"),
+        "linkxg-user": user,
+        "linkkit": with_secret(kit, "connect linkkit", f"--base-url {kit.base_url}"),
+        "sagex3": with_secret(sage, "connect sagex3", f"--customer {sage.customer} --base-url {sage.base_url}"),
+        "oauth2": with_secret(generic, "connect oauth2", f"--scope read --issuer {generic.issuer}"),
+    }
+
+
+def _by_curl(sandbox: Sandbox) -> dict[str, str]:
+    xg, kit, sage, generic = sandbox.linkxg, sandbox.linkkit, sandbox.sagex3, sandbox.oauth2
+    client = f"-d client_id={xg.client_id} -d client_secret={xg.client_secret}"
+    user = json.dumps({"email": xg.email, "password": xg.password})
+    back = {"redirect_uri": CALLBACK, "state": "1234"}
+    consent = {"response_type": "code", "client_id": kit.client_id, **back}
     pairing = {
         "client_id": sage.client_id,
         "scope": "businessDomain.ALL api.graphQL",
         "customer": sage.customer,
-        "redirect_uri": CALLBACK,
-        "state": "1234",
+        **back,
     }
-    consent = {"response_type": "code", "client_id": kit.client_id, "redirect_uri": CALLBACK, "state": "1234"}
-    user = json.dumps({"email": xg.email, "password": xg.password})
-    linkauth = [
-        ("linkxg", f"LINKAUTH_CLIENT_SECRET={xg.client_secret} linkauth token linkxg", xg, "--scope products:read"),
-        ("linkxg-user", f"LINKAUTH_PASSWORD={xg.password} linkauth connect linkxg-user", None, f"--email {xg.email}"),
-        ("linkkit", f"LINKAUTH_CLIENT_SECRET={kit.client_secret} linkauth connect linkkit", kit, ""),
-        (
-            "sagex3",
-            f"LINKAUTH_CLIENT_SECRET={sage.client_secret} linkauth connect sagex3",
-            sage,
-            f"--customer {sage.customer}",
-        ),
-        (
-            "oauth2",
-            f"LINKAUTH_CLIENT_SECRET={generic.client_secret} linkauth connect oauth2",
-            generic,
-            f"--issuer {generic.issuer}",
-        ),
-    ]
-    curl = {
-        "linkxg": f"curl {xg.base_url}/oauth/token -d grant_type=client_credentials -d client_id={xg.client_id} "
-        f"-d client_secret={xg.client_secret} -d scope=products:read",
+    return {
+        "linkxg": f"curl {xg.base_url}/oauth/token -d grant_type=client_credentials {client} -d scope=products:read",
         "linkxg-user": f"curl {xg.base_url}/auth/login --json '{user}'",
-        "linkkit": f"open in a browser: {kit.base_url}/oauth/authorize?{urlencode(consent)}",
-        "sagex3": f"open in a browser: {sage.base_url}/token/authorise?{urlencode(pairing)}",
+        "linkkit": f"in a browser: {kit.base_url}/oauth/authorize?{urlencode(consent)}",
+        "sagex3": f"in a browser: {sage.base_url}/token/authorise?{urlencode(pairing)}",
         "oauth2": f"curl {generic.token_url} -d grant_type=client_credentials -d scope=read "
         f"-u {generic.client_id}:{generic.client_secret}",
     }
-    lines = [f"The sandbox is at {sandbox.url} (counters, and what waits for an answer). Ctrl-C ends it.", ""]
-    for name, command, part, more in linkauth:
-        base = (part or xg).base_url
-        client = f" --client-id {part.client_id}" if part else ""
-        lines += [name, f"  {command} --base-url {base}{client} {more}".rstrip(), f"  {curl[name]}", ""]
-    control = '{"linkxg": {"faults": [{"endpoint": "token", "status": 500, "times": 3}]}}'
-    lines += ["a fault, on purpose", f"  curl {sandbox.url}/_control --json '{control}'"]
-    return "\n".join(lines)
 
 
 async def serve(host: str = "127.0.0.1", port: int = PORT, *, as_json: bool = False, **options: Any) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["RateLimit"]
 
 WINDOW: Final = 60.0
+MANY: Final = 10_000
+"""Keys from which windows that are over are forgotten."""
 
 
 class RateLimit:
@@ -32,6 +34,8 @@ class RateLimit:
         if now >= begun + WINDOW:
             begun, calls = now, 0
         self._windows[key] = (begun, calls + 1)
+        if len(self._windows) > MANY:
+            self._windows = {each: window for each, window in self._windows.items() if now < window[0] + WINDOW}
         headers = {
             "X-RateLimit-Limit": str(limit),
             "X-RateLimit-Remaining": str(max(0, limit - calls - 1)),

@@ -19,8 +19,11 @@ __all__ = ["Issued", "Ledger", "NotGood", "Session", "number", "signed"]
 
 Reason = Literal["unknown", "expired", "revoked", "reused"]
 
-REMEMBERED: Final = 50_000
-"""Tokens kept per ledger. Expired ones are kept too, for a vendor tells "expired" from "unknown"."""
+SWEEP_EVERY: Final = 20_000
+"""Tokens after which the ledger is swept."""
+
+REMEMBERED: Final = 3600.0
+"""Seconds for which an expired token is remembered: a vendor tells "expired" from "unknown"."""
 
 
 class NotGood(Exception):
@@ -123,9 +126,11 @@ class Ledger:
     def _put(self, book: dict[str, Issued], session: Session, lifetime: float | None, value: str | None) -> Issued:
         expires_at = None if lifetime is None else self._clock() + lifetime
         issued = Issued(value or secrets.token_urlsafe(32), session, expires_at)
-        while len(book) >= REMEMBERED:
-            del book[next(iter(book))]
         book[issued.value] = issued
+        if len(book) % SWEEP_EVERY == 0:
+            old = self._clock() - REMEMBERED
+            for each in [each for each in book.values() if each.expires_at is not None and each.expires_at < old]:
+                del book[each.value]
         return issued
 
 

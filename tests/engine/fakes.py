@@ -244,6 +244,12 @@ async def logged_in(worker: Worker, account: str = "default") -> Credential:
     return credential
 
 
-async def until(seconds: float) -> None:
-    """Let so many virtual seconds pass."""
-    await asyncio.sleep(seconds)
+async def killed_while_renewing(worker: Worker, vendor: Vendor, *, acts: bool = False) -> None:
+    """kill -9 while the vendor has its request, which it ``acts`` on or not. No other worker may be at work."""
+    vendor.faults.append(Fault(None, acts=acts, gate=None if acts else asyncio.Event(), delay=1e9))
+    others = asyncio.all_tasks()
+    caller = asyncio.create_task(worker.credential(USER).refresh())
+    await asyncio.sleep(1)
+    for task in asyncio.all_tasks() - others:
+        task.cancel()
+    await asyncio.gather(caller, return_exceptions=True)

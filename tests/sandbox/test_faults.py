@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
+import shlex
 import sys
 
 import aiohttp
 import pytest
 
+from linkauth.cli.main import parser
 from linkauth.sandbox import Sandbox, describe, summary
+from linkauth.sandbox.program import commands
 from tests.sandbox.talk import get, post
 
 
@@ -261,6 +265,16 @@ async def test_described_for_every_vendor(sandbox):
         assert part.base_url in text
         assert part.client_id in text
     assert json.loads(json.dumps(summary(sandbox)))["linkxg"]["base_url"] == sandbox.linkxg.base_url
+
+
+@pytest.mark.blocking  # argparse looks for translations
+async def test_what_to_type_is_what_linkauth_takes(sandbox):
+    """Each printed command passes the command line's own parser."""
+    for vendor, command in commands(sandbox).items():
+        assigned, program, *words = shlex.split(command)
+        assert re.fullmatch(r"LINKAUTH_(CLIENT_SECRET|PASSWORD)=\S+", assigned)
+        assert program == "linkauth"
+        assert parser().parse_args(words).vendor == vendor
 
 
 async def test_program_runs_until_it_is_stopped(http):
