@@ -80,7 +80,7 @@ class Records(Hooks):
         """Keys that look alike, or are long, have records, numbers and leases of their own."""
         async with self.opened() as store:
             start = f"contract/{uuid4().hex}/"
-            keys = [start + end for end in ALIKE] + [(start + "x" * 200)[:199] + end for end in "ab"]
+            keys = [start + end for end in ALIKE] + [(start + "X" * 200)[:199] + end for end in "ab"]
             for key in keys:
                 claim = granted(await store.claim(key, "me", LONG, 0, key.encode()))
                 assert (claim.number, claim.note) == (1, b""), key

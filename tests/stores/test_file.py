@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 import uvloop
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkauth.errors import ConfigurationError, StoreUnavailable
@@ -230,6 +230,7 @@ KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 
 @settings(max_examples=60, deadline=None)
 @given(KEYS, KEYS)
+@example("X" * 200, "X" * 199 + "x")
 def test_no_two_keys_share_a_file(one: str, other: str) -> None:
     """Also where the file system does not tell upper from lower case; and every name is a plain, visible one."""
     for key in (one, other, one.swapcase(), one + "/", "." + one):

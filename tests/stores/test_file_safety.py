@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.store import Granted, Record
 from linkauth_stores import file, folder, presence
 from linkauth_stores.file import FileStore
+from linkauth_stores.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -316,3 +318,70 @@ def test_a_process_without_a_readable_name_counts_as_alive(place: Path) -> None:
         assert presence.is_alive(at, "../../etc/passwd")
         assert presence.is_alive(at, "")
         assert not presence.is_alive(at, "0" * 32)
+
+
+async def test_a_folder_that_may_not_be_opened_makes_the_store_unavailable(
+    store: FileStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's reason is told, whatever it is."""
+    await store.commit(KEY, 1, b"value")
+
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        with pytest.raises(StoreUnavailable, match="Permission denied"):
+            await store.read(KEY)
+
+
+async def test_a_process_that_cannot_show_itself_claims_nothing(
+    store: FileStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease whose owner nobody could look up is not granted."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", refuse)
+        with pytest.raises(StoreUnavailable):
+            await store.claim(KEY, "me", 30, 0, b"")
+    claim = await store.claim(KEY, "me", 30, 0, b"")
+    assert isinstance(claim, Granted)
+    assert not claim.inherited
+
+
+async def test_a_cancelled_claim_that_failed_needs_no_undoing(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no lease to give back, and the failure is nobody's any more."""
+    await store.read(KEY)
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def fail(*_: object) -> Slot:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+        raise StoreUnavailable("planted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "_load", fail)
+        claiming = asyncio.create_task(store.claim(KEY, "me", 30, 0, b""))
+        await begun.wait()
+        claiming.cancel()
+        await asyncio.wait([claiming])
+        go_on.set()
+        await store.aclose()
+    assert claiming.cancelled()
+    assert isinstance(await store.claim(KEY, "next", 30, 0, b""), Granted)
+
+
+def test_only_its_own_claim_is_undone() -> None:
+    """A cancelled claim that was overtaken, or committed, meanwhile takes nothing from anybody."""
+    slot, claim = Slot().claim("me", 1.0, 0, b"mine", 0.0)
+    assert isinstance(claim, Granted)
+    overtaken, _ = slot.claim("you", 1.0, 0, b"yours", 2.0)
+    assert overtaken.unclaim(claim.number) is overtaken
+    committed, _ = slot.commit(claim.number, b"value", None, 0.5)
+    assert committed.unclaim(claim.number) is committed
