@@ -13,9 +13,10 @@ from urllib.parse import quote_plus
 import attrs
 
 from linkauth import errors
-from linkauth.errors import MalformedResponse, OAuthError, RateLimited, VendorUnavailable
+from linkauth.errors import MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.exchange import Request, Response
+from linkauth.oauth.refusals import known, raise_refusal, refusal, said
 from linkauth.oauth.token import SecretStr, Token
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "known",
     "raise_refusal",
     "refusal",
+    "said",
     "token_from",
     "token_of",
 ]
@@ -47,27 +49,6 @@ _VSCHAR: Final = re.compile(r"[\x21-\x7e]+")
 _MEMBERS: Final = frozenset(
     {"access_token", "token_type", "expires_in", "scope", "refresh_token", "refresh_token_expires_in"}
 )
-
-_BY_CODE: Final[dict[str, type[OAuthError]]] = {
-    kind.code: kind
-    for kind in (
-        errors.InvalidRequest,
-        errors.InvalidClient,
-        errors.InvalidGrant,
-        errors.UnauthorizedClient,
-        errors.InvalidScope,
-        errors.InvalidToken,
-        errors.InsufficientScope,
-        errors.AccessDenied,
-        errors.AuthorizationPending,
-    )
-}
-
-_BY_STATUS: Final[dict[int, type[OAuthError]]] = {
-    400: errors.InvalidRequest,
-    401: errors.InvalidClient,
-    403: errors.AccessDenied,
-}
 
 SECRETS: Final = frozenset({"client_secret", "refresh_token", "refreshToken", "code", "code_verifier", "password"})
 """Fields of a token request that a vendor's words must not give away, should it repeat them."""
@@ -246,67 +227,6 @@ def kept(current: Token | None, vendor: str) -> tuple[Token, str]:
     if current is None or not current.refresh_token:
         raise errors.ReauthorizationRequired(f"{vendor}: there is no refresh token; the user has to log in")
     return current, current.refresh_token
-
-
-def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
-    """Raise what a refusing answer means: ``{"error", "error_description"}`` of RFC 6749 §5.2, else by status.
-
-    ``secrets`` are masked should the vendor repeat one of them.
-    """
-    code, description = said(response.body, ("error", "error_description"), *secrets)
-    raise refusal(response, vendor, code, description)
-
-
-def said(
-    body: bytes, names: tuple[str, ...], *secrets: str, inside: str | None = None, codes: Iterable[str] = ()
-) -> list[str]:
-    """The vendor's words under ``names`` of the JSON object in ``body`` (or in its member ``inside``), made fit to show.
-
-    RFC 6749's codes and ``codes`` are left as they are, though a short secret be part of one. A function of its own, so
-    that no frame of a traceback holds what the vendor really said.
-    """
-    value = wire.as_object(wire.decode(body))
-    value = value if inside is None else wire.as_object(value.get(inside))
-    plain = {*_BY_CODE, RateLimited.code, *codes}
-    return [t if isinstance(t, str) and t in plain else wire.words(t, *secrets) for t in map(value.get, names)]
-
-
-def known(code: str, by_code: Mapping[str, type[OAuthError]] | None = None) -> type[OAuthError]:
-    """The class of an error code: ``by_code`` (the vendor's own) first, then RFC 6749's and 6750's, else ``OAuthError``."""
-    return {**_BY_CODE, **(by_code or {})}.get(code, OAuthError)
-
-
-def refusal(
-    response: Response,
-    vendor: str,
-    code: str,
-    description: str,
-    by_code: Mapping[str, type[OAuthError]] | None = None,
-    by_status: Mapping[int, type[OAuthError]] | None = None,
-) -> Exception:
-    """The error that a refusing answer means. ``by_code``: the vendor's own codes, before RFC 6749's.
-
-    429 and 5xx are told by status, whatever the body says, for proxies send them too. ``by_status``: the class for an
-    answer without a code, where it is not RFC 6749's.
-    """
-    status = response.status
-    if status == 429 or code == RateLimited.code:
-        after = wire.retry_after(response.headers)
-        return RateLimited(code, description, status=status, retry_after=after)
-    if status >= 500:
-        words = "".join(f": {text}" for text in (code, description) if text)
-        after = wire.retry_after(response.headers)
-        # A gateway that gave up (502, 504) may well have delivered the request.
-        away = errors.NoAnswer if status in {502, 504} else VendorUnavailable
-        return away(f"{vendor} answered HTTP {status}{words}", retry_after=after)
-    if code:
-        return known(code, by_code)(code, description, status=status)
-    by_status = {**_BY_STATUS, **(by_status or {})}
-    if status in by_status:
-        kind = by_status[status]
-        return kind(kind.code or "unauthorized", description or f"{vendor} gave no reason", status=status)
-    words = f": {description}" if description else " with nothing that is documented"
-    return MalformedResponse(f"{vendor} answered HTTP {status}{words}")
 
 
 def basic(client_id: str, secret: Secret) -> str:
