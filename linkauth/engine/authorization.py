@@ -124,7 +124,7 @@ async def _put(office: Office, key: str, record: PendingRecord, seconds: float) 
 
 def _key_of(vendor: Vendor, params: Mapping[str, str]) -> tuple[str, str]:
     state = params.get("state")
-    if not isinstance(state, str) or not 0 < len(state) <= LONGEST_STATE:
+    if not isinstance(state, str) or not state.isascii() or not 0 < len(state) <= LONGEST_STATE:
         raise StateMismatch(f"{vendor.name}: the callback has no state")
     return state_key(vendor.name, state), state
 

@@ -66,6 +66,7 @@ class Credential:
         self._wall = office.world.wall
         # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
+        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.vendor.name}/{self.account}>"
@@ -157,7 +158,7 @@ class Credential:
     async def _judge(self) -> Token:
         holding = self._holding
         if holding.jumped():
-            await self._to_the_end(self._renewal.look())
+            await self._look()
         match holding.judge():
             case Verdict.SERVE:
                 return self.ledger.current()
@@ -183,6 +184,18 @@ class Credential:
             if holding.unexpired():
                 return self.ledger.current()
             raise
+
+    async def _look(self) -> None:
+        """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
+        if self._office.flights.closing:
+            self._holding.believe_wall()
+            return
+        loop = asyncio.get_running_loop()
+        flight = self._looks.get(loop)
+        if flight is None or flight.landed:
+            name = f"linkauth look {self.vendor.name}/{self.account}"
+            flight = self._looks[loop] = self._office.flights.start(self._renewal.look(), name)
+        await flight.join()
 
     def _distance(self) -> None:
         """Raise the last failure as long as nothing is to be tried again."""

@@ -57,12 +57,13 @@ class Keeper:
         return await self._offer(kept)
 
     async def insist(self) -> tuple[Committed | Superseded, StoreTime] | None:
-        """Offer what is kept until the store takes it. None: closing, and it did not.
+        """Offer what is kept until the store takes it. None: closing, and it did not; or something newer is kept.
 
         The first offer is made at once.
         """
         tries = 0
-        while (kept := self.kept) is not None:
+        kept = self.kept
+        while kept is not None and self.kept is kept:
             try:
                 return await self._offer(kept)
             except StoreError:

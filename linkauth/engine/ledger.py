@@ -133,12 +133,13 @@ class Ledger:
         try:
             outcome, time = await self.office.shelf.ask(commit)
         except StoreUnavailable:
-            pass  # the next worker will be refused as this one was
+            # The next worker will be refused as this one was; this one knows the record that stands there as dead.
+            self.holding.bury(reason, self.holding.version)
         else:
             if isinstance(outcome, Superseded) and outcome.record is not None:
                 self.adopt(outcome.record, time)
                 return self.current()
-        self.holding.bury(reason, lease.number)
+            self.holding.bury(reason, lease.number)
         self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
         raise self.lost(reason)
 
@@ -146,7 +147,7 @@ class Ledger:
         """Leave nothing of the token behind, here and in the store."""
         store = self.office.shelf.store
         if self.vendor.needs_user:
-            dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason)
+            dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason, by_user=True)
             await self.office.shelf.ask(
                 store.commit(self.key, number, self.office.envelope.close(self.key, number, dead))
             )
@@ -179,6 +180,8 @@ class Ledger:
     async def _save(self, token: Token, number: int) -> None:
         done = await self.keeper.insist()
         if done is None:
+            if self.holding.version != number:
+                return  # a login has taken its place
             log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
             return
         await self._landed(*done, token, number)
@@ -191,7 +194,8 @@ class Ledger:
         if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
             self.holding.take(token, number, time, stored=False)
             return
-        if isinstance(self.office.envelope.open(self.key, outcome.record), DeadRecord):
+        found = self.office.envelope.open(self.key, outcome.record)
+        if isinstance(found, DeadRecord) and not found.by_user:
             # The winner was refused because our exchange had spent its token: ours is the session that lives.
             claim, time = await self.claim(b"", newer_than=outcome.record.version)
             if isinstance(claim, Granted):

@@ -51,6 +51,8 @@ class DeadRecord:
     vendor: str
     account: str
     reason: str
+    by_user: bool = False
+    """The user logged out: a late answer to a renewal does not undo that."""
 
 
 @attrs.frozen(kw_only=True)

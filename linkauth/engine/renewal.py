@@ -20,6 +20,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange, Overtaken, backoff
 from linkauth.engine.note import Note, digest
@@ -31,6 +33,7 @@ from linkauth.errors import (
     InvalidToken,
     LinkAuthError,
     MalformedResponse,
+    StoreError,
     StoreUnavailable,
     VendorUnavailable,
 )
@@ -50,6 +53,8 @@ GRACE: Final = 3.0
 """Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
 FIRST_GAP: Final = 1.0
 """Seconds after the first failed flight before the next; doubling from there."""
+WAIT_GAP: Final = 0.5
+"""Seconds before the next claim where the store could not tell of a change."""
 LONGEST_ORDER: Final = 300.0
 """Seconds that a vendor's Retry-After may make the fleet wait."""
 
@@ -90,7 +95,7 @@ class Renewal:
                     if self._holding.judge() is not Verdict.WAIT:
                         return self._ledger.current()
                 case Busy(remaining=remaining):
-                    await self._ledger.wait(remaining)
+                    await self._wait(remaining)
                 case Granted():
                     try:
                         return await self._lead(claim, time)
@@ -98,23 +103,29 @@ class Renewal:
                         continue
         raise VendorUnavailable("another worker has been renewing for too long")
 
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await self._ledger.wait(seconds)
+        except StoreUnavailable:  # the next claim tells what that means for this vendor
+            await asyncio.sleep(min(seconds, WAIT_GAP))
+
     async def look(self) -> None:
         """Read the store again, for the clocks say that time passed unnoticed."""
         try:
             reading, time = await self._ledger.read()
-        except StoreUnavailable:
+            if reading.record is not None and reading.record.version > self._holding.version:
+                self._ledger.adopt(reading.record, time)
+            else:
+                self._holding.anchor(time)
+        except StoreError:  # a broken record is the renewal's to tell
             self._holding.believe_wall()
-            return
-        if reading.record is not None and reading.record.version > self._holding.version:
-            self._ledger.adopt(reading.record, time)
-        else:
-            self._holding.anchor(time)
 
     async def _found(self) -> bool:
         """Without a token, and none to be had but from the user: whether somebody has brought one meanwhile."""
         reading, time = await self._ledger.read()
         record = reading.record
-        if record is None or record.version <= self._holding.version:
+        # A lower version than the one known is news, too: the store lost its data and counts anew.
+        if record is None or record.version == self._holding.version:
             raise self._ledger.lost(self._holding.dead or "nobody has logged in or paired yet")
         self._ledger.adopt(record, time)
         return self._holding.judge() is not Verdict.WAIT
@@ -191,6 +202,10 @@ class Renewal:
             if isinstance(error, MalformedResponse) and error.salvage is not None:
                 # Unusable, but it brought a new refresh token: the old one is spent.
                 salvage, error.salvage = error.salvage, None
+                if token is not None and self._holding.unexpired():  # which is no reason to interrupt anybody
+                    salvage = attrs.evolve(
+                        token, refresh_token=salvage.refresh_token, refresh_expires_at=None, endpoint=salvage.endpoint
+                    )
                 await self._ledger.store(salvage, lease.number, time, precious=True)
             else:
                 in_doubt = doubtful or (exchange is not None and exchange.in_doubt)

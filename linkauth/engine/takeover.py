@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkauth.engine.exchange import Exchange
+from linkauth.engine.exchange import Exchange, Overtaken
 from linkauth.errors import StoreUnavailable
 from linkauth.store import Busy, Granted
 
@@ -22,6 +22,14 @@ __all__ = ["replace", "seize"]
 
 async def replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Token:
     """Run a flow that brings a token by the user's word, and put it in the place of whatever is there."""
+    while True:
+        try:
+            return await _replace(ledger, make)
+        except Overtaken:
+            continue  # this process was stopped for longer than its lease; nothing was sent
+
+
+async def _replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Token:
     office = ledger.office
     claim, time = await seize(ledger)
     lease = ledger.lease(claim, time)

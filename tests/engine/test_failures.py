@@ -60,8 +60,7 @@ async def test_after_an_outage_the_first_caller_in_time_gets_a_token():
             await credential.token()
             break
         except VendorUnavailable as error:
-            assert error.retry_after is not None
-            await asyncio.sleep(error.retry_after + 0.01)
+            await asyncio.sleep((error.retry_after or 1000) + 0.01)
     assert monotonic() - before < 40
 
 
