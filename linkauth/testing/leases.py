@@ -131,6 +131,7 @@ class Leases(Hooks):
             assert await store.extend(key, number, self.moment)
             await self.lapse()
             assert not await store.extend(key, number, LONG)
+            assert not await store.release(key, number)
             assert granted(await store.claim(key, "you", LONG, 0, b"")).inherited
             assert not await store.extend(self.fresh(), 1, LONG)
 
