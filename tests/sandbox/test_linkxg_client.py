@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -50,10 +51,12 @@ async def test_token_answer_is_as_documented(sandbox: Sandbox, http: aiohttp.Cli
 
 
 async def test_token_request_must_be_a_form(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
-    """JSON is refused, flat, with invalid_request."""
-    status, body = await ask(sandbox, http, json=fields(sandbox))
-    assert (status, body["error"]) == (400, "invalid_request")
-    assert set(body) == {"error", "error_description"}
+    """JSON is refused, flat, with invalid_request; so is a form that is not said to be one."""
+    unsaid = {"data": urlencode(fields(sandbox)), "headers": {"Content-Type": "text/plain"}}
+    for how in ({"json": fields(sandbox)}, unsaid):
+        status, body = await ask(sandbox, http, **how)
+        assert (status, body["error"]) == (400, "invalid_request")
+        assert set(body) == {"error", "error_description"}
 
 
 @pytest.mark.parametrize("name", ["grant_type", "client_id", "client_secret"])
