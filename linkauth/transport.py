@@ -78,6 +78,9 @@ class Transport:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_note_sending)
             session = aiohttp.ClientSession(
+                # Each exchange has a connection of its own: one that the vendor closes for idleness at the moment when
+                # it is used again would leave a refresh token in doubt.
+                connector=aiohttp.TCPConnector(force_close=True),
                 trace_configs=[trace],
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
