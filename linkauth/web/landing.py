@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from math import ceil
 from string import Template
 from typing import Final
 
@@ -30,7 +31,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 
-__all__ = ["CONNECTED", "NOBODY", "UNKNOWN", "Landing", "bad_callback", "failure"]
+__all__ = ["CONNECTED", "NOBODY", "UNKNOWN", "USED", "Landing", "bad_callback", "failure"]
 
 STYLE: Final = """
 :root { color-scheme: light dark; }
@@ -81,7 +82,7 @@ class Landing:
             body += f'\n<p><a href="{escape(start)}">Try again</a></p>'
         headers = {"Content-Security-Policy": POLICY}
         if self.retry_after is not None:
-            headers["Retry-After"] = f"{self.retry_after:.0f}"
+            headers["Retry-After"] = str(ceil(self.retry_after))
         text = PAGE.substitute(title=escape(title), body=body, style=STYLE)
         return web.Response(status=self.status, text=text, content_type="text/html", headers=headers)
 

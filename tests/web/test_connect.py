@@ -13,11 +13,12 @@ import pytest
 from aiohttp import web
 
 from linkauth import AuthEngine, Credential
-from linkauth.errors import ConfigurationError, LinkAuthError, ReauthorizationRequired
+from linkauth.errors import ConfigurationError, LinkAuthError, ReauthorizationRequired, StoreUnavailable
 from linkauth.sandbox import Sandbox
 from linkauth.vendors import Linkkit, LinkXG, OAuth2
 from linkauth.web import connect_app
-from linkauth.web.landing import Landing
+from linkauth.web.deliveries import Deliveries
+from linkauth.web.landing import CONNECTED, USED, Landing
 from tests.web.conftest import Page, Site, Visitor, whose
 
 
@@ -235,6 +236,46 @@ async def test_delivered_again(site: Site, ada: Visitor) -> None:
     assert site.sandbox.linkkit.counts["token_requests"] == 1
 
 
+async def test_another_persons_answer_is_not_shown(site: Site, new_visitor: Callable[[], Visitor]) -> None:
+    """The page that Ada's callback had is not for Eve, should she get hold of the URL."""
+    await site.serve()
+    ada, eve = new_visitor(), new_visitor()
+    await ada.sign_in("ada")
+    await eve.sign_in("eve")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    assert (await ada.get(callback)).status == 200
+    assert (await eve.get(callback)).status == 400
+
+
+async def test_answers_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the last answers are remembered, however many come."""
+    monkeypatch.setattr("linkauth.web.deliveries.REMEMBERED", 2)
+    deliveries = Deliveries()
+    for which in (b"1", b"2", b"3"):
+        with deliveries.first(which) as answer:
+            answer.set_result(CONNECTED)
+    assert [await deliveries.earlier(which) for which in (b"1", b"2", b"3")] == [None, CONNECTED, CONNECTED]
+
+
+async def test_first_delivery_that_is_cut_off() -> None:
+    """Whoever waits for a delivery that was cancelled hears that the state was used; nobody hangs."""
+    deliveries = Deliveries()
+    entered = asyncio.Event()
+
+    async def act() -> None:
+        with deliveries.first(b"1"):
+            entered.set()
+            await asyncio.Event().wait()
+
+    first = asyncio.create_task(act())
+    await entered.wait()
+    second = asyncio.create_task(deliveries.earlier(b"1"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == USED
+    assert await deliveries.earlier(b"1") is None
+
+
 async def test_delivered_again_while_the_first_runs(site: Site, ada: Visitor) -> None:
     """A double click: both get the page of the one that was acted on."""
     await site.serve()
@@ -292,6 +333,30 @@ async def test_vendor_away_then_back(site: Site, ada: Visitor) -> None:
     site.sandbox.linkkit.faults.clear()
     url = await ada.begin("linkkit")
     assert (await ada.get(site.sandbox.linkkit.consent(url).url)).status == 200
+
+
+async def test_store_away(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its store an app can begin nothing; the page says so, and when to come again."""
+
+    async def away(*_: object) -> str:
+        raise StoreUnavailable("no route to 10.0.0.7")
+
+    await site.serve()
+    await ada.sign_in("ada")
+    monkeypatch.setattr(site.engine.credential(site.linkkit, "ada"), "authorization_url", away)
+    page = await ada.get("/linkkit")
+    assert (page.status, page.links) == (503, [f"{site.public_url}/linkkit"])
+    assert "10.0.0.7" not in page.source
+    is_plain_and_accessible(page)
+
+
+async def test_retry_after_is_passed_on(site: Site, ada: Visitor) -> None:
+    """What the vendor says of when to come again, the page says too, in whole seconds."""
+    await site.serve()
+    await ada.sign_in("ada")
+    site.sandbox.linkkit.fault("token", status=429, retry_after=40, times=None)
+    page = await ada.get(site.sandbox.linkkit.consent(await ada.begin("linkkit")).url)
+    assert (page.status, page.headers["Retry-After"]) == (503, "40")
 
 
 async def test_pending_can_be_delivered_again(site: Site, ada: Visitor) -> None:
