@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import gzip
 import json
 import socket
@@ -288,20 +288,20 @@ async def test_a_connection_is_used_once(transport):
 
 async def test_a_cancelled_send_leaves_nothing_behind(transport):
     """Cancelled in the middle, the transport is as good as before, and its connection is closed."""
-    gone = asyncio.Event()
+    arrived, gone = asyncio.Event(), asyncio.Event()
 
     async def talk(server, reader, writer):
         if server.connections > 1:
             await says(OK)(server, reader, writer)
             return
         await server.request(reader)
+        arrived.set()
         await reader.read()
         gone.set()
 
     async with raw(talk) as server:
         task = asyncio.create_task(transport.send(ask(server.url), 5))
-        while not server.heard:
-            await asyncio.sleep(0.01)
+        await arrived.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -327,15 +327,15 @@ def self_signed(folder):
     """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
