@@ -195,7 +195,7 @@ def replicated(folder: Path, replicas: int = 1) -> Iterator[list[Server]]:
     """A master and its replicas, in that order, linked up."""
     with contextlib.ExitStack() as stack:
         master = stack.enter_context(Server(folder / "master", "--repl-diskless-sync-delay", "0"))
-        link = ("--replicaof", f"127.0.0.1 {master.port}")
+        link = ("--replicaof", "127.0.0.1", str(master.port))
         others = [stack.enter_context(Server(folder / f"replica{n}", *link)) for n in range(replicas)]
         for other in others:
             until(lambda other=other: other.client().info("replication")["master_link_status"] == "up")

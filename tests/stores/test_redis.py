@@ -19,11 +19,13 @@ from tests.proxy import Proxy
 from tests.servers import Server, certificates, replicated, until
 
 KEY = "token/linkxg/0123456789abcdef"
+PATIENCE = 10.0
+"""Seconds that a busy machine may take for a round trip where the time-out is not what is tested."""
 
 
 @pytest.fixture
 async def store(redis_url, prefix):
-    store = RedisStore(redis_url, prefix=prefix)
+    store = RedisStore(redis_url, prefix=prefix, timeout=PATIENCE)
     yield store
     await store.aclose()
 
@@ -31,7 +33,7 @@ async def store(redis_url, prefix):
 @pytest.fixture
 async def mine(server):
     """A store on a server of the test's own, whose scripts are known already."""
-    store = RedisStore(server.url)
+    store = RedisStore(server.url, timeout=PATIENCE)
     await _warm(store)
     yield store
     await store.aclose()
@@ -45,6 +47,18 @@ async def _warm(store, key="warm/up/0"):
     await store.release(key, 2)
 
 
+def _push(store) -> asyncio.Task[None]:
+    """A task that ends when ``store`` is told of a change of KEY: by push, not by a poll, nor by a new subscription."""
+    ears = store._session().ears
+    since, floor = ears.now(), ears._floor
+
+    async def told() -> None:
+        assert await ears.wait(KEY, since, 60)
+        assert ears._floor == floor
+
+    return asyncio.create_task(told())
+
+
 def _scripts(server: Server) -> int:
     stats = server.client().info("commandstats")
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
@@ -54,8 +68,10 @@ def _commands(server: Server) -> int:
     """What clients sent so far (commands within scripts are not counted by EVALSHA's own entry)."""
     stats = server.client().info("commandstats")
     inner = ("time", "hmget", "hset", "hdel", "pttl", "pexpire", "persist", "publish", "del")
-    skip = {f"cmdstat_{name}" for name in (*inner, "info", "hello", "client|setinfo", "config|get", "ping")}
-    return sum(entry["calls"] for name, entry in stats.items() if name not in skip)
+    skip = {f"cmdstat_{name}" for name in (*inner, "info", "hello", "client", "config", "ping")}  # Redis 6 says client,
+    return sum(
+        entry["calls"] for name, entry in stats.items() if name.partition("|")[0] not in skip
+    )  # 7 client|setinfo
 
 
 # -- what a renewal costs ----------------------------------------------------------------------------------------------
@@ -101,9 +117,7 @@ async def test_a_change_between_claim_and_wait_is_not_missed(server, mine):
     ears = other._session().ears
     assert await ears.wait(KEY, 1, 5)  # the announcement has arrived, and nobody waits yet
     before = _commands(server)
-    started = time.monotonic()
-    await other.wait_for_change(KEY, 0, 10)
-    assert time.monotonic() - started < 0.5
+    await other.wait_for_change(KEY, 0, 60)
     assert _commands(server) == before
     await other.aclose()
 
@@ -119,7 +133,7 @@ async def test_who_waits_and_who_is_idle_costs_the_server_nothing(server, mine):
     before = _commands(server)
     await asyncio.gather(*waiting)
     assert _commands(server) == before
-    assert server.client().info("clients")["pubsub_clients"] == 2
+    assert server.client().pubsub_numsub("linkauth:changes") == [(b"linkauth:changes", 2)]
     await other.aclose()
 
 
@@ -179,7 +193,7 @@ async def test_a_killed_server_is_unavailable_at_once_and_back_after_its_restart
     started = time.monotonic()
     with pytest.raises(StoreUnavailable) as caught:
         await mine.read(KEY)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < PATIENCE / 2
     assert caught.value.__cause__ is caught.value.__context__ is None
     assert "127.0.0.1" not in str(caught.value)
     await asyncio.to_thread(server.start)
@@ -193,7 +207,7 @@ async def test_a_server_that_hangs_is_unavailable_within_the_timeout(server):
     server.freeze()
     started = time.monotonic()
     results = await asyncio.gather(*(store.read(KEY) for _ in range(200)), return_exceptions=True)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert {type(result) for result in results} == {StoreUnavailable}
     server.thaw()
     assert (await store.read(KEY)).record is None
@@ -249,9 +263,8 @@ async def test_a_lease_that_runs_out_wakes_who_waits(store):
     """Nobody announces the end of a dead holder's lease; the wait looks when it is due."""
     await store.claim(KEY, "a", 0.2, 0, b"")
     await store.claim(KEY, "b", 15, 0, b"")
-    started = time.monotonic()
-    await store.wait_for_change(KEY, 0, 10)
-    assert time.monotonic() - started < 0.9
+    async with asyncio.timeout(PATIENCE):
+        await store.wait_for_change(KEY, 0, 60)
     assert (await store.claim(KEY, "c", 15, 0, b"")).inherited
 
 
@@ -314,7 +327,7 @@ async def test_what_this_store_did_not_write_is_a_corrupt_record(server, mine, s
 
 async def test_ten_thousand_keys_are_found_by_scan(store, redis_url, prefix):
     """Every record once, no leases, no other prefix, nothing that a glob would let in."""
-    client = aioredis.from_url(redis_url)
+    client = aioredis.from_url(redis_url, socket_timeout=60)
     pipe = client.pipeline(transaction=False)
     for n in range(10_000):
         pipe.hset(f"{prefix}:{{token/a/{n}}}", mapping={"version": 1, "value": b""})
@@ -324,7 +337,8 @@ async def test_ten_thousand_keys_are_found_by_scan(store, redis_url, prefix):
     await pipe.execute()
     await client.aclose()
     found = [key async for key in store.keys("token/a/")]
-    assert sorted(found) == sorted(f"token/a/{n}" for n in range(10_000))
+    assert (len(found), len(set(found))) == (10_000, 10_000)
+    assert set(found) == {f"token/a/{n}" for n in range(10_000)}
     assert [key async for key in store.keys("token/a*")] == ["token/a*/1"]
     assert [key async for key in store.keys("token/[")] == ["token/[a]/1"]
 
@@ -332,10 +346,12 @@ async def test_ten_thousand_keys_are_found_by_scan(store, redis_url, prefix):
 # -- loops, processes, tasks -------------------------------------------------------------------------------------------
 
 
-async def test_ten_thousand_tasks_share_a_bounded_pool(server, mine):
+async def test_ten_thousand_tasks_share_a_bounded_pool(server):
     """All are answered over no more connections than the pool may have."""
-    claims = await asyncio.gather(*(mine.claim(f"token/x/{n}", "a", 60, 0, b"") for n in range(10_000)))
+    store = RedisStore(server.url, timeout=20)
+    claims = await asyncio.gather(*(store.claim(f"token/x/{n}", "a", 60, 0, b"") for n in range(10_000)))
     assert all(isinstance(claim, Granted) for claim in claims)
+    await store.aclose()
     assert server.client().info("stats")["total_connections_received"] < 40
 
 
@@ -393,7 +409,7 @@ async def test_a_store_is_usable_after_fork_in_child_and_parent(redis_url, prefi
     granted = await store.claim(KEY, "parent", 60, 0, b"")
     other = RedisStore(redis_url, prefix=prefix)
     await other.claim(KEY, "waits", 60, 0, b"")
-    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 30))
+    told = _push(other)
     await asyncio.sleep(0)
     pid = os.fork()
     if pid == 0:
@@ -413,8 +429,7 @@ async def test_a_store_is_usable_after_fork_in_child_and_parent(redis_url, prefi
     assert os.waitstatus_to_exitcode(status) == 0
     assert (await store.read("token/x/child")).record.value == b"from the child"
     await store.commit(KEY, granted.number, b"x")
-    async with asyncio.timeout(0.7):  # by push: the first poll would come later
-        await waiting
+    await told
     await asyncio.gather(store.aclose(), other.aclose())
 
 
@@ -427,11 +442,9 @@ async def test_both_protocols_of_redis_are_spoken(redis_url, prefix, protocol):
     store = RedisStore(f"{redis_url}?protocol={protocol}&prefix={prefix}")
     granted = await store.claim(KEY, "a", 15, 0, b"n")
     assert isinstance(await store.claim(KEY, "b", 15, 0, b""), Busy)
-    waiting = asyncio.create_task(store.wait_for_change(KEY, 0, 10))
-    await asyncio.sleep(0)
+    told = _push(store)
     assert isinstance(await store.commit(KEY, granted.number, b"\x00\xff"), Committed)
-    async with asyncio.timeout(0.7):
-        await waiting
+    await told
     newer = await store.claim(KEY, "b", 15, 0, b"")
     assert isinstance(newer, Newer)
     assert newer.record.value == b"\x00\xff"
@@ -477,11 +490,9 @@ async def test_the_documented_acl_rule_is_enough_and_no_wider(server):
     granted = await store.claim(KEY, "a", 15, 0, b"n")
     assert await store.extend(KEY, granted.number, 20)
     await other.claim(KEY, "b", 15, 0, b"")
-    waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
-    await asyncio.sleep(0)
+    told = _push(other)
     await store.commit(KEY, granted.number, b"x", ttl=60)
-    async with asyncio.timeout(0.7):
-        await waiting
+    await told
     await store.commit(KEY, 2, b"x")
     assert [key async for key in store.keys("token/")] == [KEY]
     claim = await store.claim(KEY, "c", 1, 2, b"")

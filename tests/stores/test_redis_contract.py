@@ -13,7 +13,7 @@ class TestRedisStore(StoreContract):
 
     @pytest.fixture(autouse=True)
     def _place(self, redis_url: str, prefix: str) -> None:
-        self.url = f"{redis_url}?prefix={prefix}"
+        self.url = f"{redis_url}?prefix={prefix}&timeout=20"
 
     async def make_store(self) -> RedisStore:
         return RedisStore(self.url)
