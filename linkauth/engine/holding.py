@@ -77,7 +77,9 @@ class Holding:
     def anchor(self, time: StoreTime) -> None:
         """Compute the token's windows from a look at the store's clock."""
         if self.token is not None:
-            self._place(windows(self.token, time, self._refresh_ahead, self._world.random.random()))
+            # Counted from the look, not from now: the machine may have slept between the two.
+            ahead = self._ahead() if time.ahead is None else time.ahead
+            self._place(windows(self.token, time, self._refresh_ahead, self._world.random.random()), ahead)
 
     def jumped(self) -> bool:
         """Whether the clocks disagree: time may have passed that the monotonic one did not see."""
@@ -88,7 +90,7 @@ class Holding:
         passed = self._passed()
         if self.token is not None and passed > 0:
             old = self.windows
-            self._place(Windows(old.soft - passed, old.hard - passed, old.end - passed))
+            self._place(Windows(old.soft - passed, old.hard - passed, old.end - passed), self._ahead())
 
     def bury(self, reason: str, version: int) -> None:
         """There is no token any more, and no way to one without the user."""
@@ -119,13 +121,17 @@ class Holding:
         self.retry_at = -math.inf
 
     def _passed(self) -> float:
-        return self._world.wall() - self._world.monotonic() - self._offset
+        return self._ahead() - self._offset
+
+    def _ahead(self) -> float:
+        """By how much the wall clock is ahead of the monotonic one."""
+        return self._world.wall() - self._world.monotonic()
 
     def _tolerance(self) -> float:
         return min(max(self.windows.hard - self.windows.soft, LEAST_JUMP), MOST_JUMP)
 
-    def _place(self, placed: Windows) -> None:
+    def _place(self, placed: Windows, ahead: float) -> None:
         self.windows = placed
         self.soft = placed.soft
-        self._offset = self._world.wall() - self._world.monotonic()
+        self._offset = ahead
         self.wall_limit = placed.soft + self._offset + self._tolerance()

@@ -20,10 +20,11 @@ class Lease:
     """A granted lease. As a context manager it is extended every third of its time.
 
     ``held()`` is asked right before anything is sent: a worker that was stopped for longer than its lease must not
-    spend a token that its successor is spending.
+    spend a token that its successor is spending. A machine that slept may not know by its monotonic clock that it was
+    stopped; so what the wall clock says has passed counts too, where that is more.
     """
 
-    __slots__ = ("_deadline", "_keeper", "_lost", "_shelf", "_ttl", "_world", "key", "number")
+    __slots__ = ("_ahead", "_deadline", "_keeper", "_lost", "_shelf", "_ttl", "_world", "key", "number")
 
     def __init__(self, shelf: Shelf, world: World, key: str, number: int, ttl: float, granted: StoreTime) -> None:
         self.key = key
@@ -32,14 +33,20 @@ class Lease:
         self._world = world
         self._ttl = ttl
         self._deadline = granted.before + ttl
+        self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
         self._lost = False
         self._keeper: asyncio.Task[None] | None = None
 
     async def held(self) -> bool:
         """Whether the lease is still this worker's; asks the store only where its time is up."""
-        if not self._lost and self._world.monotonic() >= self._deadline:
+        if not self._lost and self._left() <= 0:
             await self._extend()
-        return not self._lost and self._world.monotonic() < self._deadline
+        return not self._lost and self._left() > 0
+
+    async def confirmed(self) -> bool:
+        """As ``held``, and the store says so: one that lost its data has lost leases, too."""
+        await self._extend()
+        return await self.held()
 
     async def release(self, note: bytes = b"") -> None:
         """Give it back and leave ``note``. A store that does not answer will end it in time."""
@@ -61,13 +68,20 @@ class Lease:
             await asyncio.sleep(self._ttl / 3)
             await self._extend()
 
+    def _left(self) -> float:
+        slept = max(self._wall_ahead() - self._ahead, 0.0)
+        return self._deadline - self._world.monotonic() - slept
+
+    def _wall_ahead(self) -> float:
+        return self._world.wall() - self._world.monotonic()
+
     async def _extend(self) -> None:
-        before = self._world.monotonic()
+        before, ahead = self._world.monotonic(), self._wall_ahead()
         try:
             kept = await self._shelf.do(self._shelf.store.extend(self.key, self.number, self._ttl))
         except StoreError:
             return  # it may come back before the lease ends
         if kept:
-            self._deadline = before + self._ttl
+            self._deadline, self._ahead = before + self._ttl, ahead
         else:
             self._lost = True

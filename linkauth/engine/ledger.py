@@ -109,6 +109,20 @@ class Ledger:
         """Whether a store that has ``version`` has lost what is held here."""
         return self.holding.token is not None and self.holding.stored and self.holding.version > version
 
+    def is_twin(self, record: Record | None) -> bool:
+        """Whether ``record`` has the number of what is held, yet is another, and lives longer.
+
+        A store that lost its data may have given a number twice.
+        """
+        held = self.holding.token
+        if record is None or held is None or record.version != self.holding.version:
+            return False
+        try:
+            found = self.office.envelope.open(self.key, record)
+        except CorruptRecord:
+            return False
+        return isinstance(found, TokenRecord) and found.token.expires_at > held.expires_at
+
     async def put_back(self) -> None:
         """Commit what is held, under its own number, should the store have lost it; adopt what is newer."""
         reading, time = await self.read()
@@ -157,18 +171,19 @@ class Ledger:
         await self.keeper.drop(number)
         self.holding.bury(reason if self.vendor.needs_user else "", number)
 
-    async def settle(self) -> None:
+    async def settle(self) -> bool:
         """Nothing is spent while an answer waits for the store, and what an earlier process left behind comes first.
 
-        Raises ``StoreUnavailable`` while the store does not take it.
+        True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
+        waited = self.keeper.kept is not None
         if self.keeper.kept is not None and self._saving is not None:
             with contextlib.suppress(TimeoutError):
                 await self._saving.join(self.office.timeout)
         if self.keeper.kept is not None:
             raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
         if self._looked_in_escrow:
-            return
+            return waited
         left = await self.keeper.from_escrow()
         if left is not None:
             found = self.office.envelope.open(self.key, Record(left.number, left.value))
@@ -176,6 +191,7 @@ class Ledger:
             if isinstance(found, TokenRecord):
                 await self._landed(outcome, time, found.token, left.number)
         self._looked_in_escrow = True
+        return waited or left is not None
 
     async def _save(self, token: Token, number: int) -> None:
         done = await self.keeper.insist()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
     from linkauth.oauth.token import Token
+    from linkauth.store import Claim
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["InDoubt", "Renewal"]
@@ -51,6 +52,8 @@ log = logging.getLogger("linkauth")
 
 GRACE: Final = 3.0
 """Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
+LOOK_GAP: Final = 0.25
+"""Seconds between two looks meanwhile, where the store has nothing to wait for."""
 FIRST_GAP: Final = 1.0
 """Seconds after the first failed flight before the next; doubling from there."""
 WAIT_GAP: Final = 0.5
@@ -78,17 +81,16 @@ class Renewal:
         Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
         ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
         """
-        await self._ledger.settle()
+        if await self._ledger.settle() and self._holding.judge() is Verdict.SERVE:
+            return self._ledger.current()
         limit = self._office.world.monotonic() + 2 * self._ledger.ttl
         while self._office.world.monotonic() < limit:
             if self._holding.token is None and self._vendor.needs_user and await self._found():
                 return self._ledger.current()
-            try:
-                claim, time = await self._ledger.claim(self._doubt())
-            except StoreUnavailable:
-                if self._vendor.rotation.rotates or (self._vendor.needs_user and self._holding.token is None):
-                    raise
+            asked = await self._claim()
+            if asked is None:
                 return await self._alone()
+            claim, time = asked
             match claim:
                 case Newer(record=record):
                     self._ledger.adopt(record, time)
@@ -97,11 +99,27 @@ class Renewal:
                 case Busy(remaining=remaining):
                     await self._wait(remaining)
                 case Granted():
-                    try:
-                        return await self._lead(claim, time)
-                    except Overtaken:
-                        continue
+                    if (fresh := await self._try_to_lead(claim, time)) is not None:
+                        return fresh
         raise VendorUnavailable("another worker has been renewing for too long")
+
+    async def _claim(self) -> tuple[Claim, StoreTime] | None:
+        """Ask for the lease. None: the store is away, and this vendor needs none of it."""
+        try:
+            return await self._ledger.claim(self._doubt())
+        except StoreUnavailable:
+            if self._vendor.rotation.rotates or (self._vendor.needs_user and self._holding.token is None):
+                raise
+            return None
+
+    async def _try_to_lead(self, claim: Granted, time: StoreTime) -> Token | None:
+        """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
+        before = self._holding.token
+        try:
+            return await self._lead(claim, time)
+        except Overtaken:
+            adopted = self._holding.token is not before and self._holding.judge() is not Verdict.WAIT
+            return self._ledger.current() if adopted else None
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -139,17 +157,21 @@ class Renewal:
         if found.retry_at > time.now:
             await lease.release(claim.note)
             raise found.failure(found.retry_at - time.now)
+        if claim.record is not None and self._ledger.is_twin(claim.record):
+            await lease.release(claim.note)
+            self._ledger.adopt(claim.record, time)
+            raise Overtaken
         if reason := self._hopeless(token, time):
             return await self._ledger.bury(lease, reason)
         doubtful = bool(found.doubt) and found.doubt == digest(token)
         try:
             async with lease:
                 pause = self._pause(claim, found, time)
-                if pause and await self._comes_back(lease, claim, pause):
-                    return self._ledger.current()
+                if pause:
+                    await self._let_come_back(lease, claim, pause)
                 begun = self._office.world.monotonic()
                 fresh = await self._exchange(token, time, lease, found, doubtful=doubtful)
-        except InDoubt:
+        except (InDoubt, Overtaken):
             await lease.release(claim.note)
             raise
         except (InvalidGrant, InvalidToken) as error:
@@ -162,20 +184,27 @@ class Renewal:
             return stored
         return await self._refused(lease, refused, doubtful=doubtful)
 
-    async def _comes_back(self, lease: Lease, claim: Granted, seconds: float) -> bool:
-        """Give a possible holder of something newer ``seconds`` to come forward. True: one did, and it is adopted."""
+    async def _let_come_back(self, lease: Lease, claim: Granted, seconds: float) -> None:
+        """Give a possible holder of something newer ``seconds`` to come forward.
+
+        Raises ``Overtaken`` where one did, and what it brought is adopted, or where the lease was lost meanwhile.
+        """
         end = self._office.world.monotonic() + seconds
+        token = self._holding.token
         try:
             if claim.record is None or claim.record.version < self._holding.version:
                 await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
-            while (left := end - self._office.world.monotonic()) > 0:
-                await self._ledger.wait(left)  # may end early
-                if await self._came_back(lease):
-                    return True
+            while self._holding.token is token and (left := end - self._office.world.monotonic()) > 0:
+                await self._ledger.wait(left)
+                if await self._came_back():
+                    break
+                with self._office.flights.idle():
+                    await asyncio.sleep(min(left, LOOK_GAP))  # a wait ends at once where the store has lost the lease
         except asyncio.CancelledError:  # called off by closing: nothing was sent, so nothing is held up
             await lease.release(claim.note)
             raise
-        return False
+        if self._holding.token is not token or not await lease.confirmed():
+            raise Overtaken
 
     async def _exchange(
         self, token: Token | None, time: StoreTime, lease: Lease, found: Note, *, doubtful: bool
@@ -231,8 +260,9 @@ class Renewal:
     async def _refused(self, lease: Lease, words: str, *, doubtful: bool) -> Token:
         """The refresh token is refused: believe it only if nobody has written a newer one meanwhile."""
         try:
-            if await self._came_back(lease):
-                return self._ledger.current()
+            if await self._came_back():
+                await lease.release()
+                raise Overtaken
         except StoreUnavailable:
             pass  # then burying it will not succeed either, and the next worker will look again
         reason = f"the vendor refused the refresh token ({words})"
@@ -240,12 +270,11 @@ class Renewal:
             reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
         return await self._ledger.bury(lease, reason)
 
-    async def _came_back(self, lease: Lease) -> bool:
-        """Whether somebody has written something newer than what is held; then it is adopted, the lease given back."""
+    async def _came_back(self) -> bool:
+        """Whether somebody has written something newer than what is held; then it is adopted."""
         reading, time = await self._ledger.read()
         if reading.record is None or reading.record.version <= self._holding.version:
             return False
-        await lease.release()
         self._ledger.adopt(reading.record, time)
         return True
 
@@ -296,8 +325,10 @@ class Renewal:
         self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")
         if self._holding.judge() is not Verdict.WAIT:
             raise InDoubt("a worker set out to renew and did not come back; it is given time")
-        # After a lease and a grace it will not come back any more.
-        return min(max(found.since + self._ledger.ttl + GRACE - time.now, 0.0), GRACE)
+        if found.kind:
+            return 0.0  # it did come back, and said that it had no answer
+        # However long ago it set out: had the store been away, it could not come back before now.
+        return GRACE
 
     def _hopeless(self, token: Token | None, time: StoreTime) -> str:
         """Why asking the vendor is in vain; empty: it is not."""

@@ -49,9 +49,9 @@ class Shelf:
 
     async def ask(self, call: Awaitable[A]) -> tuple[A, StoreTime]:
         """The store's answer, and its clock. Raises ``StoreUnavailable``, or what else the store raises of its own."""
-        before = self._world.monotonic()
+        before, ahead = self._world.monotonic(), self._world.wall() - self._world.monotonic()
         answer = await self.do(call)
-        self._time = StoreTime(answer.now, before, self._world.monotonic())
+        self._time = StoreTime(answer.now, before, self._world.monotonic(), ahead)
         return answer, self._time
 
     def now(self) -> float:

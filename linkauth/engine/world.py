@@ -54,6 +54,11 @@ class StoreTime:
     now: float
     before: float
     after: float
+    ahead: float | None = None
+    """By how much this host's wall clock was ahead of its monotonic one at ``before``; None: not known.
+
+    When that has grown, the machine may have slept since, and the monotonic clock with it.
+    """
 
     def unix(self, monotonic: float) -> float:
         """A monotonic moment by the store's clock."""
