@@ -1,0 +1,292 @@
+"""The ten promises of the renewal protocol, checked by one who sees everything.
+
+What may be lost: a session dies only where a worker died, or was cut off, between the vendor's answer and the first
+durable write. In terms of what is seen here, the answer that nobody has any more was *cut* by one of these:
+
+- its worker was killed, or stopped for long enough that its lease ended (``LONG``);
+- it was lost on its way, came after the time limit, or the vendor acted after the worker had given up;
+- its worker was cut off from the store for long enough that its lease ended;
+- the store lost its data (wiped, or fell back to a replica that was behind) while the lease and the note that guarded
+  the answer, or the record itself, were in what it lost.
+
+A store that is merely away, however long, excuses nothing; nor does a lost or repeated message to the store, a
+vendor's failure that it says it is, a clock, or a cancelled caller.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import attrs
+
+from tests.simulation.vendor import Answer, Family, Grant, Refusal
+
+if TYPE_CHECKING:
+    from linkauth.oauth.exchange import Request
+    from linkauth.oauth.token import Token
+    from linkauth.store import Granted
+    from linkauth_stores.slot import Slot
+    from tests.simulation.loop import Node
+    from tests.simulation.world import Simulation, Worker
+
+LONG = 7.0
+"""Seconds: a lease has at least so many left when an answer arrives (15, extended every 5, some spent on the way)."""
+MOST_REFUSALS = 12
+"""Requests with dead refresh tokens in one schedule; more is a loop."""
+
+
+@attrs.frozen
+class Claimed:
+    """A lease as it was granted."""
+
+    at: float
+    number: int
+    epoch: int
+
+
+@attrs.define
+class Watch:
+    """``fail`` is told the first promise that is broken."""
+
+    sim: Simulation
+    open: list[Answer] = attrs.field(factory=list)
+    claims: dict[tuple[Node, str], Claimed] = attrs.field(factory=dict)
+    flying: dict[Node, str] = attrs.field(factory=dict)
+    """Who waits for the vendor's answer, for which key."""
+    stopped: dict[Node, float] = attrs.field(factory=dict)
+    """When a node last thawed, or began to be stopped."""
+    slept: dict[Node, float] = attrs.field(factory=dict)
+    stepped: dict[Node, float] = attrs.field(factory=dict)
+    refreshed: dict[Node, float] = attrs.field(factory=dict)
+    """When a caller last asked for a renewal outright."""
+    durable_at: dict[str, float] = attrs.field(factory=dict)
+    """By access token: when the store first had it."""
+    dead_at: dict[str, float] = attrs.field(factory=dict)
+    """By key: when the store was told that only the user can help."""
+    epoch: int = 0
+    """How often the store has lost data."""
+    lost: set[str] = attrs.field(factory=set)
+    """Accounts whose session was lost, excused."""
+
+    def fail(self, promise: int, words: str) -> None:
+        self.sim.fail(f"promise {promise}: {words}")
+
+    # -- the vendor --------------------------------------------------------------------------------------------------
+
+    def sending(self, me: Node, request: Request) -> None:
+        sim = self.sim
+        refresh = parse_qs(request.body.decode()).get("refresh_token", [""])[0]
+        family = sim.vendor.family_of(refresh) if refresh else None
+        account = family.account if family else "default"
+        key = sim.keys[account]
+        now = sim.loop.now
+        claim = self.claims.get((me, key))
+        if sim.plan.rotates:
+            lease = sim.store.slot(key).lease
+            if claim is None:
+                self.fail(1, f"{me} asks the vendor without a lease")
+                return
+            held = lease is not None and lease.number == claim.number and lease.until > sim.store.now()
+            if not held and claim.epoch == self.epoch and self.slept.get(me, -1.0) < claim.at:
+                self.fail(1, f"{me} asks the vendor and its lease has ended")
+            for other, theirs in self.flying.items():
+                began = self.claims.get((other, key))
+                if theirs != key or other is me or not other.alive or began is None:
+                    continue
+                stopped = self.stopped.get(other, -1.0) >= began.at
+                if not stopped and claim.epoch == began.epoch == self.epoch:
+                    self.fail(1, f"{me} and {other} ask the vendor at the same time")
+        self.flying[me] = key
+        latest = sim.vendor.latest.get(account)
+        if claim is None or latest is None or latest.revoked or claim.epoch != self.epoch:
+            return
+        durable = self.durable_at.get(latest.access)
+        fresh = now - latest.at < 0.5 * latest.lifetime
+        if durable is not None and durable < claim.at and fresh and self.refreshed.get(me, -1.0) < latest.at:
+            self.fail(9, f"{me} renews {latest.access}, which is new and in the store since {durable:.2f}")
+
+    def sent(self, me: Node) -> None:
+        self.flying.pop(me, None)
+
+    def reuse(self, family: Family, refresh: str, by: Node) -> None:
+        child = family.spent.get(refresh)
+        if child is None:
+            return
+        claim = self.claims.get((by, self.sim.keys[family.account]))
+        if claim is not None and claim.epoch != self.epoch:
+            child.cut.add("the store lost a lease that was being used")
+        if child.by is by and child.arrived:
+            self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
+        elif not child.cut:
+            self.fail(2, f"{by} sends {refresh}, spent by {child.by} for {child.gives}, and nothing was cut off")
+
+    def refusing(self, family: Family, refusal: Refusal) -> None:
+        before = family.refusals.get(refusal.refresh)
+        claim = self.claims.get((refusal.by, self.sim.keys[family.account]))
+        dead = self.dead_at.get(self.sim.keys[family.account]) if before is not None and before.durable else None
+        self.sim.refusals += 1
+        if self.sim.refusals > MOST_REFUSALS:
+            self.fail(8, f"{self.sim.refusals} requests with dead refresh tokens: a loop")
+        if dead is not None and claim is not None and claim.at > dead:
+            self.fail(8, f"{refusal.by} asks about {refusal.refresh}, which the store has as dead since {dead:.2f}")
+        if before is not None and before.arrived and not before.cut:
+            self.fail(8, f"{refusal.by} asks about {refusal.refresh}, and {before.by} had been told that it is dead")
+
+    def decided(self, answer: Answer) -> None:
+        """The vendor has acted."""
+        self.open.append(answer)
+        by = answer.by
+        if not by.alive:
+            answer.cut.add("its worker was dead")
+        for node, reason, until in self.sim.troubles:
+            if node is by and until > self.sim.loop.now:
+                answer.cut.add(reason)
+        claim = next((c for (node, _), c in self.claims.items() if node is by), None)
+        if claim is not None and claim.epoch != self.epoch:
+            answer.cut.add("the store lost its lease")
+        if isinstance(answer, Refusal) and "store" in self.sim.net.down:
+            answer.cut.add("the store was away")
+
+    def answer_lost(self, answer: Answer) -> None:
+        if answer in self.open:
+            self.sim.tell(answer.by.name, f"  (what the vendor decided is lost: {', '.join(sorted(answer.cut))})")
+
+    def arrived(self, answer: Answer) -> None:
+        worker = self.sim.worker_of(answer.by)
+        answer.failed_before = worker.client.failed_commits if worker else 0
+
+    # -- what goes wrong ---------------------------------------------------------------------------------------------
+
+    def disturb(self, node: Node | None, reason: str, seconds: float) -> None:
+        """``node`` (None: the store) is in trouble for ``seconds``."""
+        for answer in self.open:
+            mine = node is None or answer.by is node
+            if mine and ((node is not None and seconds >= LONG) or isinstance(answer, Refusal)):
+                answer.cut.add(reason)
+
+    def data_lost(self, lost: dict[str, Slot], left: dict[str, Slot]) -> None:
+        self.epoch += 1
+        for answer in self.open:
+            answer.cut.add("the store lost its data")
+        for key, slot in lost.items():
+            if slot.version > left.get(key, EMPTY).version or slot.last > left.get(key, EMPTY).last:
+                account = self.sim.accounts_by_key.get(key)
+                self.dead_at.pop(key, None)
+                back = self._serial(left.get(key))
+                for grant in self.sim.vendor.grants.values():
+                    if grant.account == account and (grant.serial > back or not self.sim.plan.rotates):
+                        grant.cut.add("the store lost its record")
+                        self.durable_at.pop(grant.access, None)
+                family = self.sim.vendor.families.get(account or "")
+                for refusal in family.refusals.values() if family else ():
+                    refusal.cut.add("the store lost its record")
+
+    def _serial(self, slot: Slot | None) -> int:
+        if slot is None or slot.value is None:
+            return -1
+        found = json.loads(slot.value)
+        return self.sim.vendor.grants[found["token"]["access_token"]].serial if found["kind"] == "token" else 10**9
+
+    # -- the store ---------------------------------------------------------------------------------------------------
+
+    def granted(self, who: Node, key: str, before: Slot, answer: Granted) -> None:
+        known = self.claims.get((who, key))
+        if known is None or known.number != answer.number or known.epoch != self.epoch:
+            self.claims[who, key] = Claimed(self.sim.loop.now, answer.number, self.epoch)
+
+    def returned(self, key: str, before: Slot) -> None:
+        pass
+
+    def written(self, who: Node, key: str, before: Slot, after: Slot) -> None:
+        sim, now = self.sim, self.sim.loop.now
+        account = sim.accounts_by_key.get(key)
+        if after.version < before.version:
+            self.fail(4, f"{who} overwrites version {before.version} with {after.version}")
+        old = json.loads(before.value) if before.value else None
+        held = sim.vendor.grants.get(old["token"]["access_token"]) if old and old["kind"] == "token" else None
+        family = sim.vendor.families.get(account or "")
+        if after.value is None:
+            self.fail(4, f"{who} deletes the record")
+            return
+        new = json.loads(after.value)
+        if new["kind"] == "token":
+            grant = sim.vendor.grants[new["token"]["access_token"]]
+            sim.tell("store", f"has {grant.access} of {who.name} as version {after.version}")
+            if grant.account != account:
+                self.fail(10, f"{who} writes {grant.account}'s token under {account}'s key")
+            if held is not None and sim.plan.rotates and held.serial > grant.serial:
+                self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
+            self.durable_at.setdefault(grant.access, now)
+            self.dead_at.pop(key, None)
+            for answer in [a for a in self.open if isinstance(a, Grant) and a.account == account]:
+                if answer.serial <= grant.serial:
+                    answer.durable = True
+                    self.open.remove(answer)
+            return
+        sim.tell("store", f"is told by {who.name} that only the user can help")
+        if held is not None and family is not None and family.alive and held.gives == family.current:
+            self.fail(4, f"{who} buries {held.gives}, which is alive")
+        self.dead_at[key] = now
+        for answer in [a for a in self.open if isinstance(a, Refusal)]:
+            if answer.refresh in (family.refusals if family else ()):
+                answer.durable = True
+                self.open.remove(answer)
+
+    # -- the callers -------------------------------------------------------------------------------------------------
+
+    def handed(self, worker: Worker, account: str, token: Token, began: float, valid: Grant | None) -> None:
+        sim, now, node = self.sim, self.sim.loop.now, worker.node
+        grant = sim.vendor.grants.get(token.access_token)
+        if grant is None or grant.account != account:
+            self.fail(10, f"a caller on {node} asked for {account} and got {token.access_token}")
+            return
+        stopped = self.stopped.get(node, -1.0) >= began
+        if now >= grant.expires and not stopped:
+            self.fail(7, f"a caller on {node} was given {grant.access}, which expired at {grant.expires:.2f}")
+        if grant.access not in self.durable_at and "the store lost its record" not in grant.cut:
+            failed = worker.client.failed_commits > grant.failed_before
+            if not (failed or (not sim.plan.rotates and worker.client.failures)):
+                self.fail(3, f"a caller on {node} was given {grant.access}, and the store never had it")
+        troubled = (
+            node in self.stepped
+            or node in self.stopped
+            or grant.by in self.stopped
+            or (valid is not None and valid.by in self.stopped)
+        )  # their estimates of the store's clock err more, to the early side
+        if valid is not None and now > began and not troubled:
+            self.fail(7, f"a caller on {node} waited {now - began:.2f} s while {valid.access} was good")
+
+    def may_be_lost(self, account: str) -> bool:
+        """Whether the loss of ``account``'s session is excused."""
+        family = self.sim.vendor.families.get(account)
+        if family is None:
+            return False
+        if self.sim.plan.window > 100 and self.epoch == 0:
+            return False  # the spent token may be sent again
+        return any(grant.cut for grant in self.sim.vendor.grants.values() if grant.account == account)
+
+    def needs_user(self, node: Node, account: str, words: str) -> None:
+        if self.may_be_lost(account):
+            self.lost.add(account)
+        else:
+            self.fail(5, f"{node} sends for the user, and nothing was cut off: {words}")
+
+    def at_the_end(self, workers: list[Worker]) -> None:
+        """Promise 5: what arrived at somebody who lives is in the store."""
+        for account, latest in self.sim.vendor.latest.items():
+            family = self.sim.vendor.families[account]
+            mine = any(worker.node is latest.by for worker in workers)
+            if family.alive and latest.arrived and mine and account not in self.lost and self.sim.plan.rotates:
+                slot = self.sim.store.slot(self.sim.keys[account])
+                if self._serial(slot) < latest.serial:
+                    self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")
+
+
+class _Empty:
+    version = 0
+    last = 0
+
+
+EMPTY = _Empty()
