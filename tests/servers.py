@@ -213,7 +213,7 @@ def sentinel(folder: Path, service: str = "linkauth") -> Iterator[tuple[Server, 
             f"sentinel failover-timeout {service} 3000\n"
         )
         with watch:
-            until(lambda: watch.client().sentinel_master(service)["num-slaves"] == 1)
+            until(lambda: watch.client().info("sentinel")["master0"]["slaves"] == 1)
             yield watch, servers
 
 

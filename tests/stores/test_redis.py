@@ -8,6 +8,7 @@ import random
 import ssl
 import threading
 import time
+from typing import Any, cast
 
 import pytest
 import redis.asyncio as aioredis
@@ -15,6 +16,7 @@ import redis.asyncio as aioredis
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
 from linkauth.store import Busy, Committed, Granted, Newer, Superseded
 from linkauth_stores.redis import RedisStore
+from linkauth_stores.redis.store import _Session
 from tests.proxy import Proxy
 from tests.servers import Server, certificates, replicated, until
 
@@ -259,8 +261,34 @@ async def test_without_a_subscription_waiters_poll(server):
     await asyncio.gather(store.aclose(), other.aclose())
 
 
-async def test_a_lease_that_runs_out_wakes_who_waits(store):
-    """Nobody announces the end of a dead holder's lease; the wait looks when it is due."""
+async def test_after_a_reconnect_everybody_looks_again(server, mine):
+    """Who waits is woken by the new subscription, and who counts from before it does not begin to wait."""
+    await mine.claim(KEY, "a", 15, 0, b"")
+    ears = mine._session().ears
+    since = ears.now()
+    waiting = asyncio.create_task(ears.wait(KEY, since, 60))
+    await asyncio.sleep(0)
+    server.client().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    async with asyncio.timeout(PATIENCE):
+        assert await waiting
+        assert await ears.wait("token/x/other", since, 60)
+
+
+async def test_a_queue_is_no_outage_while_the_store_answers():
+    """A place is waited for as long as others are answered, and no longer than the time-out where nobody is."""
+    session = _Session(cast("Any", None), cast("Any", None), asyncio.Semaphore(0))
+    with pytest.raises(TimeoutError):
+        async with session.slot(0.01):
+            pass
+    session.answered = float("inf")
+    asyncio.get_running_loop().call_later(0.1, session.slots.release)
+    async with session.slot(0.01):
+        assert session.slots.locked()
+
+
+async def test_a_lease_that_runs_out_wakes_who_waits(store, monkeypatch):
+    """Nobody announces the end of a dead holder's lease; the wait looks when it is due, however slow its polls."""
+    monkeypatch.setattr("linkauth_stores.redis.store.random.uniform", lambda low, high: 1000.0)
     await store.claim(KEY, "a", 0.2, 0, b"")
     await store.claim(KEY, "b", 15, 0, b"")
     async with asyncio.timeout(PATIENCE):
