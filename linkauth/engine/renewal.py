@@ -81,10 +81,13 @@ class Renewal:
         Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
         ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
         """
+        known = self._holding.version
         if await self._ledger.settle() and self._holding.judge() is Verdict.SERVE:
             return self._ledger.current()
         limit = self._office.world.monotonic() + 2 * self._ledger.ttl
         while self._office.world.monotonic() < limit:
+            if self._holding.version != known and self._holding.judge() is not Verdict.WAIT:
+                return self._ledger.current()  # adopted, or by a login or another loop's flight
             if self._holding.token is None and self._vendor.needs_user and await self._found():
                 return self._ledger.current()
             asked = await self._claim()
@@ -94,8 +97,6 @@ class Renewal:
             match claim:
                 case Newer(record=record):
                     self._ledger.adopt(record, time)
-                    if self._holding.judge() is not Verdict.WAIT:
-                        return self._ledger.current()
                 case Busy(remaining=remaining):
                     await self._wait(remaining)
                 case Granted():

@@ -322,6 +322,27 @@ async def test_a_malformed_answer_saves_the_new_refresh_token_and_the_old_access
 
 
 @virtual
+async def test_a_renewal_that_waited_for_a_login_takes_what_it_brought():
+    """``token()`` during a login of the same process waits for it, and does not renew its fresh token at once."""
+    vendor = Vendor()
+    credential = Worker(Store(), vendor).credential(USER)
+    vendor.delay = 1
+    login = asyncio.create_task(credential.login(email="ada@example.com", password="correct horse"))
+    await asyncio.sleep(0.5)
+    with pytest.raises(ReauthorizationRequired):
+        await credential.token()
+    token = await login
+    vendor.delay = 0
+    await asyncio.sleep(901)
+    vendor.delay = 1
+    login = asyncio.create_task(credential.login(email="ada@example.com", password="correct horse"))
+    await asyncio.sleep(0.5)
+    fresh = await credential.token()
+    assert token != fresh == await login
+    assert vendor.counts["/auth/refresh"] == 0
+
+
+@virtual
 async def test_two_workers_refresh_at_once_share_one_exchange():
     """``refresh()`` in two workers at the same moment: one exchange, one token."""
     store, vendor = Store(), Vendor()
