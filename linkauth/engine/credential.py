@@ -228,12 +228,18 @@ class Credential:
     async def _fly(self) -> Token:
         try:
             return await self._renewal.renew()
+        except InDoubt as doubt:
+            # A word of the engine's own: others know that the vendor could not be asked.
+            gap = self._gap(doubt)
+            failure = VendorUnavailable(str(doubt), retry_after=gap)
+            self.ledger.failed(failure, gap)
         except LinkAuthError as error:
             self.ledger.failed(error, self._gap(error))
             raise
         except Exception as error:
             self.ledger.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), FIRST_GAP)
             raise
+        raise failure
 
     def _gap(self, error: LinkAuthError) -> float:
         """Seconds for which nothing is tried again after ``error``."""

@@ -1,0 +1,71 @@
+"""What the tests of the fleet do over and over: log in, expire, look whether the session lives."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import linkauth
+from linkauth import LinkXGUser
+from linkauth.engine.records import token_key
+
+if TYPE_CHECKING:
+    from linkauth.sandbox import Sandbox
+    from tests.fleet.fleet import Fleet, Worker
+    from tests.servers import Server
+
+
+class Scene:
+    """A sandbox, a fleet of LinkXG users' workers, and where there is one a Valkey that they share."""
+
+    def __init__(self, sandbox: Sandbox, fleet: Fleet, valkey: Server | None = None) -> None:
+        self.sandbox = sandbox
+        self.fleet = fleet
+        self.valkey = valkey
+        self.vendor = sandbox.linkxg
+        self.counts = sandbox.linkxg.counts
+        fleet.order["vendor"] = {"class": "LinkXGUser", "base_url": self.vendor.base_url}
+
+    def lifetime(self, seconds: float) -> None:
+        """How long the access tokens live that are issued from now on."""
+        self.vendor.settings.user_token_lifetime = seconds
+
+    async def login(self, worker: Worker, account: str = "default") -> dict[str, Any]:
+        """Log in by the test user's password."""
+        return await worker.ask("login", email=self.vendor.email, password=self.vendor.password, account=account)
+
+    async def expired(self, worker: Worker, seconds: float = 0.5) -> None:
+        """Log in with a token that is over in a moment, then wait for that. Those that follow last."""
+        self.lifetime(seconds)
+        await self.login(worker)
+        self.lifetime(900.0)
+        await asyncio.sleep(seconds)
+
+    async def stored(self, account: str = "default") -> int:
+        """The version of the account's record."""
+        store = linkauth.open_store(self.fleet.order["store"])
+        try:
+            record = (await store.read(self.key(account))).record
+        finally:
+            await store.aclose()
+        return 0 if record is None else record.version
+
+    @property
+    def lease(self) -> float:
+        """Seconds that a worker's lease lasts."""
+        return self.fleet.order["engine"]["timeout"] + self.fleet.order["constants"].get("ledger.LEASE_MORE", 5.0)
+
+    def key(self, account: str = "default") -> str:
+        """Where the store keeps an account's token."""
+        return token_key(LinkXGUser(base_url=self.vendor.base_url), account)
+
+    def lives(self, told: dict[str, Any]) -> bool:
+        """Whether the vendor honours the access token that a worker told of."""
+        self.vendor.tokens.check(told["access_token"])
+        return True
+
+    def untouched(self) -> bool:
+        """The vendor saw no token twice, nobody logged in anew, and one exchange at a time."""
+        return (
+            self.counts["refresh_reuse"] == 0 and self.counts["password"] <= 1 and self.counts["refresh_at_once"] <= 1
+        )
