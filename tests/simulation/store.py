@@ -26,7 +26,7 @@ EPOCH = 1_700_000_000.0
 TRY = 1.0
 """Seconds that one try may take."""
 TRIES = 3
-POLL = 2.0
+POLL = 5.0
 """Seconds after which a wait looks again, for a wake-up may have been lost."""
 
 
@@ -163,7 +163,8 @@ class StoreClient:
 
     async def _ask(self, op: str, key: str, *args: Any) -> Any:
         me = WHO.get()
-        self.sim.tell(me.name, f"{op}{_words(op, args)}")
+        if self.sim.telling:
+            self.sim.tell(me.name, f"{op}{_words(op, args)}")
         self.sim.hook(op, me)
         done = False
         try:
@@ -171,7 +172,8 @@ class StoreClient:
                 answer = await self.sim.net.call(op, self.store.node, self.store.serve, me, op, key, args, patience=TRY)
                 if answer is not LATE and answer is not REFUSED:
                     done = True
-                    self.sim.tell(me.name, f"  {op}: {_told(answer)}")
+                    if self.sim.telling:
+                        self.sim.tell(me.name, f"  {op}: {_told(answer)}")
                     self.sim.hook(op + " answered", me)
                     return answer
                 if answer is REFUSED:
@@ -207,7 +209,8 @@ class StoreClient:
 
     async def wait_for_change(self, key: str, newer_than: int, timeout: float) -> None:
         me = WHO.get()
-        self.sim.tell(me.name, f"waits for a change, {timeout:.1f} s at the most")
+        if self.sim.telling:
+            self.sim.tell(me.name, f"waits for a change, {timeout:.1f} s at the most")
         wait = min(timeout, POLL)
         answer = await self.sim.net.call(
             "wait", self.store.node, self.store.serve, me, "wait", key, (newer_than,), patience=wait

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
-
 import attrs
 
 from linkauth.errors import NoAnswer, NotSent
@@ -76,6 +74,12 @@ class Family:
     why: str = ""
 
 
+def refresh_token(request: Request) -> str:
+    """The refresh token in a form; those of this vendor need no encoding."""
+    _, _, rest = request.body.partition(b"&refresh_token=")
+    return rest.partition(b"&")[0].decode()
+
+
 class VendorNode:
     """One vendor, one family for each account."""
 
@@ -140,8 +144,7 @@ class VendorNode:
     def _act(
         self, reply: Callable[[object], None], by: Node, request: Request, sending: list[Any], cut: str = ""
     ) -> None:
-        fields = parse_qs(request.body.decode())
-        refresh = fields.get("refresh_token", [""])[0]
+        refresh = refresh_token(request)
         if not sending and (late := self.family_of(refresh)) and refresh in late.spent:
             late.spent[refresh].cut.add("the vendor acted late on what was sent before")
         answer, response = self.decide(refresh, by, waited_for=bool(sending))
@@ -203,7 +206,8 @@ class VendorNode:
 async def send(sim: Simulation, request: Request, seconds: float) -> Response:
     """The engine's ``World.send``."""
     me = WHO.get()
-    sim.tell(me.name, f"asks the vendor, within {seconds:.1f} s")
+    if sim.telling:
+        sim.tell(me.name, f"asks the vendor, within {seconds:.1f} s")
     sim.hook("sending", me)
     sending: list[Any] = [sim.loop.now]
     sim.watch.sending(me, request)

@@ -16,12 +16,11 @@ vendor's failure that it says it is, a clock, or a cancelled caller.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tests.simulation.vendor import Answer, Family, Grant, Refusal
+from tests.simulation.vendor import Answer, Family, Grant, Refusal, refresh_token
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
@@ -65,6 +64,7 @@ class Watch:
     """By access token: when the store first had it."""
     dead_at: dict[str, float] = attrs.field(factory=dict)
     """By key: when the store was told that only the user can help."""
+    read: dict[bytes, Any] = attrs.field(factory=dict)
     epoch: int = 0
     """How often the store has lost data."""
     lost: set[str] = attrs.field(factory=set)
@@ -77,7 +77,7 @@ class Watch:
 
     def sending(self, me: Node, request: Request) -> None:
         sim = self.sim
-        refresh = parse_qs(request.body.decode()).get("refresh_token", [""])[0]
+        refresh = refresh_token(request)
         family = sim.vendor.family_of(refresh) if refresh else None
         account = family.account if family else "default"
         key = sim.keys[account]
@@ -183,10 +183,16 @@ class Watch:
                 for refusal in family.refusals.values() if family else ():
                     refusal.cut.add("the store lost its record")
 
+    def _read(self, value: bytes) -> Any:
+        found = self.read.get(value)
+        if found is None:
+            found = self.read[value] = json.loads(value)
+        return found
+
     def _serial(self, slot: Slot | None) -> int:
         if slot is None or slot.value is None:
             return -1
-        found = json.loads(slot.value)
+        found = self._read(slot.value)
         return self.sim.vendor.grants[found["token"]["access_token"]].serial if found["kind"] == "token" else 10**9
 
     # -- the store ---------------------------------------------------------------------------------------------------
@@ -204,13 +210,13 @@ class Watch:
         account = sim.accounts_by_key.get(key)
         if after.version < before.version:
             self.fail(4, f"{who} overwrites version {before.version} with {after.version}")
-        old = json.loads(before.value) if before.value else None
+        old = self._read(before.value) if before.value else None
         held = sim.vendor.grants.get(old["token"]["access_token"]) if old and old["kind"] == "token" else None
         family = sim.vendor.families.get(account or "")
         if after.value is None:
             self.fail(4, f"{who} deletes the record")
             return
-        new = json.loads(after.value)
+        new = self._read(after.value)
         if new["kind"] == "token":
             grant = sim.vendor.grants[new["token"]["access_token"]]
             sim.tell("store", f"has {grant.access} of {who.name} as version {after.version}")

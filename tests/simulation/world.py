@@ -262,7 +262,8 @@ class Simulation:
         worker = self.workers.get(ask.host)
         if worker is None or not worker.node.alive:
             return
-        self.tell(worker.node.name, f"a caller asks: {ask.how} for {ask.account}")
+        if self.telling:
+            self.tell(worker.node.name, f"a caller asks: {ask.how} for {ask.account}")
         task = self.loop.spawn(worker.node, self._caller(worker, ask))
         worker.callers.append(task)
         if ask.patience is not None:
@@ -309,7 +310,8 @@ class Simulation:
         except (LinkAuthError, OAuthError) as error:
             self.fail(f"a caller on {node} got {type(error).__name__}: {error}")
         else:
-            self.tell(node.name, f"  a caller gets {token.access_token} after {self.loop.now - began:.3f} s")
+            if self.telling:
+                self.tell(node.name, f"  a caller gets {token.access_token} after {self.loop.now - began:.3f} s")
             self.watch.handed(worker, account, token, began, known if good else None)
             worker.known[account] = self.vendor.grants[token.access_token]
             return token
