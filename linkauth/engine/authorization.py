@@ -18,6 +18,7 @@ from linkauth.errors import (
     InvalidRequest,
     NotSent,
     OAuthError,
+    RateLimited,
     StateMismatch,
     StoreUnavailable,
     UntrustedEndpoint,
@@ -65,10 +66,12 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
 
 
 async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:
-    """What a callback's state stands for. Raises ``StateMismatch``; the state stays good.
+    """What a callback's state stands for. Raises ``StateMismatch`` and ``UnsupportedGrant``; the state stays good.
 
     A state of another vendor, account or registration is told by the caller, who knows which is meant.
     """
+    # A vendor without a page has no callbacks: the caller's mistake, not a forged state.
+    vendor.authorization_url(Pending(redirect_uri="http://localhost/"), state="-", challenge=None)
     key, state = _key_of(vendor, params)
     reading, _ = await office.shelf.ask(office.shelf.store.read(key))
     if reading.record is None:
@@ -106,7 +109,7 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
         raise refused
     try:
         return await replace(ledger, lambda newest: newest.exchange(params, what))
-    except (AuthorizationPending, NotSent, StoreUnavailable):
+    except (AuthorizationPending, NotSent, RateLimited, StoreUnavailable):
         # The code was not spent: the user may call again.
         left = record.expires_at - office.shelf.now()
         if left > 0:

@@ -23,6 +23,7 @@ from linkauth.errors import (
     UnsupportedGrant,
     VendorUnavailable,
 )
+from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import Secret
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Credential:
         if not email or not password:
             raise ConfigurationError("login: e-mail and password are needed")
         secret = Secret(password)
+        self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
         return await self._to_the_end(takeover.replace(self.ledger, lambda vendor: vendor.login(email, secret)))
 
     async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
@@ -131,9 +133,10 @@ class Credential:
         """The token for a callback's parameters (RFC 6749 §4.1.2).
 
         Raises ``StateMismatch`` where the state is not one of this account's; ``AccessDenied`` and the like where the
-        user refused; ``UntrustedEndpoint``; ``AuthorizationPending``, after which the same callback may be tried again.
+        user refused; ``UntrustedEndpoint``; ``AuthorizationPending`` and ``RateLimited``, after which the same callback may
+        be tried again; ``UnsupportedGrant``.
         """
-        return await self._to_the_end(authorization.finish(self.ledger, dict(params)))
+        return await self._to_the_end(authorization.finish(self.ledger, masked(params)))
 
     async def logout(self) -> None:
         """Revoke at the vendor where it can, and forget here and in the store in any case.

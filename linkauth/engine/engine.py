@@ -17,6 +17,7 @@ from linkauth.engine.shelf import Shelf
 from linkauth.engine.status import Status, statuses
 from linkauth.engine.watch import Watch
 from linkauth.errors import ConfigurationError, StateMismatch
+from linkauth.oauth.authorization import masked
 from linkauth.store import TokenStore, open_store
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Engine(Generic[C]):
 
         Raises as ``Credential.complete`` does.
         """
+        params = masked(params)
         record = await authorization.pending(self.office, vendor, params)
         credential = self.credential(vendor, record.account)
         if record.token_key != credential.ledger.key:
