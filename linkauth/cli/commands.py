@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 import time
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -12,36 +13,43 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from linkauth.cli.registration import engine, vendor
+from linkauth.cli.registration import credential, engine, vendor
+from linkauth.engine.records import token_key
 from linkauth.engine.sealing import KEY_BYTES
 
 if TYPE_CHECKING:
     import argparse
 
+    from linkauth import AuthEngine, Vendor
     from linkauth.engine.status import Status
 
-__all__ = ["keep_alive", "logout", "new_key", "rotate_secret", "status", "token"]
+__all__ = ["keep_alive", "logout", "new_key", "status", "token"]
 
-DEFAULT_ACCOUNT: Final = "default"
+DAY: Final = 86400
 
 
 async def status(chosen: argparse.Namespace) -> int:
-    """Print a line for each credential in the store; exit status 1 where one needs the user."""
-    needed = found = 0
+    """Print a line for each credential in the store; exit status 1 where one needs the user, or cannot be read."""
+    users = unread = found = 0
     async with engine(chosen) as opened:
         async for each in opened.statuses():
             found += 1
-            needed += each.needs_user
+            users += each.needs_user
+            unread += not each.account
             print(json.dumps(attrs.asdict(each)) if chosen.json else _line(each))
     if not found and not chosen.json:
         print("The store holds no credential.")
-    return 1 if needed else 0
+    if users:
+        print(f"Who has to act: the user, for {users} of {found}.", file=sys.stderr)
+    if unread:
+        print(f"Who has to act: the operator, for {unread} of {found} that cannot be read.", file=sys.stderr)
+    return 1 if users or unread else 0
 
 
 async def token(chosen: argparse.Namespace) -> int:
     """Get a token, and say what is to be said of it."""
     async with engine(chosen) as opened:
-        found = await opened.credential(await vendor(chosen), _account(chosen)).token()
+        found = await (await credential(opened, chosen)).token()
     if chosen.reveal:
         print(str(found.access_token))
         return 0
@@ -53,26 +61,35 @@ async def token(chosen: argparse.Namespace) -> int:
 
 
 async def keep_alive(chosen: argparse.Namespace) -> int:
-    """Make rounds until interrupted."""
+    """Make rounds until stopped."""
     async with engine(chosen) as opened:
-        renewed = await opened.keep_alive(await vendor(chosen), every=chosen.every, rounds=1 if chosen.once else None)
+        which = await vendor(opened, chosen)
+        if not await _has_any(opened, which):
+            print(
+                f"linkauth: no credential in the store is of this registration at {which.name}: the client's id, the "
+                "base URL and the scope must be those that it was connected with",
+                file=sys.stderr,
+            )
+        # Once: the next call may make a round whenever it comes; who goes on makes one for the fleet per interval.
+        every, rounds = (0.0, 1) if chosen.once else (chosen.every, None)
+        renewed = await opened.keep_alive(which, every=every, rounds=rounds)
     print(f"renewed {renewed}")
     return 0
 
 
-async def rotate_secret(chosen: argparse.Namespace) -> int:
-    """Replace the client's secret; it stays in the store."""
-    async with engine(chosen) as opened:
-        await opened.credential(await vendor(chosen), _account(chosen)).rotate_secret()
-    print("The vendor has a new secret; it is in the store, and every worker on this store goes on with it.")
-    return 0
+async def _has_any(opened: AuthEngine, which: Vendor) -> bool:
+    async for each in opened.statuses():
+        if each.account and each.key == token_key(which, each.account):
+            return True
+    return False
 
 
 async def logout(chosen: argparse.Namespace) -> int:
     """Revoke and forget."""
     async with engine(chosen) as opened:
-        await opened.credential(await vendor(chosen), _account(chosen)).logout()
-    print("Logged out.")
+        found = await credential(opened, chosen)
+        await found.logout()
+    print(f"Logged out: {found.vendor.name}/{found.account}")
     return 0
 
 
@@ -83,12 +100,8 @@ async def new_key(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _account(chosen: argparse.Namespace) -> str:
-    return chosen.account or DEFAULT_ACCOUNT
-
-
 def _line(each: Status) -> str:
-    parts = [f"{each.vendor}/{each.account}"]
+    parts = [f"{each.vendor}/{each.account or '?'}"]
     if each.expires_at is not None:
         parts.append(f"token {_for(each.expires_at - each.now)}")
     if each.refresh_expires_at is not None:
@@ -106,7 +119,7 @@ def _for(seconds: float) -> str:
     """A length of time as one reads it."""
     if seconds <= 0:
         return "expired"
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+    for unit, size in (("d", DAY), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"for {seconds / size:.0f} {unit}"
     return f"for {seconds:.0f} s"

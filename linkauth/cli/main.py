@@ -1,44 +1,85 @@
-"""What can be typed, and how it ends: 0 well, 1 with an error that says who has to act, 2 not understood, 130 by Ctrl-C."""
+"""What can be typed, and how it ends.
+
+Exit status 0: well. 1: an error, with a word on who has to act. 2: not understood. 130, 143: stopped by Ctrl-C or
+SIGTERM, after what was in the air had landed; the sandbox, which is stopped in no other way, then ends with 0.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import math
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from linkauth.cli import commands, connect, demo, registration, sandbox
-from linkauth.errors import LinkAuthError
+from linkauth.cli import commands, connect, demo, sandbox, secret
+from linkauth.cli.registration import add_arguments, add_store
+from linkauth.errors import LinkAuthError, ReauthorizationRequired
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["main", "parser"]
 
+FAILED: Final = 1
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+    """Run one command; the exit status. Raises ``SystemExit`` where the arguments are not understood."""
     chosen = parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if chosen.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        status: int = asyncio.run(chosen.run(chosen))
+        status = asyncio.run(_run(chosen))
+        sys.stdout.flush()
     except LinkAuthError as error:
-        print(f"linkauth: {error}", file=sys.stderr)
-        if error.who != "nobody":
-            print(f"Who has to act: {error.who}.", file=sys.stderr)
-        status = 1
+        _explain(error)
+        return FAILED
     except KeyboardInterrupt:
-        status = INTERRUPTED
-    except BrokenPipeError:  # the reader has gone: nobody is left to tell
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has gone: nobody is left to tell, at exit neither
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        return FAILED
     return status
+
+
+async def _run(chosen: argparse.Namespace) -> int:
+    """Run the command. SIGTERM ends it as Ctrl-C does: a renewal that is in the air must land."""
+    this, stopped = asyncio.current_task(), False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        if this is not None:
+            this.cancel()
+
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; or not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        status: int = await chosen.run(chosen)
+    except asyncio.CancelledError:
+        if stopped:
+            return TERMINATED
+        raise
+    return status
+
+
+def _explain(error: LinkAuthError) -> None:
+    print(f"linkauth: {error}", file=sys.stderr)
+    if isinstance(error, ReauthorizationRequired):
+        words = "Who has to act: the user, by `linkauth connect` or in the app."
+    elif error.who == "nobody":
+        words = "Nobody has to act: try again later."
+    else:
+        words = f"Who has to act: {error.who}."
+    print(words, file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,49 +89,44 @@ def parser() -> argparse.ArgumentParser:
     several = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace], Awaitable[int]], words: str) -> argparse.ArgumentParser:
-        one = several.add_parser(name, help=words, description=words)
+        one = several.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         one.set_defaults(run=run)
         return one
 
     one = add("demo", demo.run, "see 200 tasks in 4 processes share one token, beside 200 that do not")
-    one.add_argument("--seconds", type=float, default=15.0, help="how long (default 15)")
-    one = add("sandbox", sandbox.run, "serve the vendors on loopback, as documented")
-    one.add_argument("--host", default="127.0.0.1", help="a loopback address (default 127.0.0.1)")
+    one.add_argument("--seconds", type=_seconds, default=15.0, help="how long (default 15)")
+    one = add("sandbox", sandbox.run, "serve the vendors on loopback, as documented, and say what to type to try each")
+    one.add_argument("--host", default="127.0.0.1", help="an IPv4 loopback address (default 127.0.0.1)")
     one.add_argument("--port", type=int, default=8765, help="0 for any that is free (default 8765)")
-    one = add("connect", connect.run, "log in or pair once, into a shared store")
-    _store(one)
-    registration.add_arguments(one)
-    one.add_argument("--redirect-uri", default=connect.REDIRECT_URI, help=f"default {connect.REDIRECT_URI}")
-    one.add_argument("--email", help="for linkxg-user; the password is asked for")
-    one = add("status", commands.status, "how every credential in the store is doing")
-    _store(one)
+    one.add_argument("--json", action="store_true", help="print where all is, and the test secrets, as one line")
+    one = add("connect", connect.run, "log in or pair once, from a terminal, into a shared store")
+    add_arguments(one)
+    connect.add_arguments(one)
+    one = add("status", commands.status, "how every credential in the store is doing; 1 where one needs somebody")
+    add_store(one)
     one.add_argument("--json", action="store_true", help="one JSON object a line")
     one = add("token", commands.token, "make sure that a token is valid, and say until when")
-    _store(one)
-    registration.add_arguments(one)
+    add_arguments(one)
     one.add_argument("--reveal", action="store_true", help="print the access token, and nothing else")
     one = add("keep-alive", commands.keep_alive, "renew refresh tokens that would otherwise lapse")
-    _store(one)
-    registration.add_arguments(one)
-    one.add_argument(
-        "--every", type=float, default=3600.0, help="seconds between two rounds of the fleet (default 3600)"
-    )
-    one.add_argument("--once", action="store_true", help="make one round and stop")
-    one = add("rotate-secret", commands.rotate_secret, "replace the client's secret at the vendor (LinkXG)")
-    _store(one)
-    registration.add_arguments(one)
+    add_arguments(one)
+    rounds = "seconds between two rounds of the fleet (default 3600)"
+    one.add_argument("--every", type=_seconds, default=3600.0, help=rounds)
+    one.add_argument("--once", action="store_true", help="make one round and stop, for a timer that calls again")
+    one = add("rotate-secret", secret.run, "replace the client's secret at the vendor (LinkXG)")
+    add_arguments(one)
+    secret.add_arguments(one)
     one = add("logout", commands.logout, "revoke at the vendor where it can, forget in any case")
-    _store(one)
-    registration.add_arguments(one)
+    add_arguments(one)
     add("new-key", commands.new_key, "print a key that encrypts what is stored ($LINKAUTH_KEYS)")
     return whole
 
 
-def _store(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--store",
-        default=os.environ.get("LINKAUTH_STORE"),
-        metavar="URL",
-        help="such as file:~/.linkauth or redis://localhost/0; default $LINKAUTH_STORE. "
-        "A store that is encrypted is read with $LINKAUTH_KEYS (newest first, separated by commas)",
-    )
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
+_seconds.__name__ = "number of seconds"  # argparse says it: "invalid number of seconds value"

@@ -1,23 +1,22 @@
-"""The processes of the demo: ``python -m linkauth.cli.parts``, an order as JSON on standard input, lines of JSON out.
-
-Secrets go through the pipe: on a command line every user of the machine could read them.
-"""
+"""The processes of the demo (``crew``): an order as JSON on standard input, lines of JSON out, until the input ends."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import attrs
 
 from linkauth import AuthEngine, LinkAuthError, LinkXG
-from linkauth.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 PACE: Final = 0.5
 """Seconds between two calls of one task."""
@@ -29,6 +28,9 @@ OK: Final = 200
 class Told:
     """What one worker has done so far."""
 
+    begun: float = attrs.field(factory=time.monotonic)
+    now: float = 0.0
+    """Seconds of the monotonic clock, which the processes of a machine have in common."""
     requests: int = 0
     waited: int = 0
     errors: int = 0
@@ -41,13 +43,26 @@ class Told:
 
 
 async def main() -> None:
-    """Do as ordered."""
-    order = json.loads(sys.stdin.readline())
-    await PARTS[order["part"]](order)
+    """Do as ordered. Without an order, and as soon as standard input ends, there is nothing to do."""
+    line = sys.stdin.readline()
+    if not line:
+        return
+    order = json.loads(line)
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing more is ever written to it, so this is its end
+    part = asyncio.create_task(PARTS[order["part"]](order))
+    await asyncio.wait({part, asyncio.create_task(ended.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    loop.remove_reader(sys.stdin.fileno())
+    if not part.done():
+        part.cancel()
+    with suppress(asyncio.CancelledError):
+        await part
 
 
 async def vendors(order: Mapping[str, Any]) -> None:
     """A sandbox for each side; their places first, then their counts, until standard input ends."""
+    from linkauth.sandbox import Sandbox  # noqa: PLC0415  # the workers need no server
+
     settings = {"token_lifetime": order["lifetime"]}
     async with Sandbox(linkxg=settings) as one, Sandbox(linkxg=settings) as other:
         sides = [one.linkxg, other.linkxg]
@@ -56,10 +71,17 @@ async def vendors(order: Mapping[str, Any]) -> None:
             for side in sides
         ]
         tell(places)
-        ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
-        while not ended.done():
-            tell([{"tokens": side.counts["tokens"], "refused": side.counts["status_429"]} for side in sides])
-            await asyncio.wait({ended}, timeout=TELL)
+        try:
+            while True:
+                await asyncio.sleep(TELL)
+                tell_counts(sides)
+        finally:
+            tell_counts(sides)
+
+
+def tell_counts(sides: Sequence[Any]) -> None:
+    """What each side's LinkXG has seen."""
+    tell([{"tokens": side.counts["tokens"], "refused": side.counts["status_429"]} for side in sides])
 
 
 async def shared(order: Mapping[str, Any]) -> None:
@@ -128,10 +150,19 @@ async def work(order: Mapping[str, Any], told: Told, call: Callable[[], Awaitabl
             await asyncio.sleep(PACE)
 
     tasks = asyncio.gather(*(task(number) for number in range(order["tasks"])))
-    while not tasks.done():
-        tell(attrs.asdict(told))
-        await asyncio.wait({tasks}, timeout=TELL)
-    await tasks
+    try:
+        while not tasks.done():
+            tell_work(told)
+            await asyncio.wait({tasks}, timeout=TELL)
+        await tasks
+    finally:
+        tasks.cancel()
+        tell_work(told)
+
+
+def tell_work(told: Told) -> None:
+    """How a worker is doing."""
+    told.now = time.monotonic()
     tell(attrs.asdict(told))
 
 
@@ -140,11 +171,14 @@ def tell(what: object) -> None:
     print(json.dumps(what), flush=True)
 
 
-PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Awaitable[None]]]] = {
+PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Coroutine[Any, Any, None]]]] = {
     "vendors": vendors,
     "shared": shared,
     "alone": alone,
 }
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except BrokenPipeError:  # the parent has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,43 +5,64 @@ A secret on a command line stands in the shell's history and in ``ps``, so there
 
 from __future__ import annotations
 
-import getpass
 import os
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from linkauth import AuthEngine, Linkkit, LinkXG, LinkXGUser, OAuth2, SageX3
+from linkauth.cli.terminal import ask_secret
 from linkauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from linkauth import Credential
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["add_arguments", "ask_secret", "engine", "vendor"]
+__all__ = ["add_arguments", "add_store", "credential", "engine", "vendor"]
 
 VENDORS: Final = ("linkxg", "linkxg-user", "linkkit", "sagex3", "oauth2")
 OPTIONS: Final = {
+    "account": "whose session (default: default)",
     "client_id": "the client's id",
     "scope": "separated by spaces",
     "base_url": "where the vendor is; default its own",
     "customer": "sagex3: the customer's X3 URL",
+    "name": "oauth2: what the app calls it (default: oauth2)",
     "issuer": "oauth2: whose metadata names the endpoints (RFC 8414)",
     "token_url": "oauth2: the token endpoint, without --issuer",
-    "authorize_url": "oauth2: the authorization endpoint, without --issuer",
-    "account": "whose session (default: default)",
+    "authorize_url": "oauth2: the authorization endpoint, without --issuer; none: client credentials",
+    "revoke_url": "oauth2: the revocation endpoint, without --issuer",
+    "client_auth": "oauth2: post, basic or none; default as the metadata says, else post",
 }
+ENDS: Final = """The client's secret is read from $LINKAUTH_CLIENT_SECRET, or asked for. To share a session with an app,
+name the vendor as the app does: client, base URL, scope and account are all part of whose session it is."""
 
 
 def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add VENDOR and the options that describe a registration."""
-    one.add_argument("vendor", choices=VENDORS, metavar="VENDOR", help=", ".join(VENDORS))
-    for name, words in OPTIONS.items():
+    """Add --store, VENDOR and the options that describe a registration."""
+    words = f"{', '.join(VENDORS)}; default $LINKAUTH_VENDOR, or the only one in the store"
+    named = os.environ.get("LINKAUTH_VENDOR")
+    one.add_argument("vendor", nargs="?", choices=VENDORS, default=named, metavar="VENDOR", help=words)
+    add_store(one)
+    for name, meaning in OPTIONS.items():
         variable = f"LINKAUTH_{name.upper()}"
         option = f"--{name.replace('_', '-')}"
-        one.add_argument(option, default=os.environ.get(variable), help=f"{words}; default ${variable}")
-    one.epilog = "The client's secret is read from $LINKAUTH_CLIENT_SECRET, or asked for."
+        one.add_argument(option, default=os.environ.get(variable), help=f"{meaning}; default ${variable}")
+    many = "oauth2: a parameter for its requests, such as audience=…; may be given several times"
+    one.add_argument("--extra", action="append", default=[], metavar="NAME=VALUE", help=many)
+    one.epilog = ENDS
+
+
+def add_store(one: argparse.ArgumentParser) -> None:
+    """Add --store."""
+    one.add_argument(
+        "--store",
+        default=os.environ.get("LINKAUTH_STORE"),
+        metavar="URL",
+        help="such as file:~/.linkauth or redis://localhost/0; default $LINKAUTH_STORE, where a URL with a password "
+        "belongs. A store that is encrypted is read with $LINKAUTH_KEYS (newest first, separated by commas)",
+    )
 
 
 def engine(chosen: argparse.Namespace) -> AuthEngine:
@@ -52,40 +73,58 @@ def engine(chosen: argparse.Namespace) -> AuthEngine:
     return AuthEngine(chosen.store, keys=[key.strip() for key in keys.split(",") if key.strip()] if keys else None)
 
 
-async def vendor(chosen: argparse.Namespace) -> Vendor:
-    """The vendor that was named. Raises ``ConfigurationError`` for what is missing."""
+async def credential(opened: AuthEngine, chosen: argparse.Namespace) -> Credential:
+    """The credential that was named. Raises as ``vendor`` does."""
+    return opened.credential(await vendor(opened, chosen), chosen.account or "default")
+
+
+async def vendor(opened: AuthEngine, chosen: argparse.Namespace) -> Vendor:
+    """The vendor that was named. Raises ``ConfigurationError`` for what is missing, and as ``OAuth2.discover`` does."""
     given = {name: value for name in OPTIONS if name != "account" and (value := getattr(chosen, name))}
-    name = chosen.vendor
+    chosen.vendor = name = chosen.vendor or await _only_one(opened)
     if name == "linkxg-user":
-        return LinkXGUser(**_only(given, "base_url"))
+        return LinkXGUser(**_some(given, "base_url"))
     if "client_id" not in given:
         raise ConfigurationError(f"{name}: give --client-id or set $LINKAUTH_CLIENT_ID")
+    if name == "oauth2":
+        return await _oauth2(given, _pairs(chosen.extra))
+    if name == "sagex3" and (missing := {"base_url", "customer"} - given.keys()):
+        raise ConfigurationError(f"sagex3: give --{min(missing).replace('_', '-')}")
     given["client_secret"] = ask_secret("LINKAUTH_CLIENT_SECRET", "client secret")
+    names = ("client_id", "client_secret", "scope", "base_url")
     if name == "linkxg":
-        return LinkXG(**_only(given, "client_id", "client_secret", "scope", "base_url"))
+        return LinkXG(**_some(given, *names))
     if name == "linkkit":
-        return Linkkit(**_only(given, "client_id", "client_secret", "scope", "base_url"))
-    if name == "sagex3":
-        if missing := {"base_url", "customer"} - given.keys():
-            raise ConfigurationError(f"sagex3: give --{min(missing).replace('_', '-')}")
-        return SageX3(**_only(given, "client_id", "client_secret", "scope", "base_url", "customer"))
-    rest = _only(given, "client_id", "client_secret", "scope", "token_url", "authorize_url")
-    if "issuer" in given:
-        return await OAuth2.discover(given["issuer"], **rest)
-    if "token_url" not in given:
+        return Linkkit(**_some(given, *names))
+    return SageX3(**_some(given, *names, "customer"))
+
+
+async def _oauth2(given: dict[str, Any], extra: Mapping[str, str]) -> Vendor:
+    if not {"issuer", "token_url"} & given.keys():
         raise ConfigurationError("oauth2: give --issuer or --token-url")
-    return OAuth2(name="oauth2", api_url=given.get("base_url"), **rest)
+    if given.get("client_auth") != "none":
+        given["client_secret"] = ask_secret("LINKAUTH_CLIENT_SECRET", "client secret")
+    names = ("client_id", "client_secret", "scope", "token_url", "authorize_url", "revoke_url", "client_auth")
+    rest: dict[str, Any] = {"name": given.get("name", "oauth2"), "api_url": given.get("base_url"), "extra": extra}
+    rest.update(_some(given, *names))
+    return await OAuth2.discover(given["issuer"], **rest) if "issuer" in given else OAuth2(**rest)
 
 
-def ask_secret(variable: str, what: str) -> str:
-    """A secret from the environment, else asked for without echo. Raises ``ConfigurationError`` where nobody is there."""
-    found = os.environ.get(variable)
-    if found:
-        return found
-    if not sys.stdin.isatty():
-        raise ConfigurationError(f"{what}: set ${variable}")
-    return getpass.getpass(f"{what}: ")
+async def _only_one(opened: AuthEngine) -> str:
+    """The vendor that all credentials in the store are of. Raises ``ConfigurationError``."""
+    found = {each.vendor async for each in opened.statuses()}
+    if len(found) == 1 and found <= set(VENDORS):
+        return found.pop()
+    there = f"the store holds {', '.join(sorted(found))}" if found else "the store holds no credential"
+    raise ConfigurationError(f"which vendor? Name one of {', '.join(VENDORS)}, or set $LINKAUTH_VENDOR; {there}")
 
 
-def _only(given: Mapping[str, str], *names: str) -> dict[str, Any]:
+def _some(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: given[name] for name in names if name in given}
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {name: value for name, _, value in (text.partition("=") for text in texts)}
+    if not all(pairs) or not all(pairs.values()):
+        raise ConfigurationError("--extra: NAME=VALUE is needed")
+    return pairs

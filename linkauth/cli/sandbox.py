@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from linkauth.errors import ConfigurationError
-from linkauth.oauth.url import is_loopback
 from linkauth.sandbox import serve
 
 if TYPE_CHECKING:
@@ -15,11 +17,20 @@ __all__ = ["run"]
 
 
 async def run(chosen: argparse.Namespace) -> int:
-    """Serve until interrupted."""
-    if not is_loopback(chosen.host):
-        raise ConfigurationError("the sandbox gives tokens to anybody: it stays on loopback")
+    """Serve until SIGINT or SIGTERM. Raises ``ConfigurationError`` where it cannot listen."""
     try:
-        await serve(chosen.host, chosen.port)
+        await serve(chosen.host, chosen.port, as_json=chosen.json, program=_program())
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}") from None
-    return 0
+        fault = f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}; --port 0 takes any that is free"
+    except (ValueError, OverflowError):
+        fault = f"cannot listen on {chosen.host}:{chosen.port}: an IPv4 loopback address and a port are needed"
+    else:
+        return 0
+    raise ConfigurationError(fault)
+
+
+def _program() -> str:
+    """What to type in another terminal: a virtual environment that is not activated is not on its PATH."""
+    if shutil.which("linkauth"):
+        return "linkauth"
+    return f"{shlex.quote(sys.executable)} -m linkauth"

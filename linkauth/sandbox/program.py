@@ -39,8 +39,11 @@ def summary(sandbox: Sandbox) -> dict[str, Any]:
     return {"url": sandbox.url, "elsewhere": sandbox.elsewhere.base_url, **parts}
 
 
-def describe(sandbox: Sandbox) -> str:
-    """What to type to try each vendor, by linkauth and without. It shows the test secrets, which guard nothing."""
+def describe(sandbox: Sandbox, program: str = "linkauth") -> str:
+    """What to type to try each vendor, by linkauth and without. It shows the test secrets, which guard nothing.
+
+    ``program``: how the command ``linkauth`` is called here.
+    """
     lines = [
         f"The sandbox is at {sandbox.url} (counters, and what waits for an answer). Ctrl-C ends it.",
         "In another terminal, first of all:",
@@ -48,19 +51,20 @@ def describe(sandbox: Sandbox) -> str:
         "  export LINKAUTH_STORE=file:$(mktemp -d)",
     ]
     by_curl = _by_curl(sandbox)
-    for vendor, command in commands(sandbox).items():
+    for vendor, command in commands(sandbox, program).items():
         lines += ["", vendor, f"  {command}", f"  {by_curl[vendor]}"]
     control = '{"linkxg": {"faults": [{"endpoint": "token", "status": 500, "times": 3}]}}'
+    lines += ["", "how they are all doing", f"  {program} status"]
     return "\n".join([*lines, "", "a fault, on purpose", f"  curl {sandbox.url}/_control --json '{control}'"])
 
 
-def commands(sandbox: Sandbox) -> dict[str, str]:
+def commands(sandbox: Sandbox, program: str = "linkauth") -> dict[str, str]:
     """linkauth's command line for each vendor."""
     xg, kit, sage, generic = sandbox.linkxg, sandbox.linkkit, sandbox.sagex3, sandbox.oauth2
-    user = f"LINKAUTH_PASSWORD={xg.password} linkauth connect linkxg-user --email {xg.email} --base-url {xg.base_url}"
+    user = f"LINKAUTH_PASSWORD={xg.password} {program} connect linkxg-user --email {xg.email} --base-url {xg.base_url}"
 
     def with_secret(part: LinkXG | Linkkit | SageX3 | OAuth2, command: str, more: str) -> str:
-        return f"LINKAUTH_CLIENT_SECRET={part.client_secret} linkauth {command} --client-id {part.client_id} {more}"
+        return f"LINKAUTH_CLIENT_SECRET={part.client_secret} {program} {command} --client-id {part.client_id} {more}"
 
     return {
         "linkxg": with_secret(xg, "token linkxg", f"--scope products:read --base-url {xg.base_url}"),
@@ -93,10 +97,12 @@ def _by_curl(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-async def serve(host: str = "127.0.0.1", port: int = PORT, *, as_json: bool = False, **options: Any) -> None:
+async def serve(
+    host: str = "127.0.0.1", port: int = PORT, *, as_json: bool = False, program: str = "linkauth", **options: Any
+) -> None:
     """Run the sandbox until SIGINT or SIGTERM. Once it listens it prints ``describe``, or ``summary`` in one line.
 
-    ``options``: as for ``Sandbox``. Any redirect URI on this machine is registered, unless the options say otherwise.
+    ``program``: as for ``describe``. ``options``: as for ``Sandbox``. Any redirect URI on this machine is registered, unless the options say otherwise.
     """
     for name in ("linkkit", "sagex3", "oauth2"):
         options[name] = {"loopback_redirects": True, **options.get(name, {})}
@@ -106,7 +112,7 @@ async def serve(host: str = "127.0.0.1", port: int = PORT, *, as_json: bool = Fa
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):
                 loop.add_signal_handler(number, stopped.set)
-        print(json.dumps(summary(sandbox)) if as_json else describe(sandbox), flush=True)
+        print(json.dumps(summary(sandbox)) if as_json else describe(sandbox, program), flush=True)
         await stopped.wait()
 
 

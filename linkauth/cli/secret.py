@@ -1,0 +1,75 @@
+"""``linkauth rotate-secret``: replace a client's secret; and help where the vendor's answer was not understood.
+
+A vendor that rotates kills the old secret at once. Should its answer not name the new one in any way that linkauth
+knows, the answer stays in the store: ``--recover`` finds it, and ``--adopt`` puts the secret that a human read out of it
+in its place.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from linkauth.cli.registration import credential, engine
+from linkauth.cli.terminal import ask_secret
+from linkauth.engine import recovery
+from linkauth.errors import MalformedResponse
+from linkauth.oauth.token import Secret
+
+if TYPE_CHECKING:
+    import argparse
+
+    from linkauth import Credential
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(one: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    what = one.add_mutually_exclusive_group()
+    what.add_argument(
+        "--recover", action="store_true", help="look for an answer that was not understood; send nothing to the vendor"
+    )
+    what.add_argument(
+        "--adopt",
+        action="store_true",
+        help="let all workers go on with the secret in $LINKAUTH_NEW_SECRET (else asked for); send nothing to the vendor",
+    )
+    one.add_argument("--reveal", action="store_true", help="with --recover: print the answer, and nothing else")
+
+
+async def run(chosen: argparse.Namespace) -> int:
+    """Rotate, recover or adopt."""
+    chosen.vendor = chosen.vendor or "linkxg"
+    async with engine(chosen) as opened:
+        found = await credential(opened, chosen)
+        if chosen.recover:
+            return await _recover(found, reveal=chosen.reveal)
+        if chosen.adopt:
+            await recovery.adopt(found.ledger, Secret(ask_secret("LINKAUTH_NEW_SECRET", "new client secret")))
+            print("The secret is in the store, and every worker on this store goes on with it.")
+            return 0
+        try:
+            await found.rotate_secret()
+        except MalformedResponse as error:
+            if error.raw is not None:
+                print(
+                    "The vendor has rotated and the old secret is dead. `linkauth rotate-secret --recover --reveal` "
+                    "prints the answer that the new one must be in; `--adopt` takes it.",
+                    file=sys.stderr,
+                )
+            raise
+    print("The vendor has a new secret; it is in the store, and every worker on this store goes on with it.")
+    return 0
+
+
+async def _recover(found: Credential, *, reveal: bool) -> int:
+    answer = await recovery.kept_answer(found.ledger)
+    if answer is None:
+        print("No answer that was not understood is kept for this client.", file=sys.stderr)
+        return 1
+    if reveal:
+        print(answer.reveal())
+    else:
+        print(f"An answer of {len(answer.reveal())} characters is kept; --reveal prints it, --adopt takes the secret.")
+    return 0

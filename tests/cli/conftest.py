@@ -1,0 +1,179 @@
+"""The command line against a sandbox of its own process, as in two terminals."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+import pytest
+
+from linkauth.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+LINKAUTH = [sys.executable, "-m", "linkauth"]
+PATIENCE = 60.0
+"""Seconds that a loaded machine may take for one command."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """An environment without a word to linkauth but ``more``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LINKAUTH_")}
+    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'stores'}", "NO_COLOR": "1"} | more
+
+
+@attrs.frozen
+class Ran:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def well(self) -> str:
+        """What it printed; nothing on standard error."""
+        assert (self.status, self.err) == (0, ""), (self.status, self.out, self.err)
+        return self.out
+
+    def badly(self, *words: str) -> str:
+        """What it said on standard error: status 1, one sentence, and who has to act; no traceback."""
+        assert self.status == 1, (self.out, self.err)
+        assert "Traceback" not in self.err
+        for word in words:
+            assert word in self.err
+        return self.err
+
+
+def run(*arguments: str, stdin: str | None = None, timeout: float = PATIENCE, **env: str) -> Ran:
+    """``python -m linkauth …`` as a process without a terminal."""
+    ended = subprocess.run(
+        [*LINKAUTH, *arguments], env=environment(**env), input=stdin or "", capture_output=True, text=True,
+        check=False, timeout=timeout,
+    )  # fmt: skip
+    return Ran(ended.returncode, ended.stdout, ended.stderr)
+
+
+class Command:
+    """``python -m linkauth …`` that goes on for a while. Its lines are read as they come."""
+
+    def __init__(self, *arguments: str, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [*LINKAUTH, *arguments],
+            env=environment(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
+        self.out: list[str] = []
+
+    def line(self) -> str:
+        """The next line."""
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        assert ready, f"nothing more came after {self.out}"
+        line = self.process.stdout.readline()
+        assert line, (self.out, self.process.stderr and self.process.stderr.read())
+        self.out.append(line.rstrip("\n"))
+        return self.out[-1]
+
+    def until(self, word: str) -> str:
+        """The first line that has ``word`` in it."""
+        while word not in self.line():
+            pass
+        return self.out[-1]
+
+    def end(self, number: int | None = None) -> Ran:
+        """Wait until it ends, after a signal if one is given."""
+        if number is not None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Ran(self.process.returncode, "\n".join([*self.out, out]), err)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+@attrs.frozen
+class Vendors:
+    """A running sandbox: ``at["linkkit"]["client_id"]``, and how a command line names each vendor."""
+
+    at: Mapping[str, Any]
+
+    def options(self, vendor: str) -> list[str]:
+        """VENDOR and its registration."""
+        part = self.at["linkxg" if vendor == "linkxg-user" else vendor]
+        match vendor:
+            case "linkxg-user":
+                return [vendor, "--base-url", part["base_url"], "--email", part["email"]]
+            case "oauth2":
+                return [vendor, "--client-id", part["client_id"], "--issuer", part["issuer"], "--scope", "read"]
+            case "sagex3":
+                more = ["--customer", part["customer"]]
+            case _:
+                more = []
+        return [vendor, "--client-id", part["client_id"], "--base-url", part["base_url"], *more]
+
+    def secrets(self, vendor: str) -> dict[str, str]:
+        """The environment that holds its secret."""
+        if vendor == "linkxg-user":
+            return {"LINKAUTH_PASSWORD": self.at["linkxg"]["password"]}
+        return {"LINKAUTH_CLIENT_SECRET": self.at[vendor]["client_secret"]}
+
+    @property
+    def every_secret(self) -> set[str]:
+        """What no output may show."""
+        parts = [part for part in self.at.values() if isinstance(part, dict)]
+        return {part[name] for part in parts for name in ("client_secret", "password") if name in part}
+
+
+@pytest.fixture(scope="session")
+def vendors() -> Iterator[Vendors]:
+    """``linkauth sandbox --port 0 --json``, for all tests of this process."""
+    with Command("sandbox", "--port", "0", "--json") as sandbox:
+        assert sandbox.process.stderr is not None
+        threading.Thread(target=sandbox.process.stderr.read, daemon=True).start()
+        yield Vendors(json.loads(sandbox.line()))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store of this test's own."""
+    return f"file:{tmp_path / 'store'}"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Any:
+    """``here(*arguments, **environment)``: the command line in this process."""
+    for name in [name for name in os.environ if name.startswith("LINKAUTH_")]:
+        monkeypatch.delenv(name)
+
+    def run_here(*arguments: str, **env: str) -> Ran:
+        capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            try:
+                status = main(arguments)
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return Ran(status, out, err)
+
+    return run_here

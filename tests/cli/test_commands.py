@@ -1,0 +1,255 @@
+"""The commands that are one call each, against ``linkauth sandbox``."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.conftest import run
+from tests.loopback import closed_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Vendors
+
+pytestmark = pytest.mark.blocking  # a command line prints
+
+
+def test_token_says_until_when_and_reveals_only_when_told(here: Any, vendors: Vendors, store: str) -> None:
+    """``token`` names expiry and scope; the token itself comes with --reveal alone; two calls share one token."""
+    how = ["token", *vendors.options("linkxg"), "--store", store, "--scope", "products:read"]
+    told = here(*how, **vendors.secrets("linkxg")).well()
+    revealed = here(*how, "--reveal", **vendors.secrets("linkxg")).well().strip()
+    assert "for 15 min" in told
+    assert "products:read" in told
+    assert revealed.count(".") == 2
+    assert revealed not in told
+    assert not [secret for secret in vendors.every_secret if secret in told]
+    assert here(*how, **vendors.secrets("linkxg")).well().split("fingerprint")[1] == told.split("fingerprint")[1]
+
+
+def test_as_a_process_with_everything_in_the_environment(vendors: Vendors, store: str) -> None:
+    """``python -m linkauth token``, its vendor, registration, store and secret all from variables."""
+    part = vendors.at["linkxg"]
+    env = {
+        "LINKAUTH_STORE": store,
+        "LINKAUTH_VENDOR": "linkxg",
+        "LINKAUTH_CLIENT_ID": part["client_id"],
+        "LINKAUTH_BASE_URL": part["base_url"],
+        **vendors.secrets("linkxg"),
+    }
+    assert "valid until" in run("token", **env).well()
+
+
+def test_status_of_an_empty_store(here: Any, store: str) -> None:
+    """An empty store is no error."""
+    assert here("status", "--store", store).well() == "The store holds no credential.\n"
+    assert here("status", "--store", store, "--json").well() == ""
+
+
+def test_status_in_words_and_as_json(here: Any, vendors: Vendors, store: str) -> None:
+    """One line for each credential; as JSON with the fields of ``Status``; no secret in either."""
+    for vendor in ("linkxg", "linkxg-user"):
+        here("connect", *vendors.options(vendor), "--store", store, **vendors.secrets(vendor)).well()
+    words = here("status", "--store", store).well()
+    lines = here("status", "--json", "--store", store).well().splitlines()
+    assert re.search(r"^linkxg/default  token for 15 min$", words, re.MULTILINE)
+    assert re.search(r"^linkxg-user/default  token for 15 min  refresh token for 7 d$", words, re.MULTILINE)
+    found = {each["vendor"]: each for each in map(json.loads, lines)}
+    assert found.keys() == {"linkxg", "linkxg-user"}
+    assert found["linkxg"]["account"] == "default"
+    assert found["linkxg"]["expires_at"] > found["linkxg"]["now"]
+    assert not found["linkxg-user"]["needs_user"]
+
+
+def test_logout_ends_the_session_and_status_says_who_has_to_act(here: Any, vendors: Vendors, store: str) -> None:
+    """After ``logout`` the vendor has ended the session, ``status`` exits with 1, and ``token`` sends for the user."""
+    user = [*vendors.options("linkxg-user")[:3], "--store", store]
+    here("connect", *user, "--email", vendors.at["linkxg"]["email"], **vendors.secrets("linkxg-user")).well()
+    assert here("logout", *user).well() == "Logged out: linkxg-user/default\n"
+    ended = here("status", "--store", store)
+    assert ended.status == 1
+    assert "THE USER MUST LOG IN" in ended.out
+    assert ended.err == "Who has to act: the user, for 1 of 1.\n"
+    here("token", *user).badly("Who has to act: the user, by `linkauth connect`")
+
+
+def test_keep_alive_once(here: Any, vendors: Vendors, store: str) -> None:
+    """``keep-alive --once`` makes a round and ends, each time that it is called; the vendor is read from the store."""
+    user = [*vendors.options("linkxg-user")[:3], "--store", store]
+    here("connect", *user, "--email", vendors.at["linkxg"]["email"], **vendors.secrets("linkxg-user")).well()
+    for _ in range(2):
+        assert here("keep-alive", *user[1:], "--once").well() == "renewed 0\n"
+
+
+def test_keep_alive_says_that_it_keeps_nothing(here: Any, vendors: Vendors, store: str) -> None:
+    """A registration that nobody connected with keeps nothing alive: the operator hears of it."""
+    ended = here("keep-alive", *vendors.options("linkxg-user")[:3], "--store", store, "--once")
+    assert ended.status == 0
+    assert "no credential in the store is of this registration" in ended.err
+
+
+def test_new_key_encrypts_what_the_others_store(here: Any, vendors: Vendors, store: str, tmp_path: Path) -> None:
+    """A key of ``new-key`` in $LINKAUTH_KEYS: nothing readable on disk, a second key may follow, and no key reads nothing."""
+    key, newer = (here("new-key").well().strip() for _ in range(2))
+    assert len(b64decode(key, validate=True)) == 32
+    how = ["token", *vendors.options("linkxg"), "--store", store]
+    revealed = here(*how, "--reveal", LINKAUTH_KEYS=key, **vendors.secrets("linkxg")).well().strip()
+    on_disk = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert b64encode(b"LA1") in on_disk  # what is sealed begins with it
+    both = f"{newer}, {key}"
+    assert here(*how, "--reveal", LINKAUTH_KEYS=both, **vendors.secrets("linkxg")).well().strip() == revealed
+    unread = here("status", "--store", store)
+    assert unread.status == 1
+    assert "no keys were given" in unread.out
+    assert unread.err == "Who has to act: the operator, for 1 of 1 that cannot be read.\n"
+    wrong = here(*how, LINKAUTH_KEYS=newer, **vendors.secrets("linkxg")).badly("Who has to act: the operator.")
+    assert newer not in wrong
+
+
+MISTAKES: list[tuple[list[str], dict[str, str], str]] = [
+    (["token", "linkxg", "--client-id", "a"], {}, "which store? Give --store URL or set $LINKAUTH_STORE"),
+    (["status", "--store", "nowhere:x"], {}, "no store is installed for the scheme 'nowhere'"),
+    (["status", "--store", "redis://[::1"], {}, "the store's URL cannot be read"),
+    (["token", "--store", "memory:"], {}, "which vendor? Name one of linkxg"),
+    (["token", "linkxg", "--store", "memory:"], {}, "give --client-id or set $LINKAUTH_CLIENT_ID"),
+    (["token", "linkxg", "--store", "memory:", "--client-id", "a"], {}, "client secret: set $LINKAUTH_CLIENT_SECRET"),
+    (["token", "sagex3", "--store", "memory:", "--client-id", "a"], {}, "sagex3: give --base-url"),
+    (["token", "oauth2", "--store", "memory:", "--client-id", "a"], {}, "oauth2: give --issuer or --token-url"),
+    (["connect", "linkxg-user", "--store", "memory:"], {}, "e-mail: nobody is there to be asked"),
+    (["connect", "linkxg-user", "--store", "memory:", "--email", "a@b.c"], {}, "password: set $LINKAUTH_PASSWORD"),
+    (["logout", "linkxg-user", "--store", "memory:", "--base-url", "http://vendor.example"], {}, "https is required"),
+    (
+        ["token", "linkxg", "--store", "memory:", "--client-id", "a"],
+        {"LINKAUTH_KEYS": "c2hvcnQ="},
+        "32 bytes in base64",
+    ),
+    (["token", "linkxg", "--store", "memory:", "--client-id", "a"], {"LINKAUTH_KEYS": ","}, "at least one 256-bit key"),
+    (
+        [
+            "token",
+            "oauth2",
+            "--store",
+            "memory:",
+            "--client-id",
+            "a",
+            "--token-url",
+            "https://a.example",
+            "--extra",
+            "b",
+        ],
+        {"LINKAUTH_CLIENT_SECRET": "s"},
+        "--extra: NAME=VALUE is needed",
+    ),
+    (
+        ["rotate-secret", "linkkit", "--store", "memory:", "--client-id", "a"],
+        {"LINKAUTH_CLIENT_SECRET": "s"},
+        "linkkit does not rotate client secrets",
+    ),
+    (
+        ["connect", "linkkit", "--store", "memory:", "--client-id", "a", "--redirect-uri", "http://127.0.0.1:99999/"],
+        {"LINKAUTH_CLIENT_SECRET": "s"},
+        "absolute http(s) URL is needed",
+    ),
+    (
+        ["connect", "linkkit", "--store", "memory:", "--client-id", "a", "--redirect-uri", "https://app.example/back"],
+        {"LINKAUTH_CLIENT_SECRET": "s"},
+        "nobody is there to be asked",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"), MISTAKES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_mistake_is_told_in_a_sentence(here: Any, arguments: list[str], env: dict[str, str], words: str) -> None:
+    """Status 1, one sentence, and who has to act: you."""
+    said = here(*arguments, **env).badly(words, "Who has to act: you.")
+    assert "c2hvcnQ=" not in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [], ["frobnicate"], ["token", "frobnicate"], ["demo", "--seconds", "-1"], ["demo", "--seconds", "nan"],
+        ["keep-alive", "linkxg-user", "--every", "0"], ["sandbox", "--port", "x"],
+        ["rotate-secret", "--recover", "--adopt"], ["token", "linkxg", "--client-secret", "on-the-command-line"],
+    ],
+)  # fmt: skip
+def test_what_is_not_understood(here: Any, arguments: list[str]) -> None:
+    """Status 2, with the usage. There is no option for a secret."""
+    ended = here(*arguments)
+    assert ended.status == 2
+    assert "usage: linkauth" in ended.err
+
+
+def test_an_unknown_vendor_in_the_environment(here: Any) -> None:
+    """$LINKAUTH_VENDOR is looked at as strictly as the argument."""
+    assert here("token", LINKAUTH_VENDOR="frobnicate").status == 2
+
+
+def test_help_says_where_secrets_belong(here: Any) -> None:
+    """Each command has a help text; none shows what is in the environment."""
+    for command in (
+        "demo",
+        "sandbox",
+        "connect",
+        "status",
+        "token",
+        "keep-alive",
+        "rotate-secret",
+        "logout",
+        "new-key",
+    ):
+        text = here(command, "--help", LINKAUTH_STORE="redis://:canary@localhost", LINKAUTH_CLIENT_SECRET="canary")
+        assert text.status == 0
+        assert "canary" not in text.out
+    assert "$LINKAUTH_CLIENT_SECRET" in here("token", "--help").out
+
+
+def test_a_store_that_is_away(here: Any, vendors: Vendors) -> None:
+    """The operator is sent for, and the URL, which may hold a password, is not shown."""
+    pytest.importorskip("redis")
+    url = f"redis://:canary@127.0.0.1:{closed_port()}/0"
+    said = here("status", "--store", url).badly("Who has to act: the operator.")
+    assert "canary" not in said
+    user = ["connect", *vendors.options("linkxg-user"), "--store", url]
+    said = here(*user, **vendors.secrets("linkxg-user")).badly("Who has to act: the operator.")
+    assert "canary" not in said
+
+
+def test_a_vendor_that_is_away(here: Any, store: str) -> None:
+    """Nobody has to act when a vendor cannot be reached."""
+    base = f"http://127.0.0.1:{closed_port()}"
+    arguments = ["connect", "linkxg-user", "--email", "a@b.c", "--base-url", base, "--store", store]
+    here(*arguments, LINKAUTH_PASSWORD="canary").badly("Nobody has to act: try again later.")
+
+
+def test_a_wrong_secret(here: Any, vendors: Vendors, store: str) -> None:
+    """What the vendor said, whose turn it is, and nothing of what was sent."""
+    said = here("token", *vendors.options("linkxg"), "--store", store, LINKAUTH_CLIENT_SECRET="canary")
+    assert "canary" not in said.badly("invalid_client", "Who has to act: you.")
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "env", "cure"),
+    [
+        ("redis", ["status", "--store", "redis://localhost"], {}, "pip install 'linkauth[redis]'"),
+        ("cryptography", ["status", "--store", "memory:"], {"LINKAUTH_KEYS": "x"}, "pip install 'linkauth[crypto]'"),
+        ("rich", ["demo"], {}, "pip install 'linkauth[cli]'"),
+    ],
+)
+def test_a_missing_extra(tmp_path: Path, package: str, arguments: list[str], env: dict[str, str], cure: str) -> None:
+    """Without the package of an extra the command says which extra to install."""
+    broken = tmp_path / package / "__init__.py"
+    broken.parent.mkdir()
+    broken.write_text(f"raise ModuleNotFoundError(name={package!r})")
+    key = "A" * 43 + "="
+    path = {"PYTHONPATH": f"{tmp_path}:{run.__globals__['ROOT']}:{run.__globals__['ROOT'] / 'stores'}"}
+    env = dict.fromkeys(env, key) | path
+    run(*arguments, **env).badly(cure)
