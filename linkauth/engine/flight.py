@@ -102,5 +102,7 @@ class Flights:
     async def landed(self) -> None:
         """Return when everything that this loop has in the air has landed, what takes off meanwhile included."""
         loop = asyncio.get_running_loop()
-        while tasks := {flight.task for flight in tuple(self._flights) if flight.loop is loop and not flight.task.done()}:
+        while tasks := {
+            flight.task for flight in tuple(self._flights) if flight.loop is loop and not flight.task.done()
+        }:
             await asyncio.wait(tasks)

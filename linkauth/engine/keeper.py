@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from linkauth.engine.escrow import Kept
 from linkauth.engine.exchange import backoff
+from linkauth.engine.shelf import PATIENCE
 from linkauth.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.flight import Flights
     from linkauth.engine.shelf import Shelf
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from linkauth.store import Committed, Superseded
 
 __all__ = ["Keeper"]
+
+T = TypeVar("T")
 
 log = logging.getLogger("linkauth")
 
@@ -50,10 +55,7 @@ class Keeper:
         kept = Kept(self._key, number, value)
         self.kept = kept
         if self._escrow is not None:
-            try:
-                await self._escrow.put(kept)
-            except StoreError as error:  # the store itself may be well
-                log.error("%s", error)  # noqa: TRY400  # no traceback: its frames hold the answer
+            await self._tried(self._escrow.put(kept))
         return await self._offer(kept)
 
     async def insist(self) -> tuple[Committed | Superseded, StoreTime] | None:
@@ -76,21 +78,24 @@ class Keeper:
 
     async def from_escrow(self) -> Kept | None:
         """What an earlier process left in escrow for this key."""
-        if self._escrow is None:
-            return None
-        try:
-            return await self._escrow.find(self._key)
-        except StoreError as error:
-            log.error("%s", error)  # noqa: TRY400
-            return None
+        return None if self._escrow is None else await self._tried(self._escrow.find(self._key))
 
     async def drop(self, number: int) -> None:
         """Let go of what was in escrow up to ``number``."""
         if self._escrow is not None:
-            try:
-                await self._escrow.drop(self._key, number)
-            except StoreError as error:
-                log.error("%s", error)  # noqa: TRY400
+            await self._tried(self._escrow.drop(self._key, number))
+
+    async def _tried(self, call: Awaitable[T]) -> T | None:
+        """What escrow says, None where it fails: whatever is wrong with it, the store itself may be well."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await call
+        except StoreError as error:
+            fault = str(error)
+        except Exception as error:  # noqa: BLE001  # an escrow of somebody else's may raise anything
+            fault = type(error).__name__  # the message may hold anything, and the frames hold the answer
+        log.error("escrow failed: %s", fault)
+        return None
 
     async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
         store = self._shelf.store

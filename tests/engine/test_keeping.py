@@ -1,0 +1,466 @@
+"""What must not be lost: answers that the store would not take, rotated secrets; and what nobody else may read."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+
+import attrs
+import pytest
+
+from linkauth.engine.escrow import FolderEscrow, Kept
+from linkauth.engine.records import answer_key, secret_key
+from linkauth.errors import (
+    ConfigurationError,
+    CorruptRecord,
+    InvalidClient,
+    LinkAuthError,
+    MalformedResponse,
+    StoreUnavailable,
+    VendorUnavailable,
+)
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as virtually
+from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, answer, logged_in
+from tests.engine.virtual import monotonic, virtual
+
+KEYS = [b64encode(bytes([number]) * 32).decode() for number in range(3)]
+
+
+# -- Answers.
+
+
+@virtual
+async def test_an_answer_that_the_store_does_not_take_is_served_kept_and_stored():
+    """Commit fails for a minute: everybody here is served, nothing is spent, and then the store has it."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    store.down.add("commit")
+    kept = await credential.refresh()
+    for _ in range(60):
+        assert await credential.token() == kept
+        await asyncio.sleep(1)
+    with pytest.raises(StoreUnavailable, match="waits for the store"):
+        await credential.refresh()
+    store.down.clear()
+    await asyncio.sleep(1)
+    other = Worker(store, vendor)
+    assert (await other.credential(USER).token()).access_token == kept.access_token
+    assert (await other.credential(USER).refresh()).access_token
+    assert vendor.counts["/auth/refresh"] == 2
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_a_store_that_was_emptied_meanwhile_takes_the_answer_too():
+    """The store restarts empty while the answer waits: it is committed under its number, and the session lives."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await credential.refresh()
+    store.down.add("commit")
+    kept = await credential.refresh()
+    store.inner = MemoryStore(clock=virtually.wall)
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert (await Worker(store, vendor).credential(USER).token()).access_token == kept.access_token
+
+
+@virtual
+async def test_a_commit_whose_answer_was_lost_is_no_loss():
+    """The store did it and the answer was lost: offered again it is the same commit, and nothing is spent again."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.lost.add("commit")
+    kept = await credential.refresh()
+    await asyncio.sleep(1)
+    store.lost.clear()
+    await asyncio.sleep(1)
+    assert (await Worker(store, vendor).credential(USER).token()).access_token == kept.access_token
+    assert (await credential.refresh()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_a_claim_whose_answer_was_lost_spends_nothing():
+    """Whether the claim happened is not known: nothing is sent, and the lease ends by itself."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    store.lost.add("claim")
+    with pytest.raises(StoreUnavailable):
+        await credential.refresh()
+    store.lost.clear()
+    assert vendor.counts["/auth/refresh"] == 0
+    await asyncio.sleep(901)
+    assert (await credential.token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_a_login_takes_the_place_of_an_answer_that_waits():
+    """An answer waits for the store, and the user logs in: the login is what is held, stored and served from then on."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    store.down.add("commit")
+    await credential.refresh()
+    login = await credential.login(email="ada@example.com", password="correct horse")
+    await asyncio.sleep(2)
+    store.down.clear()
+    await asyncio.sleep(2)
+    assert await credential.token() == login
+    assert (await Worker(store, vendor).credential(USER).token()).access_token == login.access_token
+    assert (await credential.refresh()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_escrow_brings_back_what_a_dead_process_had():
+    """Killed after the answer and before the commit: a restarted worker finds it in escrow, commits and serves it."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    doomed = Worker(store, vendor, escrow=escrow)
+    await logged_in(doomed)
+    store.down.add("commit")
+    kept = await doomed.credential(USER).refresh()
+    assert len(escrow.kept) == 1
+    doomed.office.flights.closing = True  # it is gone: it offers nothing any more
+    await asyncio.sleep(1)
+    store.down.clear()
+    await asyncio.sleep(901)
+    restarted = Worker(store, vendor, escrow=escrow)
+    fresh = await restarted.credential(USER).token()
+    assert fresh.access_token != kept.access_token  # that one has expired, but its refresh token was good
+    assert escrow.kept == {}
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_escrow_holds_nothing_that_the_store_has():
+    """Once the store has an answer, or a newer one, the escrow is empty."""
+    escrow = Escrow()
+    credential = await logged_in(Worker(Store(), Vendor(), escrow=escrow))
+    for _ in range(3):
+        await credential.refresh()
+    assert escrow.kept == {}
+
+
+@virtual
+async def test_an_escrow_that_cannot_be_used_holds_nobody_up(caplog):
+    """It is gone, it is broken, it hangs: that is logged, and the store has the answer all the same."""
+
+    class Gone(Escrow):
+        async def put(self, *args):
+            raise StoreUnavailable("the escrow folder cannot be used")
+
+        drop = find = put
+
+    class Broken(Escrow):
+        async def put(self, *args):
+            raise OSError("canary")
+
+        drop = find = put
+
+    class Hung(Escrow):
+        async def put(self, *args):
+            await asyncio.Event().wait()
+
+    store, vendor = Store(), Vendor()
+    for escrow in (Gone(), Broken(), Hung()):
+        credential = await logged_in(Worker(store, vendor, escrow=escrow))
+        fresh = await credential.refresh()
+        assert (await Worker(store, vendor).credential(USER).token()).access_token == fresh.access_token
+    assert "escrow folder" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_an_escrow_folder_is_private_and_whole(tmp_path):
+    """0600 files in a 0700 folder; the newest of a key is found, older ones go, and nothing half-written is read."""
+    from secrets import token_bytes
+
+    folder = tmp_path / "a" / "escrow"
+    escrow = FolderEscrow(str(folder), token_bytes)
+    assert await escrow.find("token/x/1") is None
+    for number in (9, 10, 11):
+        await escrow.put(Kept("token/x/1", number, b"v%d" % number))
+    await escrow.put(Kept("token/x/10", 99, b"another key"))
+    assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    await escrow.drop("token/x/1", 10)
+    assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
+    await escrow.drop("token/x/1", 11)
+    assert await escrow.find("token/x/1") is None
+    assert await escrow.find("token/x/10") is not None
+    folder.chmod(0o500)
+
+
+@pytest.mark.parametrize("what", ["file", "missing parent that is a file"])
+async def test_an_escrow_folder_that_is_none(tmp_path, what):
+    """A file where the folder should be: ``StoreUnavailable``, the operator's."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    folder = blocked if what == "file" else blocked / "escrow"
+    with pytest.raises(StoreUnavailable, match="escrow"):
+        await FolderEscrow(str(folder), lambda count: b"x" * count).put(Kept("k", 1, b"v"))
+
+
+# -- Secrets.
+
+
+@virtual
+async def test_a_rotated_secret_is_stored_before_it_is_used_and_found_by_all():
+    """``rotate_secret`` returns when the store has it; a worker that holds the old one finds it and goes on."""
+    store, vendor = Store(), Vendor()
+    rotating, other = Worker(store, vendor), Worker(store, vendor)
+    await other.credential(CLIENT).token()
+    await rotating.credential(CLIENT).rotate_secret()
+    assert (await store.read(secret_key(CLIENT))).record is not None
+    await other.credential(CLIENT).refresh()
+    await Worker(store, vendor).credential(CLIENT).refresh()
+    spent = [secret for _, path, secret in vendor.sent if path == "/oauth/token"]
+    assert spent[0] == "first-secret"
+    assert spent[1] == "first-secret"  # the other one's first try
+    assert set(spent[2:]) == {vendor.secret}
+
+
+@virtual
+async def test_an_invalid_client_with_nothing_newer_is_the_callers():
+    """The secret is simply wrong: asked once, told at once, without the secret."""
+    vendor = Vendor()
+    wrong = attrs.evolve(CLIENT, client_secret="canary-wrong")
+    with pytest.raises(InvalidClient) as caught:
+        await Worker(Store(), vendor).credential(wrong).token()
+    assert caught.value.who == "you"
+    assert "canary" not in f"{caught.value!r}{vars(caught.value)}"
+    assert vendor.counts["requests"] == 1
+
+
+@virtual
+async def test_two_workers_rotate_at_once():
+    """One rotates, the other is told that somebody does; nobody is left with a dead secret."""
+    store, vendor = Store(), Vendor()
+    workers = [Worker(store, vendor) for _ in range(2)]
+    for worker in workers:
+        await worker.credential(CLIENT).token()
+    vendor.delay = 1
+    found = await asyncio.gather(
+        *(worker.credential(CLIENT).rotate_secret() for worker in workers), return_exceptions=True
+    )
+    assert sorted(type(each).__name__ for each in found) == ["NoneType", "VendorUnavailable"]
+    for worker in workers:
+        assert (await worker.credential(CLIENT).refresh()).access_token
+
+
+@virtual
+async def test_a_rotated_secret_that_the_store_does_not_take_is_used_and_offered():
+    """The store goes away at the worst moment: this is said, this worker goes on with the new one, and it is stored."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    store.down.add("commit")
+    with pytest.raises(StoreUnavailable, match="offers it on"):
+        await credential.rotate_secret()
+    assert (await credential.refresh()).access_token
+    store.down.clear()
+    await asyncio.sleep(2)
+    assert (await Worker(store, vendor).credential(CLIENT).refresh()).access_token
+
+
+@virtual
+async def test_an_answer_without_a_known_secret_is_kept_for_the_operator(caplog):
+    """The old secret is dead by now: the answer is in the error, in the store, and in no log."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    vendor.fails(answer(200, {"success": True, "newSecretValue": "canary-new"}))
+    with pytest.raises(MalformedResponse) as caught:
+        await credential.rotate_secret()
+    assert "canary-new" in caught.value.raw.reveal()
+    record = (await store.read(answer_key(CLIENT))).record
+    assert "canary-new" in worker.office.envelope.open(answer_key(CLIENT), record).client_secret
+    assert answer_key(CLIENT) in caplog.text
+    assert "canary" not in caplog.text + repr(caught.value) + str(caught.value)
+
+
+@virtual
+async def test_no_rotation_without_the_store():
+    """A store that is away keeps a rotation from being begun: a secret that cannot be stored must not be made."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    store.down.add("claim")
+    with pytest.raises(StoreUnavailable):
+        await credential.rotate_secret()
+    assert not any("rotate" in path for path in vendor.counts)
+
+
+# -- Keys.
+
+
+@virtual
+async def test_what_is_stored_is_sealed_and_several_keys_open_it():
+    """Nothing of a token is in the store; the newest key writes, older ones read; records are sealed anew as they are renewed."""
+    store, vendor = Store(), Vendor()
+    old = await logged_in(Worker(store, vendor, keys=KEYS[0]))
+    first = (await store.read(old.ledger.key)).record
+    assert first.value.startswith(b"LA1")
+    assert b"refresh" not in first.value
+    both = Worker(store, vendor, keys=[KEYS[1], KEYS[0]]).credential(USER)
+    assert await both.token() == await old.token()
+    await both.refresh()
+    new = Worker(store, vendor, keys=KEYS[1]).credential(USER)
+    assert await new.token() == await both.token()
+    with pytest.raises(CorruptRecord):
+        await Worker(store, vendor, keys=KEYS[0]).credential(USER).token()
+
+
+@pytest.mark.parametrize("keys", [KEYS[2], None], ids=["wrong", "none"])
+@virtual
+async def test_a_wrong_key_names_record_and_key(keys):
+    """The operator learns which record and which key; the vendor is not asked, the record not touched."""
+    store, vendor = Store(), Vendor()
+    sealed = await logged_in(Worker(store, vendor, keys=KEYS[0]))
+    before = (await store.read(sealed.ledger.key)).record
+    with pytest.raises(CorruptRecord) as caught:
+        await Worker(store, vendor, keys=keys).credential(USER).token()
+    assert sealed.ledger.key in str(caught.value)
+    assert ("key " in str(caught.value)) == (keys is not None)
+    assert caught.value.who == "the operator"
+    assert (await store.read(sealed.ledger.key)).record == before
+    assert vendor.counts["/auth/refresh"] == 0
+
+
+@virtual
+async def test_a_record_that_was_moved_does_not_open():
+    """Put under another account's key, or back under an older version, a sealed record is no good."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=KEYS[0])
+    ada = await logged_in(worker, "ada")
+    value = (await store.read(ada.ledger.key)).record.value
+    mallory = worker.credential(USER, "mallory")
+    claim = await store.claim(mallory.ledger.key, "x", 1, 0, b"")
+    await store.commit(mallory.ledger.key, claim.number, value)
+    with pytest.raises(CorruptRecord, match="moved"):
+        await mallory.token()
+    claim = await store.claim(ada.ledger.key, "x", 1, 99, b"")
+    await store.commit(ada.ledger.key, claim.number, value)
+    with pytest.raises(CorruptRecord, match="moved"):
+        await Worker(store, vendor, keys=KEYS[0]).credential(USER, "ada").token()
+
+
+@virtual
+async def test_plain_records_are_read_only_where_that_is_asked_for():
+    """A store from before there were keys: refused, unless ``plain`` is among the keys; then renewed records are sealed."""
+    store, vendor = Store(), Vendor()
+    plain = await logged_in(Worker(store, vendor))
+    with pytest.raises(CorruptRecord, match="plain"):
+        await Worker(store, vendor, keys=KEYS[0]).credential(USER).token()
+    moving = Worker(store, vendor, keys=[KEYS[0], "plain"]).credential(USER)
+    assert await moving.token() == await plain.token()
+    await moving.refresh()
+    assert (await store.read(moving.ledger.key)).record.value.startswith(b"LA1")
+
+
+@pytest.mark.parametrize("keys", ["", "short", "é" * 43, b64encode(b"x" * 31).decode(), [], ["plain"], [KEYS[0], "x"]])
+def test_keys_that_are_none(keys):
+    """Each is a ``ConfigurationError`` when the engine is made, and shows nothing of the key."""
+    with pytest.raises(ConfigurationError) as caught:
+        Worker(Store(), Vendor(), keys=keys)
+    assert KEYS[0] not in str(caught.value)
+    assert "short" not in str(caught.value)
+
+
+def test_escrow_in_a_folder_needs_keys():
+    """Answers lie there encrypted or not at all."""
+    with pytest.raises(ConfigurationError, match="keys"):
+        Worker(Store(), Vendor(), escrow="/tmp/escrow")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"refresh_ahead": -1},
+        {"refresh_ahead": float("nan")},
+    ],
+)
+def test_settings_that_cannot_work(settings):
+    """A time-out of nothing, a lead that is none: a ``ConfigurationError`` when the engine is made."""
+    with pytest.raises(ConfigurationError):
+        Worker(Store(), Vendor(), **settings)
+
+
+# -- Records.
+
+BROKEN = {
+    "nothing": b"",
+    "garbage": b"\xff\x00garbage",
+    "not an object": b"[1]",
+    "no format": b'{"kind":"token"}',
+    "newer": b'{"linkauth":2,"kind":"token"}',
+    "another kind": b'{"linkauth":1,"kind":"secret","vendor":"x","client_secret":"canary"}',
+    "unknown kind": b'{"linkauth":1,"kind":"dragon"}',
+    "wrong types": b'{"linkauth":1,"kind":"token","vendor":1,"account":"a","token":{"access_token":["canary"]}}',
+    "deep": b'{"linkauth":1,"kind":"token","token":' + b"[" * 5000 + b"]" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@virtual
+async def test_a_record_that_cannot_be_read(kind):
+    """Broken, or of a newer linkauth: ``CorruptRecord`` that names it and shows nothing of it; the vendor is not asked."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    key = credential.ledger.key
+    claim = await store.claim(key, "x", 1, 0, b"")
+    await store.commit(key, claim.number, BROKEN[kind])
+    with pytest.raises(CorruptRecord) as caught:
+        await credential.token()
+    assert key in str(caught.value)
+    assert "canary" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+    assert caught.value.who == "the operator"
+    assert vendor.counts["requests"] == 0
+    if kind == "newer":
+        assert "upgrade" in str(caught.value)
+
+
+@virtual
+async def test_a_note_that_cannot_be_read_counts_as_none():
+    """A note is advice: garbage in its place holds nobody up."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    claim = await store.claim(credential.ledger.key, "x", 1, 0, b"\xffgarbage")
+    await store.release(credential.ledger.key, claim.number, b"\xffgarbage")
+    assert (await credential.token()).access_token
+
+
+@virtual
+async def test_a_store_that_raises_anything_is_a_store_that_is_away():
+    """Somebody else's store raises what it likes: ``StoreUnavailable`` with the class alone, for its words may hold a URL."""
+
+    class Odd(Store):
+        def __getattr__(self, name):
+            async def call(*args, **kwargs):
+                raise ZeroDivisionError("redis://user:canary@host")
+
+            return call if name in {"claim", "read"} else super().__getattr__(name)
+
+    with pytest.raises(StoreUnavailable, match="ZeroDivisionError") as caught:
+        await Worker(Odd(), Vendor()).credential(USER).token()
+    assert "canary" not in str(caught.value)
+
+
+@virtual
+async def test_a_store_that_hangs_is_given_up_in_time():
+    """With no token, a rotating vendor and a store that never answers: an error within the time-out."""
+    store = Store()
+    store.hung.add("*")
+    with pytest.raises((StoreUnavailable, VendorUnavailable)):
+        await Worker(store, Vendor()).credential(USER).token()
+    assert monotonic() - 1000 <= 11
+    with pytest.raises(LinkAuthError):
+        await Worker(store, Vendor()).credential(USER).login(email="a@example.com", password="p")
