@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 import linkauth
 from linkauth import LinkXGUser
 from linkauth.engine.records import token_key
+from tests.fleet.fleet import Refused
 
 if TYPE_CHECKING:
     from linkauth.sandbox import Sandbox
     from tests.fleet.fleet import Fleet, Worker
     from tests.servers import Server
+
+
+PATIENT = frozenset({"VendorUnavailable", "NotSent", "NoAnswer", "StoreUnavailable"})
+"""Nobody has to act on these: they pass."""
 
 
 class Scene:
@@ -22,6 +27,8 @@ class Scene:
         self.sandbox = sandbox
         self.fleet = fleet
         self.valkey = valkey
+        self._client: Any = None
+        self._looks = 0
         self.vendor = sandbox.linkxg
         self.counts = sandbox.linkxg.counts
         fleet.order["vendor"] = {"class": "LinkXGUser", "base_url": self.vendor.base_url}
@@ -41,6 +48,40 @@ class Scene:
         self.lifetime(900.0)
         await asyncio.sleep(seconds)
 
+    async def account(self, worker: Worker, name: str) -> None:
+        """Make a user for the account ``name`` and log in."""
+        user = self.vendor.add_user(email=f"{name}@example.com")
+        await worker.ask("login", email=user.email, password=user.password, account=name)
+
+    def calls(self) -> int:
+        """Steps that the store was asked for so far."""
+        stats = self._look("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+    def commands(self) -> int:
+        """Commands of any kind that the store was sent so far, these looks excepted."""
+        before, self._looks = self._looks, self._looks + 1
+        return int(self._look("stats")["total_commands_processed"]) - before
+
+    def _look(self, section: str) -> dict[str, Any]:
+        assert self.valkey is not None
+        if self._client is None:
+            self._client = self.valkey.client()
+            self._client.ping()
+        return self._client.info(section)
+
+    async def served(self, *workers: Worker, patient: frozenset[str] = PATIENT) -> None:
+        """All of them are given a token that the vendor honours, in the end; nobody is sent for the user."""
+        for worker in workers:
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        self.vendor.tokens.check((await worker.ask("token"))["access_token"])
+                        break
+                    except Refused as error:
+                        assert error.kind in patient, error
+                        await asyncio.sleep(0.05)
+
     async def stored(self, account: str = "default") -> int:
         """The version of the account's record."""
         store = linkauth.open_store(self.fleet.order["store"])
@@ -58,11 +99,6 @@ class Scene:
     def key(self, account: str = "default") -> str:
         """Where the store keeps an account's token."""
         return token_key(LinkXGUser(base_url=self.vendor.base_url), account)
-
-    def lives(self, told: dict[str, Any]) -> bool:
-        """Whether the vendor honours the access token that a worker told of."""
-        self.vendor.tokens.check(told["access_token"])
-        return True
 
     def untouched(self) -> bool:
         """The vendor saw no token twice, nobody logged in anew, and one exchange at a time."""

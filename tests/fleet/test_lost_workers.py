@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 
 import pytest
 
 from tests.fleet.fleet import Refused, until
 from tests.fleet.link import Link
 from tests.loopback import closed_port
-
-PATIENT = frozenset({"VendorUnavailable", "NotSent", "NoAnswer", "StoreUnavailable"})
-"""Nobody has to act on these: they pass."""
 
 
 async def sending(worker) -> None:
@@ -23,19 +22,6 @@ async def sending(worker) -> None:
     await until(sends)
 
 
-async def served(scene, *workers, patient=PATIENT) -> None:
-    """All of them are given a token that the vendor honours, in the end; nobody is sent for the user."""
-    for worker in workers:
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    assert scene.lives(await worker.ask("token"))
-                    break
-                except Refused as error:
-                    assert error.kind in patient, error
-                    await asyncio.sleep(0.05)
-
-
 async def test_killed_before_it_sends(scene) -> None:
     """kill -9 of the worker that holds the lease and has sent nothing: another takes over and renews."""
     nowhere = f"http://127.0.0.1:{closed_port()}"
@@ -45,7 +31,7 @@ async def test_killed_before_it_sends(scene) -> None:
     victim.ask("token")
     await sending(victim)
     victim.kill()
-    await served(scene, other)
+    await scene.served(other)
     assert scene.counts["refresh_token"] == 1
     assert scene.untouched()
 
@@ -58,7 +44,7 @@ async def test_killed_when_the_vendor_had_not_acted(scene) -> None:
         victim.ask("token")
         await held.arrived()
         victim.kill()
-    await served(scene, other)
+    await scene.served(other)
     assert scene.counts["refresh_requests"] == 2
     assert scene.untouched()
 
@@ -75,7 +61,7 @@ async def test_killed_after_it_committed(scene) -> None:
 
     await until(stored)
     victim.kill()
-    await served(scene, other)
+    await scene.served(other)
     assert scene.counts["refresh_token"] == 1
     assert scene.untouched()
 
@@ -89,10 +75,10 @@ async def test_stopped_before_it_sends(scene) -> None:
     victim.ask("token")
     await sending(victim)
     victim.freeze()
-    await served(scene, other)
+    await scene.served(other)
     async with Link(int(scene.sandbox.port), port=way):
         victim.thaw()
-        await served(scene, victim)
+        await scene.served(victim)
     assert scene.counts["refresh_requests"] == 1
     assert scene.untouched()
 
@@ -103,7 +89,7 @@ async def test_stopped_behind_the_vendors_answer(scene) -> None:
     scene.lifetime(25.0)
     await scene.login(victim)
     scene.lifetime(900.0)
-    await served(scene, other)
+    await scene.served(other)
     with scene.vendor.hold("refresh", when="after", times=1) as held:
         victim.ask("refresh")
         await held.arrived()
@@ -113,7 +99,7 @@ async def test_stopped_behind_the_vendors_answer(scene) -> None:
         while asyncio.get_running_loop().time() < lease:
             await other.ask("refresh")
     victim.thaw()
-    await served(scene, victim, other)
+    await scene.served(victim, other)
     assert scene.counts["refresh_requests"] == 1
     assert scene.untouched()
 
@@ -138,4 +124,36 @@ async def test_killed_before_anything_was_stored(scene) -> None:
         assert "the answer to an earlier renewal may have been lost" in refused.value.words
     assert scene.counts["refresh_requests"] == 2  # the one that was lost, and the one try in doubt
     await scene.login(others[0])
-    await served(scene, *others, patient={"ReauthorizationRequired"})  # they look twice a second
+    await scene.served(*others, patient={"ReauthorizationRequired"})  # they look twice a second
+
+
+@pytest.mark.parametrize("escrow", [True, False], ids=["with escrow", "without escrow"])
+async def test_killed_with_the_answer_in_hand(redis_scene, tmp_path, escrow) -> None:
+    """kill -9 with an answer that the store could not take: a restarted process has it from escrow, or it is lost."""
+    scene = redis_scene
+    scene.fleet.order["engine"]["keys"] = base64.b64encode(os.urandom(32)).decode()
+    own = {**scene.fleet.order["engine"], **({"escrow": str(tmp_path / "escrow")} if escrow else {})}
+    async with Link(scene.valkey.port) as way:
+        victim = await scene.fleet.worker(store=f"redis://127.0.0.1:{way.port}/0", engine=own)
+        await scene.expired(victim)
+        with scene.vendor.hold("refresh", times=1) as held:
+            victim.ask("token")
+            await held.arrived()
+            way.refuse = True
+            way.cut()
+
+        async def kept() -> bool:
+            return (await victim.ask("state"))["kept"]
+
+        await until(kept)
+        victim.kill()
+    restarted = await scene.fleet.worker(engine=own)
+    if not escrow:
+        with pytest.raises(AssertionError, match="an earlier renewal may have been lost"):
+            await scene.served(restarted)
+        assert scene.counts["refresh_reuse"] == 1
+        return
+    await scene.served(restarted)
+    assert scene.counts["refresh_requests"] == 1
+    assert scene.untouched()
+    assert list((tmp_path / "escrow").iterdir()) == []

@@ -118,13 +118,14 @@ class Worker:
     ) -> dict[str, Any]:
         """Tasks that want a token every ``pace`` seconds, for so long or until ``rest``: how it went.
 
-        ``waited``: had to wait for one; ``slowest``: seconds that the slowest took who did not have to.
+        ``waited``: had to wait for one, ``longest`` seconds at the most; ``slowest``: the same of those who did not
+        have to. ``lag``: the longest time (seconds) for which the machine kept this process from running.
         ``calls``: seconds between two calls at the vendor, by one task for each account; their statuses are counted.
         """
         told: Counter[str] = Counter(asked=0, waited=0, served=0)
         errors: Counter[str] = Counter()
         statuses: Counter[str] = Counter()
-        slowest = [0.0]
+        most = {"slowest": 0.0, "longest": 0.0, "lag": 0.0}
         end = time.monotonic() + seconds
         names = accounts or ["default"]
 
@@ -138,9 +139,14 @@ class Worker:
                 errors[_words(error)] += 1
                 return None
             told["served"] += 1
-            if not waits:
-                slowest[0] = max(slowest[0], time.monotonic() - begun)
+            name = "longest" if waits else "slowest"
+            most[name] = max(most[name], time.monotonic() - begun)
             return token
+
+        async def clock() -> None:
+            while (now := time.monotonic()) < end:
+                await asyncio.sleep(0.01)
+                most["lag"] = max(most["lag"], time.monotonic() - now - 0.01)
 
         async def task(number: int) -> None:
             credential = self._credential(names[number % len(names)])
@@ -168,7 +174,7 @@ class Worker:
 
         async def everybody() -> None:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-                everyone = [task(number) for number in range(tasks)]
+                everyone = [clock(), *(task(number) for number in range(tasks))]
                 if calls:
                     everyone += [caller(name, session) for name in names]
                 await asyncio.gather(*everyone)
@@ -177,7 +183,7 @@ class Worker:
         await asyncio.wait({self._work})
         if not self._work.cancelled():
             self._work.result()
-        return {**told, "errors": errors, "statuses": statuses, "slowest": slowest[0]}
+        return {**told, "errors": errors, "statuses": statuses, **most}
 
     async def rest(self) -> None:
         """End ``work``."""
