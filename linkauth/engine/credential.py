@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization, rotation, takeover
-from linkauth.engine.exchange import Exchange, backoff
+from linkauth.engine.exchange import backoff
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.renewal import LONGEST_ORDER, InDoubt, Renewal
 from linkauth.engine.windows import Verdict
 from linkauth.errors import (
     ConfigurationError,
-    InvalidGrant,
     InvalidToken,
     LinkAuthError,
     RateLimited,
@@ -143,18 +142,36 @@ class Credential:
 
         Raises what the vendor answered (``OAuthError``, ``VendorUnavailable``) after forgetting; ``StoreError``.
         """
-        await self._to_the_end(self._logout())
+        await self._to_the_end(takeover.logout(self.ledger))
 
     async def rotate_secret(self) -> None:
         """Replace the client's secret (LinkXG). It is stored before this returns, and every worker goes on with it.
 
-        Raises ``UnsupportedGrant`` for other vendors; ``MalformedResponse`` where the answer has no secret that is
-        known: then its ``raw`` and a record in the store hold the answer, for the old secret is dead.
+        Callers at the same moment, in any process, share one rotation. Raises ``UnsupportedGrant`` for other vendors;
+        ``MalformedResponse`` where the answer has no secret that is known: then its ``raw`` and a record in the store
+        (``unread_answer``) hold the answer, for the old secret is dead; ``StoreUnavailable`` where the store did not take
+        the new secret, which this process then goes on offering.
         """
         if not self.vendor.rotates_secret:
             raise UnsupportedGrant(f"{self.vendor.name} does not rotate client secrets")
         token = await self.token()
+        try:
+            await self._to_the_end(rotation.rotate(self.ledger, token))
+        except InvalidToken:
+            pass
+        else:
+            return
+        # A 401 on any call: renew once and repeat it once.
+        token = await self.replacement(token)
         await self._to_the_end(rotation.rotate(self.ledger, token))
+
+    async def unread_answer(self) -> Secret | None:
+        """The answer to a ``rotate_secret`` in which no secret was recognised, as the store keeps it; None: there is none.
+
+        Read the new secret out of it, and give it to the vendor object. The next rotation that succeeds clears it away.
+        Raises ``StoreError``.
+        """
+        return await self._to_the_end(rotation.unread(self.ledger))
 
     # -- waiting and flying ----------------------------------------------------------------------------------------
 
@@ -264,39 +281,3 @@ class Credential:
             work.close()
             raise ConfigurationError("the engine is closed")
         return await self._office.flights.start(work, f"linkauth {self.vendor.name}/{self.account}").join()
-
-    async def _logout(self) -> None:
-        await self._find()
-        claim, time = await takeover.seize(self.ledger)
-        lease = self.ledger.lease(claim, time)
-        token = self._holding.token
-        failure: LinkAuthError | None = None
-        if token is not None:
-            async with lease:
-                vendor = await self._office.registrations.newest(self.vendor)
-                exchange = Exchange(
-                    self._world,
-                    time,
-                    lambda: vendor.logout(token),
-                    limit=self._office.timeout,
-                    profile=vendor.rotation,
-                    single_use=False,
-                )
-                try:
-                    await exchange.run()
-                except (InvalidGrant, InvalidToken):
-                    pass  # it was dead already
-                except LinkAuthError as error:
-                    failure = error
-        await self.ledger.forget(claim.number, "logged out")
-        if failure is not None:
-            raise failure
-
-    async def _find(self) -> None:
-        """Take what the store has, so that there is something to revoke."""
-        reading, time = await self.ledger.read()
-        if reading.record is not None and reading.record.version > self._holding.version:
-            try:
-                self.ledger.adopt(reading.record, time)
-            except LinkAuthError as error:  # dead already, or unreadable: it is forgotten all the same
-                log.info("%s/%s: nothing to revoke: %s", self.vendor.name, self.account, error)

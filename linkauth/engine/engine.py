@@ -10,6 +10,7 @@ from linkauth.engine.escrow import FolderEscrow
 from linkauth.engine.events import Teller
 from linkauth.engine.flight import Flights
 from linkauth.engine.keep_alive import KeepAlive
+from linkauth.engine.keeper import Keeper
 from linkauth.engine.office import Office
 from linkauth.engine.registrations import Registrations
 from linkauth.engine.sealing import Sealer
@@ -65,17 +66,19 @@ class Engine(Generic[C]):
         teller = Teller(on_event, world.wall)
         shelf = Shelf(opened, world, teller, timeout)
         envelope = Envelope(sealer)
+        flights = Flights()
+        kept = FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow
         self._make = make
         self._credentials: dict[tuple[Vendor, str], C] = {}
         self.office = Office(
             world=world,
             shelf=shelf,
             envelope=envelope,
-            registrations=Registrations(shelf, envelope),
+            registrations=Registrations(shelf, envelope, lambda key: Keeper(key, shelf, world, flights, kept)),
             teller=teller,
-            flights=Flights(),
+            flights=flights,
             watch=Watch(opened, world),
-            escrow=FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow,
+            escrow=kept,
             timeout=timeout,
             refresh_ahead=refresh_ahead,
         )

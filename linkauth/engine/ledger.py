@@ -103,6 +103,7 @@ class Ledger:
             self._saving = self.office.flights.start(self._save(token, number), f"linkauth saving {self.key}")
         else:
             self.keeper.kept = None
+            await self.keeper.drop(number)
         return token
 
     def is_newer_than(self, version: int) -> bool:

@@ -1,7 +1,8 @@
 """Which client secret is the newest: the constructor's is the start, the store's is newer.
 
 A secret belongs to a registration, not to an account: every credential of an engine that uses the same client shares
-what is known here. It is read once before the first token request, and again when a vendor refuses the client.
+what is known here. It is read once before the first token request, and again when a vendor refuses the client. What an
+earlier process left in escrow comes before that.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import attrs
 from linkauth.engine.records import SecretRecord, secret_key
 from linkauth.errors import StoreUnavailable
 from linkauth.oauth.token import Secret
+from linkauth.store import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkauth.engine.envelope import Envelope
+    from linkauth.engine.keeper import Keeper
     from linkauth.engine.shelf import Shelf
     from linkauth.vendors.vendor import Vendor
 
@@ -28,17 +33,21 @@ class _Known:
     version: int = 0
     secret: Secret | None = None
     looked: bool = False
+    refused: bool = False
+    """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
 
 
 class Registrations:
     """The newest client secrets that this process knows."""
 
-    __slots__ = ("_envelope", "_known", "_shelf")
+    __slots__ = ("_envelope", "_known", "_shelf", "keeper")
 
-    def __init__(self, shelf: Shelf, envelope: Envelope) -> None:
+    def __init__(self, shelf: Shelf, envelope: Envelope, keeper: Callable[[str], Keeper]) -> None:
         self._shelf = shelf
         self._envelope = envelope
         self._known: dict[str, _Known] = {}
+        self.keeper = keeper
+        """Makes what commits values under a key."""
 
     async def newest(self, vendor: Vendor) -> Vendor:
         """``vendor`` with the newest secret known. The store is asked the first time, and may be away."""
@@ -48,17 +57,23 @@ class Registrations:
         if not known.looked:
             # With the store away the constructor's may well be good; a refusal makes us look again.
             with contextlib.suppress(StoreUnavailable):
+                await self._from_escrow(vendor)
                 await self.look(vendor)
-        return vendor if known.secret is None else vendor.with_secret(known.secret)
+        return vendor if known.secret is None or known.refused else vendor.with_secret(known.secret)
 
-    async def newer(self, refused: Vendor) -> Vendor | None:
+    async def newer(self, vendor: Vendor, refused: Vendor) -> Vendor | None:
         """What to try instead of ``refused``, whose secret the vendor does not take; None: nothing is known.
 
-        Compared by secret, not by version: another credential of this client may have looked a moment ago.
+        The store's, else the constructor's (``vendor``). Compared by secret, not by version: another credential of this
+        client may have looked a moment ago.
         """
+        if not vendor.rotates_secret:
+            return None
         with contextlib.suppress(StoreUnavailable):
-            await self.look(refused)
-        newest = await self.newest(refused)
+            await self.look(vendor)
+        known = self._of(vendor)
+        known.refused = known.secret is not None and vendor.with_secret(known.secret) == refused
+        newest = await self.newest(vendor)
         return None if newest == refused else newest
 
     async def look(self, vendor: Vendor) -> bool:
@@ -78,11 +93,21 @@ class Registrations:
     def learn(self, vendor: Vendor, secret: Secret, version: int) -> None:
         """Use ``secret`` from the next token request on."""
         known = self._of(vendor)
-        known.secret, known.version, known.looked = secret, version, True
+        known.secret, known.version, known.looked, known.refused = secret, version, True, False
 
     def version(self, vendor: Vendor) -> int:
         """The newest secret's version, 0 for the constructor's."""
         return self._of(vendor).version
+
+    async def _from_escrow(self, vendor: Vendor) -> None:
+        key = secret_key(vendor)
+        keeper = self.keeper(key)
+        left = await keeper.from_escrow()
+        if left is not None:
+            record = Record(left.number, left.value)
+            self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), left.number)
+            self._of(vendor).looked = False  # the store may have a newer one
+            await keeper.commit(left.number, left.value)
 
     def _of(self, vendor: Vendor) -> _Known:
         return self._known.setdefault(secret_key(vendor), _Known())

@@ -219,7 +219,7 @@ class Renewal:
                 return await exchange.run()
             except InvalidClient:
                 # Somebody may have rotated the client's secret: the store knows.
-                newer = await self._office.registrations.newer(vendor)
+                newer = await self._office.registrations.newer(self._vendor, vendor)
                 if newer is None:
                     raise
             exchange = self._asking(newer, token, time, lease)

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
-from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import LEASE_MORE
 from linkauth.engine.records import SecretRecord, answer_key, secret_key
-from linkauth.errors import MalformedResponse, StoreError, StoreUnavailable, VendorUnavailable
+from linkauth.errors import MalformedResponse, NoAnswer, StoreError, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Secret
-from linkauth.store import Busy, Committed, Granted
+from linkauth.store import Busy, Granted, Superseded
 
 if TYPE_CHECKING:
+    from linkauth.engine.keeper import Keeper
     from linkauth.engine.ledger import Ledger
+    from linkauth.engine.world import StoreTime
     from linkauth.oauth.token import Token
 
-__all__ = ["rotate"]
+__all__ = ["rotate", "unread"]
 
 log = logging.getLogger("linkauth")
 
@@ -27,20 +28,17 @@ log = logging.getLogger("linkauth")
 async def rotate(ledger: Ledger, token: Token) -> None:
     """Replace the client's secret at the vendor with ``token``'s authority.
 
-    Raises ``UnsupportedGrant``, the vendor's refusal, ``MalformedResponse`` (``raw``: the answer; it is in the store,
-    too), ``StoreUnavailable`` before anything was sent, and after it where the store would not take the secret:
-    then this process uses it and goes on offering it.
+    Whoever finds another worker at it waits, and shares the secret that it brings. Raises ``UnsupportedGrant``, the
+    vendor's refusal, ``VendorUnavailable``, ``MalformedResponse`` (``raw``: the answer; it is in the store, too),
+    ``StoreUnavailable`` before anything was sent, and after it where the store would not take the secret: then this
+    process uses it and goes on offering it.
     """
     office, vendor = ledger.office, ledger.vendor
-    key, owner = secret_key(vendor), office.owner()
-    store, ttl = office.shelf.store, office.timeout + LEASE_MORE
-    claim, time = await office.shelf.ask(store.claim(key, owner, ttl, office.registrations.version(vendor), b""))
-    while not isinstance(claim, Granted):
-        if isinstance(claim, Busy):
-            raise VendorUnavailable("another worker is rotating this client's secret", retry_after=claim.remaining)
-        await office.registrations.look(vendor)
-        claim, time = await office.shelf.ask(store.claim(key, owner, ttl, claim.record.version, b""))
-    lease = Lease(office.shelf, office.world, key, claim.number, ttl, time)
+    claimed = await _claim(ledger)
+    if claimed is None:
+        return
+    claim, time = claimed
+    lease = Lease(office.shelf, office.world, secret_key(vendor), claim.number, office.timeout + LEASE_MORE, time)
     newest = await office.registrations.newest(vendor)
     exchange = Exchange(
         office.world,
@@ -49,56 +47,97 @@ async def rotate(ledger: Ledger, token: Token) -> None:
         limit=office.timeout,
         lease=lease,
         profile=vendor.rotation,
-        single_use=True,
+        # A lost answer took the secret with it: while the token lives, asking again is the one way to another.
+        single_use=False,
     )
     begun = office.world.monotonic()
     try:
         async with lease:
             secret = await exchange.run()
     except MalformedResponse as error:
-        await lease.release()
         if isinstance(error.raw, Secret):
-            await _keep(ledger, answer_key(vendor), error.raw)
+            await _keep_answer(ledger, claim.number, error.raw)
+        await lease.release()
+        raise
+    except NoAnswer:
+        log.error("%s: no answer to a rotation came, the old secret may be dead: rotate again at once", vendor.name)  # noqa: TRY400  # no traceback: its frames hold the token
+        await lease.release()
         raise
     except Exception:
         await lease.release()
         raise
-    office.registrations.learn(vendor, secret, claim.number)
-    value = office.envelope.close(key, claim.number, SecretRecord(vendor=vendor.name, client_secret=secret.reveal()))
-    keeper = Keeper(key, office.shelf, office.world, office.flights, office.escrow)
-    try:
-        await keeper.commit(claim.number, value)
-    except StoreError as error:
-        office.flights.start(keeper.insist(), f"linkauth saving {key}")
-        fault = (
-            f"the vendor has rotated the secret and the store has not taken it yet; this process offers it on: {error}"
-        )
-        raise StoreUnavailable(fault) from None
+    await _keep_secret(ledger, claim.number, secret)
     ledger.tell(EventKind.SECRET_ROTATED, duration=office.world.monotonic() - begun)
 
 
-async def _keep(ledger: Ledger, key: str, raw: Secret) -> None:
-    """Put an answer that nobody understood where the operator can get at it."""
-    office = ledger.office
-    store = office.shelf.store
-    try:
-        reading, _ = await office.shelf.ask(store.read(key))
-        known = reading.record.version if reading.record else 0
-        claim, _ = await office.shelf.ask(store.claim(key, office.owner(), office.timeout, known, b""))
+async def unread(ledger: Ledger) -> Secret | None:
+    """The vendor's last answer to a rotation, where no secret was recognised in it. Raises ``StoreError``."""
+    office, key = ledger.office, answer_key(ledger.vendor)
+    reading, _ = await office.shelf.ask(office.shelf.store.read(key))
+    if reading.record is None:
+        return None
+    return Secret(office.envelope.expect(key, reading.record, SecretRecord).client_secret)
+
+
+async def _claim(ledger: Ledger) -> tuple[Granted, StoreTime] | None:
+    """The lease on the client's secret; None: another worker has replaced it while this one waited."""
+    office, vendor = ledger.office, ledger.vendor
+    store, key, ttl = office.shelf.store, secret_key(vendor), office.timeout + LEASE_MORE
+    limit = office.world.monotonic() + 2 * ttl
+    known, waited = office.registrations.version(vendor), False
+    while office.world.monotonic() < limit:
+        claim, time = await office.shelf.ask(store.claim(key, office.owner(), ttl, known, b""))
         if isinstance(claim, Granted):
-            record = SecretRecord(vendor=ledger.vendor.name, client_secret=raw.reveal())
-            outcome, _ = await office.shelf.ask(
-                store.commit(key, claim.number, office.envelope.close(key, claim.number, record))
-            )
-            if isinstance(outcome, Committed):
-                log.error(
-                    "%s: no secret was recognised in the answer to a rotation; it is kept in record %s",
-                    ledger.vendor.name,
-                    key,
-                )
-                return
+            return claim, time
+        if isinstance(claim, Busy):
+            waited = True
+            with office.flights.idle():
+                await office.shelf.do(store.wait_for_change(key, known, claim.remaining), extra=claim.remaining)
+            continue
+        await office.registrations.look(vendor)
+        if waited:
+            return None
+        known = claim.record.version
+    raise VendorUnavailable("another worker has been rotating this client's secret for too long")
+
+
+async def _keep_secret(ledger: Ledger, number: int, secret: Secret) -> None:
+    office, vendor = ledger.office, ledger.vendor
+    office.registrations.learn(vendor, secret, number)
+    key = secret_key(vendor)
+    keeper = office.registrations.keeper(key)
+    record = SecretRecord(vendor=vendor.name, client_secret=secret.reveal())
+    try:
+        outcome, _ = await keeper.commit(number, office.envelope.close(key, number, record))
+        if isinstance(outcome, Superseded):  # a later rotation, whose secret is the one that lives
+            await office.registrations.look(vendor)
+    except StoreError as error:
+        office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}")
+        fault = (
+            f"the vendor has rotated the secret and the store has not taken it yet; this process offers it on: {error}"
+        )
+    else:
+        # What an earlier rotation left unread is dead by now.
+        await office.shelf.quietly(office.shelf.store.delete(answer_key(vendor), number))
+        return
+    raise StoreUnavailable(fault)
+
+
+async def _keep_answer(ledger: Ledger, number: int, raw: Secret) -> None:
+    """Put an answer that nobody understood where the operator can get at it."""
+    office, vendor = ledger.office, ledger.vendor
+    key = answer_key(vendor)
+    keeper = office.registrations.keeper(key)
+    record = SecretRecord(vendor=vendor.name, client_secret=raw.reveal())
+    words = "the store has yet to take it"
+    try:
+        await keeper.commit(number, office.envelope.close(key, number, record))
+        words = f"it is kept in record {key}"
     except StoreError:
-        pass
-    log.error(
-        "%s: no secret was recognised in the answer to a rotation, and the store did not take it", ledger.vendor.name
-    )
+        office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}")
+    log.error("%s: no secret was recognised in the answer to a rotation; %s", vendor.name, words)
+
+
+async def _insist(ledger: Ledger, keeper: Keeper) -> None:
+    if await keeper.insist() is None:
+        log.error("%s: closing, and the store has not taken what a rotation brought", ledger.vendor.name)

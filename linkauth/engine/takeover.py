@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from linkauth.engine.exchange import Exchange, Overtaken
-from linkauth.errors import StoreUnavailable
+from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, StoreUnavailable
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["replace", "seize"]
+__all__ = ["logout", "replace"]
+
+log = logging.getLogger("linkauth")
 
 
 async def replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Token:
@@ -31,7 +34,7 @@ async def replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Toke
 
 async def _replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Token:
     office = ledger.office
-    claim, time = await seize(ledger)
+    claim, time = await _seize(ledger)
     lease = ledger.lease(claim, time)
     try:
         async with lease:
@@ -52,7 +55,7 @@ async def _replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Tok
     return await ledger.store(fresh, claim.number, time, precious=True)
 
 
-async def seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
+async def _seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
     """The lease on a credential, whatever its record holds. Raises ``StoreUnavailable``."""
     limit = ledger.office.world.monotonic() + 2 * ledger.ttl
     while ledger.office.world.monotonic() < limit:
@@ -64,3 +67,45 @@ async def seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
         if isinstance(claim, Busy):
             await ledger.wait(claim.remaining, newer_than=known)
     raise StoreUnavailable("another worker holds the lease for too long")
+
+
+async def logout(ledger: Ledger) -> None:
+    """Revoke at the vendor where it can, and forget here and in the store in any case.
+
+    Raises what the vendor answered after forgetting; ``StoreError``.
+    """
+    office = ledger.office
+    await _find(ledger)
+    claim, time = await _seize(ledger)
+    token = ledger.holding.token
+    failure: LinkAuthError | None = None
+    if token is not None:
+        async with ledger.lease(claim, time):
+            vendor = await office.registrations.newest(ledger.vendor)
+            exchange = Exchange(
+                office.world,
+                time,
+                lambda: vendor.logout(token),
+                limit=office.timeout,
+                profile=vendor.rotation,
+                single_use=False,
+            )
+            try:
+                await exchange.run()
+            except (InvalidGrant, InvalidToken):
+                pass  # it was dead already
+            except LinkAuthError as error:
+                failure = error
+    await ledger.forget(claim.number, "logged out")
+    if failure is not None:
+        raise failure
+
+
+async def _find(ledger: Ledger) -> None:
+    """Take what the store has, so that there is something to revoke."""
+    reading, time = await ledger.read()
+    if reading.record is not None and reading.record.version > ledger.holding.version:
+        try:
+            ledger.adopt(reading.record, time)
+        except LinkAuthError as error:  # dead already, or unreadable: it is forgotten all the same
+            log.info("%s/%s: nothing to revoke: %s", ledger.vendor.name, ledger.account, error)

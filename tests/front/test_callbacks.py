@@ -57,8 +57,8 @@ async def test_two_processes_with_one_state(
             for worker in workers:
                 worker.order("complete", **order)
             await held.arrived()
-            losers = asyncio.wait([asyncio.ensure_future(w.answer()) for w in workers], return_when="FIRST_COMPLETED")
-            done, late = await losers
+            answers = [asyncio.create_task(worker.answer()) for worker in workers]
+            done, late = await asyncio.wait(answers, return_when="FIRST_COMPLETED")
             assert [answer.result()["error"] for answer in done] == ["StateMismatch"]
         assert [await answer for answer in late] == ["default"]
         assert part.counts["authorization_code"] == part.counts["token_requests"] == 1
