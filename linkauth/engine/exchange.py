@@ -24,6 +24,8 @@ T = TypeVar("T")
 FIRST_GAP: Final = 0.25
 """Seconds between the first try and the second; it doubles from there."""
 LONGEST_GAP: Final = 60.0
+LEAST: Final = 0.1
+"""Share of the limit that a try must have left: one that is cut off at once only puts a refresh token in doubt."""
 
 
 class Overtaken(LinkAuthError):
@@ -63,6 +65,7 @@ class Exchange(Generic[T]):
         "_deadline",
         "_first_sent",
         "_lease",
+        "_least",
         "_make",
         "_profile",
         "_single_use",
@@ -86,6 +89,7 @@ class Exchange(Generic[T]):
         self._time = time
         self._make = make
         self._deadline = world.monotonic() + limit
+        self._least = limit * LEAST
         self._lease = lease
         self._profile = profile
         self._single_use = single_use
@@ -103,7 +107,7 @@ class Exchange(Generic[T]):
                 raise
             except (VendorUnavailable, RateLimited) as error:
                 wait = self._wait(error, tries)
-                if wait is None or self._world.monotonic() + wait >= self._deadline:
+                if wait is None or self._world.monotonic() + wait + self._least >= self._deadline:
                     raise
             # Outside the handler, so that what is slept through holds no exception with its frames.
             await asyncio.sleep(wait)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from linkauth.engine.note import Note
 from linkauth.engine.records import secret_key
 from linkauth.errors import (
     InvalidClient,
@@ -272,6 +273,21 @@ async def test_a_broken_secret_record_holds_nobody_up():
             await Worker(store, vendor).credential(CLIENT).token()
     assert monotonic() - before < 1
     assert vendor.counts["requests"] == 0
+
+
+@virtual
+async def test_the_last_try_is_given_time():
+    """A vendor that takes a while to say 500: no try is begun that would be cut off, which would be doubt for nothing."""
+    store, vendor = Store(), Vendor()
+    for delay in (0.1, 0.3, 0.5, 0.7, 0.9):
+        vendor.delay = delay
+        worker = Worker(store, vendor)
+        credential = await logged_in(worker)
+        vendor.fails(DOWN, times=50)
+        with pytest.raises(VendorUnavailable, match="500"):
+            await credential.refresh()
+        vendor.faults.clear()
+        assert Note.decode((await store.read(credential.ledger.key)).note).doubt == ""
 
 
 @virtual

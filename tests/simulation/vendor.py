@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
 import attrs
 
 from linkauth.errors import NoAnswer, NotSent
