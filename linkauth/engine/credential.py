@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
-from linkauth.engine import authorization, rotation, takeover
+from linkauth.engine import authorization, recovery, rotation, takeover
 from linkauth.engine.exchange import backoff
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.renewal import LONGEST_ORDER, InDoubt, Renewal
@@ -171,7 +171,7 @@ class Credential:
         Read the new secret out of it, and give it to the vendor object. The next rotation that succeeds clears it away.
         Raises ``StoreError``.
         """
-        return await self._to_the_end(rotation.unread(self.ledger))
+        return await self._to_the_end(recovery.kept_answer(self.ledger))
 
     # -- waiting and flying ----------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from linkauth.engine.world import StoreTime
     from linkauth.oauth.token import Token
 
-__all__ = ["rotate", "unread"]
+__all__ = ["rotate"]
 
 log = logging.getLogger("linkauth")
 
@@ -68,15 +68,6 @@ async def rotate(ledger: Ledger, token: Token) -> None:
         raise
     await _keep_secret(ledger, claim.number, secret)
     ledger.tell(EventKind.SECRET_ROTATED, duration=office.world.monotonic() - begun)
-
-
-async def unread(ledger: Ledger) -> Secret | None:
-    """The vendor's last answer to a rotation, where no secret was recognised in it. Raises ``StoreError``."""
-    office, key = ledger.office, answer_key(ledger.vendor)
-    reading, _ = await office.shelf.ask(office.shelf.store.read(key))
-    if reading.record is None:
-        return None
-    return Secret(office.envelope.expect(key, reading.record, SecretRecord).client_secret)
 
 
 async def _claim(ledger: Ledger) -> tuple[Granted, StoreTime] | None:
