@@ -38,6 +38,8 @@ class Site:
         self.token_status = 200
         self.gate: asyncio.Event | None = None
         """What the token endpoint waits for."""
+        self.late: asyncio.Event | None = None
+        """What a 401 waits for, where the query says ``late``."""
         self.hosts: list[str] = []
         self.issued = 0
 
@@ -73,6 +75,8 @@ class Site:
         if "to" in request.query:
             raise _redirect(request)
         if self.refuses or authorization != self.current:
+            if self.late is not None and "late" in request.query:
+                await self.late.wait()
             return web.Response(status=401, body=BIG if self.big else b"no")
         if "ws" in request.query:
             socket = web.WebSocketResponse()
@@ -270,6 +274,19 @@ async def test_a_token_renewed_meanwhile_is_taken_without_asking(credential, sit
         await credential.refresh()
         assert site.counts["token"] == 2
         assert (await credential.replacement(failed)) == await credential.token()
+    assert site.counts["token"] == 2
+
+
+async def test_a_401_that_comes_late_renews_nothing(credential, site):
+    """Its token was renewed while the refusal was on its way: the repeat takes the new one, the vendor is not asked."""
+    async with credential.session() as session:
+        await get(session, "a")
+        site.revoke()
+        site.late = asyncio.Event()
+        slow = asyncio.create_task(get(session, "slow?late=1"))
+        assert await get(session, "b") == 200
+        site.late.set()
+        assert await slow == 200
     assert site.counts["token"] == 2
 
 

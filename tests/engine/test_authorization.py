@@ -100,6 +100,7 @@ async def test_callbacks_with_one_state_at_once(count):
     store, vendor = Store(), Tokens()
     _, params = await begun(Worker(store, vendor))
     vendor.delay = 0.5
+    store.before = lambda name: asyncio.sleep(0.01)  # so that all have looked before one takes
     workers = [Worker(store, vendor) for _ in range(count)]
     results = await asyncio.gather(*(worker.complete(LINKKIT, params) for worker in workers), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == sorted(
@@ -174,6 +175,19 @@ async def test_a_state_of_another_account_vendor_or_registration():
             await worker.complete(other, {**params, "authorizationCode": "x"})
     assert vendor.counts["requests"] == 0
     assert (await credential.complete(params)).access_token == "a1"
+
+
+@virtual
+async def test_a_store_that_keeps_too_long_makes_no_state_live_longer():
+    """``ttl`` lets a store forget; whether a state has expired is read in the record itself."""
+    store, vendor = Store(), Tokens()
+    true_commit = store.inner.commit
+    store.inner.commit = lambda key, number, value, ttl=None: true_commit(key, number, value)
+    credential, params = await begun(Worker(store, vendor))
+    await asyncio.sleep(601)
+    with pytest.raises(StateMismatch):
+        await credential.complete(params)
+    assert vendor.counts["requests"] == 0
 
 
 ENDPOINTS = [
