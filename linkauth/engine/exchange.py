@@ -134,5 +134,7 @@ class Exchange(Generic[T]):
         if now >= self._deadline:
             raise NotSent("the time for one exchange is over")
         self._first_sent = now if self._first_sent is None else self._first_sent
+        if self._lease is not None:
+            self._lease.sent()
         response = await self._world.send(request, self._deadline - now)
         return attrs.evolve(response, sent_at=self._time.unix(now))

@@ -6,12 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from linkauth.errors import StoreError
+from linkauth.store import Granted
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.world import StoreTime, World
+    from linkauth.store import Claim
 
 __all__ = ["Lease"]
 
@@ -24,9 +27,30 @@ class Lease:
     stopped; so what the wall clock says has passed counts too, where that is more.
     """
 
-    __slots__ = ("_ahead", "_deadline", "_keeper", "_lost", "_shelf", "_ttl", "_world", "key", "number")
+    __slots__ = (
+        "_again",
+        "_ahead",
+        "_deadline",
+        "_keeper",
+        "_lost",
+        "_sent",
+        "_shelf",
+        "_ttl",
+        "_world",
+        "key",
+        "number",
+    )
 
-    def __init__(self, shelf: Shelf, world: World, key: str, number: int, ttl: float, granted: StoreTime) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        world: World,
+        key: str,
+        number: int,
+        ttl: float,
+        granted: StoreTime,
+        again: Callable[[], Awaitable[tuple[Claim, StoreTime]]] | None = None,
+    ) -> None:
         self.key = key
         self.number = number
         self._shelf = shelf
@@ -34,6 +58,9 @@ class Lease:
         self._ttl = ttl
         self._deadline = granted.before + ttl
         self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
+        self._again = again
+        """Claims anew, for a store that lost the lease."""
+        self._sent = False
         self._lost = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -47,6 +74,15 @@ class Lease:
         """As ``held``, and the store says so: one that lost its data has lost leases, too."""
         await self._extend()
         return await self.held()
+
+    def sent(self) -> None:
+        """Something goes out under this lease: from now on it shields the answer to that."""
+        self._sent = True
+
+    async def keep(self) -> None:
+        """Extend it, if anybody is working under it, and take it anew where the store has lost it."""
+        if self._keeper is not None and not self._keeper.done():
+            await self._extend()
 
     async def release(self, note: bytes = b"") -> None:
         """Give it back and leave ``note``. A store that does not answer will end it in time."""
@@ -83,5 +119,18 @@ class Lease:
             return  # it may come back before the lease ends
         if kept:
             self._deadline, self._ahead = before + self._ttl, ahead
-        else:
-            self._lost = True
+        elif not self._lost:
+            self._lost = True  # nothing is sent under it any more
+            if self._sent:
+                await self._take_again()
+
+    async def _take_again(self) -> None:
+        """Shield the answer that is on its way from others who would ask with the same token, if nobody else does."""
+        if self._again is None:
+            return
+        try:
+            claim, _ = await self._again()
+        except StoreError:
+            return
+        if isinstance(claim, Granted):
+            self.number = claim.number

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.holding import Holding
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
+from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
 from linkauth.errors import CorruptRecord, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.store import Committed, Granted, Record, Superseded
@@ -27,6 +29,8 @@ __all__ = ["Ledger"]
 
 log = logging.getLogger("linkauth")
 
+GRACE: Final = 3.0
+"""Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
 LEASE_MORE: Final = 5.0
 """Seconds by which a lease outlasts the engine's time limit for an exchange."""
 
@@ -42,6 +46,10 @@ class Ledger:
         self.holding = Holding(office.world, office.refresh_ahead)
         self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
         self.ttl = office.timeout + LEASE_MORE
+        self.leading: Lease | None = None
+        """The latest lease of this worker."""
+        self.unsettled_until = -math.inf
+        """Until then (monotonic seconds) others may still put back what the store lost."""
         self._credential = credential
         self._saving: Flight[None] | None = None
         self._looked_in_escrow = office.escrow is None
@@ -65,9 +73,14 @@ class Ledger:
             change = self.office.shelf.store.wait_for_change(self.key, known, seconds)
             await self.office.shelf.do(change, extra=seconds)
 
-    def lease(self, claim: Granted, time: StoreTime) -> Lease:
-        """A granted claim as something that can be kept and given back."""
-        return Lease(self.office.shelf, self.office.world, self.key, claim.number, self.ttl, time)
+    def lease(self, claim: Granted, time: StoreTime, note: bytes = b"") -> Lease:
+        """A granted claim as something that can be kept and given back. ``note``: what it was claimed with."""
+
+        async def again() -> tuple[Claim, StoreTime]:
+            return await self.claim(note)
+
+        self.leading = Lease(self.office.shelf, self.office.world, self.key, claim.number, self.ttl, time, again)
+        return self.leading
 
     def adopt(self, record: Record, time: StoreTime) -> None:
         """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
@@ -124,13 +137,23 @@ class Ledger:
             return False
         return isinstance(found, TokenRecord) and found.token.expires_at > held.expires_at
 
+    def beware(self) -> None:
+        """The store may have lost data: for a moment whoever holds something newer, or a lease, may put it back."""
+        self.unsettled_until = self.office.world.monotonic() + GRACE
+
     async def put_back(self) -> None:
-        """Commit what is held, under its own number, should the store have lost it; adopt what is newer."""
+        """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
+
+        A lease under which a vendor is being asked is taken again, should the store have lost that.
+        """
+        if self.leading is not None:
+            await self.leading.keep()
         reading, time = await self.read()
         found = reading.record.version if reading.record else 0
         token, version = self.holding.token, self.holding.version
         if token is None or not self.is_newer_than(found):
             return
+        self.beware()
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
         commit = self.office.shelf.store.commit(self.key, version, self._closed(version, token))
         outcome, time = await self.office.shelf.ask(commit)
@@ -142,7 +165,8 @@ class Ledger:
 
         Returns only where a newer token stood in the way.
         """
-        dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason)
+        spent = digest(self.holding.token)
+        dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason, spent=spent)
         value = self.office.envelope.close(self.key, lease.number, dead)
         commit = self.office.shelf.store.commit(self.key, lease.number, value)
         try:
@@ -212,7 +236,7 @@ class Ledger:
             self.holding.take(token, number, time, stored=False)
             return
         found = self.office.envelope.open(self.key, outcome.record)
-        if isinstance(found, DeadRecord) and not found.by_user:
+        if isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token):
             # The winner was refused because our exchange had spent its token: ours is the session that lives.
             claim, time = await self.claim(b"", newer_than=outcome.record.version)
             if isinstance(claim, Granted):

@@ -51,6 +51,8 @@ class DeadRecord:
     vendor: str
     account: str
     reason: str
+    spent: str = ""
+    """A digest of the refresh token that was refused."""
     by_user: bool = False
     """The user logged out: a late answer to a renewal does not undo that."""
 

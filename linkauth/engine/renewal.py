@@ -24,6 +24,7 @@ import attrs
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange, Overtaken, backoff
+from linkauth.engine.ledger import GRACE
 from linkauth.engine.note import Note, digest
 from linkauth.engine.windows import Verdict
 from linkauth.engine.world import StoreTime
@@ -50,8 +51,6 @@ __all__ = ["InDoubt", "Renewal"]
 
 log = logging.getLogger("linkauth")
 
-GRACE: Final = 3.0
-"""Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
 LOOK_GAP: Final = 0.25
 """Seconds between two looks meanwhile, where the store has nothing to wait for."""
 FIRST_GAP: Final = 1.0
@@ -152,7 +151,7 @@ class Renewal:
     # -- leading ---------------------------------------------------------------------------------------------------
 
     async def _lead(self, claim: Granted, time: StoreTime) -> Token:
-        lease = self._ledger.lease(claim, time)
+        lease = self._ledger.lease(claim, time, self._doubt())
         found = Note.decode(claim.note)
         token = self._holding.token
         if found.retry_at > time.now:
@@ -321,6 +320,8 @@ class Renewal:
             return 0.0
         if claim.record is None or claim.record.version < self._holding.version:
             return GRACE  # the store lost what it had: whoever has something newer is about to say so
+        if (unsettled := self._ledger.unsettled_until - self._office.world.monotonic()) > 0:
+            return unsettled
         if not found.doubt or found.doubt != digest(token) or time.now < found.since + rotation.replay_window:
             return 0.0
         self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")

@@ -74,8 +74,11 @@ class Watch:
             await asyncio.sleep(GAP)
 
     async def _look_through(self) -> None:
+        ledgers = list(self._ledgers.values())
+        for ledger in ledgers:
+            ledger.beware()
         await asyncio.sleep(self._world.random.random() * SPREAD)
-        for ledger in list(self._ledgers.values()):
+        for ledger in ledgers:
             await self._put_back(ledger)
 
     async def _put_back(self, ledger: Ledger) -> None:
