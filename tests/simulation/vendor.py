@@ -177,10 +177,11 @@ class VendorNode:
             if plan.rotates:
                 family.spent[refresh] = answer
             return answer, response
-        self.sim.watch.reuse(family, refresh, by)
         window = plan.window if refresh == family.previous else 0.0
         if family.alive and self.sim.loop.now < family.spent_at.get(refresh, 0.0) + window:
             return self._give(family, refresh, by)
+        if waited_for:
+            self.sim.watch.reuse(family, refresh, by)
         if family.alive and plan.revokes:
             family.alive = False
             family.why = f"{by.name} sent {refresh} again"
@@ -246,6 +247,7 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
             assert isinstance(late, Answer)
             late.cut.add("the answer came too late")
             sim.watch.answer_lost(late)
+        sim.watch.no_answer(me, request)
         sim.tell(me.name, "  has no answer from the vendor")
         raise NoAnswer("simulated: no answer")
     if isinstance(answer, tuple):
@@ -253,4 +255,6 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         decided.arrived = True
         sim.watch.arrived(decided)
         sim.hook("answered", me)
+    elif answer.status >= 500 or answer.status == 429:
+        sim.watch.failed_at[me] = sim.loop.now
     return answer

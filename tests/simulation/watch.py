@@ -15,23 +15,28 @@ vendor's failure that it says it is, a clock, or a cancelled caller.
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from linkauth_stores.slot import Slot
 from tests.simulation.vendor import Answer, Family, Grant, Refusal, refresh_token
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
     from linkauth.oauth.token import Token
     from linkauth.store import Granted
-    from linkauth_stores.slot import Slot
     from tests.simulation.loop import Node
     from tests.simulation.world import Simulation, Worker
 
 LONG = 7.0
 """Seconds: a lease has at least so many left when an answer arrives (15, extended every 5, some spent on the way)."""
+LEAST_GAP = 0.12
+"""Seconds between a failure of the vendor and the next try: a quarter of a second, jittered by a half."""
+SAME = 1e-10
+"""Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
 """Requests with dead refresh tokens in one schedule; more is a loop."""
 
@@ -43,6 +48,8 @@ class Claimed:
     at: float
     number: int
     epoch: int
+    retry_at: float
+    """Before then (the store's clock) the fleet has agreed to leave the vendor alone."""
 
 
 @attrs.define
@@ -67,6 +74,10 @@ class Watch:
     read: dict[bytes, Any] = attrs.field(factory=dict)
     epoch: int = 0
     """How often the store has lost data."""
+    failed_at: dict[Node, float] = attrs.field(factory=dict)
+    """When the vendor last failed a worker."""
+    unanswered: dict[tuple[Node, int], str] = attrs.field(factory=dict)
+    """By worker and lease: what was sent without an answer."""
     lost: set[str] = attrs.field(factory=set)
     """Accounts whose session was lost, excused."""
 
@@ -98,6 +109,11 @@ class Watch:
                 stopped = self.stopped.get(other, -1.0) >= began.at
                 if not stopped and claim.epoch == began.epoch == self.epoch:
                     self.fail(1, f"{me} and {other} ask the vendor at the same time")
+            self._check_doubt(me, family, refresh, claim)
+        if claim is not None and claim.retry_at > sim.store.now() and claim.epoch == self.epoch:
+            self.fail(8, f"{me} asks the vendor {claim.retry_at - sim.store.now():.1f} s before the fleet may")
+        if not sim.plan.window and now - self.failed_at.get(me, -1e9) < LEAST_GAP:
+            self.fail(8, f"{me} asks the vendor again at once, after a failure")
         self.flying[me] = key
         latest = sim.vendor.latest.get(account)
         if claim is None or latest is None or latest.revoked or claim.epoch != self.epoch:
@@ -106,6 +122,29 @@ class Watch:
         fresh = now - latest.at < 0.5 * latest.lifetime
         if durable is not None and durable < claim.at and fresh and self.refreshed.get(me, -1.0) < latest.at:
             self.fail(9, f"{me} renews {latest.access}, which is new and in the store since {durable:.2f}")
+
+    def _check_doubt(self, me: Node, family: Family | None, refresh: str, claim: Claimed) -> None:
+        """What may be spent is spent only when nothing else is left; what is not stored, not at all."""
+        sim, now = self.sim, self.sim.loop.now
+        if family is None or self.epoch:
+            return
+        parent = max((g for g in sim.vendor.grants.values() if g.gives == refresh), key=lambda g: g.at)
+        if parent.access not in self.durable_at and parent.serial:
+            self.fail(5, f"{me} spends {refresh}, which the store never had")
+        if sim.plan.window:
+            return
+        if self.unanswered.get((me, claim.number)) == refresh:
+            self.fail(2, f"{me} sends {refresh} again, and had no answer the first time")
+        good = now < parent.sent + parent.lifetime * 14 / 15 - 5.0
+        if refresh in family.spent and good and not {me, parent.by} & (self.stopped.keys() | self.stepped.keys()):
+            self.fail(2, f"{me} spends {refresh}, which is in doubt, while {parent.access} is good")
+
+    def no_answer(self, me: Node, request: Request) -> None:
+        refresh = refresh_token(request)
+        family = self.sim.vendor.family_of(refresh)
+        claim = self.claims.get((me, self.sim.keys[family.account])) if family else None
+        if claim is not None:
+            self.unanswered[me, claim.number] = refresh
 
     def sent(self, me: Node) -> None:
         self.flying.pop(me, None)
@@ -200,7 +239,8 @@ class Watch:
     def granted(self, who: Node, key: str, before: Slot, answer: Granted) -> None:
         known = self.claims.get((who, key))
         if known is None or known.number != answer.number or known.epoch != self.epoch:
-            self.claims[who, key] = Claimed(self.sim.loop.now, answer.number, self.epoch)
+            retry_at = json.loads(answer.note).get("retry_at", 0.0) if answer.note else 0.0
+            self.claims[who, key] = Claimed(self.sim.loop.now, answer.number, self.epoch, retry_at)
 
     def returned(self, key: str, before: Slot) -> None:
         pass
@@ -288,6 +328,25 @@ class Watch:
                 slot = self.sim.store.slot(self.sim.keys[account])
                 if self._serial(slot) < latest.serial:
                     self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")
+        for worker in workers:
+            for kept in worker.host.escrow.kept.values():
+                slot = self.sim.store.slot(kept.key)
+                if slot.version < kept.number and self._serial(Slot(version=1, value=kept.value)) > self._serial(slot):
+                    self.fail(5, f"{worker.node}'s escrow has an answer that the store has not")
+        self._check_spread(workers)
+
+    def _check_spread(self, workers: list[Worker]) -> None:
+        """Two workers never begin to renew at the very same moment."""
+        leads: dict[str, list[float]] = {}
+        for worker in workers:
+            for account in self.sim.plan.accounts:
+                holding = worker.engine.credential(self.sim.registration, account).ledger.holding
+                if holding.token is not None:
+                    leads.setdefault(holding.token.access_token, []).append(holding.windows.end - holding.soft)
+        for access, found in leads.items():
+            found.sort()
+            if any(later - sooner < SAME for sooner, later in itertools.pairwise(found)):
+                self.fail(1, f"two workers would renew {access} at the same moment")
 
 
 class _Empty:

@@ -1,0 +1,529 @@
+"""Planted faults: wrong engines and stores, each of a few lines. A simulation that lets one through proves nothing.
+
+Each says what is wrong, which schedules are tried, and within how many of them it must be caught.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import attrs
+
+from linkauth.engine import engine as engines
+from linkauth.engine import holding as holdings
+from linkauth.engine import ledger as ledgers
+from linkauth.engine import renewal as renewals
+from linkauth.engine.credential import Credential
+from linkauth.engine.exchange import Exchange
+from linkauth.engine.flight import Flight
+from linkauth.engine.holding import Holding
+from linkauth.engine.keeper import Keeper
+from linkauth.engine.lease import Lease
+from linkauth.engine.ledger import Ledger
+from linkauth.engine.note import Note
+from linkauth.engine.records import token_key
+from linkauth.engine.renewal import Renewal
+from linkauth.engine.shelf import Shelf
+from linkauth.engine.windows import Windows
+from linkauth.engine.world import StoreTime
+from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, StoreUnavailable, VendorUnavailable
+from linkauth.store import Busy, Committed, Granted, Newer
+from tests.simulation.campaign import quiet
+from tests.simulation.plan import Fault, Plan, make
+from tests.simulation.store import StoreNode
+from tests.simulation.world import Outcome, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["FAULTS", "Planted", "hunt"]
+
+
+@attrs.frozen
+class Planted:
+    """``plant`` yields what to replace: ``(owner, name, replacement)``."""
+
+    name: str
+    what: str
+    plant: Callable[[], Iterator[tuple[Any, str, Any]]]
+    within: int
+    """Schedules; about ten times as many as it took when this was written."""
+    scenario: str | None = None
+    bias: Callable[[Plan], None] | None = None
+    """Makes of a plan one in which the fault can show."""
+
+
+FAULTS: list[Planted] = []
+
+
+def planted(within: int, scenario: str | None = None, bias: Callable[[Plan], None] | None = None) -> Any:
+    """Add a fault: the function's name is its name, its docstring says what is wrong."""
+
+    def add(plant: Callable[[], Iterator[tuple[Any, str, Any]]]) -> Any:
+        what = (plant.__doc__ or "").strip()
+        FAULTS.append(Planted(plant.__name__.replace("_", " "), what, plant, within, scenario, bias))
+        return plant
+
+    return add
+
+
+@contextmanager
+def grown(fault: Planted) -> Iterator[None]:
+    """While this lasts, the fault is there."""
+    with ExitStack() as stack:
+        for owner, name, replacement in fault.plant():
+            stack.enter_context(patch.object(owner, name, replacement))
+        yield
+
+
+def hunt(fault: Planted, first: int = 0) -> tuple[int, Outcome | None]:
+    """After how many schedules it was caught, and by which; None: it was not."""
+    with quiet(), grown(fault):
+        for tried in range(1, fault.within + 1):
+            plan = make(first + tried - 1, fault.scenario)
+            if fault.bias is not None:
+                fault.bias(plan)
+            outcome = run(plan)
+            if outcome.problem:
+                return tried, outcome
+    return fault.within, None
+
+
+# -- schedules in which a fault can show -------------------------------------------------------------------------------
+
+
+def rotating(plan: Plan) -> None:
+    plan.user = plan.rotates = plan.revokes = True
+    plan.window = 0.0
+    plan.workers = max(plan.workers, 2)
+
+
+def lenient(plan: Plan) -> None:
+    rotating(plan)
+    plan.revokes = False
+
+
+def two_accounts(plan: Plan) -> None:
+    rotating(plan)
+    plan.accounts = ("one", "two")
+    plan.asks = [attrs.evolve(ask, account=plan.accounts[i % 2]) for i, ask in enumerate(plan.asks)]
+
+
+def dies_after_answer(plan: Plan) -> None:
+    """The worker that has the answer dies before the store has it, and comes back soon."""
+    rotating(plan)
+    plan.escrow = True
+    plan.faults = [Fault(do="crash", after="commit", seconds=0.5)]
+
+
+def stalls_before_sending(plan: Plan) -> None:
+    rotating(plan)
+    plan.slow = 4.0
+    plan.faults = [Fault(do="stall", after="claim answered", steps=plan.seed % 3, seconds=17.0)]
+
+
+def stalls_with_the_answer(plan: Plan) -> None:
+    """… for longer than its lease, and the vendor takes the spent token once more."""
+    rotating(plan)
+    plan.window = 1000.0
+    plan.faults = [Fault(do="stall", after="answered", steps=plan.seed % 3, seconds=25.0)]
+
+
+def fails_while_somebody_stalls(plan: Plan) -> None:
+    rotating(plan)
+    plan.slow = 4.0
+    plan.faults = [
+        Fault(do="stall", after="sending", seconds=17.0),
+        Fault(do="hang", after="claim answered", steps=0, seconds=12.0),
+    ]
+
+
+def outage_longer_than_a_lease(plan: Plan) -> None:
+    rotating(plan)
+    plan.lifetime = 20.0
+    plan.faults = [Fault(do="store down", after="acted", seconds=30.0)]
+    plan.asks = [attrs.evolve(ask, patience=None) for ask in plan.asks]
+    plan.calm += 40.0
+
+
+# -- the engine --------------------------------------------------------------------------------------------------------
+
+
+@planted(100)
+def no_reading_again_under_the_lease() -> Iterator[tuple[Any, str, Any]]:
+    """The claim takes the lease whatever has been written since."""
+
+    async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
+        return await real(self, note, 10**6)
+
+    real = Ledger.claim
+    yield Ledger, "claim", claim
+
+
+@planted(100)
+def handed_out_before_committed() -> Iterator[tuple[Any, str, Any]]:
+    """The token is served, and then stored."""
+
+    async def store(self: Ledger, token: Any, number: int, time: Any, *, precious: bool) -> Any:
+        self.holding.take(token, number, time)
+        return await real(self, token, number, time, precious=precious)
+
+    real = Ledger.store
+    yield Ledger, "store", store
+
+
+@planted(300)
+def cancelled_with_a_caller() -> Iterator[tuple[Any, str, Any]]:
+    """A caller that is cancelled takes the flight down with it."""
+
+    async def join(self: Flight[Any], timeout: float | None = None) -> Any:
+        import asyncio
+
+        await asyncio.wait_for(self.task, timeout)
+        return self.result()
+
+    yield Flight, "join", join
+
+
+@planted(300)
+def any_4xx_is_the_end() -> Iterator[tuple[Any, str, Any]]:
+    """A 429 counts as a refused refresh token."""
+
+    async def once(self: Exchange[Any]) -> Any:
+        try:
+            return await real(self)
+        except RateLimited as error:
+            raise InvalidGrant("slow_down", str(error)) from None
+
+    real = Exchange._once
+    yield Exchange, "_once", once
+
+
+@planted(300)
+def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
+    """A refused refresh token has its record deleted."""
+
+    async def bury(self: Ledger, lease: Lease, reason: str) -> Any:
+        await self.office.shelf.do(self.office.shelf.store.delete(self.key, lease.number))
+        self.holding.bury(reason, lease.number)
+        raise self.lost(reason)
+
+    yield Ledger, "bury", bury
+
+
+@planted(3000, "partition", lenient)
+def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
+    """``invalid_grant`` is believed though somebody may have written a newer token meanwhile."""
+
+    async def came_back(self: Renewal) -> bool:
+        return False
+
+    yield Renewal, "_came_back", came_back
+
+
+@planted(300)
+def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
+    """Every worker asks the vendor for itself about a dead refresh token."""
+
+    async def bury(self: Ledger, lease: Lease, reason: str) -> Any:
+        await lease.release()
+        self.holding.bury(reason, self.holding.version)
+        raise self.lost(reason)
+
+    yield Ledger, "bury", bury
+
+
+@planted(100)
+def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
+    """A lease shorter than an exchange, and nobody extends it."""
+
+    def lease(self: Ledger, claim: Granted, time: StoreTime) -> Lease:
+        return Lease(self.office.shelf, self.office.world, self.key, claim.number, 1e6, time)
+
+    async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
+        self.ttl = 2.0
+        return await real(self, note, newer_than)
+
+    real = Ledger.claim
+    yield Ledger, "claim", claim
+    yield Ledger, "lease", lease
+
+
+@planted(100, "stall", stalls_before_sending)
+def lease_not_looked_at_before_sending() -> Iterator[tuple[Any, str, Any]]:
+    """A worker that was stopped for longer than its lease sends all the same."""
+
+    async def held(self: Lease) -> bool:
+        return True
+
+    yield Lease, "held", held
+
+
+@planted(100)
+def lease_ignored() -> Iterator[tuple[Any, str, Any]]:
+    """Busy is taken for granted."""
+
+    async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
+        found, time = await real(self, note, newer_than)
+        if isinstance(found, Busy):
+            number = self.holding.version + 1
+            found = Granted(record=found.record, note=b"", now=found.now, number=number)
+        return found, time
+
+    real = Ledger.claim
+    yield Ledger, "claim", claim
+
+
+@planted(300, None, rotating)
+def jitter_forgotten() -> Iterator[tuple[Any, str, Any]]:
+    """All workers begin to renew at the same moment."""
+    real = holdings.windows
+    yield holdings, "windows", lambda token, time, ahead, spread: real(token, time, ahead, 0.0)
+
+
+@planted(300, "crash", rotating)
+def no_note() -> Iterator[tuple[Any, str, Any]]:
+    """Nothing says that a refresh token may have been spent."""
+    yield Renewal, "_doubt", lambda self: b""
+
+
+@planted(300, "vendor trouble", rotating)
+def note_cleared_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
+    """A worker that had no answer gives the lease back as if it had not sent."""
+
+    async def give_up(self: Renewal, lease: Any, error: Any, found: Note, time: Any, *, in_doubt: bool) -> None:
+        await real(self, lease, error, found, time, in_doubt=False)
+
+    real = Renewal._give_up
+    yield Renewal, "_give_up", give_up
+
+
+@planted(300, "crash", rotating)
+def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
+    """A token in doubt is spent though the access token is still good."""
+    yield Renewal, "_pause", lambda self, claim, found, time: 0.0
+
+
+@planted(300, "store down", outage_longer_than_a_lease)
+def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
+    """Who comes first after an outage spends at once, while the holder is about to commit."""
+    yield renewals, "GRACE", 0.0
+
+
+@planted(300, "vendor trouble", rotating)
+def sent_again_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
+    """No answer, no replay window: sent again at once."""
+
+    def wait(self: Exchange[Any], error: Any, tries: int) -> float | None:
+        return 0.0 if isinstance(error, NoAnswer) else real(self, error, tries)
+
+    real = Exchange._wait
+    yield Exchange, "_wait", wait
+
+
+@planted(300, "vendor trouble", rotating)
+def no_backoff() -> Iterator[tuple[Any, str, Any]]:
+    """A vendor that fails is asked again at once."""
+
+    def wait(self: Exchange[Any], error: Any, tries: int) -> float | None:
+        return 0.0 if isinstance(error, RateLimited | VendorUnavailable) else real(self, error, tries)
+
+    real = Exchange._wait
+    yield Exchange, "_wait", wait
+
+
+@planted(300, "vendor trouble", rotating)
+def distance_kept_by_each_worker_alone() -> Iterator[tuple[Any, str, Any]]:
+    """What the fleet agreed on about a failing vendor is not read."""
+
+    def decode(note: bytes) -> Note:
+        return attrs.evolve(real(note), retry_at=0.0)
+
+    real = Note.decode
+    yield Note, "decode", staticmethod(decode)
+
+
+@planted(300)
+def served_past_its_expiry() -> Iterator[tuple[Any, str, Any]]:
+    """A token is served for a minute after its end."""
+
+    def windows(*args: Any) -> Windows:
+        placed = real(*args)
+        return attrs.evolve(placed, soft=placed.soft + 60, hard=placed.hard + 60, end=placed.end + 60)
+
+    real = holdings.windows
+    yield holdings, "windows", windows
+
+
+@planted(300, "clocks")
+def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
+    """Expiry is read by this host's wall clock."""
+
+    async def ask(self: Shelf, call: Any) -> Any:
+        answer, time = await real(self, call)
+        return answer, attrs.evolve(time, now=self._world.wall())
+
+    real = Shelf.ask
+    yield Shelf, "ask", ask
+
+
+@planted(300, "sleep")
+def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
+    """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
+
+    def place(self: Holding, placed: Windows, ahead: float) -> None:
+        real(self, placed, ahead)
+        self.wall_limit = 1e18
+
+    real = Holding._place
+    yield Holding, "_place", place
+    yield Holding, "jumped", lambda self: False
+
+
+@planted(300, None, two_accounts)
+def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
+    """The key leaves the account out."""
+    yield ledgers, "token_key", lambda vendor, account: token_key(vendor, "one")
+
+
+@planted(300, "store down", rotating)
+def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
+    """An answer that the store does not take is served, and forgotten."""
+
+    async def insist(self: Keeper) -> Any:
+        self.kept = None
+        return None
+
+    yield Keeper, "insist", insist
+
+
+@planted(1000, "store down", rotating)
+def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
+    """A refresh token is spent that the store has not got yet."""
+
+    async def settle(self: Ledger) -> bool:
+        return False
+
+    yield Ledger, "settle", settle
+
+
+@planted(300, "storm")
+def a_storm_is_not_compared() -> Iterator[tuple[Any, str, Any]]:
+    """Every 401 renews, whatever token failed."""
+
+    async def replacement(self: Credential, failed: Any) -> Any:
+        return await self.refresh()
+
+    yield Credential, "replacement", replacement
+
+
+@planted(300, None, dies_after_answer)
+def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
+    """What an earlier process left in escrow stays there."""
+
+    async def from_escrow(self: Keeper) -> None:
+        return None
+
+    yield Keeper, "from_escrow", from_escrow
+
+
+@planted(300, "store lost", rotating)
+def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
+    """Who holds something newer than the store keeps it to himself."""
+
+    async def put_back(self: Ledger) -> None:
+        pass
+
+    yield Ledger, "put_back", put_back
+
+
+@planted(300)
+def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
+    """Closing cuts off what is in the air."""
+
+    async def aclose(self: Any) -> None:
+        for flight in list(self.office.flights._flights):
+            flight.task.cancel()
+
+    yield engines.Engine, "aclose", aclose
+
+
+# -- the store ---------------------------------------------------------------------------------------------------------
+
+
+@planted(300, "stall", stalls_with_the_answer)
+def no_fence() -> Iterator[tuple[Any, str, Any]]:
+    """A commit is written whatever stands there."""
+
+    def do_commit(self: StoreNode, slot: Any, now: float, number: int, value: bytes, ttl: Any) -> Any:
+        return slot._written(number, value, None), Committed(now=now)
+
+    yield StoreNode, "do_commit", do_commit
+
+
+@planted(300, "stall", stalls_with_the_answer)
+def numbers_given_twice() -> Iterator[tuple[Any, str, Any]]:
+    """A lease is numbered above the record, and not above the leases before it."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        return slot.__class__.claim(attrs.evolve(slot, last=slot.version), owner, ttl, newer_than, note, now)
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(300, "stall", fails_while_somebody_stalls)
+def blind_release() -> Iterator[tuple[Any, str, Any]]:
+    """A lease is given back by whoever says so."""
+
+    def do_release(self: StoreNode, slot: Any, now: float, number: int, note: bytes) -> Any:
+        return attrs.evolve(slot, lease=None, note=note), True
+
+    yield StoreNode, "do_release", do_release
+
+
+@planted(300, "crash")
+def leases_without_end() -> Iterator[tuple[Any, str, Any]]:
+    """The lease of a dead worker is kept for ever."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        return slot.claim(owner, 1e9, newer_than, note, now)
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(1000, "store lost", rotating)
+def another_version_counts_as_newer() -> Iterator[tuple[Any, str, Any]]:
+    """An older record is adopted, too."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        record = slot.record(now)
+        if record is not None and record.version != newer_than:
+            return slot, Newer(record=record, note=slot.note, now=now)
+        return slot.claim(owner, ttl, newer_than, note, now)
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(300, "crash", rotating)
+def the_store_forgets_notes() -> Iterator[tuple[Any, str, Any]]:
+    """The note of a claim is not kept."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        return slot.claim(owner, ttl, newer_than, b"", now)
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(300, "store down", rotating)
+def a_store_that_pretends() -> Iterator[tuple[Any, str, Any]]:
+    """A commit is acknowledged, and not written: a write that no disk has seen."""
+
+    def do_commit(self: StoreNode, slot: Any, now: float, number: int, value: bytes, ttl: Any) -> Any:
+        return slot, Committed(now=now)
+
+    yield StoreNode, "do_commit", do_commit
+
+
+_ = StoreUnavailable
