@@ -77,6 +77,17 @@ class LinkXGUser(Vendor):
         return self._token(response, keep)
 
     def logout(self, token: Token) -> Flow[None]:
+        try:
+            return (yield from self._end(token))
+        except errors.InvalidToken:
+            if not token.refresh_token:
+                raise
+        # LinkXG takes a live access token there, and this one lives 15 minutes: without one more renewal a session that
+        # was left idle would stay open at LinkXG until its refresh token lapses.
+        fresh = yield from self.renew(token)
+        return (yield from self._end(fresh))
+
+    def _end(self, token: Token) -> Flow[None]:
         headers = {"Accept": "application/json", **grants.bearer(token)}
         response = yield Request(url=f"{self.base_url}/auth/logout", headers=headers)
         if not granted(response):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from linkauth.errors import InvalidToken
 from linkauth.oauth.token import Secret
 from linkauth.testing import play
 from tests.vendors.vendor_answers import BY_NAME, CURRENT, SENT_AT, USER, answer, enveloped, jwt
@@ -96,3 +97,14 @@ def test_data_that_is_no_object():
     for data in (None, [], "x", 5):
         assert "access_token" in str(LOGIN.outcome(answer({"success": True, "data": data})))
     assert enveloped(access_token="a")["data"] == {"accessToken": "a"}
+
+
+def test_a_session_that_was_left_idle_is_ended_all_the_same():
+    """LinkXG takes a live token at its logout: one that has expired is renewed first, and only then."""
+    expired = answer({"success": False, "error": {"code": "TOKEN_EXPIRED", "message": "no"}}, 401)
+    renewed = answer({"success": True, "data": {"accessToken": "at-9", "refreshToken": "rt-9"}})
+    _, requests = play(USER.logout(CURRENT), expired, renewed, answer(b"", 204))
+    assert [request.url.rpartition("/")[2] for request in requests] == ["logout", "refresh", "logout"]
+    assert requests[2].headers["Authorization"] == "Bearer at-9"
+    with pytest.raises(InvalidToken):
+        play(USER.logout(attrs.evolve(CURRENT, refresh_token=None)), expired)

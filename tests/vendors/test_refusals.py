@@ -101,7 +101,7 @@ def test_the_envelope_may_refuse_under_any_status():
     error = BY_NAME["user-renew"].outcome(answer(_enveloped("REFRESH_TOKEN_REUSED"), 200))
     assert type(error) is errors.InvalidGrant
     with pytest.raises(errors.InvalidToken):
-        play(USER.logout(CURRENT), answer(_enveloped("TOKEN_INVALID"), 401))
+        play(USER.logout(attrs.evolve(CURRENT, refresh_token=None)), answer(_enveloped("TOKEN_INVALID"), 401))
     with pytest.raises(errors.InsufficientScope):
         play(LINKXG.rotate_secret(CURRENT), answer(_enveloped("INSUFFICIENT_SCOPE"), 403))
 
