@@ -94,21 +94,17 @@ class Credential:
 
         Raises as ``token`` does, also while the old token is still valid.
         """
-        flight = self._in_the_air()
-        if flight is None:
-            self._distance()
-            flight = self._take_off()
-        return await self._join(flight)
+        return await self._renewed(self._holding.version)
 
     async def replacement(self, failed: Token) -> Token:
         """A token other than ``failed``, which the vendor has refused with a 401: the current one, or a renewed one.
 
         So a storm of refusals renews once.
         """
-        token = self._holding.token
+        known, token = self._holding.version, self._holding.token
         if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
             return token
-        return await self.refresh()
+        return await self._renewed(known)
 
     async def login(self, *, email: str, password: str) -> Token:
         """Log in with an e-mail address and a password (LinkXG users). The password is used once and not kept.
@@ -179,6 +175,7 @@ class Credential:
         holding = self._holding
         if holding.jumped():
             await self._look()
+        known = holding.version  # read before the verdict: another thread's loop may bring a token in between
         match holding.judge():
             case Verdict.SERVE:
                 return self.ledger.current()
@@ -189,16 +186,12 @@ class Credential:
                     and self._monotonic() >= holding.retry_at
                     and not self._office.flights.closing
                 ):
-                    self._take_off()
+                    self._take_off(known)
                 return token
             case Verdict.WAIT:
                 pass
         try:
-            flight = self._in_the_air()
-            if flight is None:
-                self._distance()
-                flight = self._take_off()
-            return await self._join(flight)
+            return await self._renewed(known)
         except LinkAuthError:
             # What is past its margin is good until it expires, when nothing better is to be had.
             if holding.unexpired():
@@ -227,6 +220,14 @@ class Credential:
                 error.retry_after = left
             raise error
 
+    async def _renewed(self, known: int) -> Token:
+        """A token of another version than ``known``: of the flight in the air, or of a new one."""
+        flight = self._in_the_air()
+        if flight is None:
+            self._distance()
+            flight = self._take_off(known)
+        return await self._join(flight)
+
     async def _join(self, flight: Flight[Token]) -> Token:
         try:
             return await flight.join(self._office.timeout + PATIENCE_MORE)
@@ -238,16 +239,16 @@ class Credential:
         flight = self._flights.get(asyncio.get_running_loop())
         return None if flight is None or flight.landed else flight
 
-    def _take_off(self) -> Flight[Token]:
+    def _take_off(self, known: int) -> Flight[Token]:
         if self._office.flights.closing:
             raise ConfigurationError("the engine is closed")
-        flight = self._office.flights.start(self._fly(), f"linkauth renewal {self.vendor.name}/{self.account}")
+        flight = self._office.flights.start(self._fly(known), f"linkauth renewal {self.vendor.name}/{self.account}")
         self._flights[asyncio.get_running_loop()] = flight
         return flight
 
-    async def _fly(self) -> Token:
+    async def _fly(self, known: int) -> Token:
         try:
-            return await self._renewal.renew()
+            return await self._renewal.renew(known)
         except InDoubt as doubt:
             # A word of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)

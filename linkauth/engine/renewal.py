@@ -74,13 +74,12 @@ class Renewal:
         self._vendor = ledger.vendor
         self._holding = ledger.holding
 
-    async def renew(self) -> Token:
-        """A token newer than the one that is held.
+    async def renew(self, known: int) -> Token:
+        """A token of another version than ``known``, the one that was held when it was asked for.
 
         Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
         ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
         """
-        known = self._holding.version
         if await self._ledger.settle() and self._holding.judge() is Verdict.SERVE:
             return self._ledger.current()
         limit = self._office.world.monotonic() + 2 * self._ledger.ttl

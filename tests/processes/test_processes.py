@@ -82,7 +82,7 @@ async def test_kill_9_before_the_vendor_acts_keeps_the_session(sandbox, start):
     assert sandbox.linkxg.counts["refresh_reuse"] == 0
 
 
-@pytest.mark.parametrize("escrow", [True, False])
+@pytest.mark.parametrize("escrow", [True, pytest.param(False, marks=pytest.mark.long)])  # its short form: test_rotating
 async def test_kill_9_between_the_answer_and_the_commit(sandbox, start, tmp_path, escrow):
     """With escrow a restarted process commits what its predecessor had; without, the loss ends in words, not in a loop."""
     how = {"keys": KEY, "timeout": 5.0} | ({"escrow": str(tmp_path / "escrow")} if escrow else {})
