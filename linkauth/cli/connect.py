@@ -13,7 +13,7 @@ import attrs
 from aiohttp import web
 
 from linkauth.cli.registration import credential, engine
-from linkauth.cli.terminal import ask, ask_secret
+from linkauth.cli.terminal import ask, ask_secret, reason
 from linkauth.errors import (
     AuthorizationPending,
     ConfigurationError,
@@ -135,9 +135,10 @@ async def _listening(
     try:
         try:
             await web.TCPSite(runner, host, port).start()
-        except (OSError, OverflowError) as error:
-            words = getattr(error, "strerror", None) or "no such port"
-            raise ConfigurationError(f"cannot listen on {host}:{port}: {words}") from None
+        except OSError as error:
+            raise ConfigurationError(f"cannot listen on {host}:{port}: {reason(error)}") from None
+        except OverflowError:
+            raise ConfigurationError(f"cannot listen on {host}:{port}: there is no such port") from None
         yield
     finally:
         await runner.cleanup()

@@ -7,6 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from linkauth.cli.terminal import reason
 from linkauth.errors import ConfigurationError
 from linkauth.sandbox import serve
 
@@ -21,7 +22,7 @@ async def run(chosen: argparse.Namespace) -> int:
     try:
         await serve(chosen.host, chosen.port, as_json=chosen.json, program=_program())
     except OSError as error:
-        fault = f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}; --port 0 takes any that is free"
+        fault = f"cannot listen on {chosen.host}:{chosen.port}: {reason(error)}; --port 0 takes any that is free"
     except (ValueError, OverflowError):
         fault = f"cannot listen on {chosen.host}:{chosen.port}: an IPv4 loopback address and a port are needed"
     else:

@@ -14,7 +14,12 @@ from linkauth.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["ask", "ask_secret"]
+__all__ = ["ask", "ask_secret", "reason"]
+
+
+def reason(error: OSError) -> str:
+    """Why the system said no, in its own few words. asyncio's repeat the address."""
+    return os.strerror(error.errno) if error.errno else type(error).__name__
 
 
 def ask(what: str) -> str:

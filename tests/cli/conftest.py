@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import queue
 import subprocess
 import sys
 import threading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKAUTH = [sys.executable, "-m", "linkauth"]
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that a loaded machine may take for one command."""
 
 
@@ -77,16 +77,29 @@ class Command:
             start_new_session=True,
         )
         self.out: list[str] = []
+        self.err: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=lambda: self.err.extend(self.process.stderr or ()), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
 
     def line(self) -> str:
         """The next line."""
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        assert ready, f"nothing more came after {self.out}"
-        line = self.process.stdout.readline()
-        assert line, (self.out, self.process.stderr and self.process.stderr.read())
-        self.out.append(line.rstrip("\n"))
-        return self.out[-1]
+        try:
+            line = self._lines.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise AssertionError(f"nothing more came after {self.out} {self.err}") from None
+        assert line is not None, (self.out, self.err)
+        self.out.append(line)
+        return line
 
     def until(self, word: str) -> str:
         """The first line that has ``word`` in it."""
@@ -98,8 +111,12 @@ class Command:
         """Wait until it ends, after a signal if one is given."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=PATIENCE)
-        return Ran(self.process.returncode, "\n".join([*self.out, out]), err)
+        self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        while (line := self._lines.get(timeout=PATIENCE)) is not None:
+            self.out.append(line)
+        return Ran(self.process.returncode, "\n".join(self.out), "".join(self.err))
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +124,12 @@ class Command:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @attrs.frozen
@@ -147,8 +169,6 @@ class Vendors:
 def vendors() -> Iterator[Vendors]:
     """``linkauth sandbox --port 0 --json``, for all tests of this process."""
     with Command("sandbox", "--port", "0", "--json") as sandbox:
-        assert sandbox.process.stderr is not None
-        threading.Thread(target=sandbox.process.stderr.read, daemon=True).start()
         yield Vendors(json.loads(sandbox.line()))
 
 
