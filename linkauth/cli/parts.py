@@ -149,14 +149,17 @@ async def work(order: Mapping[str, Any], told: Told, call: Callable[[], Awaitabl
                 told.fail(str(error))
             await asyncio.sleep(PACE)
 
-    tasks = asyncio.gather(*(task(number) for number in range(order["tasks"])))
+    tasks = {asyncio.create_task(task(number)) for number in range(order["tasks"])}
     try:
-        while not tasks.done():
+        running = tasks
+        while running:
             tell_work(told)
-            await asyncio.wait({tasks}, timeout=TELL)
-        await tasks
+            _, running = await asyncio.wait(running, timeout=TELL)
+        await asyncio.gather(*tasks)
     finally:
-        tasks.cancel()
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         tell_work(told)
 
 
