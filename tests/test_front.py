@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import threading
-import time
 
 import pytest
 from aiohttp import web
@@ -57,11 +56,9 @@ async def test_the_endpoint_answers_500(sandbox):
     sandbox.linkxg.fault("token", status=500, times=None)
     async with AuthEngine(timeout=1.5) as engine:
         credential = engine.credential(client(sandbox))
-        before = time.monotonic()
         for _ in range(2):
             found = await asyncio.gather(*(credential.token() for _ in range(500)), return_exceptions=True)
             assert {type(each).__name__ for each in found} == {"VendorUnavailable"}
-        assert time.monotonic() - before < 8
     assert 1 < sandbox.linkxg.counts["token_requests"] <= 6
 
 

@@ -115,7 +115,7 @@ def test_cancelling_callers_of_a_real_renewal():
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_ten_thousand_callers_of_one_flight(loop):
-    """Ten thousand wait, half of them are cancelled: the rest have the value, within seconds."""
+    """Ten thousand wait, half of them are cancelled: the rest have the value, for seconds of work at the most."""
 
     async def crowd() -> None:
         gate = asyncio.Event()
@@ -134,9 +134,9 @@ def test_ten_thousand_callers_of_one_flight(loop):
         results = await asyncio.gather(*callers, return_exceptions=True)
         assert results.count("token") == 5000
 
-    before = time.monotonic()
+    before = time.process_time()  # what it costs, not how busy the machine is
     run(loop, crowd())
-    assert time.monotonic() - before < 15
+    assert time.process_time() - before < 10
 
 
 @pytest.mark.parametrize("loop", LOOPS)
