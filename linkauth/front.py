@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from linkauth import vendors
 from linkauth.engine.engine import Engine
 from linkauth.engine.exchange import drive
+from linkauth.engine.sealing import hidden
 from linkauth.engine.world import World
 from linkauth.middleware import Credential
 from linkauth.oauth.discovery import discovery
+from linkauth.oauth.token import secret_str
 from linkauth.transport import Transport
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ class AuthEngine(Engine[Credential]):
 
         Raises ``ConfigurationError``.
         """
+        store = secret_str(store) if isinstance(store, str) else store
+        keys = hidden(keys)
         self._transport = Transport()
         world = World(
             send=self._transport.send,

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from linkauth.errors import ConfigurationError
+from linkauth.oauth.token import secret_str
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -212,10 +213,10 @@ def open_store(url: str) -> TokenStore:
     I/O happens here. Raises ``ConfigurationError`` for an unknown scheme, for a store whose package is not
     installed, and for a URL that the store cannot read; the message never shows the URL, which may hold a password.
     """
-    try:
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        raise ConfigurationError("the store's URL cannot be read: look at its brackets") from None
+    url = secret_str(url)
+    scheme = _scheme(url)
+    if scheme is None:
+        raise ConfigurationError("the store's URL cannot be read: look at its brackets")
     found = {point.name: point for point in entry_points(group="linkauth.stores")}
     if scheme not in found:
         known = ", ".join(sorted(found))
@@ -227,3 +228,10 @@ def open_store(url: str) -> TokenStore:
         cure = "pip install 'linkauth[redis]'" if missing.partition(".")[0] == "redis" else "install it"
         raise ConfigurationError(f"the store for {scheme!r} needs {missing}: {cure}") from None
     return opener(url)
+
+
+def _scheme(url: str) -> str | None:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:  # its words, and its frames, hold the URL: they must not travel on
+        return None

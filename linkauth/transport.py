@@ -104,6 +104,7 @@ async def _body(answer: aiohttp.ClientResponse, host: str | None) -> bytes:
         body += chunk
         if len(body) > LARGEST:
             answer.close()
+            del body, chunk  # a traceback with locals would show them
             raise MalformedResponse(f"{host}: the answer is larger than {LARGEST} bytes")
     return bytes(body)
 

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from blockbuster import BlockBuster
 
+# Whatever any test does, no secret may show; see there.
+from tests.canary.plugin import canary, pytest_runtest_makereport, pytest_warning_recorded  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from linkauth.errors import ConfigurationError
+from linkauth.oauth.token import secret_str
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,7 +33,7 @@ def ask(what: str) -> str:
 
 def ask_secret(variable: str, what: str) -> str:
     """A secret from the environment, else asked for without echo. Raises ``ConfigurationError`` as ``ask`` does."""
-    found = os.environ.get(variable)
+    found = secret_str(os.environ.get(variable, ""))
     if found:
         return found
     if not sys.stdin.isatty():
@@ -44,7 +45,7 @@ def ask_secret(variable: str, what: str) -> str:
 def _said(text: str, what: str) -> str:
     if not text.strip():
         raise ConfigurationError(f"{what}: nothing was said")
-    return text.strip()
+    return secret_str(text.strip())  # a pasted address holds code and state
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from linkauth.errors import (
     StoreUnavailable,
     UntrustedEndpoint,
 )
+from linkauth.oauth.token import secret_str
 from linkauth.store import Granted
 from linkauth.vendors.vendor import Pending
 
@@ -49,7 +50,7 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
     challenge = None if verifier is None else _base64(sha256(verifier.encode("ascii")).digest())
     asked = scope if scope is not None else getattr(vendor, "scope", "")
     what = Pending(redirect_uri=redirect_uri, scope=asked, verifier=verifier)
-    url = vendor.authorization_url(what, state=state, challenge=challenge)
+    url = secret_str(vendor.authorization_url(what, state=state, challenge=challenge))
     reading, _ = await ledger.read()
     record = PendingRecord(
         vendor=vendor.name,
@@ -62,7 +63,7 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
         expires_at=reading.now + vendor.pending_lifetime,
     )
     await _put(office, state_key(vendor.name, state), record, vendor.pending_lifetime)
-    return url
+    return str(url)
 
 
 async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:
@@ -77,7 +78,7 @@ async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> 
     if reading.record is None:
         raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
     record = office.envelope.expect(key, reading.record, PendingRecord)
-    same = hmac.compare_digest(record.state.encode(), state.encode())
+    same = hmac.compare_digest(record.state.encode("ascii", "replace"), state.encode("ascii"))
     if not same or record.vendor != vendor.name or record.expires_at <= reading.now:
         raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
     return record
@@ -126,14 +127,22 @@ async def _put(office: Office, key: str, record: PendingRecord, seconds: float) 
 
 
 def _key_of(vendor: Vendor, params: Mapping[str, str]) -> tuple[str, str]:
-    state = params.get("state")
-    if not isinstance(state, str) or not state.isascii() or not 0 < len(state) <= LONGEST_STATE:
+    state = _state(params)
+    if not state:
         raise StateMismatch(f"{vendor.name}: the callback has no state")
     return state_key(vendor.name, state), state
 
 
+def _state(params: Mapping[str, str]) -> str:
+    """The callback's state where it can be one of ours, else an empty string: one that came twice is none."""
+    state = params.get("state")
+    if isinstance(state, str) and state.isascii() and len(state) <= LONGEST_STATE:
+        return secret_str(state)
+    return ""
+
+
 def _random_text(office: Office) -> str:
-    return _base64(office.world.entropy(STATE_BYTES))
+    return secret_str(_base64(office.world.entropy(STATE_BYTES)))
 
 
 def _base64(data: bytes) -> str:

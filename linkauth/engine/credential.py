@@ -113,7 +113,7 @@ class Credential:
         """
         if not email or not password:
             raise ConfigurationError("login: e-mail and password are needed")
-        secret = Secret(password)
+        secret, password = Secret(password), ""  # a traceback with locals would show it
         self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
         return await self._to_the_end(takeover.replace(self.ledger, lambda vendor: vendor.login(email, secret)))
 
@@ -131,7 +131,8 @@ class Credential:
         user refused; ``UntrustedEndpoint``; ``AuthorizationPending`` and ``RateLimited``, after which the same callback may
         be tried again; ``UnsupportedGrant``.
         """
-        return await self._to_the_end(authorization.finish(self.ledger, masked(params)))
+        params = masked(params)
+        return await self._to_the_end(authorization.finish(self.ledger, params))
 
     async def logout(self) -> None:
         """Revoke at the vendor where it can, and forget here and in the store in any case.

@@ -13,12 +13,13 @@ from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.office import Office
 from linkauth.engine.registrations import Registrations
-from linkauth.engine.sealing import Sealer
+from linkauth.engine.sealing import Sealer, hidden
 from linkauth.engine.shelf import Shelf
 from linkauth.engine.status import Status, statuses
 from linkauth.engine.watch import Watch
 from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.oauth.authorization import masked
+from linkauth.oauth.token import secret_str
 from linkauth.store import TokenStore, open_store
 
 if TYPE_CHECKING:
@@ -51,14 +52,16 @@ class Engine(Generic[C]):
         escrow: str | Escrow | None = None,
         on_event: Listener | None = None,
     ) -> None:
+        # A traceback with locals shows what is wrong with one argument beside all the others.
+        store = secret_str(store) if isinstance(store, str) else store  # its URL may hold a password
+        keys = hidden(keys)
         if not timeout > 0:
             raise ConfigurationError("timeout: seconds above 0 are needed")
         if refresh_ahead is not None and not refresh_ahead >= 0:
             raise ConfigurationError("refresh_ahead: seconds from 0 up are needed, or None")
         sealer = None
         if keys is not None:
-            several = [keys] if not isinstance(keys, list | tuple) else list(keys)
-            sealer = Sealer(several, world.entropy)  # type: ignore[arg-type]
+            sealer = Sealer(keys, world.entropy)
         if isinstance(escrow, str) and sealer is None:
             raise ConfigurationError("escrow: answers are kept encrypted, so keys are needed too")
         self._owns_store = isinstance(store, str)

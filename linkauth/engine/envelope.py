@@ -11,6 +11,7 @@ from linkauth.engine.records import KINDS, StoredRecord
 from linkauth.engine.sealing import sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
+from linkauth.oauth.token import secret_bytes
 
 if TYPE_CHECKING:
     from linkauth.engine.sealing import Sealer
@@ -35,27 +36,27 @@ class Envelope:
     def close(self, key: str, version: int, record: StoredRecord) -> bytes:
         """``record`` as bytes that only ``key`` at ``version`` can hold."""
         kind = next(name for name, known in KINDS.items() if type(record) is known)
-        value = wire.dump({"linkauth": FORMAT, "kind": kind, **wire.unstructure(record)})
+        value = secret_bytes(wire.dump({"linkauth": FORMAT, "kind": kind, **wire.unstructure(record)}))
         return value if self._sealer is None else self._sealer.seal(value, _binding(key, version))
 
     def open(self, key: str, record: Record) -> StoredRecord:
         """What ``record`` holds. Raises ``CorruptRecord``."""
         name = f"record {key} (version {record.version})"
-        value = record.value
+        value = secret_bytes(record.value)
         if self._sealer is not None:
-            value = self._sealer.open(value, _binding(key, record.version), name)
+            value = secret_bytes(self._sealer.open(value, _binding(key, record.version), name))
         elif sealed(value):
             raise CorruptRecord(f"{name} is encrypted, and no keys were given")
-        found = wire.decode(value)
-        if not isinstance(found, dict):
+        found = wire.as_object(wire.decode(value))
+        form, kind = found.get("linkauth"), found.get("kind")
+        if not found:
             raise CorruptRecord(f"{name} is not one of linkauth's")
-        form, kind = found.get("linkauth"), found.get("kind")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if isinstance(form, int) and form > FORMAT:
             raise CorruptRecord(f"{name} was written by a newer linkauth (format {form}); upgrade this one")
         if form != FORMAT or not isinstance(kind, str) or kind not in KINDS:
             raise CorruptRecord(f"{name} is of no kind that linkauth knows")
         try:
-            return wire.structure(found, KINDS[kind], name)  # pyright: ignore[reportUnknownArgumentType]
+            return wire.structure(found, KINDS[kind], name)
         except MalformedResponse as error:
             fault = str(error)
         raise CorruptRecord(fault)

@@ -29,7 +29,7 @@ def digest(token: Token | None) -> str:
     """A digest of a refresh token: enough to recognise it, useless to anybody who finds it. Empty: there is none."""
     if token is None or not token.refresh_token:
         return ""
-    return sha256(b"linkauth refresh token\0" + token.refresh_token.encode()).hexdigest()[:32]
+    return sha256(b"linkauth refresh token\0" + token.refresh_token.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @attrs.frozen(kw_only=True)

@@ -12,15 +12,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from linkauth.errors import ConfigurationError, CorruptRecord
+from linkauth.oauth.token import Secret, secret_bytes, secret_str
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    from linkauth.oauth.token import Secret
-
-__all__ = ["PLAIN", "Sealer"]
+__all__ = ["PLAIN", "Sealer", "hidden"]
 
 MAGIC: Final = b"LA1"
 ID_BYTES: Final = 4
@@ -41,7 +40,7 @@ class Sealer:
 
         Raises ``ConfigurationError`` for a key that is none, and where ``cryptography`` is not installed.
         """
-        texts = [key if isinstance(key, str) else key.reveal() for key in keys]
+        texts = [secret_str(key) if isinstance(key, str) else key.reveal() for key in keys]
         self._plain = PLAIN in texts
         self._keys: dict[bytes, AESGCM] = {}
         for text in texts:
@@ -81,9 +80,17 @@ def sealed(value: bytes) -> bool:
     return value.startswith(MAGIC)
 
 
+def hidden(keys: str | Secret | Sequence[str | Secret] | None) -> list[Secret] | None:
+    """Keys in a form that no traceback shows, as a list; None: there are none."""
+    if keys is None:
+        return None
+    several = keys if isinstance(keys, list | tuple) else [keys]
+    return [key if isinstance(key, Secret) else Secret(key) for key in several]  # type: ignore[arg-type]
+
+
 def _key(text: str) -> bytes:
     try:
-        raw = b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
+        raw = secret_bytes(b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True))
     except (binascii.Error, ValueError):
         raw = b""
     if len(raw) != KEY_BYTES:
@@ -95,5 +102,7 @@ def _cipher(raw: bytes) -> AESGCM:
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  # an extra
     except ImportError:
-        raise ConfigurationError("keys: encryption needs `pip install 'linkauth[crypto]'`") from None
-    return AESGCM(raw)
+        pass
+    else:
+        return AESGCM(raw)
+    raise ConfigurationError("keys: encryption needs `pip install 'linkauth[crypto]'`")

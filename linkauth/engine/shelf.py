@@ -60,13 +60,14 @@ class Shelf:
 
     async def do(self, call: Awaitable[T], extra: float = 0.0) -> T:
         """As ``ask``, for calls whose answer has no clock. ``extra``: seconds that the call is meant to take."""
+        told: StoreError | None = None
         try:
             async with asyncio.timeout(self._patience + extra):
                 answer = await call
         except StoreUnavailable as error:
             fault = str(error)
-        except StoreError:
-            raise
+        except StoreError as error:
+            told, fault = error, ""
         except TimeoutError:
             fault = f"the store did not answer within {self._patience:g} s"
         except Exception as error:  # noqa: BLE001  # a store of somebody else's may raise anything
@@ -77,6 +78,8 @@ class Shelf:
                 self._lost = False
                 self._teller.tell(EventKind.STORE_BACK, "store", "")
             return answer
+        if told is not None:
+            raise told.again()  # without its traceback and context: the store's frames hold the record
         if not self._lost:
             self._lost = True
             self._teller.tell(EventKind.STORE_LOST, "store", "", fault)

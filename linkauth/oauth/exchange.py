@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import attrs
 
 from linkauth.oauth import wire
+from linkauth.oauth.token import secret_bytes
 
 __all__ = ["Flow", "Request", "Response"]
 
@@ -30,12 +31,14 @@ class Request:
     method: str = "POST"
     url: str
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_mask)
-    body: bytes = attrs.field(default=b"", repr=_mask)
+    body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
 
     @classmethod
     def form(cls, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Request:
         """A POST of ``application/x-www-form-urlencoded`` fields; empty ones are left out (RFC 6749 §3.2)."""
-        body = urlencode({name: value for name, value in fields.items() if value}).encode("ascii")
+        # surrogatepass: an encoder that failed would hold, and show, the text that it failed at.
+        given = {name: value for name, value in fields.items() if value}
+        body = urlencode(given, errors="surrogatepass").encode("ascii")
         kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         return cls(url=url, headers={**kind, **(headers or {})}, body=body)
 
@@ -55,7 +58,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_mask)
-    body: bytes = attrs.field(default=b"", repr=_mask)
+    body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
     sent_at: float = 0.0
 
 

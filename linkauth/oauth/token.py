@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import attrs
 
-__all__ = ["Secret", "SecretStr", "Token", "secret", "secret_str"]
+__all__ = ["Secret", "SecretBytes", "SecretStr", "Token", "secret", "secret_bytes", "secret_str"]
 
 MASK: Final = "****"
 
@@ -82,6 +82,21 @@ class SecretStr(str):
         return self
 
 
+class SecretBytes(bytes):
+    """``bytes`` whose ``repr`` is masked: a request, an answer or a record on its way, in a traceback with locals.
+
+    Unlike a ``SecretStr`` it may be pickled: a record belongs to a store, which carries it as it likes.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"b'{MASK}'"
+
+    def __str__(self) -> str:
+        return f"b'{MASK}'"
+
+
 # attrs converters: mypy accepts module functions there, not classes.
 def secret(value: str | Secret | None) -> Secret | None:
     """``value`` as a Secret; None stays None."""
@@ -91,6 +106,11 @@ def secret(value: str | Secret | None) -> Secret | None:
 def secret_str(value: str) -> str:
     """``value``, masked in ``repr``."""
     return value if isinstance(value, SecretStr) else SecretStr(value)
+
+
+def secret_bytes(value: bytes) -> bytes:
+    """``value``, masked in ``repr``."""
+    return value if isinstance(value, SecretBytes) else SecretBytes(value)
 
 
 def _secret_str_or_none(value: str | None) -> str | None:

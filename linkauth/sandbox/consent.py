@@ -14,7 +14,7 @@ import attrs
 from aiohttp import web
 
 from linkauth.sandbox.pages import hidden, page
-from linkauth.sandbox.tokens import NotGood
+from linkauth.sandbox.tokens import NotGood, secret
 from linkauth.sandbox.wire import NOT_STORED, BadRequest, Refusal, once
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Consents:
 
     def code(self, asked: Asked, lifetime: float) -> str:
         """A new code, good for ``lifetime`` seconds."""
-        value = secrets.token_urlsafe(24)
+        value = secret("code")
         self._codes[value] = Code(asked=asked, expires_at=self._clock() + lifetime)
         return value
 

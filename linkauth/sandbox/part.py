@@ -12,7 +12,7 @@ from aiohttp import web
 
 from linkauth.sandbox.faults import Dropped, Fault, Faults
 from linkauth.sandbox.rates import RateLimit
-from linkauth.sandbox.tokens import Ledger
+from linkauth.sandbox.tokens import Ledger, secret
 from linkauth.sandbox.wire import Refusal
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint", "Part", "secret"]
 
 S = TypeVar("S", bound=attrs.AttrsInstance)
-
-
-def secret(what: str) -> str:
-    """A new secret that can be told in a log, should one ever get there."""
-    return f"sandbox-{what}-{secrets.token_urlsafe(24)}"
 
 
 @attrs.frozen

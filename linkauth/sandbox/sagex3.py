@@ -68,7 +68,7 @@ class Pairing:
     redirect_uri: str
     state: str
     expires_at: float
-    code: str = attrs.field(factory=lambda: secrets.token_urlsafe(24), repr=False)
+    code: str = attrs.field(factory=lambda: secret("code"), repr=False)
     """[decided] It is fixed from the start, or "has not been accepted" could not be met."""
     status: Literal["pending", "accepted", "rejected"] = "pending"
     root: str = ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from linkauth.sandbox.clock import Clock
 
-__all__ = ["Issued", "Ledger", "NotGood", "Session", "number", "signed"]
+__all__ = ["Issued", "Ledger", "NotGood", "Session", "number", "secret", "signed"]
 
 Reason = Literal["unknown", "expired", "revoked", "reused"]
 
@@ -24,6 +24,11 @@ SWEEP_EVERY: Final = 20_000
 
 REMEMBERED: Final = 3600.0
 """Seconds for which an expired token is remembered: a vendor tells "expired" from "unknown"."""
+
+
+def secret(what: str) -> str:
+    """A new secret that can be told in a log, should one ever get there."""
+    return f"sandbox-{what}-{secrets.token_urlsafe(24)}"
 
 
 class NotGood(Exception):
@@ -125,7 +130,7 @@ class Ledger:
 
     def _put(self, book: dict[str, Issued], session: Session, lifetime: float | None, value: str | None) -> Issued:
         expires_at = None if lifetime is None else self._clock() + lifetime
-        issued = Issued(value or secrets.token_urlsafe(32), session, expires_at)
+        issued = Issued(value or secret("token"), session, expires_at)
         book[issued.value] = issued
         if len(book) % SWEEP_EVERY == 0:
             old = self._clock() - REMEMBERED

@@ -6,6 +6,7 @@ has; every other flow raises ``UnsupportedGrant``. Nothing else in linkauth know
 
 from __future__ import annotations
 
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 import attrs
@@ -63,7 +64,26 @@ class Pending:
     """The PKCE verifier (RFC 7636 §4.1), where the vendor uses PKCE."""
 
 
-class Vendor:
+class _Discreet(type):
+    """Makes a secret of ``client_secret`` before the constructor sees it.
+
+    A constructor that refuses another argument stands in the traceback with all that it was given.
+    """
+
+    if not TYPE_CHECKING:  # type checkers read the constructor's own signature
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            if "client_secret" in kwargs:
+                kwargs["client_secret"] = optional_secret(kwargs["client_secret"])
+            return super().__call__(*args, **kwargs)
+
+        @property
+        def __signature__(cls) -> Signature:  # for help() and inspect, too
+            whole = signature(cls.__init__)
+            return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=Signature.empty)
+
+
+class Vendor(metaclass=_Discreet):
     """One app's registration at one vendor, and how that vendor speaks.
 
     Subclasses are frozen attrs classes with ``client_secret: Secret | None`` where the vendor has one. Flows use
