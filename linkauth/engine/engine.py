@@ -69,7 +69,7 @@ class Engine(Generic[C]):
         teller = Teller(on_event, world.wall)
         shelf = Shelf(opened, world, teller, timeout)
         envelope = Envelope(sealer)
-        flights = Flights()
+        flights, watch = Flights(), Watch(opened, world)
         kept = FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow
         self._make = make
         self._credentials: dict[tuple[Vendor, str], C] = {}
@@ -77,10 +77,10 @@ class Engine(Generic[C]):
             world=world,
             shelf=shelf,
             envelope=envelope,
-            registrations=Registrations(shelf, envelope, lambda key: Keeper(key, shelf, world, flights, kept)),
+            registrations=Registrations(shelf, envelope, watch, lambda key: Keeper(key, shelf, world, flights, kept)),
             teller=teller,
             flights=flights,
-            watch=Watch(opened, world),
+            watch=watch,
             escrow=kept,
             timeout=timeout,
             refresh_ahead=refresh_ahead,

