@@ -57,14 +57,16 @@ class Credential(EngineCredential):
         if not self._sign(request, token):
             return await handler(request)
         response = await handler(request)
-        if response.status != UNAUTHORIZED or getattr(request.body, "consumed", False):
+        if response.status != UNAUTHORIZED or getattr(request.body, "consumed", False) or self.in_vain(token):
             return response  # a body that was streamed away cannot be sent again: aiohttp would send it empty
         # Given back first: with a small pool the renewal could not get a connection otherwise.
         response.release()
         fresh = await self.replacement(token)
         request.headers.pop(AUTHORIZATION, None)  # should the new token be for another origin
         self._sign(request, fresh)
-        return await handler(request)
+        response = await handler(request)
+        self.accepted(fresh, yes=response.status != UNAUTHORIZED)
+        return response
 
     async def _known(self) -> Token | None:
         """The token, where only it knows which origin is the vendor's. Another origin's request must not fail of it."""

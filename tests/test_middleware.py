@@ -257,6 +257,16 @@ async def test_raise_for_status_sees_only_the_last_answer(credential, site):
             await get(session, "c")
 
 
+async def test_an_api_that_refuses_every_token_costs_no_renewal_for_each_call(credential, site):
+    """A fresh token was refused a moment ago: renewing again helps nobody, and the 401 comes back at once."""
+    site.refuses = True
+    async with credential.session() as session:
+        for _ in range(5):
+            async with session.get("things") as response:
+                assert response.status == 401
+    assert site.counts == {"token": 2, "api": 6}
+
+
 async def test_a_storm_of_401_renews_once(credential, site):
     """A hundred requests are refused with one token: one renewal, a hundred answers."""
     async with credential.session() as session:

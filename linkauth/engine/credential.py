@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -64,6 +65,8 @@ class Credential:
         self._holding = self.ledger.holding
         self._monotonic = office.world.monotonic
         self._wall = office.world.wall
+        self._refusals = 0
+        self._vain_until = -math.inf
         # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
         self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
@@ -105,6 +108,22 @@ class Credential:
         if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
             return token
         return await self._renewed(known)
+
+    def accepted(self, fresh: Token, *, yes: bool) -> None:
+        """Say whether the vendor's API took ``fresh``, which replaced a token that it had refused.
+
+        An API that refuses every token would otherwise cost a renewal for each call.
+        """
+        if yes:
+            self._refusals = 0
+        elif fresh is self._holding.token:
+            self._refusals += 1
+            gap = backoff(self._refusals - 1, FIRST_GAP, self._world.random.random())
+            self._vain_until = self._monotonic() + gap
+
+    def in_vain(self, failed: Token) -> bool:
+        """Whether the current token was refused as a fresh one just now, so that renewing it again helps nobody."""
+        return failed is self._holding.token and self._monotonic() < self._vain_until
 
     async def login(self, *, email: str, password: str) -> Token:
         """Log in with an e-mail address and a password (LinkXG users). The password is used once and not kept.

@@ -7,6 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Final
 
+from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
 from linkauth.engine.holding import Holding
 from linkauth.engine.keeper import Keeper
@@ -14,7 +15,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
 from linkauth.errors import CorruptRecord, ReauthorizationRequired, StoreError, StoreUnavailable
-from linkauth.store import Committed, Granted, Record, Superseded
+from linkauth.store import Busy, Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
     from linkauth.engine.flight import Flight
@@ -110,14 +111,20 @@ class Ledger:
         else:
             await self._landed(outcome, now, token, number)
             return self.current()
-        self.holding.take(token, number, time, stored=False)
         if precious:
-            log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
-            self._saving = self.office.flights.start(self._save(token, number), f"linkauth saving {self.key}")
+            self._keep(token, number, value, time, fault)
         else:
+            self.holding.take(token, number, time, stored=False)
             self.keeper.kept = None
             await self.keeper.drop(number)
         return token
+
+    def _keep(self, token: Token, number: int, value: bytes, time: StoreTime, fault: str) -> None:
+        """Serve what the store would not take, and go on offering it."""
+        log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
+        self.holding.take(token, number, time, stored=False)
+        self.keeper.kept = Kept(self.key, number, value)
+        self._saving = self.office.flights.start(self._save(token, number), f"linkauth saving {self.key}")
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
@@ -235,14 +242,35 @@ class Ledger:
         if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
             self.holding.take(token, number, time, stored=False)
             return
-        found = self.office.envelope.open(self.key, outcome.record)
-        if isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token):
-            # The winner was refused because our exchange had spent its token: ours is the session that lives.
-            claim, time = await self.claim(b"", newer_than=outcome.record.version)
-            if isinstance(claim, Granted):
-                await self.store(token, claim.number, time, precious=True)
+        try:
+            await self._outlive(outcome.record, token, time)
+        except StoreUnavailable as error:
+            fault = str(error)
+        else:
+            return
+        self._keep(token, number, self._closed(number, token), time, fault)
+
+    async def _outlive(self, winner: Record, token: Token, time: StoreTime) -> None:
+        """Adopt ``winner``, unless it says that its token was refused because ``token``'s exchange had spent it.
+
+        Then ``token`` is the session that lives, and takes the place of the record that says it is dead.
+        """
+        while True:
+            found = self.office.envelope.open(self.key, winner)
+            if not isinstance(found, DeadRecord) or found.by_user or found.spent == digest(token):
+                self.adopt(winner, time)
                 return
-        self.adopt(outcome.record, time)
+            claim, time = await self.claim(b"", newer_than=winner.version)
+            match claim:
+                case Granted(number=number):
+                    await self.store(token, number, time, precious=True)
+                    return
+                case Busy(remaining=remaining):
+                    # Not ``wait``: that is called off by closing, and here is an answer to lose.
+                    change = self.office.shelf.store.wait_for_change(self.key, winner.version, remaining)
+                    await self.office.shelf.do(change, extra=remaining)
+                case Newer(record=record):
+                    winner = record
 
     def _take(self, token: Token, version: int, time: StoreTime) -> None:
         self.holding.take(token, version, time)
