@@ -71,7 +71,8 @@ class Browser:
         found = Forms(page.text).forms[form]
         pressed = [button for button in found.buttons if button[1] == answer] if answer else []
         assert pressed or not answer, found.buttons
-        data = [(name, fields.get(name, value)) for name, value in found.hidden] + found.boxes + pressed
+        data = [(name, fields.get(name, value)) for name, value in found.hidden] + found.boxes
+        data += [button for button in pressed if button[0]]
         headers = {"Referer": page.url}
         async with self._session.post(urljoin(page.url, found.action), data=data, headers=headers) as response:
             return Page(response.status, str(response.url), await response.text())
