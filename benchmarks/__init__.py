@@ -1,0 +1,1 @@
+"""What linkauth costs, as ratios to doing without, measured side by side in one run: ``python -m benchmarks``."""
