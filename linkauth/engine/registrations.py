@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -31,6 +31,9 @@ __all__ = ["Registrations"]
 
 
 log = logging.getLogger("linkauth")
+
+PATIENCE: Final = 5.0
+"""Seconds that a worker whose secret was refused waits for a rotation that is under way."""
 
 
 @attrs.define(eq=False)
@@ -98,12 +101,26 @@ class Registrations:
         """
         if not vendor.rotates_secret:
             return None
+        known = self._of(vendor)
+
+        def stored() -> Vendor | None:
+            return None if known.secret is None else vendor.with_secret(known.secret)
+
         with contextlib.suppress(StoreUnavailable):
             await self.look(vendor)
-        known = self._of(vendor)
-        known.refused = known.secret is not None and vendor.with_secret(known.secret) == refused
+            if stored() in {None, refused}:
+                # Somebody may be rotating it just now: the vendor has killed the old one, the new one is on its way.
+                await self._wait(vendor)
+                await self.look(vendor)
+        known.refused = stored() == refused
         newest = await self.newest(vendor)
         return None if newest == refused else newest
+
+    async def _wait(self, vendor: Vendor) -> None:
+        """Until a rotation that is under way has ended; at once where none is."""
+        known = self._of(vendor)
+        change = self._shelf.store.wait_for_change(known.key, known.version, PATIENCE)
+        await self._shelf.do(change, extra=PATIENCE)
 
     async def look(self, vendor: Vendor) -> bool:
         """Read the store. True: it has a newer secret than was known. Raises ``StoreError``."""

@@ -109,6 +109,26 @@ async def test_two_processes_that_rotate_at_once_share_one_rotation(
     assert xg.counts["status_401"] == 0
 
 
+@pytest.mark.parametrize("earlier", [False, True], ids=["for the first time", "again"])
+async def test_a_token_request_while_the_secret_is_being_rotated(vendors: Vendors, *, earlier: bool) -> None:
+    """The old secret is dead and the new one not yet stored: the refused worker waits for it instead of failing."""
+    store, xg = MemoryStore(), vendors.sandbox.linkxg
+    async with AuthEngine(store) as one, AuthEngine(store) as two:
+        rotating, asking = one.credential(vendors.make("LinkXG")), two.credential(vendors.make("LinkXG"), "another")
+        if earlier:  # the store's secret is not the constructor's, which is dead
+            await rotating.rotate_secret()
+        await rotating.token()
+        with xg.hold("rotate", when="after") as held:
+            rotation = asyncio.create_task(rotating.rotate_secret())
+            await held.arrived()
+            caller = asyncio.create_task(asking.token())
+            while not xg.counts["status_401"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # the sandbox rings no bell for what it refuses
+        await rotation
+        assert (await caller).access_token
+    assert xg.counts["status_401"] == 1
+
+
 async def test_one_rotation_after_another(vendors: Vendors) -> None:
     """A worker that knows nothing of the rotations before rotates all the same, and its secret is the one that holds."""
     store, xg = MemoryStore(), vendors.sandbox.linkxg
