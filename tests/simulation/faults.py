@@ -28,10 +28,10 @@ from linkauth.engine.renewal import Renewal
 from linkauth.engine.shelf import Shelf
 from linkauth.engine.windows import Windows
 from linkauth.engine.world import StoreTime
-from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, StoreUnavailable, VendorUnavailable
+from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
 from linkauth.store import Busy, Committed, Granted, Newer
 from tests.simulation.campaign import quiet
-from tests.simulation.plan import Fault, Plan, make
+from tests.simulation.plan import Ask, Fault, Plan, make
 from tests.simulation.store import StoreNode
 from tests.simulation.world import Outcome, run
 
@@ -98,6 +98,8 @@ def rotating(plan: Plan) -> None:
     plan.user = plan.rotates = plan.revokes = True
     plan.window = 0.0
     plan.workers = max(plan.workers, 2)
+    plan.accounts = ("default",)
+    plan.asks = [attrs.evolve(ask, account="default") for ask in plan.asks]
 
 
 def lenient(plan: Plan) -> None:
@@ -115,13 +117,64 @@ def dies_after_answer(plan: Plan) -> None:
     """The worker that has the answer dies before the store has it, and comes back soon."""
     rotating(plan)
     plan.escrow = True
-    plan.faults = [Fault(do="crash", after="commit", seconds=0.5)]
+    plan.faults = [Fault(do="cut store", after="answered", seconds=4.0), Fault(do="crash", after="commit", seconds=0.5)]
 
 
 def stalls_before_sending(plan: Plan) -> None:
     rotating(plan)
-    plan.slow = 4.0
-    plan.faults = [Fault(do="stall", after="claim answered", steps=plan.seed % 3, seconds=17.0)]
+    plan.faults = [Fault(do="503", after="claim", seconds=1.0), Fault(do="sleep", after="failed", seconds=17.0)]
+    plan.calm += 30.0
+
+
+def long_lived(plan: Plan) -> None:
+    """Between ``soft`` and ``hard`` there is more time than a lease lasts, and somebody always asks."""
+    rotating(plan)
+    plan.lifetime, plan.lives, plan.calm = 400.0, 1, 405.0
+    plan.asks = [
+        Ask(at=400 * (0.8 + 0.01 * step + 0.001 * host), host=host)
+        for step in range(15)
+        for host in range(plan.workers)
+    ]
+
+
+def dies_with_the_answer(plan: Plan) -> None:
+    long_lived(plan)
+    plan.faults = [Fault(do="crash", after="acted", seconds=1e6)]
+
+
+def never_answers(plan: Plan) -> None:
+    long_lived(plan)
+    plan.faults = [Fault(do="cut vendor", after="acted", seconds=1.0)]
+
+
+def refuses_commits(plan: Plan) -> None:
+    rotating(plan)
+    plan.workers, plan.loss = 1, 0.0
+    plan.faults = [Fault(do="commits refused", after="acted", seconds=25.0)]
+    plan.asks = [
+        Ask(at=plan.lifetime * 0.85 + 2.0 * step, host=0, how="refresh" if step else "token") for step in range(15)
+    ]
+    plan.calm += 30.0
+
+
+def busy_storm(plan: Plan) -> None:
+    rotating(plan)
+    plan.slow = 0.05
+    plan.asks += [Ask(at=plan.faults[0].at + 0.05 * step - 0.3, host=0, how="use") for step in range(12)]
+
+
+def closes_while_asking(plan: Plan) -> None:
+    rotating(plan)
+    plan.faults = [Fault(do="close", after="sending", seconds=1.0)]
+
+
+def lost_between_two(plan: Plan) -> None:
+    """One has renewed, the other has not heard of it, and the store loses everything."""
+    rotating(plan)
+    plan.announces = True
+    plan.workers, plan.lifetime, plan.calm = 2, 60.0, 63.0
+    plan.asks = [Ask(at=at, host=host) for at, host in ((40, 0), (41, 1), (53, 0), (59, 0), (61, 1))]
+    plan.faults = [Fault(do="store restarted empty", at=58.0)]
 
 
 def stalls_with_the_answer(plan: Plan) -> None:
@@ -155,14 +208,13 @@ def outage_longer_than_a_lease(plan: Plan) -> None:
 def no_reading_again_under_the_lease() -> Iterator[tuple[Any, str, Any]]:
     """The claim takes the lease whatever has been written since."""
 
-    async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
-        return await real(self, note, 10**6)
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        return slot.claim(owner, ttl, max(newer_than, slot.version), note, now)
 
-    real = Ledger.claim
-    yield Ledger, "claim", claim
+    yield StoreNode, "do_claim", do_claim
 
 
-@planted(100)
+@planted(500)
 def handed_out_before_committed() -> Iterator[tuple[Any, str, Any]]:
     """The token is served, and then stored."""
 
@@ -239,7 +291,7 @@ def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
 def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
     """A lease shorter than an exchange, and nobody extends it."""
 
-    def lease(self: Ledger, claim: Granted, time: StoreTime) -> Lease:
+    def lease(self: Ledger, claim: Granted, time: StoreTime, note: bytes = b"") -> Lease:
         return Lease(self.office.shelf, self.office.world, self.key, claim.number, 1e6, time)
 
     async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
@@ -283,13 +335,13 @@ def jitter_forgotten() -> Iterator[tuple[Any, str, Any]]:
     yield holdings, "windows", lambda token, time, ahead, spread: real(token, time, ahead, 0.0)
 
 
-@planted(300, "crash", rotating)
+@planted(20, "crash", dies_with_the_answer)
 def no_note() -> Iterator[tuple[Any, str, Any]]:
     """Nothing says that a refresh token may have been spent."""
     yield Renewal, "_doubt", lambda self: b""
 
 
-@planted(300, "vendor trouble", rotating)
+@planted(20, "calm", never_answers)
 def note_cleared_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
     """A worker that had no answer gives the lease back as if it had not sent."""
 
@@ -300,7 +352,7 @@ def note_cleared_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
     yield Renewal, "_give_up", give_up
 
 
-@planted(300, "crash", rotating)
+@planted(20, "crash", dies_with_the_answer)
 def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
     """A token in doubt is spent though the access token is still good."""
     yield Renewal, "_pause", lambda self, claim, found, time: 0.0
@@ -310,6 +362,7 @@ def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
 def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
     """Who comes first after an outage spends at once, while the holder is about to commit."""
     yield renewals, "GRACE", 0.0
+    yield ledgers, "GRACE", 0.0
 
 
 @planted(300, "vendor trouble", rotating)
@@ -399,7 +452,7 @@ def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
     yield Keeper, "insist", insist
 
 
-@planted(1000, "store down", rotating)
+@planted(20, "store down", refuses_commits)
 def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
     """A refresh token is spent that the store has not got yet."""
 
@@ -409,7 +462,7 @@ def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
     yield Ledger, "settle", settle
 
 
-@planted(300, "storm")
+@planted(20, "storm", busy_storm)
 def a_storm_is_not_compared() -> Iterator[tuple[Any, str, Any]]:
     """Every 401 renews, whatever token failed."""
 
@@ -429,7 +482,7 @@ def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
     yield Keeper, "from_escrow", from_escrow
 
 
-@planted(300, "store lost", rotating)
+@planted(50, "calm", lost_between_two)
 def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
     """Who holds something newer than the store keeps it to himself."""
 
@@ -439,7 +492,7 @@ def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
     yield Ledger, "put_back", put_back
 
 
-@planted(300)
+@planted(50, "calm", closes_while_asking)
 def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
     """Closing cuts off what is in the air."""
 
@@ -506,7 +559,7 @@ def another_version_counts_as_newer() -> Iterator[tuple[Any, str, Any]]:
     yield StoreNode, "do_claim", do_claim
 
 
-@planted(300, "crash", rotating)
+@planted(20, "crash", dies_with_the_answer)
 def the_store_forgets_notes() -> Iterator[tuple[Any, str, Any]]:
     """The note of a claim is not kept."""
 
@@ -524,6 +577,3 @@ def a_store_that_pretends() -> Iterator[tuple[Any, str, Any]]:
         return slot, Committed(now=now)
 
     yield StoreNode, "do_commit", do_commit
-
-
-_ = StoreUnavailable

@@ -68,7 +68,9 @@ class Net:
                 gone()
 
         def arrive(answer: Any) -> None:
-            if future.done():
+            if not self.reaches(me, other):
+                lost("answer")
+            elif future.done():
                 if gone is not None:
                     gone()
             else:

@@ -188,6 +188,11 @@ def _stall(plan: Plan, rng: Random) -> None:
         plan.faults.append(_either(plan, rng, "stall", rng.choice((0.5, 3.0, 12.0, 16.0, 25.0, 60.0))))
 
 
+def _close(plan: Plan, rng: Random) -> None:
+    for _ in range(rng.choice((1, 2))):
+        plan.faults.append(_either(plan, rng, "close", rng.choice((0.0, 1.0, 10.0))))
+
+
 def _sleep(plan: Plan, rng: Random) -> None:
     plan.faults.append(_either(plan, rng, "sleep", rng.choice((3.0, 16.0, 60.0, 200.0))))
 
@@ -246,7 +251,19 @@ def _storm(plan: Plan, rng: Random) -> None:
 
 
 def _mixed(plan: Plan, rng: Random) -> None:
-    parts = (_crash, _stall, _partition, _store_down, _vendor_trouble, _clocks, _cancel, _storm, _sleep, _store_lost)
+    parts = (
+        _crash,
+        _stall,
+        _close,
+        _partition,
+        _store_down,
+        _vendor_trouble,
+        _clocks,
+        _cancel,
+        _storm,
+        _sleep,
+        _store_lost,
+    )
     for part in rng.sample(parts, k=rng.choice((2, 2, 3))):
         part(plan, rng)
 
@@ -256,6 +273,7 @@ SCENARIOS: dict[str, Callable[[Plan, Random], None]] = {
     "crash": _crash,
     "stall": _stall,
     "sleep": _sleep,
+    "close": _close,
     "partition": _partition,
     "store down": _store_down,
     "store lost": _store_lost,

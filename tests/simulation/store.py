@@ -40,6 +40,7 @@ class StoreNode:
         self.waiters: dict[str, list[tuple[int, Callable[[object], None]]]] = {}
         self.history: list[tuple[float, dict[str, Slot]]] = [(0.0, {})]
         self.listeners: list[Listener] = []
+        self.refuses: set[str] = set()
 
     def now(self) -> float:
         return EPOCH + self.sim.loop.now
@@ -49,6 +50,8 @@ class StoreNode:
 
     def serve(self, reply: Callable[[object], None], who: Node, op: str, key: str, args: tuple[Any, ...]) -> None:
         """Do one atomic step and answer."""
+        if op in self.refuses:
+            return
         if op == "listen":
             self.listeners.append(args[0])
             reply(None)

@@ -235,6 +235,7 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         )
     except BaseException:
         gone()
+        sim.fail(f"promise 6: {me} called off what it was asking the vendor")
         raise
     finally:
         told, sending[:] = sending[1:], []
@@ -256,5 +257,6 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         sim.watch.arrived(decided)
         sim.hook("answered", me)
     elif answer.status >= 500 or answer.status == 429:
-        sim.watch.failed_at[me] = sim.loop.now
+        sim.watch.failed_at[me, refresh_token(request)] = sim.loop.now
+        sim.hook("failed", me)
     return answer

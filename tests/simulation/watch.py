@@ -6,8 +6,9 @@ durable write. In terms of what is seen here, the answer that nobody has any mor
 - its worker was killed, or stopped for long enough that its lease ended (``LONG``);
 - it was lost on its way, came after the time limit, or the vendor acted after the worker had given up;
 - its worker was cut off from the store for long enough that its lease ended;
-- the store lost its data (wiped, or fell back to a replica that was behind) while the lease and the note that guarded
-  the answer, or the record itself, were in what it lost.
+- the store lost its data (emptied, or fell back to a replica that was behind) while somebody was asking the vendor or
+  had not stored the answer; or nobody who lives and reaches the store held the newest token; or before the others
+  had heard of the loss (``UNHEARD``).
 
 A store that is merely away, however long, excuses nothing; nor does a lost or repeated message to the store, a
 vendor's failure that it says it is, a clock, or a cancelled caller.
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LONG = 7.0
 """Seconds: a lease has at least so many left when an answer arrives (15, extended every 5, some spent on the way)."""
+UNHEARD = 3.0
+"""Seconds in which not everybody has heard that the store lost data, nor put back what it lost; numbers collide."""
 LEAST_GAP = 0.12
 """Seconds between a failure of the vendor and the next try: a quarter of a second, jittered by a half."""
 SAME = 1e-10
@@ -74,10 +77,15 @@ class Watch:
     read: dict[bytes, Any] = attrs.field(factory=dict)
     epoch: int = 0
     """How often the store has lost data."""
-    failed_at: dict[Node, float] = attrs.field(factory=dict)
+    failed_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)
     """When the vendor last failed a worker."""
     unanswered: dict[tuple[Node, int], str] = attrs.field(factory=dict)
     """By worker and lease: what was sent without an answer."""
+    lost_at: float = -1e9
+    numbers: dict[str, int] = attrs.field(factory=dict)
+    """By key: the highest number given."""
+    wiped: set[str] = attrs.field(factory=set)
+    """Access tokens that the store had, and lost."""
     lost: set[str] = attrs.field(factory=set)
     """Accounts whose session was lost, excused."""
 
@@ -99,8 +107,9 @@ class Watch:
             if claim is None:
                 self.fail(1, f"{me} asks the vendor without a lease")
                 return
+            clocks = me in self.slept and me in self.stepped  # neither of its clocks tells how long it slept
             held = lease is not None and lease.number == claim.number and lease.until > sim.store.now()
-            if not held and claim.epoch == self.epoch and self.slept.get(me, -1.0) < claim.at:
+            if not held and claim.epoch == self.epoch and claim.at > self.lost_at + UNHEARD and not clocks:
                 self.fail(1, f"{me} asks the vendor and its lease has ended")
             for other, theirs in self.flying.items():
                 began = self.claims.get((other, key))
@@ -112,7 +121,7 @@ class Watch:
             self._check_doubt(me, family, refresh, claim)
         if claim is not None and claim.retry_at > sim.store.now() and claim.epoch == self.epoch:
             self.fail(8, f"{me} asks the vendor {claim.retry_at - sim.store.now():.1f} s before the fleet may")
-        if not sim.plan.window and now - self.failed_at.get(me, -1e9) < LEAST_GAP:
+        if not sim.plan.window and now - self.failed_at.get((me, refresh), -1e9) < LEAST_GAP:
             self.fail(8, f"{me} asks the vendor again at once, after a failure")
         self.flying[me] = key
         latest = sim.vendor.latest.get(account)
@@ -129,7 +138,8 @@ class Watch:
         if family is None or self.epoch:
             return
         parent = max((g for g in sim.vendor.grants.values() if g.gives == refresh), key=lambda g: g.at)
-        if parent.access not in self.durable_at and parent.serial:
+        stored = any(g.gives == refresh and g.access in self.durable_at for g in sim.vendor.grants.values())
+        if not stored and parent.serial:
             self.fail(5, f"{me} spends {refresh}, which the store never had")
         if sim.plan.window:
             return
@@ -154,7 +164,7 @@ class Watch:
         if child is None:
             return
         claim = self.claims.get((by, self.sim.keys[family.account]))
-        if claim is not None and claim.epoch != self.epoch:
+        if claim is not None and (claim.epoch != self.epoch or claim.at < self.lost_at + UNHEARD):
             child.cut.add("the store lost a lease that was being used")
         if child.by is by and child.arrived:
             self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
@@ -196,6 +206,13 @@ class Watch:
         worker = self.sim.worker_of(answer.by)
         answer.failed_before = worker.client.failed_commits if worker else 0
 
+    def closed(self, node: Node) -> None:
+        for answer in self.open:
+            away = "store" in self.sim.net.down or self.sim.store.refuses or self.sim.net.cuts
+            mine = answer.by is node and isinstance(answer, Grant) and self.sim.plan.rotates
+            if mine and answer.arrived and not answer.cut and not away:
+                self.fail(5, f"{node} was closed with an answer that the store has not")
+
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
     def disturb(self, node: Node | None, reason: str, seconds: float) -> None:
@@ -207,20 +224,41 @@ class Watch:
 
     def data_lost(self, lost: dict[str, Slot], left: dict[str, Slot]) -> None:
         self.epoch += 1
+        self.lost_at = self.sim.loop.now
+        self.numbers.clear()
         for answer in self.open:
             answer.cut.add("the store lost its data")
         for key, slot in lost.items():
             if slot.version > left.get(key, EMPTY).version or slot.last > left.get(key, EMPTY).last:
                 account = self.sim.accounts_by_key.get(key)
                 self.dead_at.pop(key, None)
+                held = not self.open and self._is_held(account or "")
                 back = self._serial(left.get(key))
                 for grant in self.sim.vendor.grants.values():
                     if grant.account == account and (grant.serial > back or not self.sim.plan.rotates):
-                        grant.cut.add("the store lost its record")
+                        self.wiped.add(grant.access)
                         self.durable_at.pop(grant.access, None)
+                        if not held:
+                            grant.cut.add("the store lost its record")
                 family = self.sim.vendor.families.get(account or "")
                 for refusal in family.refusals.values() if family else ():
                     refusal.cut.add("the store lost its record")
+
+    def _is_held(self, account: str) -> bool:
+        """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""
+        if self.flying or self.sim.net.cuts or self.sim.net.down or not self.sim.plan.rotates:
+            return False
+        return any(not worker.node.frozen and not worker.closing for worker in self._holders(account))
+
+    def _holders(self, account: str) -> list[Worker]:
+        """Who has the newest token."""
+        latest = self.sim.vendor.latest.get(account)
+        found = []
+        for worker in self.sim.workers.values():
+            held = worker.engine.credential(self.sim.registration, account).ledger.holding.token
+            if held is not None and latest is not None and held.access_token == latest.access:
+                found.append(worker)
+        return found
 
     def _read(self, value: bytes) -> Any:
         found = self.read.get(value)
@@ -239,6 +277,9 @@ class Watch:
     def granted(self, who: Node, key: str, before: Slot, answer: Granted) -> None:
         known = self.claims.get((who, key))
         if known is None or known.number != answer.number or known.epoch != self.epoch:
+            if answer.number <= self.numbers.get(key, 0):
+                self.fail(4, f"{who} is given number {answer.number}, which somebody had before: it fences nobody")
+            self.numbers[key] = answer.number
             retry_at = json.loads(answer.note).get("retry_at", 0.0) if answer.note else 0.0
             self.claims[who, key] = Claimed(self.sim.loop.now, answer.number, self.epoch, retry_at)
 
@@ -291,7 +332,7 @@ class Watch:
         stopped = self.stopped.get(node, -1.0) >= began
         if now >= grant.expires and not stopped:
             self.fail(7, f"a caller on {node} was given {grant.access}, which expired at {grant.expires:.2f}")
-        if grant.access not in self.durable_at and "the store lost its record" not in grant.cut:
+        if grant.access not in self.durable_at and grant.access not in self.wiped:
             failed = worker.client.failed_commits > grant.failed_before
             if not (failed or (not sim.plan.rotates and worker.client.failures)):
                 self.fail(3, f"a caller on {node} was given {grant.access}, and the store never had it")
@@ -314,6 +355,9 @@ class Watch:
         return any(grant.cut for grant in self.sim.vendor.grants.values() if grant.account == account)
 
     def needs_user(self, node: Node, account: str, words: str) -> None:
+        lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
+        if lost and self._holders(account):
+            return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
         if self.may_be_lost(account):
             self.lost.add(account)
         else:
@@ -330,9 +374,7 @@ class Watch:
                     self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")
         for worker in workers:
             for kept in worker.host.escrow.kept.values():
-                slot = self.sim.store.slot(kept.key)
-                if slot.version < kept.number and self._serial(Slot(version=1, value=kept.value)) > self._serial(slot):
-                    self.fail(5, f"{worker.node}'s escrow has an answer that the store has not")
+                self.fail(5, f"{worker.node}'s escrow has an answer, number {kept.number}, that nobody looks at")
         self._check_spread(workers)
 
     def _check_spread(self, workers: list[Worker]) -> None:

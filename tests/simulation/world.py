@@ -117,6 +117,7 @@ class Worker:
     node: Node
     client: StoreClient
     engine: Engine[Credential]
+    closing: bool = False
     callers: list[asyncio.Task[None]] = attrs.field(factory=list)
     known: dict[str, Grant] = attrs.field(factory=dict)
     """What its callers were last given, by account."""
@@ -282,6 +283,8 @@ class Simulation:
                 await self._get(worker, ask.account, credential.refresh(), wanted=True)
                 return
             token = await self._get(worker, ask.account, credential.token())
+            if ask.how == "use":  # a request takes its time
+                await asyncio.sleep(self.loop.rng.random() * 0.5)
             if ask.how == "use" and token is not None and self.vendor.grants[token.access_token].revoked:
                 self.tell(worker.node.name, f"  {token.access_token} is refused with a 401")
                 await self._get(worker, ask.account, credential.replacement(token), wanted=True)
@@ -308,6 +311,8 @@ class Simulation:
             if good and known is not None and node not in self.watch.stopped:
                 self.watch.fail(7, f"a caller on {node} got {type(error).__name__} while {known.access} was good")
         except (LinkAuthError, OAuthError) as error:
+            if worker.closing:
+                return None
             self.fail(f"a caller on {node} got {type(error).__name__}: {error}")
         else:
             if self.telling:
@@ -358,10 +363,33 @@ class Simulation:
         if fault.seconds < 1e5:
             self._later(fault.seconds, self._restart, worker.host)
 
+    def _do_crash_closing(self, worker: Worker) -> None:
+        self.watch.disturb(worker.node, "its worker died while closing", 1e9)
+        self.loop.kill(worker.node)
+        self.watch.flying.pop(worker.node, None)
+        self.workers.pop(worker.host.number, None)
+        self._restart(worker.host)
+
     def _restart(self, host: Host) -> None:
         if host.number not in self.workers:
             self.tell(f"w{host.number}", "starts again")
             self.start(host)
+
+    def _do_close(self, fault: Fault, node: Node | None) -> None:
+        """A deployment: the engine is closed, and when that is done the process ends, and another begins."""
+        if node is not None and not self.by_node[node].closing:
+            self.by_node[node].closing = True
+            self.loop.spawn(node, self._close(self.by_node[node], fault.seconds))
+
+    async def _close(self, worker: Worker, seconds: float) -> None:
+        await worker.engine.aclose()
+        self.tell(worker.node.name, "is closed")
+        self.watch.closed(worker.node)
+        self.loop.post(self.director, 0.0, self._do_crash, Fault(do="crash", seconds=seconds), worker.node)
+
+    def _do_commits_refused(self, fault: Fault, node: Node | None) -> None:
+        self.store.refuses.add("commit")
+        self._later(fault.seconds, self.store.refuses.discard, "commit")
 
     def _do_stall(self, fault: Fault, node: Node | None) -> None:
         if node is None or node.frozen:
@@ -459,12 +487,15 @@ class Simulation:
         self.tell("director", "everything is mended")
         self.trouble = ""
         self.net.cuts.clear()
+        self.store.refuses.clear()
         self._store_up()
         self.net.loss = self.net.twice = 0.0
         for host in self.hosts:
             worker = self.workers.get(host.number)
             if worker is None:
                 self._restart(host)
+            elif worker.closing:
+                self._do_crash_closing(worker)
             elif worker.node.frozen:
                 self._thaw(worker.node)
         self.loop.create_task(self._finish(), context=self.director.context.copy())

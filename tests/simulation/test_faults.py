@@ -1,0 +1,27 @@
+"""Planted faults are caught: a simulation that lets a wrong engine or store through proves nothing."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from tests.simulation.faults import FAULTS, Planted, hunt
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_caught(fault: Planted):
+    """Each wrong engine and store breaks a promise within the number of schedules that it states."""
+    tried, caught = hunt(fault)
+    assert caught is not None, f"{fault.what} was not caught in {tried} schedules"
+
+
+def test_there_are_at_least_twenty():
+    """The list does not shrink unnoticed."""
+    assert len({fault.name for fault in FAULTS}) >= 20
+
+
+def test_without_a_fault_nothing_is_caught():
+    """What catches the faults are the faults, not the schedules: the right engine passes the same ones."""
+    for fault in {(fault.scenario, fault.bias): fault for fault in FAULTS}.values():
+        _, caught = hunt(attrs.evolve(fault, plant=lambda: iter(()), within=min(fault.within, 20)))
+        assert caught is None, f"{fault.name}, seed {caught.seed}: {caught.problem}"
