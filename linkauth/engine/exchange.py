@@ -120,7 +120,10 @@ class Exchange(Generic[T]):
             window = self._profile.replay_window
             sent = self._first_sent
             replayable = sent is not None and self._world.monotonic() < sent + window
-            return 0.0 if replayable and tries == 0 else FIRST_GAP if replayable else None
+            if not replayable:
+                return None
+            # At once, as the window may be short; then as a vendor that fails deserves.
+            return 0.0 if tries == 0 else backoff(tries - 1, FIRST_GAP, self._world.random.random())
         # The vendor's word may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
         return max(error.retry_after or 0.0, backoff(tries, FIRST_GAP, self._world.random.random()))
 
