@@ -293,6 +293,15 @@ async def test_logout(url: str, vendors: Vendors, name: str) -> None:
         assert await _in_a_moment(theirs) == again
 
 
+async def test_logout_of_a_machine(engine: AuthEngine, vendors: Vendors) -> None:
+    """Client credentials have an access token alone: it is revoked, and the next call fetches another."""
+    credential = engine.credential(vendors.make("OAuth2", authorize_url=None))
+    before = await credential.token()
+    await credential.logout()
+    assert vendors.sandbox.oauth2.counts["revocations"] == 1
+    assert (await credential.token()).access_token != before.access_token
+
+
 async def _in_a_moment(credential: Credential) -> Token:
     """Its token, once it looks at the store again, half a second after it last looked in vain."""
     async with asyncio.timeout(5):
