@@ -56,14 +56,14 @@ class Watch:
     """Hears of changes to what cannot be had again: refresh tokens that are good for one use, rotated client secrets."""
 
     def __init__(self, store: TokenStore, world: World) -> None:
-        self._store = store
+        self._store = store if isinstance(store, Announcing) else None
         self._world = world
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
 
     def follow(self, held: Followed) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing."""
-        if not isinstance(self._store, Announcing):
+        if self._store is None:
             return
         self._followed[held.key] = held
         loop = asyncio.get_running_loop()

@@ -107,8 +107,8 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     name = scenario or rng.choice(NAMES)
     plan = Plan(seed=seed, scenario=name)
     _vendor(plan, rng)
-    plan.workers = rng.choice((1, 2, 2, 2, 2, 3, 3, 4))
-    plan.lives = rng.choice((1, 1, 1, 1, 1, 2, 3))
+    plan.workers = rng.choice((1, 2, 2, 2, 2, 2, 3, 3, 4))
+    plan.lives = rng.choice((1, 1, 1, 1, 1, 1, 1, 2, 3))
     plan.lifetime = rng.choice((20.0, 40.0, 60.0, 90.0))
     plan.slow = rng.choice((0.05, 0.2, 0.2, 1.0, 4.0))
     plan.slowest = rng.choice((0.005, 0.02, 0.2))
@@ -137,9 +137,9 @@ def _asks(plan: Plan, rng: Random) -> list[Ask]:
     asks = []
     for host in range(plan.workers):
         for account in plan.accounts:
-            times = [rng.uniform(0, plan.lives * plan.lifetime)] if rng.random() < 0.7 else []
+            times = [rng.uniform(0, plan.lives * plan.lifetime)] if rng.random() < 0.4 else []
             for life in range(plan.lives):
-                times += [(life + rng.uniform(0.8, 1.1)) * plan.lifetime for _ in range(rng.choice((1, 1, 2)))]
+                times += [(life + rng.uniform(0.8, 1.1)) * plan.lifetime for _ in range(rng.choice((1, 1, 1, 2)))]
             for at in times:
                 how = rng.choice(
                     ("token", "token", "token", "token", "use", "refresh" if rng.random() < 0.2 else "token")
