@@ -63,7 +63,7 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
         expires_at=reading.now + vendor.pending_lifetime,
     )
     await _put(office, state_key(vendor.name, state), record, vendor.pending_lifetime)
-    return str(url)
+    return url
 
 
 async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:

@@ -141,7 +141,8 @@ class Credential:
 
         Raises ``UnsupportedGrant``, ``StoreError``.
         """
-        return await self._to_the_end(authorization.begin(self.ledger, redirect_uri, scope))
+        # Masked until here: a task's repr, which asyncio logs in its debug mode, tells its result.
+        return str(await self._to_the_end(authorization.begin(self.ledger, redirect_uri, scope)))
 
     async def complete(self, params: Mapping[str, str]) -> Token:
         """The token for a callback's parameters (RFC 6749 §4.1.2).

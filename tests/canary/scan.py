@@ -121,6 +121,9 @@ def of_frames(trace: TracebackType | None, where: str) -> Iterator[tuple[str, st
 
 def formatted(error: BaseException) -> str:
     """The traceback with locals that a log may hold, without the frames of tests."""
-    whole = traceback.TracebackException.from_exception(error, capture_locals=True)
+    try:
+        whole = traceback.TracebackException.from_exception(error, capture_locals=True)
+    except Exception:  # Python 3.11 gives up at a local whose repr raises: a half-made object
+        return "\n".join(text for _, text in of_error(error))
     whole.stack = traceback.StackSummary.from_list([f for f in whole.stack if not f.filename.startswith(TESTS)])
     return "".join(whole.format())
