@@ -185,12 +185,22 @@ def stalls_with_the_answer(plan: Plan) -> None:
 
 
 def fails_while_somebody_stalls(plan: Plan) -> None:
+    """It has no answer, and gives back a lease that is another's by now."""
     rotating(plan)
-    plan.slow = 4.0
     plan.faults = [
-        Fault(do="stall", after="sending", seconds=17.0),
-        Fault(do="hang", after="claim answered", steps=0, seconds=12.0),
+        Fault(do="cut vendor", after="sending", seconds=1.0),
+        Fault(do="stall", after="sending", seconds=16.0),
     ]
+    plan.asks += [Ask(at=plan.lifetime + step, host=host) for step in range(12, 18) for host in range(plan.workers)]
+    plan.calm += 30.0
+
+
+def comes_back_in_time(plan: Plan) -> None:
+    """Cut off with the answer, it reaches the store again while another asks with the spent token."""
+    lenient(plan)
+    plan.slow, plan.lifetime, plan.calm = 4.0, 20.0, 60.0
+    plan.faults = [Fault(do="cut store", after="answered", seconds=17.0 + plan.seed % 7)]
+    plan.asks = [Ask(at=17.0 + step, host=host) for step in range(30) for host in range(plan.workers)]
 
 
 def outage_longer_than_a_lease(plan: Plan) -> None:
@@ -265,7 +275,7 @@ def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
     yield Ledger, "bury", bury
 
 
-@planted(3000, "partition", lenient)
+@planted(200, "calm", comes_back_in_time)
 def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
     """``invalid_grant`` is believed though somebody may have written a newer token meanwhile."""
 
@@ -358,7 +368,7 @@ def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
     yield Renewal, "_pause", lambda self, claim, found, time: 0.0
 
 
-@planted(300, "store down", outage_longer_than_a_lease)
+@planted(600, "store down", outage_longer_than_a_lease)
 def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
     """Who comes first after an outage spends at once, while the holder is about to commit."""
     yield renewals, "GRACE", 0.0
@@ -422,7 +432,7 @@ def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
     yield Shelf, "ask", ask
 
 
-@planted(300, "sleep")
+@planted(1000, "sleep")
 def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
     """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
 

@@ -71,8 +71,8 @@ class StoreNode:
                 self.sim.watch.written(who, key, before, after)
                 for listener in self.listeners:
                     listener.hear(Change(key, after.version if after.value else 0))
-            if before.lease is not None and after.lease is None:
-                self.sim.watch.returned(key, before)
+            if op == "release" and before.lease is not None and after.lease is None:
+                self.sim.watch.returned(who, args[0], before.lease)
         if isinstance(answer, Granted):
             self.sim.watch.granted(who, key, before, answer)
         self.wake(key)

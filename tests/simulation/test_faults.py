@@ -23,5 +23,5 @@ def test_there_are_at_least_twenty():
 def test_without_a_fault_nothing_is_caught():
     """What catches the faults are the faults, not the schedules: the right engine passes the same ones."""
     for fault in {(fault.scenario, fault.bias): fault for fault in FAULTS}.values():
-        _, caught = hunt(attrs.evolve(fault, plant=lambda: iter(()), within=min(fault.within, 20)))
+        _, caught = hunt(attrs.evolve(fault, plant=lambda: iter(()), within=min(fault.within, 8)))
         assert caught is None, f"{fault.name}, seed {caught.seed}: {caught.problem}"

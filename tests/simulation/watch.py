@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from linkauth_stores.slot import Slot
+from linkauth_stores.slot import Lease, Slot
 from tests.simulation.vendor import Answer, Family, Grant, Refusal, refresh_token
 
 if TYPE_CHECKING:
@@ -283,8 +283,9 @@ class Watch:
             retry_at = json.loads(answer.note).get("retry_at", 0.0) if answer.note else 0.0
             self.claims[who, key] = Claimed(self.sim.loop.now, answer.number, self.epoch, retry_at)
 
-    def returned(self, key: str, before: Slot) -> None:
-        pass
+    def returned(self, who: Node, number: int, lease: Lease) -> None:
+        if lease.number != number:
+            self.fail(4, f"{who} gives back lease {lease.number} with its own number {number}")
 
     def written(self, who: Node, key: str, before: Slot, after: Slot) -> None:
         sim, now = self.sim, self.sim.loop.now
