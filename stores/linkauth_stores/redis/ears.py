@@ -29,6 +29,10 @@ log = logging.getLogger("linkauth.stores.redis")
 _REMEMBERED = 4096
 """Keys whose latest announcement is kept. Forgetting one costs its waiter a slow poll."""
 
+_LONGEST_GAP = 1.0
+"""Seconds between two tries to subscribe again, half as many more at the most. Short: whoever holds something newer than
+what an old snapshot brought back must hear of the restart before somebody else acts on the old."""
+
 _QUIET = 60.0
 """Seconds of silence after which the read is begun anew. The server sees nothing of it."""
 
@@ -46,6 +50,8 @@ class Ears:
         self._since: dict[str, tuple[int, float]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._settled = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._told = False
         self._task: asyncio.Task[None] | None = None
         self._up = False
         self._closed = False
@@ -56,6 +62,9 @@ class Ears:
         if self._task is None:
             # A context of its own: the first caller's context variables have no business in a task that stays.
             self._task = asyncio.get_running_loop().create_task(self._listen(), context=contextvars.Context())
+        if self._floor and not self._up:  # lost: what else was lost with it must be known before anything is done
+            self._settled.clear()
+            self._hurry.set()
         if not self._settled.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience / 2):
@@ -131,6 +140,7 @@ class Ears:
         honour = cancellations()
         while True:
             pubsub = None
+            self._hurry.clear()
             try:
                 async with asyncio.timeout(self._patience):
                     pubsub = await self._subscribe()
@@ -138,12 +148,13 @@ class Ears:
                     while not self._up:
                         honour()
                         self._hear(await pubsub.get_message(timeout=self._patience))
-                gap = 0.05
+                gap, self._told = 0.05, False
                 while True:
                     honour()
                     self._hear(await pubsub.get_message(timeout=_QUIET))
             except Exception as error:  # noqa: BLE001  whatever a client raises, ears that went deaf would tell nobody
-                if self._up or not self._settled.is_set():
+                if not self._told:
+                    self._told = True
                     log.warning("Redis: no subscription (%s); waiters poll until there is", type(error).__name__)
             finally:
                 self._up = False
@@ -152,8 +163,11 @@ class Ears:
                     with contextlib.suppress(Exception):
                         await pubsub.aclose()
             honour()
-            await asyncio.sleep(gap * random.uniform(0.5, 1.5))  # noqa: S311  spreads load
-            gap = min(gap * 2, 5.0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(gap * random.uniform(0.5, 1.5)):  # noqa: S311  spreads load
+                    await self._hurry.wait()
+            honour()
+            gap = min(gap * 2, _LONGEST_GAP)
 
     def _hear(self, message: dict[str, Any] | None) -> None:
         if message is None:
