@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import attrs
-from aiohttp import web
-
 from linkauth.cli.registration import credential, engine
-from linkauth.cli.terminal import ask, ask_secret, reason
-from linkauth.errors import (
-    AuthorizationPending,
-    ConfigurationError,
-    InvalidRequest,
-    LinkAuthError,
-    NotSent,
-    StateMismatch,
-    StoreUnavailable,
-    UntrustedEndpoint,
-)
+from linkauth.cli.terminal import ask, ask_secret
+from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.oauth.url import endpoint_url, is_loopback
-from linkauth.web.callback import BadCallback, parameters
-from linkauth.web.landing import CONNECTED, Landing, failure
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncGenerator
 
     from linkauth import Credential
 
 __all__ = ["REDIRECT_URI", "add_arguments", "run"]
 
 REDIRECT_URI: Final = "http://127.0.0.1:8766/callback"
-HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-GO_ON: Final = (AuthorizationPending, InvalidRequest, NotSent, StateMismatch, StoreUnavailable, UntrustedEndpoint)
-"""After these the state is still good, or was not ours: whoever sends nonsense to the port does not end the waiting."""
 
 
 def add_arguments(one: argparse.ArgumentParser) -> None:
@@ -87,9 +67,11 @@ async def _pair(found: Credential, redirect_uri: str, listen: int | None) -> Non
         answer = ask("and paste the address that it sent you to")
         await found.complete(dict(parse_qsl(urlsplit(answer).query)))
         return
+    from linkauth.cli.listening import listening  # noqa: PLC0415  # a web server is a second of a command's start
+
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     # First the ears, then the question: the answer may come at once.
-    async with _listening(found, done, host, port, where.path or "/"):
+    async with listening(found, done, host, port, where.path or "/"):
         await _send(found, redirect_uri)
         print("Waiting for the answer. Ctrl-C ends it.", flush=True)
         try:
@@ -102,50 +84,3 @@ async def _pair(found: Credential, redirect_uri: str, listen: int | None) -> Non
 async def _send(found: Credential, redirect_uri: str) -> None:
     url = await found.authorization_url(redirect_uri)
     print(f"Open this page in a browser:\n\n  {url}\n", flush=True)
-
-
-@asynccontextmanager
-async def _listening(
-    found: Credential, done: asyncio.Future[None], host: str, port: int, path: str
-) -> AsyncGenerator[None]:
-    """Take callbacks until ``done``: one completes the credential, or fails for good."""
-
-    async def callback(request: web.Request) -> web.Response:
-        try:
-            await found.complete(await parameters(request))
-        except BadCallback as bad:
-            return _page(found, bad.landing)
-        except LinkAuthError as error:
-            if isinstance(error, GO_ON):
-                print(f"A callback that changes nothing: {error}", file=sys.stderr, flush=True)
-            elif not done.done():
-                done.set_exception(error)
-            return _page(found, failure(error))
-        if not done.done():
-            done.set_result(None)
-        return _page(found, CONNECTED)
-
-    app = web.Application()
-    app.router.add_get(path, callback, allow_head=False)
-    if found.vendor.posts_callback:
-        app.router.add_post(path, callback)
-    # The access log would hold the code; and a browser that leaves its connection open is not waited for.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise ConfigurationError(f"cannot listen on {host}:{port}: {reason(error)}") from None
-        except OverflowError:
-            raise ConfigurationError(f"cannot listen on {host}:{port}: there is no such port") from None
-        yield
-    finally:
-        await runner.cleanup()
-
-
-def _page(found: Credential, landing: Landing) -> web.Response:
-    # It starts in the terminal: a link to start again would lead nowhere.
-    response = attrs.evolve(landing, again=False).page(found.vendor.name, "")
-    response.headers.update(HEADERS)
-    return response

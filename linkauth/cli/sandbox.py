@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from linkauth.cli.terminal import reason
 from linkauth.errors import ConfigurationError
-from linkauth.sandbox import serve
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +18,8 @@ __all__ = ["run"]
 
 async def run(chosen: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM. Raises ``ConfigurationError`` where it cannot listen."""
+    from linkauth.sandbox import serve  # noqa: PLC0415  # the other commands need no server
+
     try:
         await serve(chosen.host, chosen.port, as_json=chosen.json, program=_program())
     except OSError as error:

@@ -210,6 +210,7 @@ def test_help_says_where_secrets_belong(here: Any) -> None:
         assert text.status == 0
         assert "canary" not in text.out
     assert "$LINKAUTH_CLIENT_SECRET" in here("token", "--help").out
+    assert "http://127.0.0.1:8766/callback" in here("connect", "--help", COLUMNS="200").out
 
 
 def test_a_store_that_is_away(here: Any, vendors: Vendors) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.cli import browser
 from tests.cli.conftest import LINKAUTH, PATIENCE, Command, environment, run
+from tests.loopback import closed_port
 from tests.servers import until
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ def test_every_line_that_the_sandbox_prints_works(tmp_path: Path) -> None:
     linkauth.write_text(f'#!/bin/sh\nexec {LINKAUTH[0]} -m linkauth "$@"\n')
     linkauth.chmod(0o755)
     env = environment(PATH=f"{bin_folder}:{os.environ['PATH']}", TMPDIR=str(tmp_path))
+    # Not connect's own port, which another run of this test may hold at this moment.
+    env["LINKAUTH_REDIRECT_URI"] = f"http://127.0.0.1:{closed_port()}/callback"
     with Command("sandbox", "--port", "0", PATH=env["PATH"]) as sandbox:
         sandbox.until("_control")
         typed = [line.strip() for line in sandbox.out if line.startswith("  ")]
@@ -193,7 +196,7 @@ def try_line(line: str, env: dict[str, str]) -> None:
         with subprocess.Popen(line, shell=True, env=env, stdout=subprocess.PIPE, text=True) as command:
             assert command.stdout is not None
             url = next(each.strip() for each in command.stdout if each.startswith("  http"))
-            assert parse_qs(urlsplit(url).query)["redirect_uri"] == ["http://127.0.0.1:8766/callback"]
+            assert parse_qs(urlsplit(url).query)["redirect_uri"] == [env["LINKAUTH_REDIRECT_URI"]]
             next(each for each in command.stdout if "Waiting" in each)
             assert browser.answer(url).status == 200
             assert "Connected: " in command.stdout.read()
