@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from linkauth.errors import ConfigurationError, CorruptRecord
-from linkauth.oauth.token import Secret, secret_bytes, secret_str
+from linkauth.oauth.token import Secret, secret_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,8 @@ class Sealer:
 
         Raises ``ConfigurationError`` for a key that is none, and where ``cryptography`` is not installed.
         """
-        texts = [secret_str(key) if isinstance(key, str) else key.reveal() for key in keys]
+        keys = hidden(keys) or []
+        texts = [key.reveal() for key in keys]
         self._plain = PLAIN in texts
         self._keys: dict[bytes, AESGCM] = {}
         for text in texts:

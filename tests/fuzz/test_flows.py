@@ -1,0 +1,210 @@
+"""The vendors' flows as a state machine: any sequence of steps and faults against a model of the vendor."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from linkauth import Linkkit, LinkXG, LinkXGUser, SageX3
+from linkauth.errors import (
+    MalformedResponse,
+    OAuthError,
+    ReauthorizationRequired,
+    UnsupportedGrant,
+    UntrustedEndpoint,
+    VendorUnavailable,
+)
+from linkauth.oauth.exchange import Request, Response
+from linkauth.oauth.token import Secret
+from linkauth.vendors import OAuth2, Pending
+from tests.fuzz.targets import fit
+from tests.oauth.test_fuzz import bodies, params, statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.token import Token
+
+BASE = "https://api.eu-sagex3.com/v1"
+APP = {"client_id": "app", "client_secret": "the-apps-secret", "base_url": BASE}
+GENERIC = {"name": "x", "client_id": "app", "client_secret": "the-apps-secret", "token_url": f"{BASE}/token"}
+VENDORS = [
+    LinkXG(**APP),
+    LinkXGUser(base_url=BASE),
+    Linkkit(**APP),
+    Linkkit(**APP, pkce=True),
+    SageX3(**APP, customer="https://x3.example"),
+    OAuth2(**GENERIC),
+    OAuth2(**GENERIC, authorize_url=f"{BASE}/authorize", revoke_url=f"{BASE}/revoke", client_auth="basic"),
+    OAuth2(**{**GENERIC, "client_secret": None}, authorize_url=f"{BASE}/authorize"),
+]
+PENDING = Pending(redirect_uri="https://app.example/back", scope="read", verifier="v" * 43)
+FAULT = st.none() | st.builds(Response, status=statuses, body=bodies, sent_at=st.just(1e9))
+
+
+class Model:
+    """What a vendor remembers: codes, the living refresh token of each session, and the client's secret."""
+
+    def __init__(self, vendor: Any) -> None:
+        self.vendor = vendor
+        self.rotates = vendor.rotation.rotates
+        self.numbers = itertools.count(1)
+        self.living: set[str] = set()
+        self.spent: set[str] = set()
+        self.codes: set[str] = set()
+        self.reused = False
+
+    def answer(self, request: Request) -> Response:
+        fields = self.fields(request)
+        path = urlsplit(request.url).path
+        refresh, code = fields.get("refresh_token") or fields.get("refreshToken"), fields.get("code")
+        if path.endswith(("/logout", "/revoke")):
+            self.living.discard(fields.get("token", ""))
+            return self.said(200, {"success": True})
+        if path.endswith("/rotate"):
+            return self.said(200, {"client_secret": f"secret-{next(self.numbers)}"})
+        if refresh is not None:
+            self.reused = self.reused or refresh in self.spent
+            if refresh not in self.living:
+                return self.said(400, {"error": "invalid_grant"})
+            if self.rotates:
+                self.living.remove(refresh)
+                self.spent.add(refresh)
+                return self.granted(self.new())
+            return self.granted(None)
+        if code is not None:
+            if code not in self.codes:
+                return self.said(400, {"error": "invalid_grant"})
+            self.codes.remove(code)
+        needs = code is not None or "password" in fields
+        return self.granted(self.new() if needs else None)
+
+    def new(self) -> str:
+        token = f"refresh-{next(self.numbers)}"
+        self.living.add(token)
+        return token
+
+    def granted(self, refresh: str | None) -> Response:
+        access = f"access-{next(self.numbers)}"
+        if isinstance(self.vendor, LinkXGUser):
+            return self.said(200, {"success": True, "data": {"accessToken": access, "refreshToken": refresh}})
+        told = {"access_token": access, "token_type": "Bearer", "expires_in": 900}
+        return self.said(200, {**told, "refresh_token": refresh} if refresh else told)
+
+    @staticmethod
+    def said(status: int, value: object) -> Response:
+        return Response(status=status, body=json.dumps(value).encode(), sent_at=1e9)
+
+    @staticmethod
+    def fields(request: Request) -> dict[str, str]:
+        if bytes(request.body).startswith(b"{"):
+            return dict(json.loads(request.body))
+        return dict(parse_qsl(request.body.decode()))
+
+
+class Flows(RuleBasedStateMachine):
+    """One account at one vendor. ``token`` is what linkauth holds."""
+
+    token: Token | None = None
+    lost = False
+    """An answer that the vendor acted on did not arrive: what is held may be spent."""
+
+    @initialize(vendor=st.sampled_from(VENDORS))
+    def begin(self, vendor: Any) -> None:
+        self.vendor, self.model = vendor, Model(vendor)
+
+    def drive(self, make: Callable[[], Flow[Any]], fault: Response | None, *, acts: bool = False) -> Any:
+        """A flow against the model; a ``fault`` takes the place of its first answer. None: a documented error."""
+        try:
+            flow = make()
+            request = next(flow)
+            for count in itertools.count():
+                assert count < 5, "a flow without an end"
+                assert request.url.startswith("https://")
+                true = self.model.answer(request) if fault is None or acts or count else None
+                self.lost = self.lost or (fault is not None and acts and not count)
+                request = flow.send(fault if fault is not None and not count else true)
+        except StopIteration as done:
+            return done.value
+        except (OAuthError, MalformedResponse, VendorUnavailable, ReauthorizationRequired, UntrustedEndpoint) as error:
+            fit(error)
+            assert "the-apps-secret" not in str(error)
+            salvage = getattr(error, "salvage", None)
+            self.token = salvage if salvage is not None else self.token
+        except UnsupportedGrant as error:
+            fit(error)
+        return None
+
+    @rule(fault=FAULT, password=st.text(min_size=1, max_size=8))
+    def login(self, fault: Response | None, password: str) -> None:
+        self.taken(self.drive(lambda: self.vendor.login("ada@example.com", Secret(password)), fault), fault)
+
+    @rule(fault=FAULT, known=st.booleans(), more=st.none() | params)
+    def pair(self, fault: Response | None, known: bool, more: dict[str, Any] | None) -> None:
+        try:
+            url = self.vendor.authorization_url(PENDING, state="s" * 43, challenge="c" * 43)
+        except UnsupportedGrant:
+            return
+        assert parse_qs(urlsplit(url).query)["state"] == ["s" * 43]
+        code = f"code-{next(self.model.numbers)}"
+        self.model.codes.update({code} if known else ())
+        callback = {"state": "s" * 43, "code": code} if more is None else more
+        found = self.drive(lambda: self.vendor.exchange(callback, PENDING), fault)
+        assert found is None or known or more is not None or fault is not None
+        self.taken(found, fault)
+
+    @rule(fault=FAULT, acts=st.booleans())
+    def renew(self, fault: Response | None, acts: bool) -> None:
+        before = self.token
+        found = self.drive(lambda: self.vendor.renew(before), fault, acts=acts)
+        if found is not None and before is not None and fault is None:
+            assert found.refresh_token or not before.refresh_token, "a renewal that loses the refresh token"
+            assert found.scope == before.scope or not before.scope or not self.vendor.needs_user
+        self.taken(found, fault)
+
+    @precondition(lambda self: self.token is not None and bool(self.token.access_token))
+    @rule(fault=FAULT)
+    def logout(self, fault: Response | None) -> None:
+        assert self.token is not None
+        assert self.drive(lambda: self.vendor.logout(self.token), fault) is None
+        self.token = None
+
+    @precondition(lambda self: self.token is not None and bool(self.token.access_token))
+    @rule(fault=FAULT)
+    def rotate_secret(self, fault: Response | None) -> None:
+        assert self.token is not None
+        secret = self.drive(lambda: self.vendor.rotate_secret(self.token), fault)
+        assert secret is None or (isinstance(secret, Secret) and secret.reveal().strip())
+
+    def taken(self, found: Token | None, fault: Response | None) -> None:
+        if found is not None:
+            assert found.access_token
+            assert found.authorization.isprintable()
+            assert found.expires_at > 1e9
+            self.token = found
+            self.lost = self.lost or fault is not None
+
+    @invariant()
+    def no_spent_token_was_sent(self) -> None:
+        if hasattr(self, "model"):
+            assert not self.model.reused or self.lost
+
+
+TestFlows = Flows.TestCase
+TestFlows.__doc__ = (
+    "Any sequence of logins, pairings, renewals, logouts and faults ends in a token or a documented error."
+)
+TestFlows.settings = settings(
+    max_examples=20 * int(os.environ.get("LINKAUTH_FUZZ", "1")),
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
