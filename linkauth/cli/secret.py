@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from linkauth.cli.registration import credential, engine
 from linkauth.cli.terminal import ask_secret
 from linkauth.engine import recovery
-from linkauth.errors import MalformedResponse
+from linkauth.errors import ConfigurationError, MalformedResponse
 from linkauth.oauth.token import Secret
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
 
 
 async def run(chosen: argparse.Namespace) -> int:
-    """Rotate, recover or adopt."""
+    """Rotate, recover or adopt. Raises ``ConfigurationError``, as ``Credential.rotate_secret``, and ``StoreError``."""
+    if chosen.reveal and not chosen.recover:  # whoever wants to look must not rotate instead
+        raise ConfigurationError("--reveal goes with --recover")
     chosen.vendor = chosen.vendor or "linkxg"
     async with engine(chosen) as opened:
         found = await credential(opened, chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -110,7 +111,8 @@ class Command:
     def end(self, number: int | None = None) -> Ran:
         """Wait until it ends, after a signal if one is given."""
         if number is not None:
-            self.process.send_signal(number)
+            # Ctrl-C goes to all that the terminal runs, other signals to one.
+            (os.killpg if number == signal.SIGINT else os.kill)(self.process.pid, number)
         self.process.wait(PATIENCE)
         for reader in self._readers:
             reader.join(PATIENCE)

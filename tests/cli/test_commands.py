@@ -113,6 +113,7 @@ def test_new_key_encrypts_what_the_others_store(here: Any, vendors: Vendors, sto
 
 
 MISTAKES: list[tuple[list[str], dict[str, str], str]] = [
+    (["rotate-secret", "linkxg", "--store", "memory:", "--reveal"], {}, "--reveal goes with --recover"),
     (["token", "linkxg", "--client-id", "a"], {}, "which store? Give --store URL or set $LINKAUTH_STORE"),
     (["status", "--store", "nowhere:x"], {}, "no store is installed for the scheme 'nowhere'"),
     (["status", "--store", "redis://[::1"], {}, "the store's URL cannot be read"),
