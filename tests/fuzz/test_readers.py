@@ -28,8 +28,27 @@ COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, Heal
 
 members = st.dictionaries(
     st.sampled_from(
-        "linkauth kind vendor account token reason state expires_at next_at access_token refresh_token client_secret "
-        "verifier redirect_uri scope token_key doubt since status".split()
+        [
+            "linkauth",
+            "kind",
+            "vendor",
+            "account",
+            "token",
+            "reason",
+            "state",
+            "expires_at",
+            "next_at",
+            "access_token",
+            "refresh_token",
+            "client_secret",
+            "verifier",
+            "redirect_uri",
+            "scope",
+            "token_key",
+            "doubt",
+            "since",
+            "status",
+        ]
     ),
     st.sampled_from([1, 2, "token", "pending", "secret", "round", "reauthorize", "RateLimited", "who"]) | values,
     max_size=12,
