@@ -33,6 +33,8 @@ LIFETIME = 3.0
 """Seconds of an access token."""
 REST = (0.5, 2.5)
 """Seconds between two disturbances, at least and at most."""
+STALL = 0.3
+"""Seconds from which a pause of the machine's own counts."""
 LASTS = (0.3, 4.0)
 """Seconds that one lasts."""
 
@@ -97,7 +99,7 @@ class Campaign:
             self._nursery = Nursery()
             self._stack.callback(self._nursery.close)
         order = {"vendor": {"class": "LinkXGUser", "base_url": self.vendor.base_url}, "constants": self._constants}
-        self.fleet = await enter(Fleet(self._nursery, engine={"timeout": 2.0}, **order))
+        self.fleet = await enter(Fleet(self._nursery, engine={"timeout": 3.0}, **order))
         self.hosts = [
             Host(f"host{number}", await enter(Link(self.master.port)), await enter(Link(self.sandbox.port)))
             for number in range(self._count)
@@ -118,12 +120,15 @@ class Campaign:
             await self._populate(host)
         for name in self._names:
             await self._login(name)
-        background = [asyncio.create_task(work) for work in (self._look_on(), self._nurse(), self._watch_the_store())]
+        background = [
+            asyncio.create_task(work)
+            for work in (self._look_on(), self._nurse(), self._watch_the_store(), self._clock())
+        ]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             await asyncio.sleep(self.random.uniform(*REST))
             await self._disturb(min(self.random.uniform(*LASTS), max(end - time.monotonic(), 0.2)))
-        await asyncio.sleep(2 * LIFETIME)
+        await asyncio.sleep(LIFETIME + 1)
         self._tell("now all is mended")
         newcomer = await self.fleet.worker(store=self.master.url, name="newcomer")
         living = await asyncio.gather(*(self._lives(newcomer, name) for name in self._names))
@@ -179,6 +184,16 @@ class Campaign:
         while True:
             await self._ask_around()
             await asyncio.sleep(1)
+
+    async def _clock(self) -> None:
+        """A machine that runs nobody for a while, the vendor in this very process included, is a disturbance, too."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.05)
+            if (now := time.monotonic()) > before + STALL:
+                mark = Disturbance(what="the machine stalled", begun=before, ended=now)
+                self.witness.disturbances.append(mark)
+                self.done[mark.what] += 1
 
     async def _ask_around(self) -> None:
         for host in self.hosts:
@@ -377,7 +392,8 @@ class Campaign:
         shown = [
             f"{each.worker} spent {each.spent[-4:]} for {each.issued[-4:]} at {each.arrived - self._begun:.2f}, stored "
             + (f"at {each.stored - self._begun:.2f}" if each.stored else "never")
-            for each in last[-6:]
+            for each in last
+            if abs(each.arrived - (told.at if isinstance(told, Reuse) else told.arrived)) < 15
         ]
         again = [
             f"{each.worker} spent {each.spent[-4:]} again at {each.at - self._begun:.2f}"

@@ -12,7 +12,7 @@ from tests.servers import binary
 
 
 @pytest.mark.parametrize(
-    ("seconds", "seed"), [(8, 1), pytest.param(60, 2, marks=[pytest.mark.long, pytest.mark.timeout(300)])]
+    ("seconds", "seed"), [(6, 1), pytest.param(60, 2, marks=[pytest.mark.long, pytest.mark.timeout(300)])]
 )
 async def test_no_session_is_lost_without_excuse(nursery, tmp_path, seconds, seed) -> None:  # noqa: F811
     """Kills, stops, cut links, a store that loses its data: what the vendor and the store saw explains every loss."""

@@ -133,19 +133,20 @@ class Witness:
             each.loses and each.ended >= exchange.stored - SLACK and each.begun <= reuse.at
             for each in self.disturbances
         )
-        if lost and self._touched(exchange.worker, exchange.stored, reuse.at):
+        if lost and self._touched(exchange.worker, exchange.stored, reuse.at, alone=True):
             return "the store lost the answer, and its holder was away"
-        if self._touched(reuse.worker, exchange.arrived, reuse.at):
+        if self._touched(reuse.worker, exchange.arrived, reuse.at, alone=True):
             return "sent before the answer was stored, by a worker that was cut off"
         return ""
 
     def _cut_off(self, exchange: Exchange) -> str:
         return self._touched(exchange.worker, exchange.arrived, exchange.answered + SLACK)
 
-    def _touched(self, worker: str, since: float, until: float) -> str:
-        """What was done to the worker, or to all, in that time; empty: nothing."""
+    def _touched(self, worker: str, since: float, until: float, *, alone: bool = False) -> str:
+        """What was done to the worker, or unless ``alone`` to all, in that time; empty: nothing."""
+        whose = {worker} if alone else {"", worker}
         for each in self.disturbances:
-            if each.worker in {"", worker} and each.begun <= until and each.ended >= since - SLACK / 4:
+            if each.worker in whose and each.begun <= until and each.ended >= since - SLACK / 4:
                 return each.what
         return ""
 
