@@ -105,8 +105,9 @@ class Credential:
         So a storm of refusals renews once.
         """
         known, token = self._holding.version, self._holding.token
-        if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
-            return token
+        other = token is not None and token.access_token != failed.access_token
+        if other and self._holding.unexpired() and not self._holding.jumped():
+            return self.ledger.current()
         return await self._renewed(known)
 
     def accepted(self, fresh: Token, *, yes: bool) -> None:

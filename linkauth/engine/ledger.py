@@ -59,10 +59,12 @@ class Ledger:
 
     async def read(self) -> tuple[Reading, StoreTime]:
         """The record as it is now."""
+        self._follow()
         return await self.office.shelf.ask(self.office.shelf.store.read(self.key))
 
     async def claim(self, note: bytes, newer_than: int | None = None) -> tuple[Claim, StoreTime]:
         """Ask for the lease. ``newer_than``: None is the version that is held."""
+        self._follow()
         known = self.holding.version if newer_than is None else newer_than
         claim = self.office.shelf.store.claim(self.key, self.office.owner(), self.ttl, known, note)
         return await self.office.shelf.ask(claim)
@@ -87,7 +89,7 @@ class Ledger:
         """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
         match self.office.envelope.open(self.key, record):
             case TokenRecord(token=token):
-                self._take(token, record.version, time)
+                self.holding.take(token, record.version, time)
                 self.tell(EventKind.ADOPTED)
             case DeadRecord(reason=reason):
                 self.holding.bury(reason, record.version)
@@ -236,7 +238,7 @@ class Ledger:
 
     async def _landed(self, outcome: Committed | Superseded, time: StoreTime, token: Token, number: int) -> None:
         if isinstance(outcome, Committed):
-            self._take(token, number, time)
+            self.holding.take(token, number, time)
             return
         self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
         if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
@@ -272,8 +274,8 @@ class Ledger:
                 case Newer(record=record):
                     winner = record
 
-    def _take(self, token: Token, version: int, time: StoreTime) -> None:
-        self.holding.take(token, version, time)
+    def _follow(self) -> None:
+        """Hear of a store that loses what only it and its workers have."""
         if self.vendor.rotation.rotates:
             self.office.watch.follow(self)
 

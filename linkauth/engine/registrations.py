@@ -140,7 +140,6 @@ class Registrations:
         """Use ``secret`` from the next token request on."""
         known = self._of(vendor)
         known.secret, known.version, known.looked, known.refused = secret, version, True, False
-        self._watch.follow(known)
 
     def version(self, vendor: Vendor) -> int:
         """The newest secret's version, 0 for the constructor's."""
@@ -160,4 +159,6 @@ class Registrations:
         key = secret_key(vendor)
         if key not in self._known:
             self._known[key] = _Known(key, vendor.name, self._shelf, self._envelope)
+        if vendor.rotates_secret:
+            self._watch.follow(self._known[key])
         return self._known[key]

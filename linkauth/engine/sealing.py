@@ -40,8 +40,8 @@ class Sealer:
 
         Raises ``ConfigurationError`` for a key that is none, and where ``cryptography`` is not installed.
         """
-        keys = hidden(keys) or []
-        texts = [key.reveal() for key in keys]
+        masked = hidden(keys) or []
+        texts = [key.reveal() for key in masked]
         self._plain = PLAIN in texts
         self._keys: dict[bytes, AESGCM] = {}
         for text in texts:

@@ -62,7 +62,10 @@ class Watch:
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
 
     def follow(self, held: Followed) -> None:
-        """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing."""
+        """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
+
+        To be called before the store is read: what was lost before anybody listened is noticed then, too.
+        """
         if self._store is None:
             return
         self._followed[held.key] = held
@@ -79,14 +82,11 @@ class Watch:
             await asyncio.wait({task})
 
     async def _run(self, store: Announcing) -> None:
-        begun = False
         while True:
             try:
                 async for change in store.changes():
                     if change is None:
-                        if begun:  # at the very first there is nothing that could be lost
-                            await self._look_through()
-                        begun = True
+                        await self._look_through()
                     elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
                         await self._put_back(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
@@ -94,7 +94,10 @@ class Watch:
             await asyncio.sleep(GAP)
 
     async def _look_through(self) -> None:
-        followed = list(self._followed.values())
+        # Whoever begins to listen before he has read anything, as everybody does here, has nothing to look through.
+        followed = [held for held in self._followed.values() if held.is_newer_than(0)]
+        if not followed:
+            return
         for held in followed:
             held.beware()
         await asyncio.sleep(self._world.random.random() * SPREAD)

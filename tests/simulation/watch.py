@@ -204,7 +204,7 @@ class Watch:
 
     def arrived(self, answer: Answer) -> None:
         worker = self.sim.worker_of(answer.by)
-        answer.failed_before = worker.client.failed_commits if worker else 0
+        answer.failed_before = worker.client.failures if worker else 0
 
     def closed(self, node: Node) -> None:
         for answer in self.open:
@@ -221,6 +221,10 @@ class Watch:
             mine = node is None or answer.by is node
             if mine and ((node is not None and seconds >= LONG) or isinstance(answer, Refusal)):
                 answer.cut.add(reason)
+        for account, latest in self.sim.vendor.latest.items() if node is not None and seconds >= LONG else ():
+            others = [worker for worker in self._holders(account) if worker.node is not node]
+            if latest.access in self.wiped and latest.access not in self.durable_at and not others:
+                latest.cut.add("the last who held what the store had lost was cut off")
 
     def data_lost(self, lost: dict[str, Slot], left: dict[str, Slot]) -> None:
         self.epoch += 1
@@ -334,7 +338,8 @@ class Watch:
         if now >= grant.expires and not stopped:
             self.fail(7, f"a caller on {node} was given {grant.access}, which expired at {grant.expires:.2f}")
         if grant.access not in self.durable_at and grant.access not in self.wiped:
-            failed = worker.client.failed_commits > grant.failed_before
+            # Step 5: the store would not take it, or could not be asked whether the winner is one that died of it.
+            failed = worker.client.failures > grant.failed_before
             if not (failed or (not sim.plan.rotates and worker.client.failures)):
                 self.fail(3, f"a caller on {node} was given {grant.access}, and the store never had it")
         troubled = (
