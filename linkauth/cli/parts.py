@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import time
@@ -48,6 +49,8 @@ async def main() -> None:
     if not line:
         return
     order = json.loads(line)
+    # What fails is told and counted; that the vendors have gone while all are being ended is no news.
+    logging.getLogger("linkauth").addHandler(logging.NullHandler())
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing more is ever written to it, so this is its end
     part = asyncio.create_task(PARTS[order["part"]](order))
@@ -170,8 +173,11 @@ def tell_work(told: Told) -> None:
 
 
 def tell(what: object) -> None:
-    """One line of JSON."""
-    print(json.dumps(what), flush=True)
+    """One line of JSON. Where the parent has gone, nobody is left to tell, at exit neither."""
+    try:
+        print(json.dumps(what), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Coroutine[Any, Any, None]]]] = {
@@ -181,7 +187,4 @@ PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Coroutine[Any, Any, None
 }
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except BrokenPipeError:  # the parent has gone: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    asyncio.run(main())

@@ -27,8 +27,8 @@ PATIENCE = 30.0
 
 
 def environment(**more: str) -> dict[str, str]:
-    """An environment without a word to linkauth but ``more``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LINKAUTH_")}
+    """An environment without a word to linkauth but ``more``, and with output buffered as it commonly is."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LINKAUTH_", "PYTHONUNBUF"))}
     return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'stores'}", "NO_COLOR": "1"} | more
 
 
