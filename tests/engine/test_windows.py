@@ -42,6 +42,12 @@ def test_workers_spread_over_the_first_half_of_the_window():
     assert placed(900, spread=0.999999)[0] == pytest.approx(780, abs=0.01)
 
 
+def test_the_margin_is_a_fifteenth_whatever_the_lead():
+    """A long lead makes no long margin: a token is served until a fifteenth of its life, 60 s at most, is left."""
+    assert placed(300, 240) == (60, 280, 300)
+    assert placed(1800, 1200) == (600, 1740, 1800)
+
+
 @pytest.mark.parametrize(("ahead", "soft"), [(300, 600), (60, 840), (30, 870), (5, 895), (1000, 180), (720, 180)])
 def test_refresh_ahead_is_when_renewal_begins(ahead, soft):
     """``refresh_ahead`` is honoured below the default's margin too, and capped where it would renew without end."""
