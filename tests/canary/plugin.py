@@ -30,6 +30,9 @@ FOREIGN = ("aiohttp.access", "hypothesis", "blib2to3")
 ENOUGH = 3000
 """Texts of one test that are kept to be looked at. What comes after is looked at for marks alone, at once."""
 
+ERRORS = 200
+"""Exceptions of one test that are walked through: ten thousand callers share one failure, and it is the same for all."""
+
 
 class Canary(logging.Handler):
     """What was said while one test ran, and what was a secret then."""
@@ -40,11 +43,13 @@ class Canary(logging.Handler):
         self.texts: list[tuple[str, str]] = []
         self.leaks: list[str] = []
         self.listening = False
+        self.errors = 0
 
     def begin(self) -> None:
         self.secrets.clear()
         self.texts.clear()
         self.leaks.clear()
+        self.errors = 0
         self.listening = True
 
     def hear(self, where: str, text: str) -> None:
@@ -68,8 +73,10 @@ class Canary(logging.Handler):
 
     def error(self, error: BaseException) -> None:
         """An exception was seen."""
-        for where, text in scan.of_error(error):
-            self.hear(where, text)
+        self.errors += 1
+        if self.errors <= ERRORS:
+            for where, text in scan.of_error(error):
+                self.hear(where, text)
 
     def end(self, *, by_registry: bool = True) -> list[str]:
         """What leaked since ``begin``."""
