@@ -59,12 +59,12 @@ class Ledger:
 
     async def read(self) -> tuple[Reading, StoreTime]:
         """The record as it is now."""
-        self._follow()
+        await self._follow()
         return await self.office.shelf.ask(self.office.shelf.store.read(self.key))
 
     async def claim(self, note: bytes, newer_than: int | None = None) -> tuple[Claim, StoreTime]:
         """Ask for the lease. ``newer_than``: None is the version that is held."""
-        self._follow()
+        await self._follow()
         known = self.holding.version if newer_than is None else newer_than
         claim = self.office.shelf.store.claim(self.key, self.office.owner(), self.ttl, known, note)
         return await self.office.shelf.ask(claim)
@@ -274,10 +274,10 @@ class Ledger:
                 case Newer(record=record):
                     winner = record
 
-    def _follow(self) -> None:
+    async def _follow(self) -> None:
         """Hear of a store that loses what only it and its workers have."""
         if self.vendor.rotation.rotates:
-            self.office.watch.follow(self)
+            await self.office.watch.follow(self)
 
     def _closed(self, number: int, token: Token) -> bytes:
         record = TokenRecord(vendor=self.vendor.name, account=self.account, token=token)

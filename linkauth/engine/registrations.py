@@ -128,6 +128,7 @@ class Registrations:
             return False
         known = self._of(vendor)
         key = secret_key(vendor)
+        await self._watch.follow(known)
         reading, _ = await self._shelf.ask(self._shelf.store.read(key))
         known.looked = True
         record = reading.record
@@ -159,6 +160,4 @@ class Registrations:
         key = secret_key(vendor)
         if key not in self._known:
             self._known[key] = _Known(key, vendor.name, self._shelf, self._envelope)
-        if vendor.rotates_secret:
-            self._watch.follow(self._known[key])
         return self._known[key]

@@ -10,6 +10,8 @@ nobody has anything newer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -25,6 +27,8 @@ __all__ = ["Followed", "Watch"]
 
 log = logging.getLogger("linkauth")
 
+LISTEN: Final = 1.0
+"""Seconds for which the first reading waits for the listening to begin."""
 GAP: Final = 1.0
 """Seconds after which a broken watch is taken up again."""
 SPREAD: Final = 0.5
@@ -60,11 +64,13 @@ class Watch:
         self._world = world
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
+        self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
 
-    def follow(self, held: Followed) -> None:
+    async def follow(self, held: Followed) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
 
-        To be called before the store is read: what was lost before anybody listened is noticed then, too.
+        To be called before the store is read, and returns when it is listened to (or after ``LISTEN`` seconds): what was
+        read before that, and lost, would be missed, or looked for in vain.
         """
         if self._store is None:
             return
@@ -72,7 +78,14 @@ class Watch:
         loop = asyncio.get_running_loop()
         task = self._tasks.get(loop)
         if task is None or task.done():
-            self._tasks[loop] = loop.create_task(self._run(self._store), name="linkauth watch")
+            self._heard[loop] = asyncio.Event()
+            work = self._run(self._store, self._heard[loop])
+            self._tasks[loop] = loop.create_task(work, name="linkauth watch", context=contextvars.Context())
+        heard = self._heard[loop]
+        if not heard.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LISTEN):
+                    await heard.wait()
 
     async def aclose(self) -> None:
         """Stop listening in this loop."""
@@ -81,11 +94,12 @@ class Watch:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _run(self, store: Announcing) -> None:
+    async def _run(self, store: Announcing, heard: asyncio.Event) -> None:
         while True:
             try:
                 async for change in store.changes():
                     if change is None:
+                        heard.set()
                         await self._look_through()
                     elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
                         await self._put_back(held)
