@@ -58,9 +58,9 @@ URLS = [
 @pytest.mark.parametrize(
     "make",
     [
-        lambda url: LinkXG(client_id="c", client_secret=CANARY, base_url=url),
+        lambda url: LinkXG(client_id="c", client_secret="another secret", base_url=url),
         lambda url: LinkXGUser(base_url=url),
-        lambda url: SageX3(client_id="c", client_secret=CANARY, base_url=url, customer="https://x3.example"),
+        lambda url: SageX3(client_id="c", client_secret="another secret", base_url=url, customer="https://x3.example"),
     ],
     ids=["LinkXG", "LinkXGUser", "SageX3"],
 )

@@ -104,10 +104,11 @@ class Credential:
 
         So a storm of refusals renews once.
         """
+        if self._holding.jumped():
+            await self._look()
         known, token = self._holding.version, self._holding.token
-        other = token is not None and token.access_token != failed.access_token
-        if other and self._holding.unexpired() and not self._holding.jumped():
-            return self.ledger.current()
+        if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
+            return token
         return await self._renewed(known)
 
     def accepted(self, fresh: Token, *, yes: bool) -> None:

@@ -40,7 +40,7 @@ class Sealer:
 
         Raises ``ConfigurationError`` for a key that is none, and where ``cryptography`` is not installed.
         """
-        masked = hidden(keys) or []
+        keys = masked = hidden(keys) or []  # this frame, too, must not hold them in clear
         texts = [key.reveal() for key in masked]
         self._plain = PLAIN in texts
         self._keys: dict[bytes, AESGCM] = {}
