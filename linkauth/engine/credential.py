@@ -271,7 +271,11 @@ class Credential:
 
     async def _fly(self, known: int) -> Token:
         try:
-            return await self._renewal.renew(known)
+            token = await self._renewal.renew(known)
+            if token is self._holding.token and not self._holding.unexpired():
+                # It came, but this process was stopped for so long that it is over already.
+                token = await self._renewal.renew(self._holding.version)
+            return token
         except InDoubt as doubt:
             # A word of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)

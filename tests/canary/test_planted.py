@@ -21,6 +21,7 @@ def test_a_planted_leak_is_caught(leak, canary):
     assert canary.end() != []
 
 
+@pytest.mark.long
 def test_the_suite_fails_where_a_secret_shows():
     """A test run over the planted leaks, as anybody would run it, fails in every one of them."""
     command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-W", "default", leaks.__file__]

@@ -305,6 +305,7 @@ async def test_a_broken_record_is_not_shown():
             credential.ledger.holding.succeeded()
 
 
+@pytest.mark.long
 @pytest.mark.blocking
 async def test_the_command_line_says_no_secret(sandbox, tmp_path):
     """Every command that meets a secret, told to be verbose: nothing of it in what is printed, well or not."""

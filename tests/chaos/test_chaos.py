@@ -11,9 +11,9 @@ from tests.fleet.conftest import SHORT, nursery  # noqa: F401  # the fixture
 from tests.servers import binary
 
 
-@pytest.mark.parametrize(
-    ("seconds", "seed"), [(6, 1), pytest.param(60, 2, marks=[pytest.mark.long, pytest.mark.timeout(300)])]
-)
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("seconds", "seed"), [(6, 1), (60, 2)])
 async def test_no_session_is_lost_without_excuse(nursery, tmp_path, seconds, seed) -> None:  # noqa: F811
     """Kills, stops, cut links, a store that loses its data: what the vendor and the store saw explains every loss."""
     if binary() is None:

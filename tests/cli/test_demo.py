@@ -45,6 +45,7 @@ def children(of: int) -> set[Path]:
 
 
 @pytest.mark.skipif(not PROC.exists(), reason="the children are found in /proc")
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_stopped_in_the_middle(number: int, status: int) -> None:
     """Ctrl-C ends it without a traceback; and however it goes, even by kill -9, its processes end too."""
@@ -56,6 +57,7 @@ def test_stopped_in_the_middle(number: int, status: int) -> None:
     until(lambda: not [child for child in started if child.exists()], SLOW)
 
 
+@pytest.mark.long
 def test_a_store_that_cannot_be_used(here: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A planted fault: the store's folder is a file, so each process fetches a token for itself. That is told, and fails."""
     (tmp_path / "file").write_text("")

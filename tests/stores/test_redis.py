@@ -375,6 +375,7 @@ async def test_ten_thousand_keys_are_found_by_scan(store, redis_url, prefix):
 # -- loops, processes, tasks -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_ten_thousand_tasks_share_a_bounded_pool(server):
     """All are answered over no more connections than the pool may have."""
     store = RedisStore(server.url, timeout=20)
