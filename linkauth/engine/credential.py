@@ -269,13 +269,16 @@ class Credential:
         self._flights[asyncio.get_running_loop()] = flight
         return flight
 
+    async def _renew(self, known: int) -> Token:
+        token = await self._renewal.renew(known)
+        if token is self._holding.token and not self._holding.unexpired():
+            # It came, but this process was stopped for so long that it is over already.
+            return await self._renewal.renew(self._holding.version)
+        return token
+
     async def _fly(self, known: int) -> Token:
         try:
-            token = await self._renewal.renew(known)
-            if token is self._holding.token and not self._holding.unexpired():
-                # It came, but this process was stopped for so long that it is over already.
-                token = await self._renewal.renew(self._holding.version)
-            return token
+            return await self._renew(known)
         except InDoubt as doubt:
             # A word of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)
