@@ -167,6 +167,7 @@ def test_a_sandbox_that_cannot_listen(here: Any) -> None:
     here("sandbox", "--port", "99999").badly("an IPv4 loopback address and a port are needed")
 
 
+@pytest.mark.long
 def test_every_line_that_the_sandbox_prints_works(tmp_path: Path) -> None:
     """Typed into a shell as printed, one after the other, with a user who accepts where a page is shown."""
     bin_folder = tmp_path / "bin"

@@ -11,7 +11,8 @@ from tests.fleet.fleet import Fleet, until
 REFRESH_LIFETIME = 8.0
 
 
-@pytest.mark.parametrize("kind", ["file", pytest.param("redis", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["file", "redis"])
 async def test_the_round_goes_on_when_its_maker_is_killed(nursery, sandbox, tmp_path, request, kind) -> None:
     """Pairings with Sage X3 that would lapse after 8 s outlive that, though the first to renew is killed at once."""
     store = f"file:{tmp_path / 'store'}" if kind == "file" else request.getfixturevalue("valkey").url

@@ -87,6 +87,7 @@ async def test_every_process_goes_on_with_the_new_secret(
                 await blind.credential(vendors.make("LinkXG"), "third").token()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
 async def test_two_processes_that_rotate_at_once_share_one_rotation(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]]
