@@ -13,9 +13,7 @@ on_files_too = pytest.mark.parametrize("scene", ["redis", pytest.param("file", m
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("processes", "tasks", "seconds"), [(3, 100, 6), (8, 500, 60)]
-)
+@pytest.mark.parametrize(("processes", "tasks", "seconds"), [(3, 100, 6), (8, 500, 60)])
 async def test_one_exchange_for_each_lifetime(redis_scene, processes, tasks, seconds) -> None:
     """Tokens of 2 s under constant use: each is renewed once, ahead of its end, and no request waits for that."""
     scene = redis_scene
