@@ -140,7 +140,7 @@ def test_callbacks(params):
             _fit(error)
         else:
             assert request.url.startswith("https://")
-            assert len(request.body) < 40_000
+            assert len(request.body) < 100_000
 
 
 hosts = st.lists(
