@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.skipif(
         find_spec("oauth2_provider") is None,
-        reason="django-oauth-toolkit is not installed: it comes with the extra dev",
+        reason="django-oauth-toolkit is not installed: it comes with the extra foreign, which .ci/run installs",
     ),
     # The server runs once for all of them.
     pytest.mark.xdist_group("django-oauth-toolkit"),
