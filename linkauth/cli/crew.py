@@ -55,7 +55,7 @@ class Member:
 
     async def end(self) -> None:
         """Ask it to end, wait for it, and see to it."""
-        assert self._process.stdin is not None  # noqa: S101
+        assert self._process.stdin is not None  # noqa: S101  # a pipe was asked for
         self._process.stdin.close()
         try:
             async with asyncio.timeout(GRACE):
@@ -72,7 +72,7 @@ class Member:
             raise Broken(f"{self.name} ended with " + (f"status {status}" if status > 0 else f"signal {-status}"))
 
     async def _listen(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stdout is not None  # noqa: S101  # a pipe was asked for
         try:
             while (line := await self._process.stdout.readline()).endswith(b"\n"):  # killed: it stops within a line
                 self.told = json.loads(line)

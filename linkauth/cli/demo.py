@@ -122,7 +122,7 @@ def _store(folder: str) -> str:
 
 async def _watch(console: Console, shared: Side, alone: Side, seconds: float) -> None:
     """Draw what is going on until all workers have ended. Raises ``Broken`` where one does not."""
-    from rich.live import Live  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415  # an extra
 
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -149,7 +149,7 @@ def _judge(console: Console, shared: Side, alone: Side) -> int:
 
 
 def _table(shared: Side, alone: Side, seconds: float) -> Table:
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # an extra
 
     passed = min(shared.took, seconds)
     done = int(BAR * passed / seconds)

@@ -161,7 +161,6 @@ class StoreClient:
     def __init__(self, sim: Simulation, store: StoreNode) -> None:
         self.sim = sim
         self.store = store
-        self.failed_commits = 0
         self.failures = 0
 
     async def _ask(self, op: str, key: str, *args: Any) -> Any:
@@ -184,8 +183,6 @@ class StoreClient:
         finally:
             if not done:
                 self.failures += 1
-                if op == "commit":
-                    self.failed_commits += 1
         self.sim.tell(me.name, f"  {op}: the store is away")
         raise StoreUnavailable("the simulated store is away")
 
