@@ -203,6 +203,7 @@ async def test_a_killed_server_is_unavailable_at_once_and_back_after_its_restart
     assert (await mine.claim(KEY, "b", 15, 41, b"")).number == 42
 
 
+@pytest.mark.long
 async def test_a_server_that_hangs_is_unavailable_within_the_timeout(server):
     """It accepts and never answers: 200 callers, more than there are connections, all know within two time-outs."""
     store = RedisStore(server.url, timeout=0.3)
