@@ -111,6 +111,7 @@ class AuthEngine(Engine[Credential]):
             await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
+        self.open()
         return self
 
     async def __aexit__(
@@ -121,5 +122,6 @@ class AuthEngine(Engine[Credential]):
     async def cleanup_ctx(self, app: web.Application) -> AsyncIterator[None]:
         """For an aiohttp web app: ``app.cleanup_ctx.append(engine.cleanup_ctx)``."""
         del app
+        self.open()
         yield
         await self.aclose()

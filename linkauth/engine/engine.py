@@ -11,6 +11,7 @@ from linkauth.engine.events import Teller
 from linkauth.engine.flight import Flights
 from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.keeper import Keeper
+from linkauth.engine.leftovers import bring_back
 from linkauth.engine.office import Office
 from linkauth.engine.registrations import Registrations
 from linkauth.engine.sealing import Sealer, hidden
@@ -107,6 +108,11 @@ class Engine(Generic[C]):
             raise StateMismatch(f"{vendor.name}: the state belongs to another registration")
         await credential.complete(params)
         return credential
+
+    def open(self) -> None:
+        """Offer the store what an earlier process left in escrow. Once, in a running loop; waits for nothing."""
+        if self.office.escrow is not None:
+            self.office.flights.start(bring_back(self.office, self.office.escrow), "linkauth escrow")
 
     def statuses(self) -> AsyncIterator[Status]:
         """How every credential in the store is doing. Raises ``StoreError``. Never a secret."""

@@ -50,6 +50,10 @@ class Escrow(Protocol):
         """The newest that is kept for ``key``."""
         ...
 
+    async def everything(self) -> list[Kept]:
+        """The newest that is kept for each key."""
+        ...
+
 
 class FolderEscrow:
     """An escrow of files, 0600 in a 0700 folder. Raises ``StoreUnavailable`` where the folder cannot be used."""
@@ -69,6 +73,10 @@ class FolderEscrow:
     async def find(self, key: str) -> Kept | None:
         """The newest that is kept for ``key``."""
         return await _in_thread(self._find, key)
+
+    async def everything(self) -> list[Kept]:
+        """The newest that is kept for each key."""
+        return await _in_thread(self._everything)
 
     def _name(self, key: str, number: int) -> Path:
         return self._folder / f"{key.replace('/', '+')}@{number}{SUFFIX}"
@@ -106,6 +114,11 @@ class FolderEscrow:
     def _find(self, key: str) -> Kept | None:
         mine = self._mine(key) if self._folder.is_dir() else []
         return Kept(key, mine[-1][0], mine[-1][1].read_bytes()) if mine else None
+
+    def _everything(self) -> list[Kept]:
+        names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
+        keys = {name.rpartition("@")[0].replace("+", "/") for name in names if name.endswith(SUFFIX) and "@" in name}
+        return [kept for key in sorted(keys) if (kept := self._find(key)) is not None]
 
 
 async def _in_thread(work: Callable[..., T], *args: object) -> T:

@@ -207,6 +207,9 @@ class Escrow:
         mine = sorted(number for at, number in self.kept if at == key)
         return self.kept[key, mine[-1]] if mine else None
 
+    async def everything(self) -> list[Any]:
+        return [await self.find(key) for key in sorted({key for key, _ in self.kept})]
+
 
 class Worker(Engine[Credential]):
     """An engine in a world of our own: one worker of the fleet. ``wall_ahead`` and ``slept``: what its clocks show."""

@@ -135,6 +135,93 @@ async def test_escrow_brings_back_what_a_dead_process_had():
     assert vendor.counts["reuse"] == 0
 
 
+async def died_with_an_answer(store: Store, vendor: Vendor, escrow: Escrow, **more: str) -> None:
+    """A worker took an answer, put it in escrow, and died before the store would take it. All tokens have expired."""
+    doomed = Worker(store, vendor, escrow=escrow, **more)
+    await logged_in(doomed)
+    store.down.add("commit")
+    await doomed.credential(USER).refresh()
+    doomed.office.flights.closing = True
+    await asyncio.sleep(901)
+
+
+@virtual
+async def test_an_opened_engine_commits_what_lies_in_escrow_before_anybody_asks():
+    """The restarted process is asked for nothing; another host is, and does not spend the token that is spent already."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow)
+    restarted = Worker(store, vendor, escrow=escrow)
+    restarted.open()
+    await asyncio.sleep(20)  # the store is still away; then it is back
+    assert len(escrow.kept) == 1
+    store.down.clear()
+    assert (await Worker(store, vendor).credential(USER).token()).access_token
+    assert vendor.counts["reuse"] == 0
+    assert escrow.kept == {}
+    await restarted.aclose()
+
+
+@virtual
+async def test_an_engine_that_closes_leaves_escrow_to_the_next():
+    """The store stays away: closing does not wait for it, and what lies in escrow lies there still."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow)
+    restarted = Worker(store, vendor, escrow=escrow)
+    restarted.open()
+    await asyncio.sleep(20)
+    before = monotonic()
+    await restarted.aclose()
+    assert monotonic() == before
+    assert len(escrow.kept) == 1
+
+
+@virtual
+async def test_escrow_of_other_keys_is_not_handed_to_the_fleet(caplog):
+    """An answer that this engine cannot open stays where it is, with a word in the log; so does one that is outdated."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow, keys=b64encode(b"k" * 32).decode())
+    store.down.clear()
+    other = Worker(store, vendor, escrow=escrow, keys=b64encode(b"o" * 32).decode())
+    other.open()
+    await other.office.flights.landed()
+    ((key, number),) = escrow.kept
+    assert f"record {key}" in caplog.text
+    assert (await store.read(key)).record.version < number
+    await store.commit(key, number + 1, b"newer")
+    keyed = Worker(store, vendor, escrow=escrow, keys=b64encode(b"k" * 32).decode())
+    keyed.open()
+    await keyed.office.flights.landed()
+    assert (await store.read(key)).record.value == b"newer"
+    assert len(escrow.kept) == 1  # its credential decides, when it is asked for
+
+
+@virtual
+async def test_an_escrow_that_cannot_be_looked_through(caplog):
+    """Broken: said once, and left alone. Away: looked at again, until it answers."""
+
+    class Broken(Escrow):
+        async def everything(self):
+            raise OSError("canary")
+
+    class Away(Escrow):
+        looks = 0
+
+        async def everything(self):
+            self.looks += 1
+            if self.looks < 3:
+                raise StoreUnavailable("the escrow folder cannot be used")
+            return []
+
+    away = Away()
+    for escrow in (Broken(), away):
+        worker = Worker(Store(), Vendor(), escrow=escrow)
+        worker.open()
+        await worker.office.flights.landed()
+    assert away.looks == 3
+    assert "escrow failed: OSError" in caplog.text
+    assert "canary" not in caplog.text
+
+
 @virtual
 async def test_escrow_holds_nothing_that_the_store_has():
     """Once the store has an answer, or a newer one, the escrow is empty."""
@@ -181,10 +268,14 @@ async def test_an_escrow_folder_is_private_and_whole(tmp_path):
     folder = tmp_path / "a" / "escrow"
     escrow = FolderEscrow(str(folder), token_bytes)
     assert await escrow.find("token/x/1") is None
+    assert await escrow.everything() == []
     for number in (9, 10, 11):
         await escrow.put(Kept("token/x/1", number, b"v%d" % number))
     await escrow.put(Kept("token/x/10", 99, b"another key"))
     assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
+    (folder / "read me").write_text("no answer")
+    assert await escrow.everything() == [Kept("token/x/1", 11, b"v11"), Kept("token/x/10", 99, b"another key")]
+    (folder / "read me").unlink()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     await escrow.drop("token/x/1", 10)

@@ -47,14 +47,8 @@ class Browser:
         self._base = ""
 
     async def __aenter__(self) -> Self:
-        # Into a file: a full pipe would stop it. Its own home, so that nothing is read from, or left in, the user's.
-        log = self._folder / "chromedriver.log"
-        with log.open("wb") as output:
-            self._driver = await asyncio.create_subprocess_exec(
-                "chromedriver", "--port=0", stdout=output, stderr=output, env={**os.environ, "HOME": str(self._folder)}
-            )
         try:
-            port = await self._port(log)
+            port = await self._start()
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
             options = {"args": [*FLAGS, f"--user-data-dir={self._folder / 'profile'}"]}
             wanted = {"browserName": "chrome", "goog:chromeOptions": options}
@@ -76,15 +70,21 @@ class Browser:
                 self._driver.terminate()
             await self._driver.wait()
 
-    async def _port(self, log: Path) -> int:
+    async def _start(self, tries: int = 3) -> int:
+        """Start the driver; its port. It looks for a free one twice, for IPv4 and IPv6: another may come in between."""
+        # Into a file: a full pipe would stop it. Its own home, so that nothing is read from, or left in, the user's.
+        log = self._folder / "chromedriver.log"
+        with log.open("wb") as output:
+            self._driver = await asyncio.create_subprocess_exec(
+                "chromedriver", "--port=0", stdout=output, stderr=output, env={**os.environ, "HOME": str(self._folder)}
+            )
         async with asyncio.timeout(20):
-            while True:
-                found = re.search(r"started successfully on port (\d+)", log.read_text())
-                if found:
+            while self._driver.returncode is None:
+                if found := re.search(r"started successfully on port (\d+)", log.read_text()):
                     return int(found[1])
-                assert self._driver is not None
-                assert self._driver.returncode is None, log.read_text()
                 await asyncio.sleep(0.02)
+        assert tries > 1, log.read_text()
+        return await self._start(tries - 1)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         assert self._http is not None

@@ -1,0 +1,66 @@
+"""What an earlier process left in escrow, offered to the store as soon as the engine is opened.
+
+A credential looks into escrow by itself before it is first renewed. By then another host may have tried the refresh
+token that this very answer replaced, and ended the session: so nobody waits for the first caller here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from linkauth.engine.exchange import backoff
+from linkauth.engine.keeper import FIRST_GAP, LONGEST_GAP
+from linkauth.engine.shelf import PATIENCE
+from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
+from linkauth.store import Committed, Record
+
+if TYPE_CHECKING:
+    from linkauth.engine.escrow import Escrow, Kept
+    from linkauth.engine.office import Office
+
+__all__ = ["bring_back"]
+
+log = logging.getLogger("linkauth")
+
+
+async def bring_back(office: Office, escrow: Escrow) -> None:
+    """Commit whatever lies in ``escrow``. What the store has something newer for is left to its credential to judge."""
+    tries = 0
+    while not office.flights.closing:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                left = await escrow.everything()
+            for kept in left:
+                await _offer(office, escrow, kept)
+        except (StoreUnavailable, TimeoutError) as error:
+            # Said once: it goes on twice a second, so that the store has the answer before anybody spends what is in doubt.
+            level = logging.DEBUG if tries else logging.WARNING
+            log.log(level, "escrow: what an earlier process left is offered again and again: %s", error)
+        except Exception as error:  # noqa: BLE001  # an escrow of somebody else's may raise anything
+            log.error("escrow failed: %s", type(error).__name__)  # noqa: TRY400  # its frames may hold an answer
+            return
+        else:
+            return
+        gap = min(backoff(tries, FIRST_GAP, office.world.random.random()), LONGEST_GAP)
+        with office.flights.idle():
+            await asyncio.sleep(gap)
+        tries += 1
+
+
+async def _offer(office: Office, escrow: Escrow, kept: Kept) -> None:
+    try:
+        office.envelope.open(kept.key, Record(kept.number, kept.value))
+        outcome, _ = await office.shelf.ask(office.shelf.store.commit(kept.key, kept.number, kept.value))
+    except StoreUnavailable:
+        raise
+    except CorruptRecord as error:  # of other keys, or damaged: it is not handed to the fleet
+        log.error("escrow: %s", error)  # noqa: TRY400  # its frames hold the answer
+        return
+    except StoreError as error:
+        log.error("escrow: %s could not be stored: %s", kept.key, error)  # noqa: TRY400  # as above
+        return
+    if isinstance(outcome, Committed):
+        log.info("escrow: %s, version %d, was left by an earlier process and is stored", kept.key, kept.number)
+        await escrow.drop(kept.key, kept.number)
