@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,7 @@ from linkauth.errors import MalformedResponse, NoAnswer, NotSent
 from linkauth.oauth.exchange import Request, Response
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import SimpleNamespace
 
 __all__ = ["Transport"]
@@ -26,6 +28,13 @@ LARGEST: Final = 1 << 20
 """Bytes of an answer's body. A token answer has some thousand."""
 CONNECT: Final = 5.0
 """Seconds for a connection, so that one dead address leaves time for another try."""
+
+LAST_LOOK: Final = 0.1
+"""Seconds at the end of the limit, counted only while this process runs.
+
+A process that was stopped, or starved, wakes past its limit with the answer perhaps in its socket's buffer; and an answer
+that brings a new refresh token is lost with the session.
+"""
 
 log = logging.getLogger("linkauth")
 
@@ -44,17 +53,20 @@ class Transport:
         """
         sent: list[bool] = []
         host = URL(request.url).host
-        limit = aiohttp.ClientTimeout(total=seconds, sock_connect=min(CONNECT, seconds))
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT, seconds))
         try:
-            async with self._session().request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-                timeout=limit,
-                trace_request_ctx=sent,
-            ) as answer:
+            async with (
+                _within(seconds),
+                self._session().request(
+                    request.method,
+                    URL(request.url, encoded=True),
+                    headers=request.headers,
+                    data=request.body,
+                    allow_redirects=False,
+                    timeout=limit,
+                    trace_request_ctx=sent,
+                ) as answer,
+            ):
                 return Response(
                     status=answer.status,
                     headers={name.lower(): value for name, value in answer.headers.items()},
@@ -89,6 +101,19 @@ class Transport:
             )
             self._sessions[loop] = session
         return session
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """As ``asyncio.timeout``, and looks once more (``LAST_LOOK``) where the limit passed while nothing ran."""
+    loop = asyncio.get_running_loop()
+    look = min(LAST_LOOK, seconds / 2)
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_later(seconds - look, lambda: limit.reschedule(loop.time() + look))
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 async def _note_sending(

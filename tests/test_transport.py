@@ -8,6 +8,7 @@ import gzip
 import json
 import socket
 import ssl
+import threading
 import time
 import tracemalloc
 
@@ -166,6 +167,29 @@ async def test_an_answer_that_is_no_whole_answer_is_in_doubt(transport, part):
 
     async with raw(talk) as server:
         await fails(transport, server.url, NoAnswer)
+
+
+async def test_an_answer_that_came_while_the_process_stood_still_is_read(transport):
+    """The limit passed while nothing ran, and the answer lies in the socket's buffer: it may be the only copy."""
+    heard, go, said = threading.Event(), threading.Event(), threading.Event()
+
+    def serve(door: socket.socket) -> None:
+        with door.accept()[0] as connection:
+            connection.recv(65536)
+            heard.set()
+            go.wait(10)
+            connection.sendall(OK)
+            said.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        threading.Thread(target=serve, args=(door,), daemon=True).start()
+        begun = time.monotonic()
+        asking = asyncio.create_task(transport.send(ask(f"http://127.0.0.1:{door.getsockname()[1]}"), 0.5))
+        assert await asyncio.to_thread(heard.wait, 10)
+        go.set()
+        said.wait(10)
+        time.sleep(max(begun + 0.6 - time.monotonic(), 0))  # noqa: ASYNC251  # as SIGSTOP would
+        assert (await asking).status == 200
 
 
 async def test_the_time_limit_is_over_the_whole_exchange(transport):
