@@ -290,8 +290,13 @@ class CorruptRecord(StoreError):
 class GraphQLError(LinkAuthError):
     """A GraphQL answer carries errors. ``errors``: as the vendor sent them, each a mapping with ``message``."""
 
+    LONGEST: ClassVar[int] = 500
+    """Characters of the vendor's words in the message; ``errors`` has them all."""
+
     errors: Sequence[Mapping[str, Any]]
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         self.errors = tuple(errors)
-        super().__init__("; ".join(str(error.get("message", "error without a message")) for error in self.errors))
+        words = "; ".join(str(error.get("message", "error without a message")) for error in self.errors)
+        line = "".join(c if c.isprintable() else " " for c in words[: self.LONGEST + 1])
+        super().__init__(line if len(line) <= self.LONGEST else line[: self.LONGEST] + "…")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from linkauth.engine.records import KINDS, StoredRecord
+from linkauth.engine.records import KINDS, SecretRecord, StoredRecord, TokenRecord
 from linkauth.engine.sealing import sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
@@ -56,9 +56,13 @@ class Envelope:
         if form != FORMAT or not isinstance(kind, str) or kind not in KINDS:
             raise CorruptRecord(f"{name} is of no kind that linkauth knows")
         try:
-            return wire.structure(found, KINDS[kind], name)
+            record_found = wire.structure(found, KINDS[kind], name)
         except MalformedResponse as error:
             fault = str(error)
+        else:
+            if _is_plain(record_found):
+                return record_found
+            fault = f"{name} holds unprintable characters"
         raise CorruptRecord(fault)
 
     def expect(self, key: str, record: Record, kind: type[R]) -> R:
@@ -67,6 +71,19 @@ class Envelope:
         if not isinstance(found, kind):
             raise CorruptRecord(f"record {key} (version {record.version}) is of another kind than its key")
         return found
+
+
+def _is_plain(record: StoredRecord) -> bool:
+    """Whether its texts are printable, as all that linkauth writes: they go into headers, errors and terminals.
+
+    What a vendor said besides (``extra``) stays what it is, and so does an answer kept for the operator.
+    """
+    if isinstance(record, SecretRecord):
+        return True
+    texts = [wire.unstructure(record)]
+    if isinstance(record, TokenRecord):
+        texts.append({**wire.unstructure(record.token), "extra": None})
+    return all(value.isprintable() for text in texts for value in text.values() if isinstance(value, str))
 
 
 def _binding(key: str, version: int) -> bytes:

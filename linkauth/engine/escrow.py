@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import attrs
 
 from linkauth.errors import StoreUnavailable
+from linkauth.oauth.token import secret_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Escrow", "FolderEscrow", "Kept"]
 
 SUFFIX: Final = ".answer"
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a file that is read. An answer has some thousand."""
 
 T = TypeVar("T")
 
@@ -82,16 +86,24 @@ class FolderEscrow:
         return self._folder / f"{key.replace('/', '+')}@{number}{SUFFIX}"
 
     def _mine(self, key: str) -> list[tuple[int, Path]]:
-        pattern = f"{key.replace('/', '+')}@"
-        names = (path.name for path in self._folder.iterdir())
-        found = [name for name in names if name.startswith(pattern) and name.endswith(SUFFIX)]
-        numbers = [name[len(pattern) : -len(SUFFIX)] for name in found]
-        return sorted(
-            (int(number), self._folder / f"{pattern}{number}{SUFFIX}") for number in numbers if number.isdigit()
-        )
+        """The files for ``key``, oldest first. What is not named or made as here is somebody else's, and left alone."""
+        if not self._folder.is_dir():
+            return []
+        self._check()
+        name = re.compile(re.escape(f"{key.replace('/', '+')}@") + r"([0-9]{1,16})" + re.escape(SUFFIX))
+        with os.scandir(self._folder) as entries:
+            found = [(match, entry) for entry in entries if (match := name.fullmatch(entry.name))]
+            return sorted((int(match[1]), Path(entry)) for match, entry in found if _is_ours(entry))
+
+    def _check(self) -> None:
+        """Nobody else may put answers here."""
+        status = self._folder.stat()
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise StoreUnavailable("the escrow folder is not this user's alone: chown it, chmod 700 it")
 
     def _put(self, kept: Kept) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check()
         temporary = self._folder / f".{self._entropy(8).hex()}"
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -106,14 +118,18 @@ class FolderEscrow:
             os.close(folder)
 
     def _drop(self, key: str, number: int) -> None:
-        if self._folder.is_dir():
-            for kept, path in self._mine(key):
-                if kept <= number:
-                    path.unlink(missing_ok=True)
+        for kept, path in self._mine(key):
+            if kept <= number:
+                path.unlink(missing_ok=True)
 
     def _find(self, key: str) -> Kept | None:
-        mine = self._mine(key) if self._folder.is_dir() else []
-        return Kept(key, mine[-1][0], mine[-1][1].read_bytes()) if mine else None
+        mine = self._mine(key)
+        return Kept(key, mine[-1][0], secret_bytes(mine[-1][1].read_bytes())) if mine else None
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """A plain file of a size that an answer can have: no link, and no pipe that would never end."""
+    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size <= LARGEST
 
     def _everything(self) -> list[Kept]:
         names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []

@@ -20,6 +20,7 @@ from linkauth.store import Busy, Committed, Granted, Newer, Record, Superseded
 if TYPE_CHECKING:
     from linkauth.engine.flight import Flight
     from linkauth.engine.office import Office
+    from linkauth.engine.records import StoredRecord
     from linkauth.engine.world import StoreTime
     from linkauth.errors import LinkAuthError
     from linkauth.oauth.token import Token
@@ -219,13 +220,28 @@ class Ledger:
         if self._looked_in_escrow:
             return waited
         left = await self.keeper.from_escrow()
-        if left is not None:
-            found = self.office.envelope.open(self.key, Record(left.number, left.value))
+        if left is not None and (found := await self._opened(left)) is not None:
             outcome, time = await self.keeper.commit(left.number, left.value)
             if isinstance(found, TokenRecord):
                 await self._landed(outcome, time, found.token, left.number)
         self._looked_in_escrow = True
         return waited or left is not None
+
+    async def _opened(self, left: Kept) -> StoredRecord | None:
+        """What was left in escrow. None: it cannot be read, and nothing hangs on it.
+
+        Raises ``CorruptRecord`` where the session may hang on it: then the store's refresh token may be a spent one.
+        """
+        try:
+            return self.office.envelope.open(self.key, Record(left.number, left.value))
+        except CorruptRecord as error:
+            fault = f"in escrow: {error}"
+        if self.vendor.rotation.rotates:
+            reading, _ = await self.read()
+            if reading.record is None or reading.record.version < left.number:
+                raise CorruptRecord(f"{fault}; give the key that it needs, or remove the file and risk a new login")
+        log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
+        return None
 
     async def _save(self, token: Token, number: int) -> None:
         done = await self.keeper.insist()

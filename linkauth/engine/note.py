@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Note", "digest"]
 
 NOTHING: Final = b""
+LONGEST: Final = 400
+"""Characters of a failure's words that a note passes on."""
 
 
 def digest(token: Token | None) -> str:
@@ -59,9 +61,14 @@ class Note:
         if not note:
             return cls()
         try:
-            return wire.structure(wire.members(note, "a note"), cls, "a note")
+            found = wire.structure(wire.members(note, "a note"), cls, "a note")
         except MalformedResponse:
             return cls()
+        # Whoever can write to the store could write here: it is shown to people, in errors and by `linkauth status`.
+        told: dict[str, Any] = {
+            name: wire.line(getattr(found, name), LONGEST) for name in ("kind", "error", "description")
+        }
+        return attrs.evolve(found, status=found.status if 0 <= found.status < 1000 else 0, **told)
 
     def failing(self, error: LinkAuthError, retry_at: float) -> Note:
         """This note after one more failure."""

@@ -153,7 +153,8 @@ class Renewal:
         lease = self._ledger.lease(claim, time, self._doubt())
         found = Note.decode(claim.note)
         token = self._holding.token
-        if found.retry_at > time.now:
+        # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.
+        if time.now < found.retry_at <= time.now + 2 * LONGEST_ORDER:
             await lease.release(claim.note)
             raise found.failure(found.retry_at - time.now)
         if claim.record is not None and self._ledger.is_twin(claim.record):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from email.utils import mktime_tz, parsedate_tz  # no clock: they take a text and give a number
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origin
 from urllib.parse import quote, quote_plus
@@ -30,6 +31,7 @@ __all__ = [
     "camel",
     "decode",
     "dump",
+    "line",
     "members",
     "retry_after",
     "structure",
@@ -47,6 +49,9 @@ DEEPEST: Final = 32
 
 LONGEST_NUMBER: Final = 300
 """Digits of a number in an answer."""
+
+LONGEST_DATE: Final = 64
+"""Characters of a date in a header; the longest form has 33."""
 
 
 class Masked(dict[str, Any]):
@@ -243,17 +248,37 @@ def words(value: object, *secrets: str | None) -> str:
     }
     for hidden in sorted(given, key=len, reverse=True):
         value = value.replace(hidden, "****")
-    line = "".join(c if c.isprintable() else " " for c in value[: LONGEST_WORDS + 1])
-    return line if len(line) <= LONGEST_WORDS else line[:LONGEST_WORDS] + "…"
+    return line(value, LONGEST_WORDS)
+
+
+def line(text: str, longest: int) -> str:
+    """``text`` as one printable line of at most ``longest`` characters and a mark that something was left out."""
+    shown = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return shown if len(shown) <= longest else shown[:longest] + "…"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds (RFC 9110 §10.2.3); None where there is none or it is a date.
+    """``Retry-After`` in seconds (RFC 9110 §10.2.3); None where there is none, or none that makes sense.
 
-    A date would have to be read against a clock, and none of the vendors sends one.
+    A date counts from the answer's own ``Date`` (RFC 9110 §6.6.1): both are the vendor's clock, so nobody's wrong clock
+    does harm. One without the other says nothing.
     """
     text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= 9 else None
+    until, now = _http_date(text), _http_date(headers.get("date", ""))
+    return None if until is None or now is None or until - now > 999_999_999 else max(until - now, 0.0)
+
+
+def _http_date(text: str) -> float | None:
+    """Unix seconds of a date as HTTP writes it (RFC 9110 §5.6.7), in any of its three forms."""
+    if len(text) > LONGEST_DATE:
+        return None
+    try:
+        parts = parsedate_tz(text)
+        return None if parts is None else float(mktime_tz(parts))
+    except (ValueError, OverflowError, IndexError):  # the 31st of February, the year 0
+        return None
 
 
 def unstructure(value: attrs.AttrsInstance) -> dict[str, Any]:

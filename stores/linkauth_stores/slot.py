@@ -180,7 +180,7 @@ class Slot:
             head = cast("dict[str, Any]", _typed(json.loads(first), dict))
             written_as = _typed(head["format"], int)
             slot = _slot(head, rest if whole else None) if written_as == FORMAT else None
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise CorruptRecord(f"{where} cannot be read: it is broken, or not a record") from None
         if slot is None:
             raise CorruptRecord(f"{where} has format {written_as}, this linkauth reads {FORMAT}: update linkauth")
@@ -190,7 +190,7 @@ class Slot:
 
 
 def _slot(head: dict[str, Any], rest: bytes | None) -> Slot:
-    """Raises ``ValueError``, ``TypeError`` or ``KeyError`` for anything that ``dump`` does not write."""
+    """Raises ``ValueError``, ``TypeError``, ``KeyError`` or ``OverflowError`` for anything that ``dump`` does not write."""
     _typed(head["key"], str)
     size = head["size"]
     value = None

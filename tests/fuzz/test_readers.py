@@ -47,7 +47,9 @@ members = st.dictionaries(
             "token_key",
             "doubt",
             "since",
-            "status",
+            *("status", "error", "description", "retry_at", "failures"),
+            *("format", "key", "last", "version", "size", "expires", "note", "lease", "number", "until", "owner"),
+            *("issuer", "token_endpoint", "authorization_endpoint", "token_endpoint_auth_methods_supported"),
         ]
     ),
     st.sampled_from([1, 2, "token", "pending", "secret", "round", "reauthorize", "RateLimited", "who"]) | values,
@@ -79,6 +81,21 @@ anything = (
 @example(data=b"")
 @example(data=b"[" * 100_000)
 @example(data=b"LA1")
+@example(
+    data=b'{"format":1,"key":"token/linkxg/0","last":1,"version":1,"size":null,"expires":1%b,"note":"","lease":null}'
+    % (b"0" * 400)
+)
+@example(data=b'{"kind":"InvalidGrant","error":"\\u001b[2J","description":"\\ud800","status":-5}')
+@example(
+    data=b'{"linkauth":1,"kind":"token","vendor":"v","account":"a","token":{"access_token":"a\\r\\nX: y","expires_at":2e9}}'
+)
+@example(data=b'{"linkauth":1,"kind":"reauthorize","vendor":"v","account":"a","reason":"\\u001b[2J"}')
+@example(data=b'["read", "1", "1", "0x10", "v", null, 0]')
+@example(data=b'["granted", "1", "1", null, null, null, 8]')
+@example(data=b'["busy", "1", "nan", null, null, null, "o", 1]')
+@example(data=b"9" * 5000 + b" token/linkxg/0")
+@example(data=b"token+linkxg+0@\xc2\xb2.answer\nx")
+@example(data=b"token+linkxg+0@" + b"9" * 200 + b".answer\nx")
 @example(data=b'{"linkauth":1,"kind":"token","vendor":"\\ud800","account":"a","token":{"access_token":"\\ud800"}}')
 def test_a_reader_of_foreign_data(target, data):
     """Nothing but the documented errors comes out, whatever goes in."""

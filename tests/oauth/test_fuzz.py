@@ -55,6 +55,11 @@ bodies = st.one_of(
     st.text(max_size=40).map(lambda t: t.encode("utf-8", "replace")),
 )
 headers = st.dictionaries(st.just("retry-after"), text | st.integers(-5, 10**12).map(str), max_size=1)
+dates = st.lists(
+    st.sampled_from(["Wed,", "Wednesday,", "21", "Oct", "21-Oct-26", "2026", "07:28:00", "GMT", "+0000", "-9999", ":"])
+    | st.integers(-1, 10**12).map(str),
+    max_size=8,
+).map(" ".join)
 statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 418, 429, 500, 501, 502, 503, 504, 599])
 responses = st.builds(Response, status=statuses, headers=headers, body=bodies, sent_at=st.just(SENT_AT))
 
@@ -238,10 +243,12 @@ def test_words(value, secrets):
 
 
 @settings(max_examples=TIMES * 2, **COMMON)
-@given(header=text)
-def test_retry_after(header):
+@given(header=text | dates, date=text | dates)
+@example(header="0, 00 Jan 0 0:0:0 GMT", date="Mon, 01 Jan 0001 00:00:00 GMT")
+@example(header="1 Jan 99999999999999999999 0:0:0 +9999999999999", date="1 Jan 2026 0:0 GMT")
+def test_retry_after(header, date):
     """Seconds that can be waited for, or None."""
-    seconds = wire.retry_after({"retry-after": header})
+    seconds = wire.retry_after({"retry-after": header, "date": date})
     assert seconds is None or 0 <= seconds < 1e9
 
 

@@ -94,10 +94,27 @@ def test_words():
 
 
 def test_retry_after():
-    """Seconds; a date, a fraction or nonsense is None."""
+    """Seconds; a date without one to count from, a fraction or nonsense is None."""
     assert wire.retry_after({"retry-after": " 17 "}) == 17
     for text in ("", "-1", "1.5", "x", "Wed, 21 Oct 2026 07:28:00 GMT", "9" * 10, "\u0661", "\u00b2"):
         assert wire.retry_after({"retry-after": text}) is None
+
+
+@pytest.mark.parametrize(
+    ("until", "now", "seconds"),
+    [
+        ("Wed, 21 Oct 2026 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 30),
+        ("Wednesday, 21-Oct-26 07:28:30 GMT", "Wed Oct 21 07:28:00 2026", 30),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("Sat, 31 Feu 2026 00:00:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("Wed, 21 Oct 9999 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", "yesterday", None),
+        ("Wed, 21 Oct 2026 07:28:30 GMT" + " " * 99 + "x", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_as_a_date(until, now, seconds):
+    """A date counts from the answer's own Date, by no clock of ours; one in the past is no wait."""
+    assert wire.retry_after({"retry-after": until, "date": now}) == seconds
 
 
 def test_masked_shows_nothing():

@@ -336,19 +336,30 @@ async def test_numbers_past_what_lua_prints_exactly_stay_exact(store):
     assert (await store.claim(KEY, "b", 15, number + 1, b"")).number == number + 2
 
 
-@pytest.mark.parametrize("spoil", ["string", "version", "value", "lease"])
+SPOILT = {
+    **{
+        f"version {text!r}": ("", "version", text)
+        for text in ("s3cret", "", "0x10", "1e3", "nan", "-1", "1.5", "9" * 17)
+    },
+    **{f"number {text!r}": (":lease", "number", text) for text in ("s3cret", "inf", "0x1")},
+    **{f"{name} nan": (":lease", name, "nan") for name in ("top", "until", "gone", "inherited")},
+    "no version": ("", "version", None),
+    "no value": ("", "value", None),
+    "a value of 16 MiB and more": ("", "value", "x" * (2**24 + 1)),
+    "a note of 64 KiB and more": (":lease", "note", "x" * (2**16 + 1)),
+}
+
+
+@pytest.mark.parametrize("spoil", ["string", *SPOILT])
 async def test_what_this_store_did_not_write_is_a_corrupt_record(server, mine, spoil):
     """CorruptRecord names the record and shows nothing of it."""
     await mine.commit(KEY, 1, b"s3cret")
     client, name = server.client(), f"linkauth:{{{KEY}}}"
     if spoil == "string":
         client.set(name, "s3cret")
-    elif spoil == "version":
-        client.hset(name, "version", "s3cret")
-    elif spoil == "value":
-        client.hdel(name, "value")
     else:
-        client.hset(f"{name}:lease", "number", "s3cret")
+        which, field, text = SPOILT[spoil]
+        client.hset(name + which, field, text) if text is not None else client.hdel(name + which, field)
     for call in (mine.read(KEY), mine.claim(KEY, "a", 1, 0, b""), mine.commit(KEY, 2, b"y")):
         with pytest.raises(CorruptRecord, match=KEY) as caught:
             await call

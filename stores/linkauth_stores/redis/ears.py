@@ -179,7 +179,7 @@ class Ears:
         elif message["type"] == "message":
             version, _, key = message["data"].decode("ascii", "replace").partition(" ")
             self._serial += 1
-            self._announce(Change(key, int(version) if version.isdigit() else 0))
+            self._announce(Change(key, int(version) if version.isdigit() and len(version) <= 16 else 0))
             self._recent.pop(key, None)
             self._recent[key] = self._serial
             _forget(self._recent)

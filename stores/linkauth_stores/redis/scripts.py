@@ -15,8 +15,9 @@ a release. ``top`` and ``gone`` are not in the record, so that numbers go on gro
 ``before`` and ``inherited`` let a repeated claim, whose first answer was lost, answer as the first one did.
 
 Every answer begins with a word, the server's TIME (seconds, microseconds), and the version, value and note found.
-Numbers stay below 2**53; ``text`` keeps Lua from writing large ones as 1e+15. The scripts use nothing that Redis 6.2
-lacks.
+Numbers stay below 2**53; ``text`` keeps Lua from writing large ones as 1e+15. What is not written as here is not
+interpreted (``corrupt``), and so is a value above 16 MiB or a note above 64 KiB: a worker that reads one must not choke.
+The scripts use nothing that Redis 6.2 lacks.
 """
 
 from __future__ import annotations
@@ -33,10 +34,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local r = redis.call('HMGET', record, 'version', 'value')
 local l = redis.call('HMGET', lease, 'top', 'owner', 'number', 'until', 'note', 'before', 'inherited', 'gone')
-local version, top = tonumber(r[1] or '0'), tonumber(l[1] or '0')
-local owner, number, ends = l[2], tonumber(l[3] or '0'), tonumber(l[4] or '0')
-local gone = tonumber(l[8] or '0')
-if not (version and top and number and ends and gone) or (r[1] and not r[2]) then return {'corrupt', time[1], time[2]} end
+local function digits(s)  -- nil for what is written otherwise than here: tonumber takes 0x10, 1e5 and nan, too
+    if not s then return 0 end
+    if #s <= 16 and string.find(s, '^%d+$') then return tonumber(s) end
+end
+local version, top, owner, number, ends = digits(r[1]), digits(l[1]), l[2], digits(l[3]), digits(l[4])
+local inherited, gone = digits(l[7]), digits(l[8])
+if not (version and top and number and ends and inherited and gone) or not r[1] ~= not r[2]
+   or #(r[2] or '') > 16777216 or #(l[5] or '') > 65536 then
+    return {'corrupt', time[1], time[2]}
+end
 local held = owner and ends > now
 
 local function text(n) return string.format('%.0f', n) end
@@ -81,10 +88,10 @@ if owner == who and number > known then  -- a repeat: answer as the first time
     redis.call('HSET', lease, 'until', text(now + ttl), 'note', note)
     outlive(ttl)
     l[5] = l[6]
-    return answer('granted', number, tonumber(l[7]))
+    return answer('granted', number, inherited)
 end
 if held then return answer('busy', owner, ends - now) end
-local inherited = owner and 1 or 0
+inherited = owner and 1 or 0
 number = math.max(top, known, version) + 1
 redis.call('HSET', lease, 'top', text(number), 'owner', who, 'number', text(number), 'until', text(now + ttl),
            'note', note, 'before', l[5] or '', 'inherited', inherited)

@@ -37,6 +37,18 @@ log = logging.getLogger("linkauth.stores.redis")
 
 T = TypeVar("T")
 
+_MORE: dict[bytes, tuple[list[type], ...]] = {
+    b"read": ([int],),
+    b"newer": ([],),
+    b"granted": ([int, int],),
+    b"busy": ([bytes, int],),
+    b"committed": ([],),
+    b"superseded": ([],),
+    b"yes": ([],),
+    b"no": ([],),
+}
+"""What comes after time, version, value and note, by an answer's first word."""
+
 _FAILURES = (RedisError, RedisClusterException, OSError)  # the builtin TimeoutError is an OSError
 
 _ABANDONED: list[object] = []
@@ -246,8 +258,10 @@ class RedisStore:
                 return await client.eval(script.text, 2, *names, *args)
 
         found = await self._do(work, key=key, tries=tries)
+        if not _is_answer(found):
+            raise StoreUnavailable("Redis: the server's answer is none of the script's; look what stands in between")
         if found[0] == b"corrupt":
-            raise CorruptRecord(f"Redis: the record {key!r} cannot be read: it lacks what this store writes")
+            raise CorruptRecord(f"Redis: the record {key!r} cannot be read: it is not what this store writes")
         return found
 
     async def _replicated(
@@ -264,7 +278,7 @@ class RedisStore:
             for answer in (found, reached):
                 if isinstance(answer, Exception):
                     raise answer
-            if reached < replicas:
+            if not isinstance(reached, int) or reached < replicas:
                 log.warning("Redis: a commit reached %d of %d replicas in time; it stands", reached, replicas)
             return cast("list[Any]", found)
         raise StoreUnavailable("Redis: the server does not keep scripts")
@@ -329,6 +343,23 @@ def _ms(seconds: float) -> int:
 
 def _yes(found: list[Any]) -> bool:
     return bool(found[0] == b"yes")
+
+
+def _is_answer(found: Any) -> bool:
+    """Whether a script can have said so. A proxy, or a client of somebody's own, may hand over anything."""
+    match found:
+        case [b"corrupt", *_]:
+            return True
+        case [bytes() as word, bytes() as seconds, bytes() as micros, version, value, bytes() | None, *more]:
+            known = [type(each) for each in more] in _MORE.get(word, ())
+            whole = version is None or (isinstance(version, bytes) and _is_number(version) and isinstance(value, bytes))
+            return known and whole and _is_number(seconds) and _is_number(micros)
+        case _:
+            return False
+
+
+def _is_number(text: bytes) -> bool:
+    return text.isdigit() and len(text) <= 16
 
 
 def _reading(found: list[Any]) -> Reading:
