@@ -70,6 +70,8 @@ class Worker:
         self._listening: asyncio.Task[None] | None = None
         self.pid = 0
         self.alive = True
+        self.on_mark: Callable[[dict[str, Any]], None] | None = None
+        """Is called with what a worker that traces says unasked."""
 
     async def begin(self, order: dict[str, Any]) -> None:
         """Send the first order."""
@@ -125,6 +127,10 @@ class Worker:
         with suppress(ConnectionError):
             while line := await self._reader.readline():
                 told = json.loads(line)
+                if "mark" in told:
+                    if self.on_mark is not None:
+                        self.on_mark(told["mark"])
+                    continue
                 future = self._asked.pop(told["id"])
                 if future.done():
                     continue

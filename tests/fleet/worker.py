@@ -29,11 +29,14 @@ import linkauth
 from linkauth import front
 from linkauth.errors import LinkAuthError
 from linkauth.transport import Transport
+from tests.chaos.planted import FAULTS
+from tests.chaos.tracing import Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.credential import Credential
+    from linkauth.engine.events import Event
     from linkauth.oauth.exchange import Request, Response
 
 BIG = 1 << 24
@@ -46,6 +49,8 @@ class Worker:
     ``engine``: more of its arguments. ``wall_ahead``: seconds by which this host's clock is wrong. ``detour``: the
     vendor's origin and the one at which it is reached instead, as through this host's own network. ``name``: what the
     vendor sees in ``X-Worker``. ``constants``: seconds by name, such as ``ledger.LEASE_MORE``, for tests that cannot wait.
+    ``trace``: say what the engine does, unasked (``tests.chaos.tracing``). ``planted``: a fault to work with
+    (``tests.chaos.planted``).
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class Worker:
         detour: list[str] | None = None,
         name: str = "",
         constants: dict[str, float] | None = None,
+        trace: bool = False,
+        planted: str = "",
     ) -> None:
         self._say = say
         self._heard: Counter[str] = Counter()
@@ -77,7 +84,12 @@ class Worker:
         self._listen_for_complaints()
         told = dict(vendor)
         self.vendor = getattr(linkauth, told.pop("class"))(**told)
-        self.engine = front.AuthEngine(store, on_event=lambda event: self._hear(event.kind.value), **(engine or {}))
+        if planted:
+            FAULTS[planted]()
+        self._tracer = Tracer(say) if trace else None
+        self.engine = front.AuthEngine(store, on_event=self._hear, **(engine or {}))
+        if self._tracer is not None:
+            self._tracer.follow(self.engine.office.shelf.store)
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -227,8 +239,10 @@ class Worker:
     def _credential(self, account: str) -> Any:
         return self.engine.credential(self.vendor, account)
 
-    def _hear(self, kind: str) -> None:
-        self._heard[kind] += 1
+    def _hear(self, event: Event) -> None:
+        self._heard[event.kind.value] += 1
+        if self._tracer is not None:
+            self._tracer.hear(event)
 
     def _reached(self, url: str) -> str:
         return url.replace(*self._detour, 1) if self._detour else url
@@ -241,7 +255,8 @@ class Worker:
                 worker._sends += 1
                 headers = {**request.headers, "X-Worker": worker._name}
                 url = worker._reached(request.url)
-                return await super().send(attrs.evolve(request, url=url, headers=headers), seconds)
+                sending = super().send(attrs.evolve(request, url=url, headers=headers), seconds)
+                return await (worker._tracer.around(request, sending) if worker._tracer else sending)
 
         return Detour()
 

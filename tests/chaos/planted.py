@@ -1,0 +1,79 @@
+"""Wrong engines and stores for ``--planted NAME``: a campaign that lets one through proves nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from linkauth.engine.keeper import Keeper
+from linkauth.engine.ledger import Ledger
+from linkauth.engine.renewal import Renewal
+from linkauth.engine.watch import Watch
+from linkauth.store import Granted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAULTS: dict[str, Callable[[], None]] = {}
+
+
+def planted(plant: Callable[[], None]) -> Callable[[], None]:
+    """Add a fault under its function's name."""
+    FAULTS[plant.__name__.replace("_", "-")] = plant
+    return plant
+
+
+@planted
+def no_lease() -> None:
+    """A worker that finds another at work goes ahead all the same."""
+    from linkauth_stores.redis import RedisStore
+
+    claim = RedisStore.claim
+
+    async def claiming(store: Any, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        found = await claim(store, key, owner, ttl, newer_than, note)
+        if type(found).__name__ != "Busy":
+            return found
+        return Granted(record=found.record, note=b"", now=found.now, number=newer_than + 1, inherited=False)
+
+    RedisStore.claim = claiming  # type: ignore[method-assign]
+
+
+@planted
+def no_note() -> None:
+    """Nobody is told that a refresh token is about to be spent, and nobody waits for who may have spent it."""
+    Renewal._doubt = lambda _: b""  # type: ignore[method-assign]
+
+
+@planted
+def answer_dropped() -> None:
+    """An answer that the store does not take at once is not offered again."""
+
+    async def insist(_: Keeper) -> None:
+        return None
+
+    Keeper.insist = insist  # type: ignore[method-assign]
+
+
+@planted
+def nothing_put_back() -> None:
+    """A store that lost what a worker still holds is left as it is."""
+
+    async def put_back(_: Any, __: Any) -> None:
+        return None
+
+    async def look_through(_: Any) -> None:
+        return None
+
+    Watch._put_back = put_back  # type: ignore[method-assign]
+    Watch._look_through = look_through  # type: ignore[method-assign]
+    Ledger.put_back = look_through  # type: ignore[method-assign]
+
+
+@planted
+def escrow_forgotten() -> None:
+    """What an earlier process left in escrow is not looked for."""
+
+    async def nothing(_: Keeper) -> None:
+        return None
+
+    Keeper.from_escrow = nothing  # type: ignore[method-assign]
