@@ -19,7 +19,7 @@ from linkauth.errors import MalformedResponse, NoAnswer, NotSent
 from linkauth.oauth.exchange import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from types import SimpleNamespace
 
 __all__ = ["Transport"]
@@ -104,7 +104,7 @@ class Transport:
 
 
 @asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
+async def _within(seconds: float) -> AsyncGenerator[None]:
     """As ``asyncio.timeout``, and looks once more (``LAST_LOOK``) where the limit passed while nothing ran."""
     loop = asyncio.get_running_loop()
     look = min(LAST_LOOK, seconds / 2)

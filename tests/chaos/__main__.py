@@ -22,6 +22,13 @@ from tests.chaos.judge import Judge
 from tests.chaos.planted import FAULTS
 
 
+async def keep(evidence: Evidence, path: Path | None) -> None:
+    """Write down what is known so far, once a minute, for who cannot wait."""
+    while path is not None:
+        await asyncio.sleep(60)
+        evidence.dump(path)
+
+
 async def run(given: argparse.Namespace) -> int:
     """Run a campaign and write its report."""
     faulthandler.register(signal.SIGUSR1)
@@ -36,7 +43,9 @@ async def run(given: argparse.Namespace) -> int:
             planted=given.planted,
             aloud=True,
         ) as campaign:
+            keeping = asyncio.create_task(keep(campaign.evidence, given.evidence))
             report = await campaign.run(given.minutes * 60)
+            keeping.cancel()
     if given.evidence:
         campaign.evidence.dump(given.evidence)
     text = json.dumps(report, indent=1)
