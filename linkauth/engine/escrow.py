@@ -126,15 +126,15 @@ class FolderEscrow:
         mine = self._mine(key)
         return Kept(key, mine[-1][0], secret_bytes(mine[-1][1].read_bytes())) if mine else None
 
-
-def _is_ours(entry: os.DirEntry[str]) -> bool:
-    """A plain file of a size that an answer can have: no link, and no pipe that would never end."""
-    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size <= LARGEST
-
     def _everything(self) -> list[Kept]:
         names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
         keys = {name.rpartition("@")[0].replace("+", "/") for name in names if name.endswith(SUFFIX) and "@" in name}
         return [kept for key in sorted(keys) if (kept := self._find(key)) is not None]
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """A plain file of a size that an answer can have: no link, and no pipe that would never end."""
+    return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size <= LARGEST
 
 
 async def _in_thread(work: Callable[..., T], *args: object) -> T:

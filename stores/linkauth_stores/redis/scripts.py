@@ -69,19 +69,26 @@ class Script:
 
     text: str
     sha: str
+    says: dict[bytes, list[type]]
+    """Its answers' first words, and what comes after time, version, value and note."""
 
 
-def _script(body: str) -> Script:
+def _script(body: str, **says: list[type]) -> Script:
     text = _FIND + body
-    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+    sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return Script(text, sha, {word.encode(): more for word, more in says.items()})
 
 
-READ = _script("""
+READ = _script(
+    """
 return answer('read', held and ends - now or 0)
-""")
+""",
+    read=[int],
+)
 
 # ARGV: owner, ttl (ms), newer_than, note
-CLAIM = _script("""
+CLAIM = _script(
+    """
 local who, ttl, known, note = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if version > known then return answer('newer') end
 if owner == who and number > known then  -- a repeat: answer as the first time
@@ -97,10 +104,15 @@ redis.call('HSET', lease, 'top', text(number), 'owner', who, 'number', text(numb
            'note', note, 'before', l[5] or '', 'inherited', inherited)
 outlive(ttl)
 return answer('granted', number, inherited)
-""")
+""",
+    newer=[],
+    granted=[int, int],
+    busy=[bytes, int],
+)
 
 # ARGV: number, value, ttl (ms, 0: never expires), channel, key
-COMMIT = _script("""
+COMMIT = _script(
+    """
 local mine, value, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 if version > mine or gone >= mine then return answer('superseded') end
 if r[1] and version == mine then return answer(r[2] == value and 'committed' or 'superseded') end  -- a repeat, or not
@@ -116,37 +128,52 @@ else
 end
 tell(ARGV[4], ARGV[5], mine)
 return answer('committed')
-""")
+""",
+    committed=[],
+    superseded=[],
+)
 
 # ARGV: number, ttl (ms)
-EXTEND = _script("""
+EXTEND = _script(
+    """
 if not held or number ~= tonumber(ARGV[1]) then return answer('no') end
 redis.call('HSET', lease, 'until', text(now + tonumber(ARGV[2])))
 outlive(tonumber(ARGV[2]))
 return answer('yes')
-""")
+""",
+    yes=[],
+    no=[],
+)
 
 # ARGV: number, note, channel, key
-RELEASE = _script("""
+RELEASE = _script(
+    """
 if not held or number ~= tonumber(ARGV[1]) then return answer('no') end
 settle(number)
 if ARGV[2] ~= '' then redis.call('HSET', lease, 'note', ARGV[2]) end
 tell(ARGV[3], ARGV[4], version)
 return answer('yes')
-""")
+""",
+    yes=[],
+    no=[],
+)
 
 # ARGV: channel, key
-TAKE = _script("""
+TAKE = _script(
+    """
 if r[1] then
     redis.call('DEL', record)
     redis.call('HSET', lease, 'gone', text(math.max(gone, version)), 'top', text(math.max(top, version)))
     tell(ARGV[1], ARGV[2], 0)
 end
 return answer('read', held and ends - now or 0)
-""")
+""",
+    read=[int],
+)
 
 # ARGV: number, channel, key
-DELETE = _script("""
+DELETE = _script(
+    """
 local mine = tonumber(ARGV[1])
 if version >= mine then return answer('no') end
 redis.call('DEL', record)
@@ -154,4 +181,7 @@ redis.call('HSET', lease, 'top', text(math.max(top, mine)), 'gone', text(math.ma
 settle(mine)
 tell(ARGV[2], ARGV[3], 0)
 return answer('yes')
-""")
+""",
+    yes=[],
+    no=[],
+)

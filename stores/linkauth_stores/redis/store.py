@@ -37,18 +37,6 @@ log = logging.getLogger("linkauth.stores.redis")
 
 T = TypeVar("T")
 
-_MORE: dict[bytes, tuple[list[type], ...]] = {
-    b"read": ([int],),
-    b"newer": ([],),
-    b"granted": ([int, int],),
-    b"busy": ([bytes, int],),
-    b"committed": ([],),
-    b"superseded": ([],),
-    b"yes": ([],),
-    b"no": ([],),
-}
-"""What comes after time, version, value and note, by an answer's first word."""
-
 _FAILURES = (RedisError, RedisClusterException, OSError)  # the builtin TimeoutError is an OSError
 
 _ABANDONED: list[object] = []
@@ -152,7 +140,7 @@ class RedisStore:
         since = await ears.open()
         found = await self._run(scripts.CLAIM, key, owner, _ms(ttl), newer_than, note)
         reading = _reading(found)
-        if found[0] == b"newer" and reading.record is not None:
+        if reading.record is not None and found[0] == b"newer":
             return Newer(record=reading.record, note=reading.note, now=reading.now)
         if found[0] == b"granted":
             number, inherited = found[6:8]
@@ -258,7 +246,7 @@ class RedisStore:
                 return await client.eval(script.text, 2, *names, *args)
 
         found = await self._do(work, key=key, tries=tries)
-        if not _is_answer(found):
+        if not _is_answer(found, script.says):
             raise StoreUnavailable("Redis: the server's answer is none of the script's; look what stands in between")
         if found[0] == b"corrupt":
             raise CorruptRecord(f"Redis: the record {key!r} cannot be read: it is not what this store writes")
@@ -345,14 +333,16 @@ def _yes(found: list[Any]) -> bool:
     return bool(found[0] == b"yes")
 
 
-def _is_answer(found: Any) -> bool:
-    """Whether a script can have said so. A proxy, or a client of somebody's own, may hand over anything."""
+def _is_answer(found: Any, says: dict[bytes, list[type]]) -> bool:
+    """Whether the script can have said so. A proxy, or a client of somebody's own, may hand over anything."""
     match found:
         case [b"corrupt", *_]:
             return True
         case [bytes() as word, bytes() as seconds, bytes() as micros, version, value, bytes() | None, *more]:
-            known = [type(each) for each in more] in _MORE.get(word, ())
-            whole = version is None or (isinstance(version, bytes) and _is_number(version) and isinstance(value, bytes))
+            known = [type(each) for each in more] == says.get(word)
+            whole = (version is None and word != b"newer") or (
+                isinstance(version, bytes) and _is_number(version) and isinstance(value, bytes)
+            )
             return known and whole and _is_number(seconds) and _is_number(micros)
         case _:
             return False
