@@ -73,7 +73,7 @@ class Scene:
     async def served(self, *workers: Worker, patient: frozenset[str] = PATIENT) -> None:
         """All of them are given a token that the vendor honours, in the end; nobody is sent for the user."""
         for worker in workers:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(90):
                 while True:
                     try:
                         self.vendor.tokens.check((await worker.ask("token"))["access_token"])
