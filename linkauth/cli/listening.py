@@ -16,6 +16,7 @@ from linkauth.errors import (
     InvalidRequest,
     LinkAuthError,
     NotSent,
+    RateLimited,
     StateMismatch,
     StoreUnavailable,
     UntrustedEndpoint,
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["listening"]
 
 HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-GO_ON: Final = (AuthorizationPending, InvalidRequest, NotSent, StateMismatch, StoreUnavailable, UntrustedEndpoint)
+GO_ON: Final = (
+    AuthorizationPending,
+    InvalidRequest,
+    NotSent,
+    RateLimited,
+    StateMismatch,
+    StoreUnavailable,
+    UntrustedEndpoint,
+)
 """After these the state is still good, or was not ours: whoever sends nonsense to the port does not end the waiting."""
 
 

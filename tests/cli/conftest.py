@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -172,6 +173,21 @@ def vendors() -> Iterator[Vendors]:
     """``linkauth sandbox --port 0 --json``, for all tests of this process."""
     with Command("sandbox", "--port", "0", "--json") as sandbox:
         yield Vendors(json.loads(sandbox.line()))
+
+
+@pytest.fixture
+def own() -> Iterator[Vendors]:
+    """A sandbox of the test's own: its client's secret will not be the one that was printed."""
+    with Command("sandbox", "--port", "0", "--json") as sandbox:
+        yield Vendors(json.loads(sandbox.line()))
+
+
+def control(vendors: Vendors, orders: dict[str, Any]) -> dict[str, Any]:
+    """Give the sandbox ``orders``."""
+    body = json.dumps(orders).encode()
+    request = urllib.request.Request(f"{vendors.at['url']}/_control", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.cli import browser
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, control
 from tests.loopback import closed_port
 
 if TYPE_CHECKING:
@@ -80,6 +80,18 @@ def test_a_user_refuses(vendors: Vendors, store: str, vendor: str, answer: str) 
     assert "refused" in landed.text
     assert "Try again" not in landed.text
     assert not [secret for secret in vendors.every_secret if secret in said]
+
+
+def test_a_vendor_that_is_asked_too_often_does_not_end_the_waiting(own: Vendors, store: str) -> None:
+    """429 for the code: the page says that it may be tried again, and the same callback then completes."""
+    control(own, {"linkkit": {"faults": [{"endpoint": "token", "status": 429, "retry_after": 60}]}})
+    with connecting(own, "linkkit", store) as (command, url):
+        landed = browser.answer(url)
+        assert landed.status != 200
+        assert browser.get(landed.url).status == 200
+        ended = command.end()
+    assert ended.status == 0
+    assert ended.err.count("A callback that changes nothing") == 1
 
 
 def test_nonsense_at_the_port_does_not_end_the_waiting(vendors: Vendors, store: str) -> None:

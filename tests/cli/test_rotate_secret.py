@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.conftest import Command, Vendors
+from tests.cli.conftest import control
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.cli.conftest import Vendors
 
 pytestmark = pytest.mark.blocking
 
 ANOTHER = ["--scope", "products:read"]
 """The same client's credential for another scope: it has no token yet, and so needs the secret."""
-
-
-@pytest.fixture
-def own() -> Iterator[Vendors]:
-    """A sandbox of the test's own: its client's secret will not be the one that was printed."""
-    with Command("sandbox", "--port", "0", "--json") as sandbox:
-        yield Vendors(json.loads(sandbox.line()))
-
-
-def control(vendors: Vendors, orders: dict[str, Any]) -> dict[str, Any]:
-    body = json.dumps(orders).encode()
-    request = urllib.request.Request(f"{vendors.at['url']}/_control", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
 
 
 def test_after_a_rotation_the_old_secret_in_the_environment_does(here: Any, own: Vendors, store: str) -> None:
