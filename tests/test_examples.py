@@ -55,10 +55,10 @@ class Settled:
     def __call__(self, **arguments: Any) -> Any:
         fields = inspect.signature(self.kind).parameters
         for field in ("client_id", "client_secret"):
-            if field in fields:
+            if field in fields and arguments.get(field, "…") == "…":
                 arguments[field] = getattr(self.part.settings, field)
         for field in ("base_url", "token_url"):
-            if field in fields:
+            if field in fields and "127.0.0.1" not in arguments.get(field, ""):
                 arguments[field] = getattr(self.part, field)
         return self.kind(**arguments)
 
@@ -94,7 +94,7 @@ def in_folder(folder: Path) -> Any:
     """The engine, with its store and its escrow in ``folder``: neither the reader's home nor the reader's Redis."""
     kind = linkauth.AuthEngine
 
-    def opened(_: str, **more: Any) -> linkauth.AuthEngine:
+    def opened(_: str = "memory:", **more: Any) -> linkauth.AuthEngine:
         escrow = {"escrow": str(folder / "escrow")} if "escrow" in more else {}
         return kind(f"file:{folder / 'store'}", **more | escrow)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import attrs
 import pytest
 
+from linkauth import AuthEngine, SageX3, Token
+from linkauth.engine.records import TokenRecord, token_key
 from tests.fleet.fleet import Fleet, until
 
+CALLBACK = "http://127.0.0.1:8080/connect/sagex3/callback"
 REFRESH_LIFETIME = 8.0
 
 
@@ -48,3 +53,47 @@ async def test_the_round_goes_on_when_its_maker_is_killed(nursery, sandbox, tmp_
             sage.tokens.check((await newcomer.ask("refresh", account=name))["access_token"])
     assert sage.counts["refresh_reuse"] == 0
     assert sage.counts["token_at_once"] == 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_a_hundred_thousand_in_redis(nursery, sandbox, valkey) -> None:
+    """A round over 100,000 records on a real server, a hundred of them due: those are renewed, and none is kept in mind."""
+    sage = sandbox.sagex3
+    arguments = {"client_id": sage.client_id, "client_secret": sage.client_secret}
+    arguments |= {"base_url": sage.base_url, "customer": sage.customer}
+    vendor = SageX3(**arguments)
+    count, due = 100_000, 100
+    async with AuthEngine(valkey.url) as engine:
+        for number in range(due):
+            credential = engine.credential(vendor, f"due{number}")
+            await credential.complete(sage.consent(await credential.authorization_url(CALLBACK)).params)
+            token = await credential.token()
+            old = attrs.evolve(token, issued_at=token.issued_at - 2e6, refresh_expires_at=token.issued_at + 5e5)
+            await write(engine, vendor, f"due{number}", old, credential.ledger.holding.version + 1)
+        now = time.time()
+        ends = {"expires_at": now + 300, "refresh_expires_at": now + 2e6}
+        fresh = Token(access_token="access", refresh_token="refresh", issued_at=now, **ends)
+
+        async def fill(numbers: range) -> None:
+            for number in numbers:
+                await write(engine, vendor, f"account{number}", fresh, 1)
+
+        await asyncio.gather(*(fill(range(start, count, 50)) for start in range(50)))
+    order = {"vendor": {"class": "SageX3", **arguments}, "constants": {"keep_alive.PACE": 0.01}}
+    async with Fleet(nursery, store=valkey.url, **order) as fleet:
+        worker = await fleet.worker()
+        await worker.ask("keep_alive", every=0.01, rounds=0)
+        before, begun = worker.memory(), time.monotonic()
+        renewed = await worker.ask("keep_alive", every=3600.0, rounds=1)
+        grown = worker.memory() - before
+    print(f"\n{count + due} records, {renewed} renewed in {time.monotonic() - begun:.0f} s, {grown:.1f} MB more")
+    assert renewed == due
+    assert grown < 30
+
+
+async def write(engine: AuthEngine, vendor: SageX3, account: str, token: Token, version: int) -> None:
+    """Have the store hold ``token`` for ``account``."""
+    key = token_key(vendor, account)
+    record = TokenRecord(vendor=vendor.name, account=account, token=token)
+    await engine.office.shelf.store.commit(key, version, engine.office.envelope.close(key, version, record))
