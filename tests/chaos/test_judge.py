@@ -1,0 +1,144 @@
+"""The judge of a campaign: an excuse has to be shown, and what happened nearby is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.evidence import FOREVER, Disturbance, Evidence, Exchange, Login, Mark, Reuse
+from tests.chaos.judge import Judge
+
+
+def evidence(*disturbances: Disturbance, **more: object) -> Evidence:
+    """host1 exchanges t0 for t1 at 10 s; host2 sends t0 again at 20 s. ``without``, ``moved``, ``added``: marks."""
+    times = {
+        "host1 claimed t0": 10.0,
+        "host1 sends t0": 10.01,
+        "host1 got t1": 10.2,
+        "host1 committed t1": 10.21,
+        "host1 holds t1": 10.22,
+        "host2 claimed t0": 20.0,
+        "host2 sends t0": 20.01,
+        **more.get("moved", {}),  # type: ignore[dict-item]
+    }
+    marks = []
+    for words, at in sorted(times.items(), key=lambda each: each[1]):
+        host, what = words.split(" ", 1)
+        what, _, token = what.rpartition(" ")
+        if words not in more.get("without", ()):  # type: ignore[operator]
+            marks.append(Mark(host=host, what=what, token=token, at=at, account="account0"))
+    return Evidence(
+        ended=60.0,
+        exchanges=[Exchange(account="account0", host="host1", spent="t0", issued="t1", arrived=10.1, answered=10.1)],
+        reuses=[Reuse(account="account0", host="host2", spent="t0", at=more.get("at", 20.1))],  # type: ignore[arg-type]
+        logins=[Login(account="account0", issued="t0", at=1.0), Login(account="account0", issued="t9", at=30.0)],
+        disturbances=list(disturbances),
+        marks=marks,
+    )
+
+
+def verdict(seen: Evidence) -> str:
+    """Of the reuse: the excuse, or why there is none."""
+    judge = Judge(seen)
+    case = next(each for each in judge.cases() if each.what == "a spent token was sent again")
+    assert any(line.endswith(f"=== {case.what}: {case.verdict or case.why_not}") for line in judge.story(case))
+    return (case.verdict and f"excused: {case.verdict}") or f"no excuse: {case.why_not}"
+
+
+def at(begun: float, ended: float, what: str, host: str = "", *, loses: bool = False) -> Disturbance:
+    """A disturbance."""
+    return Disturbance(what=what, host=host, begun=begun, ended=ended, loses=loses)
+
+
+NO_ANSWER = ("host1 got t1", "host1 committed t1", "host1 holds t1")
+NOT_STORED = ("host1 committed t1", "host1 holds t1")
+EMPTY = at(15, 16, "store restarts empty", loses=True)
+
+
+@pytest.mark.parametrize(
+    ("disturbances", "without", "expected"),
+    [
+        pytest.param([], (), "the store had the answer, and had no reason to lose it", id="it was there"),
+        pytest.param([], NO_ANSWER, "did not get the answer, and nothing stood in the way", id="just lost"),
+        pytest.param(
+            [at(10.05, 13, "link to the vendor: delay", "host1")], NO_ANSWER, "nothing stood in the way", id="only slow"
+        ),
+        pytest.param([at(10.05, 13, "stop", "host1")], NO_ANSWER, "nothing stood in the way", id="buffered"),
+        pytest.param(
+            [at(10.05, 13, "link to the vendor: cut", "host3")], NO_ANSWER, "nothing stood in the way", id="elsewhere"
+        ),
+        pytest.param([], NOT_STORED, "host1 had the answer, and 9.8 s", id="not stored"),
+        pytest.param([at(15, 16, "kill", "host1")], NOT_STORED, "host1 had the answer, and 4.8 s", id="killed late"),
+        pytest.param([at(10.15, 12, "store hangs")], NOT_STORED, "host1 had the answer, and 8.0 s", id="store back"),
+        pytest.param([EMPTY], (), "host1, which held it, had 4.0 s to put it back", id="not put back"),
+    ],
+)
+def test_what_has_no_excuse(disturbances, without, expected):
+    """There was nothing in the way, or something that was over in good time."""
+    assert verdict(evidence(*disturbances, without=without)).startswith("no excuse: ")
+    assert expected in verdict(evidence(*disturbances, without=without))
+
+
+@pytest.mark.parametrize(
+    ("disturbances", "without", "expected"),
+    [
+        ([at(10.05, 13, "link to the vendor: silence", "host1")], NO_ANSWER, "the answer did not arrive"),
+        ([at(10, 12, "vendor loses an answer")], NO_ANSWER, "the answer did not arrive"),
+        ([at(10.15, 11, "kill", "host1")], NO_ANSWER, "the answer did not arrive (kill)"),
+        ([at(10.25, 11, "kill", "host1")], NOT_STORED, "killed before it was stored"),
+        ([at(10.15, 18, "stop", "host1")], NOT_STORED, "cut off or stopped before it was stored"),
+        ([at(10.15, 13, "store hangs"), at(14, 18, "stop", "host1")], NOT_STORED, "cut off or stopped"),
+        ([EMPTY, at(14, 15, "kill", "host1")], (), "nobody who held it was there"),
+        ([EMPTY, at(15, 19, "link to the store: silence", "host1")], (), "nobody who held it was there"),
+    ],
+)
+def test_what_is_excused(disturbances, without, expected):
+    """The answer did not arrive, could not be stored, or was lost by the store with nobody there to put it back."""
+    assert verdict(evidence(*disturbances, without=without)).startswith("excused: ")
+    assert expected in verdict(evidence(*disturbances, without=without))
+
+
+def test_a_kill_excuses_nothing_where_the_answer_lay_in_escrow():
+    """The host's next worker has the duty; it is excused only while it is away."""
+    kept = {"host1 in escrow t1": 10.23}
+    assert "had the answer" in verdict(evidence(at(10.25, 11, "kill", "host1"), without=NOT_STORED, moved=kept))
+    away = at(12, 19, "store hangs")
+    assert "killed" in verdict(evidence(at(10.25, 11, "kill", "host1"), away, without=NOT_STORED, moved=kept))
+
+
+def test_two_at_once():
+    """Before the other's request had arrived, and nothing held that up; or something did."""
+    both = {"host2 claimed t0": 10.03, "host2 sends t0": 10.04}
+    assert "two workers asked at once, and nothing held the first up" in verdict(evidence(moved=both))
+    assert "two workers asked at once" in verdict(evidence(moved={"host2 claimed t0": 10.12, "host2 sends t0": 10.13}))
+    held = {"host2 claimed t0": 5.0, "host2 sends t0": 5.01}
+    assert "excused" in verdict(evidence(at(5, 15, "link to the vendor: silence", "host2"), moved=held))
+
+
+def test_who_knew_better_has_no_excuse():
+    """The sender had the answer, or a newer token, itself."""
+    seen = evidence(at(10.2, 19, "store hangs"), without=NOT_STORED)
+    seen.reuses[0].host = "host1"
+    seen.marks += [
+        Mark(host="host1", what=what, token="t0", at=when, account="account0")
+        for what, when in (("claimed", 19.0), ("sends", 19.01))
+    ]
+    assert "its sender had the answer itself" in verdict(seen)
+    assert "held a newer token" in verdict(evidence(EMPTY, moved={"host2 holds t1": 12.0}))
+
+
+def test_an_answer_that_was_never_stored_is_a_case_too():
+    """Also where nobody sent the old token again; a login ends the duty."""
+    seen = evidence(without=NOT_STORED)
+    seen.reuses.clear()
+    (case,) = Judge(seen).cases()
+    assert "19.8 s without a disturbance" in case.why_not
+    seen.logins[1].at = 11.0
+    (case,) = Judge(seen).cases()
+    assert case.verdict
+
+
+def test_evidence_is_kept(tmp_path):
+    """And read back as it was."""
+    seen = evidence(at(1, FOREVER, "stop", "host1"))
+    seen.dump(tmp_path / "kept.json")
+    assert Evidence.load(tmp_path / "kept.json") == seen
