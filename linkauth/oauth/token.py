@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import attrs
 
-__all__ = ["Secret", "SecretBytes", "SecretStr", "Token", "secret", "secret_bytes", "secret_str"]
+__all__ = ["Secret", "SecretBytes", "SecretStr", "Token", "secret_bytes", "secret_str"]
 
 MASK: Final = "****"
 
@@ -97,12 +97,7 @@ class SecretBytes(bytes):
         return f"b'{MASK}'"
 
 
-# attrs converters: mypy accepts module functions there, not classes.
-def secret(value: str | Secret | None) -> Secret | None:
-    """``value`` as a Secret; None stays None."""
-    return value if value is None or isinstance(value, Secret) else Secret(value)
-
-
+# An attrs converter, too: mypy accepts module functions there, not classes.
 def secret_str(value: str) -> str:
     """``value``, masked in ``repr``."""
     return value if isinstance(value, SecretStr) else SecretStr(value)

@@ -52,7 +52,7 @@ class MemoryStore:
             waiters = self._waiters.pop(key, set()) if wake else set[asyncio.Future[None]]()
         for waiter in waiters:
             with suppress(RuntimeError):  # its loop is closed: nobody waits there any more
-                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
+                waiter.get_loop().call_soon_threadsafe(waiter.set_result, None)
         return answer
 
     def _forget(self) -> None:
@@ -110,8 +110,3 @@ class MemoryStore:
 
     async def aclose(self) -> None:
         """Nothing to let go of; what is stored stays until the object goes."""
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

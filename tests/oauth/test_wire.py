@@ -60,6 +60,9 @@ class _Sample:
         ({"text": "a", "number": "5"}, "number"),
         ({"text": "a", "number": True}, "number"),
         ({"text": "a", "number": None}, "number"),
+        ({"text": "a", "number": 10**400}, "number"),
+        ({"text": "a", "number": math.inf}, "number"),
+        ({"text": "a", "number": math.nan}, "number"),
         ({"text": "a", "words": "abc"}, "words"),
         ({"text": "a", "words": [1]}, "words"),
         ([], ""),
@@ -79,7 +82,45 @@ def test_structure_is_strict(value, named):
 
 def test_structure_ignores_what_it_does_not_know():
     """Vendors add fields; an int is a fine float."""
-    assert wire.structure({"text": "a", "number": 5, "new": {}}, _Sample, "x") == _Sample("a", 5.0)
+    found = wire.structure({"text": "a", "number": 5, "words": ["b", "c"], "new": {}}, _Sample, "x")
+    assert found == _Sample("a", 5.0, ["b", "c"])
+
+
+@attrs.frozen
+class _Size:
+    text: str
+
+
+wire.teach(_Size, lambda value: _Size(str(value)))  # before whatever holds one
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen
+class _Answer:
+    created_at: _Size
+    all_sizes: tuple[_Size, ...] = ()
+    extra: dict[str, object] = attrs.field(factory=dict)
+
+
+@wire.answer()
+@attrs.frozen
+class _Plain:
+    created_at: str
+
+
+def test_an_answer_is_read_by_the_vendors_names_and_keeps_the_rest():
+    """camelCase becomes ours, an array a tuple, a taught type is read as it was taught, what has no field is ``extra``."""
+    found = wire.structure({"createdAt": 5, "allSizes": ["a"], "new": 1}, _Answer, "x")
+    assert found == _Answer(_Size("5"), (_Size("a"),), {"new": 1})
+    assert wire.structure({"created_at": "now", "new": 1}, _Plain, "x") == _Plain("now")
+
+
+@pytest.mark.parametrize("value", [[], "canary", None, {"createdAt": 1, "allSizes": "canary"}], ids=str)
+def test_an_answer_of_another_shape_is_none(value):
+    """No object, or a text where an array belongs: ``MalformedResponse`` that shows nothing of it."""
+    with pytest.raises(MalformedResponse) as caught:
+        wire.structure(value, _Answer, "the answer")
+    assert "canary" not in str(caught.value)
 
 
 def test_words():

@@ -8,8 +8,10 @@ import random
 import signal
 import sys
 import time
+from pathlib import Path
 
 from linkauth.store import Busy, Granted
+from linkauth_stores import folder
 from linkauth_stores.file import FileStore
 
 KEYS = ("a", "b", "c")
@@ -66,6 +68,22 @@ def fork(place: str) -> None:
     assert isinstance(asyncio.run(store.claim("parent's", "another", 30, 0, b"")), Busy), "the parent still lives"
 
 
+def locked(place: str) -> None:
+    """A child that is born while a lock is held has it no more: not even a descriptor by which it would last."""
+    Path(place).mkdir(0o700)
+    with folder.opened(Path(place)) as at, folder.locked(at, "k"):
+        (descriptor,) = folder._held
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                os._exit(0 if not folder._held else 2)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert os.fstat(descriptor)
+
+
 def orphan(place: str) -> None:
     """Claim, fork a child that does nothing, tell its process id, and wait to be killed."""
     store = FileStore(place)
@@ -79,4 +97,4 @@ def orphan(place: str) -> None:
 
 
 if __name__ == "__main__":
-    {"kills": kills, "fork": fork, "orphan": orphan}[sys.argv[1]](sys.argv[2])
+    {"kills": kills, "fork": fork, "locked": locked, "orphan": orphan}[sys.argv[1]](sys.argv[2])

@@ -66,6 +66,13 @@ async def test_a_forked_child_is_a_process_of_its_own(tmp_path: Path) -> None:
         assert parent.returncode == 0
 
 
+async def test_a_forked_child_holds_none_of_its_parents_locks(tmp_path: Path) -> None:
+    """Born while a thread of the parent is at a file, it could otherwise keep everybody out for as long as it lives."""
+    async with program(*ours("locked", tmp_path / "store")) as parent:
+        await parent.communicate()
+        assert parent.returncode == 0
+
+
 async def test_a_dead_parent_is_dead_though_its_child_lives(tmp_path: Path) -> None:
     """What the child inherited does not keep its parent's lease alive."""
     place = tmp_path / "store"

@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from linkauth_stores.file import FileStore
 from linkauth_stores.slot import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 KEY = "token/linkxg/0a1b"
@@ -297,6 +298,27 @@ async def test_a_sweep_comes_by_itself(place: Path, monkeypatch: pytest.MonkeyPa
         await store.extend(KEY, number, 1)
     await store.aclose()
     assert len(swept) == 2
+
+
+async def test_a_record_that_is_written_while_the_sweep_waits_for_its_lock_stays(
+    store: FileStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was forgettable when the sweep looked, and is not any more when it may remove it."""
+    await store.commit(KEY, 1, b"old", ttl=60)
+    monkeypatch.setattr(store, "_clock", lambda: time.time() + 7200)
+    locked = folder.locked
+
+    @contextmanager
+    def overtaken(at: int, name: str, **patience: float) -> Iterator[None]:
+        with locked(at, name, **patience):
+            if name == NAME:
+                folder.replace(at, NAME, Slot(version=2, last=2, value=b"new").dump(KEY))
+            yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "locked", overtaken)
+        await asyncio.to_thread(store._sweep)
+    assert (await store.read(KEY)).record == Record(2, b"new")
 
 
 async def test_a_folder_that_was_emptied_is_filled_again(place: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import attrs
 import pytest
 
@@ -74,3 +76,23 @@ def test_what_it_does_not_have():
         with pytest.raises(UnsupportedGrant, match="fictional"):
             flow()
     assert play(FICTIONAL.logout(CURRENT)) == (None, [])
+
+
+def test_what_it_forgot_is_told():
+    """The three facts that nobody can guess, at their first use; flows that it lacks, as such."""
+
+    class Bare(Vendor):
+        name = "bare"
+
+    for fact in (Bare().identity, Bare().registration, lambda: Bare().api(None)):
+        with pytest.raises(NotImplementedError):
+            fact()
+    for flow in (lambda: Bare().renew(None), lambda: Bare().exchange({}, PENDING)):
+        with pytest.raises(UnsupportedGrant, match="bare"):
+            flow()
+
+
+def test_its_signature_is_its_constructors():
+    """``help()`` and editors show the arguments, though a metaclass looks at them first."""
+    assert str(signature(Fictional)).startswith("(*, client_id")
+    assert "self" not in signature(Fictional).parameters

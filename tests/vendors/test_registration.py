@@ -72,6 +72,12 @@ def test_a_url_that_no_secret_may_go_to(kind):
         _refused(lambda url=url: kind(**{**GOOD[kind], where: url}), url)
 
 
+@pytest.mark.parametrize("kind", [LinkXG, LinkXGUser, Linkkit, SageX3], ids=lambda kind: kind.__name__)
+def test_a_base_url_has_no_query(kind):
+    """Paths are appended to it, and would end up in the query."""
+    assert "query" in str(_refused(lambda: kind(**{**GOOD[kind], "base_url": "https://a.example.com?canary"})))
+
+
 @pytest.mark.parametrize("where", ["authorize_url", "revoke_url", "api_url"])
 @pytest.mark.parametrize("url", ["", "http://example.com", "https://u:canary@example.com", 5], ids=str)
 def test_every_url_is_looked_at(where, url):
