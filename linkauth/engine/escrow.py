@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Escrow", "FolderEscrow", "Kept"]
 
 SUFFIX: Final = ".answer"
+NAMED: Final = re.compile(r"([!-~]+)@[0-9]{1,16}" + re.escape(SUFFIX))
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a file that is read. An answer has some thousand."""
 
@@ -128,7 +129,7 @@ class FolderEscrow:
 
     def _everything(self) -> list[Kept]:
         names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
-        keys = {name.rpartition("@")[0].replace("+", "/") for name in names if name.endswith(SUFFIX) and "@" in name}
+        keys = {match[1].replace("+", "/") for name in names if (match := NAMED.fullmatch(name))}
         return [kept for key in sorted(keys) if (kept := self._find(key)) is not None]
 
 

@@ -213,6 +213,9 @@ def escrow(data: bytes) -> None:
             assert found.key == NAME
             assert 0 <= found.number < 10**16
             record(found.value)
+        for each in kept._everything():
+            assert each.key.isascii()
+            assert each.key.isprintable()
         kept._drop(NAME, 10**16)
         assert kept._find(NAME) is None
 
