@@ -211,7 +211,7 @@ class Credential:
                 ):
                     self._take_off(known)
                 return token
-            case Verdict.WAIT:
+            case _:  # wait
                 pass
         try:
             return await self._renewed(known)

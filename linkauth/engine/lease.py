@@ -95,9 +95,9 @@ class Lease:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        assert self._keeper is not None  # noqa: S101  # since it was entered
+        self._keeper.cancel()
+        await asyncio.wait({self._keeper})
 
     async def _keep(self) -> None:
         while not self._lost:

@@ -15,7 +15,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
 from linkauth.errors import CorruptRecord, ReauthorizationRequired, StoreError, StoreUnavailable
-from linkauth.store import Busy, Committed, Granted, Newer, Record, Superseded
+from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
     from linkauth.engine.flight import Flight
@@ -279,16 +279,15 @@ class Ledger:
                 self.adopt(winner, time)
                 return
             claim, time = await self.claim(b"", newer_than=winner.version)
-            match claim:
-                case Granted(number=number):
-                    await self.store(token, number, time, precious=True)
-                    return
-                case Busy(remaining=remaining):
-                    # Not ``wait``: that is called off by closing, and here is an answer to lose.
-                    change = self.office.shelf.store.wait_for_change(self.key, winner.version, remaining)
-                    await self.office.shelf.do(change, extra=remaining)
-                case Newer(record=record):
-                    winner = record
+            if isinstance(claim, Granted):
+                await self.store(token, claim.number, time, precious=True)
+                return
+            if isinstance(claim, Newer):
+                winner = claim.record
+                continue
+            # Not ``wait``: that is called off by closing, and here is an answer to lose.
+            change = self.office.shelf.store.wait_for_change(self.key, winner.version, claim.remaining)
+            await self.office.shelf.do(change, extra=claim.remaining)
 
     async def _follow(self) -> None:
         """Hear of a store that loses what only it and its workers have."""

@@ -38,13 +38,13 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
-from linkauth.store import Busy, Granted, Newer
+from linkauth.store import Busy, Newer
 
 if TYPE_CHECKING:
     from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
     from linkauth.oauth.token import Token
-    from linkauth.store import Claim
+    from linkauth.store import Claim, Granted
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["InDoubt", "Renewal"]
@@ -92,14 +92,12 @@ class Renewal:
             if asked is None:
                 return await self._alone()
             claim, time = asked
-            match claim:
-                case Newer(record=record):
-                    self._ledger.adopt(record, time)
-                case Busy(remaining=remaining):
-                    await self._wait(remaining)
-                case Granted():
-                    if (fresh := await self._try_to_lead(claim, time)) is not None:
-                        return fresh
+            if isinstance(claim, Newer):
+                self._ledger.adopt(claim.record, time)
+            elif isinstance(claim, Busy):
+                await self._wait(claim.remaining)
+            elif (fresh := await self._try_to_lead(claim, time)) is not None:
+                return fresh
         raise VendorUnavailable("another worker has been renewing for too long")
 
     async def _claim(self) -> tuple[Claim, StoreTime] | None:

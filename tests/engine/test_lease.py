@@ -1,0 +1,153 @@
+"""A lease that is kept while its holder works, and what becomes of it when the store loses it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linkauth.engine.lease import Lease
+from linkauth.errors import StoreUnavailable
+from linkauth.store import Busy, Granted
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as clock
+from tests.engine.fakes import Store, Vendor, Worker
+from tests.engine.virtual import virtual
+
+if TYPE_CHECKING:
+    from linkauth.engine.office import Office
+
+KEY = "token/linkxg/0123456789abcdef"
+TTL = 15.0
+
+
+async def granted(office: Office, *, again: bool = True) -> Lease:
+    async def ask() -> Any:
+        return await office.shelf.ask(office.shelf.store.claim(KEY, office.owner(), TTL, 0, b""))
+
+    claim, time = await ask()
+    assert isinstance(claim, Granted)
+    return Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask if again else None)
+
+
+def emptied() -> MemoryStore:
+    """The store was restarted, and goes on counting from what it is told."""
+    return MemoryStore(clock=clock.wall)
+
+
+async def holder(store: Store) -> str | None:
+    """Who holds the lease, None: nobody."""
+    claim = await store.inner.claim(KEY, "looks", 0.001, 0, b"")
+    return claim.holder if isinstance(claim, Busy) else None
+
+
+@virtual
+async def test_a_lease_lasts_as_long_as_the_work():
+    """Extended every third of its time, and given up with the work: a minute under a lease of 15 s."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    async with lease:
+        await asyncio.sleep(60)
+        assert await lease.held()
+        assert await holder(store) is not None
+    await asyncio.sleep(TTL + 1)
+    assert await holder(store) is None
+
+
+@virtual
+async def test_a_lease_that_was_lost_under_a_request_shields_the_answer_again():
+    """The store forgot it while the vendor is asked: it is taken anew, so that nobody spends the same token meanwhile."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    async with lease:
+        lease.sent()
+        store.inner = emptied()
+        await asyncio.sleep(TTL / 3 + 0.1)
+        assert await holder(store) is not None
+        assert not await lease.held()  # and nothing more is sent under it
+        assert not await lease.confirmed()
+    assert store.counts["claim"] == 2
+    await lease.release()
+    assert await holder(store) is None
+
+
+@virtual
+async def test_a_lease_that_was_lost_before_anything_was_sent_is_lost():
+    """There is no answer to shield: whoever comes next may have it."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    async with lease:
+        store.inner = emptied()
+        await asyncio.sleep(TTL / 3 + 0.1)
+        assert not await lease.held()
+    assert store.counts["claim"] == 1
+
+
+@virtual
+async def test_a_lease_that_somebody_else_has_meanwhile_is_his():
+    """Claimed anew in vain: its number stays, so that giving it back takes nothing from him."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    async with lease:
+        lease.sent()
+        store.inner = emptied()
+        await store.inner.claim(KEY, "him", 600, 41, b"")
+        await asyncio.sleep(TTL / 3 + 0.1)
+        assert not await lease.confirmed()
+    assert store.counts["claim"] == 2  # tried once, however often it is found lost
+    await lease.release()
+    assert await holder(store) == "him"
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["store away", "no way to claim"])
+@virtual
+async def test_a_lease_that_cannot_be_taken_anew_fails_nobody(again):
+    """The answer that is on its way is worth having all the same."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office, again=again)
+    async with lease:
+        lease.sent()
+        store.inner = emptied()
+        store.down.add("claim")
+        await asyncio.sleep(TTL / 3 + 0.1)
+        assert not await lease.held()
+    assert store.counts["claim"] == 1 + again
+
+
+@virtual
+async def test_a_store_that_is_away_costs_no_lease_before_its_time():
+    """Extending fails: the lease is good to its end, and not a moment longer."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    store.down.add("extend")
+    async with lease:
+        await asyncio.sleep(TTL - 1)
+        assert await lease.held()
+        await asyncio.sleep(1)
+        assert not await lease.held()
+
+
+@virtual
+async def test_only_a_lease_under_which_somebody_works_is_looked_after():
+    """Told that the store lost data, a lease in use is extended at once; one that is not is left alone."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    await lease.keep()
+    assert store.counts["extend"] == 0
+    async with lease:
+        await lease.keep()
+        assert store.counts["extend"] == 1
+    await lease.keep()
+    assert store.counts["extend"] == 1
+
+
+@virtual
+async def test_giving_back_to_a_store_that_is_away_harms_nobody():
+    """The lease will end by itself."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    store.down.add("*")
+    await lease.release()
+    with pytest.raises(StoreUnavailable):
+        await store.read(KEY)

@@ -1,0 +1,283 @@
+"""A store that loses its data, and tells that it may have: whoever holds something newer puts it back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linkauth.engine.records import secret_key
+from linkauth.errors import StoreUnavailable
+from linkauth.store import Change
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as clock
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in
+from tests.engine.virtual import monotonic, virtual
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Telling(Store):
+    """A store that announces its changes, as Redis does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ears: set[asyncio.Queue[Any]] = set()
+        self.deaf = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = super().__getattr__(name)
+        if name != "commit":
+            return method
+
+        async def commit(key: str, number: int, value: bytes, ttl: float | None = None) -> Any:
+            done = await method(key, number, value, ttl)
+            self.tell(Change(key, number))
+            return done
+
+        return commit
+
+    async def changes(self) -> AsyncIterator[Change | None]:
+        if self.deaf:
+            await asyncio.Event().wait()
+        ear: asyncio.Queue[Any] = asyncio.Queue()
+        self.ears.add(ear)
+        try:
+            yield None
+            while (heard := await ear.get()) is not StopAsyncIteration:
+                if isinstance(heard, Exception):
+                    raise heard
+                yield heard
+        finally:
+            self.ears.discard(ear)
+
+    def tell(self, what: Any) -> None:
+        for ear in self.ears:
+            ear.put_nowait(what)
+
+    def empty(self) -> None:
+        self.inner = MemoryStore(clock=clock.wall)
+
+    async def version(self, key: str) -> int:
+        record = (await self.inner.read(key)).record
+        return record.version if record else 0
+
+
+@virtual
+async def test_an_idle_worker_puts_back_what_the_store_lost():
+    """Restarted empty: within a second the session is there again under its own number, and the vendor is not asked."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await credential.refresh()
+    version = await store.version(credential.ledger.key)
+    store.empty()
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert await store.version(credential.ledger.key) == version
+    newcomer = Worker(store, vendor).credential(USER)
+    assert await newcomer.token() == await credential.token()
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
+async def test_who_hears_of_something_older_puts_back_the_newer():
+    """A worker that was asleep commits what it has: the one that has something newer hears of it, and its own stands."""
+    store, vendor = Telling(), Vendor()
+    asleep = await logged_in(Worker(store, vendor))
+    awake = Worker(store, vendor).credential(USER)
+    await awake.token()
+    fresh = await awake.refresh()
+    store.empty()
+    await asleep.ledger.put_back()
+    await asyncio.sleep(0.1)
+    assert await store.version(awake.ledger.key) == awake._holding.version > asleep._holding.version
+    assert await Worker(store, vendor).credential(USER).token() == fresh
+
+
+@virtual
+async def test_a_worker_that_finds_nothing_asks_around_before_it_spends():
+    """Its own token was spent long ago, and the empty store does not say so: it learns of the newer one and takes that."""
+    store, vendor = Telling(), Vendor()
+    asleep = await logged_in(Worker(store, vendor))
+    awake = Worker(store, vendor).credential(USER)
+    await awake.token()
+    fresh = await awake.refresh()
+    store.empty()
+    assert (await asleep.refresh()).access_token == fresh.access_token
+    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (1, 0)
+
+
+@virtual
+async def test_a_worker_that_nobody_answers_spends_what_it_has():
+    """Nothing newer comes forward in three seconds: what the worker holds is the newest there is."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.empty()
+    begun = monotonic()
+    await credential.refresh()
+    assert 3 <= monotonic() - begun < 4
+    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (1, 0)
+
+
+@virtual
+async def test_nothing_is_spent_for_a_moment_after_data_was_lost():
+    """Somebody may still put something newer back: a renewal right after the loss waits its three seconds."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.tell(None)
+    await asyncio.sleep(0)
+    begun = monotonic()
+    await credential.refresh()
+    assert 2.5 <= monotonic() - begun < 4
+
+
+@virtual
+async def test_what_is_no_news_costs_no_call():
+    """Others' keys, what is held, and what is newer than that: an idle worker asks the store for nothing."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    before = store.counts.total()
+    for change in (Change("token/x/1", 0), Change(credential.ledger.key, 1), Change(credential.ledger.key, 99)):
+        store.tell(change)
+    await asyncio.sleep(1)
+    assert store.counts.total() == before
+
+
+@virtual
+async def test_what_was_put_back_by_a_newer_one_meanwhile_is_adopted():
+    """Two put back at once: the fence lets the newer stand, and the older worker goes on with it."""
+    store, vendor = Telling(), Vendor()
+    older = await logged_in(Worker(store, vendor))
+    newer = Worker(store, vendor).credential(USER)
+    await newer.token()
+    fresh = await newer.refresh()
+    key, record = newer.ledger.key, (await store.read(newer.ledger.key)).record
+    store.empty()
+
+    def first(name):
+        if name == "commit":
+            store.before = lambda _: None
+            return store.inner.commit(key, record.version, record.value)
+        return None
+
+    store.before = first
+    await older.ledger.put_back()
+    assert (await older.token()).access_token == fresh.access_token
+    assert await store.version(key) == record.version
+
+
+@virtual
+async def test_a_store_that_does_not_take_it_is_offered_it_again(caplog):
+    """It is away again when the session is to be put back: the watch goes on, and the next word of a loss finds it."""
+    caplog.set_level(logging.INFO, "linkauth")
+    store = Telling()
+    credential = await logged_in(Worker(store, Vendor()))
+    store.empty()
+    store.down.add("commit")
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert await store.version(credential.ledger.key) == 0
+    assert "is not put back" in caplog.text
+    store.down.clear()
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert await store.version(credential.ledger.key) > 0
+
+
+@pytest.mark.parametrize("end", [ZeroDivisionError("canary"), StopAsyncIteration], ids=["breaks", "ends"])
+@virtual
+async def test_a_watch_that_ends_is_taken_up_again(end, caplog):
+    """Whatever the store raises, in a second somebody listens again, and a loss meanwhile is made good."""
+    store = Telling()
+    credential = await logged_in(Worker(store, Vendor()))
+    store.tell(end)
+    await asyncio.sleep(0.5)
+    assert not store.ears
+    store.empty()
+    await asyncio.sleep(2)
+    assert len(store.ears) == 1
+    assert await store.version(credential.ledger.key) > 0
+    assert "canary" not in caplog.text
+
+
+@virtual
+async def test_a_store_that_cannot_be_listened_to_costs_a_second():
+    """The first reading does not wait for the subscription for ever."""
+    store = Telling()
+    store.deaf = True
+    await logged_in(Worker(store, Vendor()))
+    assert monotonic() - 1000 < 5
+
+
+@virtual
+async def test_closing_stops_listening():
+    """Nothing is left subscribed, whether or not anything was ever followed."""
+    store = Telling()
+    worker = Worker(store, Vendor())
+    await logged_in(worker)
+    assert len(store.ears) == 1
+    await worker.aclose()
+    assert not store.ears
+    await Worker(store, Vendor()).aclose()
+
+
+@virtual
+async def test_a_rotated_secret_is_put_back():
+    """Every older secret is dead at the vendor: who knows the newest gives it back to a store that lost it."""
+    store, vendor = Telling(), Vendor()
+    worker = Worker(store, vendor)
+    await worker.credential(CLIENT).rotate_secret()
+    store.empty()
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert await store.version(secret_key(CLIENT)) > 0
+    assert (await Worker(store, vendor).credential(CLIENT, "another").token()).access_token
+    assert {secret for _, path, secret in vendor.sent[-1:]} == {vendor.secret}
+
+
+@virtual
+async def test_a_secret_that_the_store_has_is_not_written_again():
+    """It was away and lost nothing: one look, no commit; and a secret that never was rotated is not even looked for."""
+    store = Telling()
+    worker, idle = Worker(store, Vendor()), Worker(store, Vendor())
+    await idle.credential(CLIENT, "idle").token()
+    await worker.credential(CLIENT).rotate_secret()
+    before = dict(store.counts)
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert store.counts["commit"] == before["commit"]
+    assert store.counts["read"] == before["read"] + 1
+
+
+@virtual
+async def test_a_lease_that_was_lost_while_the_vendor_is_asked_is_taken_again():
+    """The store restarts empty in the middle of a renewal: nobody else spends the token, and the answer is stored."""
+    store, vendor = Telling(), Vendor()
+    renewing = Worker(store, vendor, timeout=60)
+    credential = await logged_in(renewing)
+    other = Worker(store, vendor, timeout=60).credential(USER)
+    await other.token()
+    gate = vendor.holds()
+    renewal = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    store.empty()
+    store.tell(None)
+    await asyncio.sleep(1)
+    second = asyncio.create_task(other.refresh())
+    await asyncio.sleep(10)
+    gate.set()
+    assert (await renewal).access_token == (await second).access_token
+    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (1, 0)
+
+
+@virtual
+async def test_a_store_that_is_away_is_no_reason_to_put_back():
+    """The read says so, and the caller hears it."""
+    store = Telling()
+    credential = await logged_in(Worker(store, Vendor()))
+    store.down.add("read")
+    with pytest.raises(StoreUnavailable):
+        await credential.ledger.put_back()
