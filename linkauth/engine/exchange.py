@@ -25,7 +25,9 @@ FIRST_GAP: Final = 0.25
 """Seconds between the first try and the second; it doubles from there."""
 LONGEST_GAP: Final = 60.0
 LEAST: Final = 0.1
-"""Share of the limit that a try must have left: one that is cut off at once only puts a refresh token in doubt."""
+"""Share of the limit that a try must have left."""
+LEAST_SINGLE_USE: Final = 0.5
+"""The same where what is sent is good for one use: a try cut off while the vendor still works on it loses the session."""
 
 
 class Overtaken(LinkAuthError):
@@ -89,7 +91,7 @@ class Exchange(Generic[T]):
         self._time = time
         self._make = make
         self._deadline = world.monotonic() + limit
-        self._least = limit * LEAST
+        self._least = limit * (LEAST_SINGLE_USE if single_use else LEAST)
         self._lease = lease
         self._profile = profile
         self._single_use = single_use

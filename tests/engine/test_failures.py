@@ -18,7 +18,7 @@ from linkauth.errors import (
     RateLimited,
     VendorUnavailable,
 )
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in, refusal
+from tests.engine.fakes import CLIENT, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual
 
 DOWN = answer(500, b"<h1>oops</h1>")
@@ -299,4 +299,17 @@ async def test_a_user_vendor_that_fails_leaves_the_session_alone():
     await asyncio.sleep(901)
     vendor.fails(DOWN, refusal(503, "DOWN"), NotSent("no connection"))
     assert (await credential.token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_no_refresh_token_is_sent_without_the_time_for_an_answer():
+    """A vendor that said 503 late and then takes its time: the try that would be cut off is left to the next flight."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    vendor.faults += [Fault(refusal(503, "DOWN"), delay=6), Fault(acts=True, delay=4)]
+    with pytest.raises(VendorUnavailable, match="503"):
+        await credential.refresh()
+    await asyncio.sleep(5)
+    assert (await credential.refresh()).access_token
     assert vendor.counts["reuse"] == 0
