@@ -68,9 +68,9 @@ class Engine(Generic[C]):
         self._owns_store = isinstance(store, str)
         opened = open_store(store) if isinstance(store, str) else store
         teller = Teller(on_event, world.wall)
-        shelf = Shelf(opened, world, teller, timeout)
-        envelope = Envelope(sealer)
         flights, watch = Flights(), Watch(opened, world)
+        shelf = Shelf(opened, world, teller, timeout, watch.beware)
+        envelope = Envelope(sealer)
         kept = FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow
         self._make = make
         self._credentials: dict[tuple[Vendor, str], C] = {}

@@ -11,7 +11,7 @@ from linkauth.engine.world import StoreTime
 from linkauth.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from linkauth.engine.events import Teller
     from linkauth.engine.world import World
@@ -37,10 +37,19 @@ T = TypeVar("T")
 class Shelf:
     """A store with time limits. ``store`` is the store itself, for making the calls that are handed in here."""
 
-    __slots__ = ("_lost", "_patience", "_teller", "_time", "_world", "store")
+    __slots__ = ("_lost", "_on_back", "_patience", "_teller", "_time", "_world", "store")
 
-    def __init__(self, store: TokenStore, world: World, teller: Teller, timeout: float) -> None:
+    def __init__(
+        self,
+        store: TokenStore,
+        world: World,
+        teller: Teller,
+        timeout: float,
+        on_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_back`` is called when the store answers again, before anybody gets that answer."""
         self.store = store
+        self._on_back = on_back
         self._world = world
         self._teller = teller
         self._patience = min(PATIENCE, timeout / 2)
@@ -76,6 +85,7 @@ class Shelf:
         else:
             if self._lost:
                 self._lost = False
+                self._on_back()
                 self._teller.tell(EventKind.STORE_BACK, "store", "")
             return answer
         if told is not None:

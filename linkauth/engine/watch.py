@@ -87,6 +87,16 @@ class Watch:
                 async with asyncio.timeout(LISTEN):
                     await heard.wait()
 
+    def beware(self) -> None:
+        """The store was away and answers again: it may have lost data.
+
+        To be told at once. The listening begins again by itself, but perhaps a second later, when a refresh token that
+        an old record brought back is spent already.
+        """
+        for held in tuple(self._followed.values()):
+            if held.is_newer_than(0):
+                held.beware()
+
     async def aclose(self) -> None:
         """Stop listening in this loop."""
         task = self._tasks.pop(asyncio.get_running_loop(), None)
@@ -112,8 +122,7 @@ class Watch:
         followed = [held for held in self._followed.values() if held.is_newer_than(0)]
         if not followed:
             return
-        for held in followed:
-            held.beware()
+        self.beware()
         await asyncio.sleep(self._world.random.random() * SPREAD)
         for held in followed:
             await self._put_back(held)
