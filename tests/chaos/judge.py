@@ -116,7 +116,7 @@ class Judge:
             if stored is not None and stored < sent.at - 1.0 and not self._disturbed(reuse.host, stored, sent.at):
                 raise Unexcused("the answer was stored well before its sender sent")
             return self._away(exchange, claimed, sent.at)
-        return self._lost(exchange, stored, claimed.at, sent.at)
+        return self._lost(exchange, stored, claimed.at, sent.at, reuse.host)
 
     def _unstored(self, exchange: Exchange) -> str:
         end = self._evidence.ended
@@ -172,17 +172,19 @@ class Judge:
             return "the first to ask stood still for longer than its lease"
         raise Unexcused("two workers asked at once")
 
-    def _lost(self, exchange: Exchange, stored: float, claimed: float, sent: float) -> str:
+    def _lost(self, exchange: Exchange, stored: float, claimed: float, sent: float, sender: str) -> str:
         """The store had the answer, and had it no more when its next reader claimed."""
         losses = [each for each in self._evidence.disturbances if each.loses and _overlap(each, stored, claimed)]
         if not losses:
             raise Unexcused("the store had the answer, and had no reason to lose it")
-        since = min(each.begun for each in losses)
+        since, back = min(each.begun for each in losses), max(each.ended for each in losses)
+        # Who was there when the store went away knows that it may have lost data, and has to wait for the others.
+        until = max(sent, back + CLEAR) if self._birth(sender, sent) < since else sent
         for host, begun in self._holders(exchange, sent):
-            longest, _ = self._longest(host, max(begun, since), sent, escrowed=None)
+            longest, _ = self._longest(host, max(begun, since), until, escrowed=None)
             if longest >= CLEAR:
                 raise Unexcused(
-                    f"the store lost the answer, and {host}, which held it, had {longest:.1f} s to put it back"
+                    f"the store lost the answer, and {host}, which held it, had {longest:.1f} s to put it back, or would have had"
                 )
         return f"the store lost the answer, and nobody who held it was there ({losses[-1].what})"
 
