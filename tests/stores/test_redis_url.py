@@ -54,7 +54,6 @@ BAD = [
     "redis+sentinel://h:1/service/0/1",
     "redis+sentinel://h:1/service?ssl=s3cret",
     "redis+cluster://h/3",
-    "redis+cluster://h/?min_replicas=1",
 ]
 
 

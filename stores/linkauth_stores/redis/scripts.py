@@ -1,6 +1,7 @@
 """What ``RedisStore`` does to a credential, each in one atomic script.
 
-A credential has two hashes, in one slot of a cluster because their names share the tag in braces:
+A credential has two hashes, and a third for a moment, in one slot of a cluster because their names share the tag in
+braces:
 
 ==================== ================================================================================================
 ``PREFIX:{KEY}``       the record: ``version``, ``value``. Expires where the commit said so.
@@ -8,6 +9,7 @@ A credential has two hashes, in one slot of a cluster because their names share 
                      or taken, ``note``, and while a lease has not been given back ``owner``, ``number``, ``until``
                      (ms, the server's clock), ``before`` (the note that the claim found) and ``inherited``. Never
                      expires, except beside a record that does.
+``PREFIX:{KEY}:taken`` a record that was just taken, and ``by`` whom. Gone when whoever took it has given up asking again.
 ==================== ================================================================================================
 
 The lease is data with an end rather than a key with a time to live: who claims after it must see that it ended without
@@ -69,14 +71,15 @@ class Script:
 
     text: str
     sha: str
+    keys: int
     says: dict[bytes, list[type]]
     """Its answers' first words, and what comes after time, version, value and note."""
 
 
-def _script(body: str, **says: list[type]) -> Script:
+def _script(body: str, keys: int = 2, **says: list[type]) -> Script:
     text = _FIND + body
     sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return Script(text, sha, {word.encode(): more for word, more in says.items()})
+    return Script(text, sha, keys, {word.encode(): more for word, more in says.items()})
 
 
 READ = _script(
@@ -115,7 +118,11 @@ COMMIT = _script(
     """
 local mine, value, ttl = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 if version > mine or gone >= mine then return answer('superseded') end
-if r[1] and version == mine then return answer(r[2] == value and 'committed' or 'superseded') end  -- a repeat, or not
+if r[1] and version == mine then  -- a repeat, or not
+    if r[2] ~= value then return answer('superseded') end
+    redis.call('HSET', lease, 'top', text(math.max(top, mine)))  -- as it was: WAIT counts what its connection wrote
+    return answer('committed')
+end
 redis.call('HSET', record, 'version', text(mine), 'value', value)
 redis.call('HSET', lease, 'top', text(math.max(top, mine)))
 settle(mine)
@@ -158,16 +165,23 @@ return answer('yes')
     no=[],
 )
 
-# ARGV: channel, key
+# KEYS[3]: what was taken. ARGV: who takes, for how long they may ask again (ms), channel, key
 TAKE = _script(
     """
-if r[1] then
-    redis.call('DEL', record)
+local taken = KEYS[3]
+local t = redis.call('HMGET', taken, 'version', 'value', 'by')
+if t[3] == ARGV[1] then  -- a repeat: answer as the first time
+    r = t
+elseif r[1] then
+    redis.call('RENAME', record, taken)
+    redis.call('HSET', taken, 'by', ARGV[1])
+    redis.call('PEXPIRE', taken, ARGV[2])
     redis.call('HSET', lease, 'gone', text(math.max(gone, version)), 'top', text(math.max(top, version)))
-    tell(ARGV[1], ARGV[2], 0)
+    tell(ARGV[3], ARGV[4], 0)
 end
 return answer('read', held and ends - now or 0)
 """,
+    keys=3,
     read=[int],
 )
 

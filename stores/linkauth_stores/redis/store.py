@@ -3,71 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import math
 import os
 import random
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-import attrs
-from redis.exceptions import (
-    AuthenticationError,
-    ConnectionError,  # noqa: A004  redis-py's own, no relative of the builtin
-    NoScriptError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-)
-
-from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, StoreUnavailable
+from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.store import Busy, Change, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
 from linkauth_stores.redis import scripts
-from linkauth_stores.redis.ears import Ears, cancellations
+from linkauth_stores.redis.ears import Ears
+from linkauth_stores.redis.session import Session
+from linkauth_stores.redis.trips import Argument, run, run_and_wait
 from linkauth_stores.redis.url import Client, Settings, checked, listener, parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
 __all__ = ["RedisStore", "from_url"]
 
-log = logging.getLogger("linkauth.stores.redis")
-
-T = TypeVar("T")
-
-_FAILURES = (RedisError, RedisClusterException, OSError)  # the builtin TimeoutError is an OSError
-
 _ABANDONED: list[object] = []
 """What a forked child inherited. Closing it would take the parent's sockets out of the loop that both share."""
-
-
-@attrs.define(eq=False)
-class _Session:
-    """What one event loop of one process holds."""
-
-    client: Client
-    ears: Ears
-    slots: asyncio.Semaphore
-    answered: float = -math.inf
-
-    @contextlib.asynccontextmanager
-    async def slot(self, patience: float) -> AsyncGenerator[None]:
-        """A place among those who may ask at once. To queue is no fault of the store's while it answers others."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            try:
-                async with asyncio.timeout(patience):
-                    await self.slots.acquire()
-                break
-            except TimeoutError:
-                if clock() - self.answered > patience:
-                    raise
-        try:
-            yield
-        finally:
-            self.slots.release()
 
 
 class RedisStore:
@@ -80,14 +37,14 @@ class RedisStore:
     loop that it runs in.
 
     ``prefix``: what every key and the one channel begin with. ``timeout``: seconds for one round trip, its one repeat
-    after a lost connection included. ``min_replicas``: how many replicas a commit waits for, for half of ``timeout`` at
-    most. When fewer answered, that is logged as a warning and the commit stands: it cannot be undone. ``connections``:
+    after a lost connection included. ``min_replicas``: how many replicas a commit waits for, for two fifths of ``timeout``
+    at most. When fewer answered, that is logged as a warning and the commit stands: it cannot be undone. ``connections``:
     how many at once, in each loop, beside the one that listens. The three first can be set in the URL's query, too.
 
     What the server's user has to be allowed, with the prefix ``linkauth``::
 
         ACL SETUSER linkauth on >PASSWORD resetchannels ~linkauth:* &linkauth:* +@connection +evalsha +eval
-            +time +hmget +hset +hdel +del +pttl +pexpire +persist +publish +subscribe +unsubscribe +scan
+            +time +hmget +hset +hdel +del +rename +pttl +pexpire +persist +publish +subscribe +unsubscribe +scan
             (and +wait with min_replicas, +cluster|slots +cluster|shards +cluster|nodes +command in a cluster)
 
     A server that evicts keys when its memory is full must not evict these: use ``noeviction`` or a ``volatile-`` policy.
@@ -119,15 +76,14 @@ class RedisStore:
             if url_or_client.get_encoder().decode_responses:
                 raise ConfigurationError("RedisStore keeps bytes: make the client with decode_responses=False")
         checked(**own)
-        if own["min_replicas"] and self._cluster:
-            raise ConfigurationError("RedisStore: min_replicas works with one server and Sentinel, not with a cluster")
         self._prefix: str = own["prefix"]
         self._min_replicas: int = own["min_replicas"]
         self._timeout: float = own["timeout"]
         self._connections = connections
         self._channel = f"{self._prefix}:changes"
         self._pid = os.getpid()
-        self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
+        self._sessions: dict[asyncio.AbstractEventLoop, Session] = {}
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
 
     # -- the protocol --------------------------------------------------------------------------------------------------
 
@@ -159,9 +115,7 @@ class RedisStore:
 
     async def commit(self, key: str, number: int, value: bytes, ttl: float | None = None) -> Commit:
         lasts = 0 if ttl is None else _ms(ttl)
-        found = await self._run(
-            scripts.COMMIT, key, number, value, lasts, self._channel, key, replicas=self._min_replicas
-        )
+        found = await self._run(scripts.COMMIT, key, number, value, lasts, self._channel, key)
         reading = _reading(found)
         if found[0] == b"committed":
             return Committed(now=reading.now)
@@ -175,8 +129,9 @@ class RedisStore:
         return _yes(await self._run(scripts.RELEASE, key, number, note, self._channel, key))
 
     async def take(self, key: str) -> Reading:
-        """As the protocol says. Never repeated: whose answer was lost gets ``StoreUnavailable``, not "nothing there"."""
-        return _reading(await self._run(scripts.TAKE, key, self._channel, key, tries=1))
+        """As the protocol says. Where the answer was lost, what was taken is handed out again to the same call alone."""
+        who, patience = os.urandom(16).hex(), _ms(2 * self._timeout)
+        return _reading(await self._run(scripts.TAKE, key, who, patience, self._channel, key))
 
     async def delete(self, key: str, number: int) -> bool:
         return _yes(await self._run(scripts.DELETE, key, number, self._channel, key))
@@ -207,10 +162,11 @@ class RedisStore:
         """As the protocol says. By SCAN: a key may come twice while the server resizes its table."""
         before = f"{self._prefix}:{{"
         pattern = re.sub(r"([*?\[\]\\^-])", r"\\\1", before + prefix) + "*}"
-        for node in await self._do(self._nodes):
+        session = self._session()
+        for node in await session.ask(self._nodes):
             cursor = 0
             while True:
-                cursor, page = await self._do(partial(_page, node, cursor, pattern))
+                cursor, page = await session.ask(partial(_page, node, cursor, pattern))
                 for name in dict.fromkeys(page):
                     yield name.decode("ascii", "replace")[len(before) : -1]
                 if not cursor:
@@ -223,53 +179,25 @@ class RedisStore:
 
     async def aclose(self) -> None:
         session = self._sessions.pop(asyncio.get_running_loop(), None)
-        if session is None or self._pid != os.getpid():
-            return
-        await session.ears.aclose()
-        if self._client is None:
-            with contextlib.suppress(*_FAILURES):
-                await session.client.aclose()
+        if session is not None and self._pid == os.getpid():
+            await session.aclose(client=self._client is None)
 
     # -- one round trip ------------------------------------------------------------------------------------------------
 
-    async def _run(
-        self, script: scripts.Script, key: str, *args: str | bytes | int, replicas: int = 0, tries: int = 2
-    ) -> list[Any]:
-        names = f"{self._prefix}:{{{key}}}", f"{self._prefix}:{{{key}}}:lease"
-
-        async def work(client: Client) -> list[Any]:
-            if replicas:
-                return await self._replicated(client, script, (*names, *args), replicas)
-            try:
-                return await client.evalsha(script.sha, 2, *names, *args)
-            except NoScriptError:
-                return await client.eval(script.text, 2, *names, *args)
-
-        found = await self._do(work, key=key, tries=tries)
-        if not _is_answer(found, script.says):
-            raise StoreUnavailable("Redis: the server's answer is none of the script's; look what stands in between")
+    async def _run(self, script: scripts.Script, key: str, *args: Argument) -> list[Any]:
+        record = f"{self._prefix}:{{{key}}}"
+        names = (record, f"{record}:lease", f"{record}:taken")[: script.keys]
+        work = partial(run, script=script, names=names, args=args)
+        if self._min_replicas and script is scripts.COMMIT:
+            # Less than half, for a cluster's client gives up on a silent node after half.
+            patience = 0.4 * self._timeout
+            work = partial(
+                run_and_wait, script=script, names=names, args=args, replicas=self._min_replicas, patience=patience
+            )
+        found = await self._session().ask(work, key)
         if found[0] == b"corrupt":
             raise CorruptRecord(f"Redis: the record {key!r} cannot be read: it is not what this store writes")
         return found
-
-    async def _replicated(
-        self, client: Client, script: scripts.Script, args: tuple[str | bytes | int, ...], replicas: int
-    ) -> list[Any]:
-        """Run ``script`` and WAIT in one round trip: WAIT counts what its own connection wrote."""
-        for how, what in (("EVALSHA", script.sha), ("EVAL", script.text)):
-            pipeline = client.pipeline(transaction=False)
-            pipeline.execute_command(how, what, 2, *args)
-            pipeline.execute_command("WAIT", replicas, max(1, int(self._timeout * 500)))
-            found, reached = await pipeline.execute(raise_on_error=False)
-            if isinstance(found, NoScriptError):
-                continue
-            for answer in (found, reached):
-                if isinstance(answer, Exception):
-                    raise answer
-            if not isinstance(reached, int) or reached < replicas:
-                log.warning("Redis: a commit reached %d of %d replicas in time; it stands", reached, replicas)
-            return cast("list[Any]", found)
-        raise StoreUnavailable("Redis: the server does not keep scripts")
 
     async def _nodes(self, client: Any) -> list[Any]:
         """What can be scanned: the one server, or each primary of a cluster."""
@@ -278,46 +206,31 @@ class RedisStore:
         await client.initialize()
         return list(client.get_primaries())
 
-    async def _do(self, work: Callable[[Client], Awaitable[T]], *, key: str = "", tries: int = 2) -> T:
-        """``work`` in time, begun anew once where the connection was lost: every script may be repeated."""
-        session = self._session()
-        problem: StoreError | None = None
-        honour = cancellations()
-        try:
-            async with session.slot(self._timeout), asyncio.timeout(self._timeout):
-                for left in reversed(range(tries)):
-                    try:
-                        answer = await work(session.client)
-                    except (ConnectionError, ReadOnlyError) as error:
-                        if not left or isinstance(error, AuthenticationError):
-                            raise
-                        honour()
-                        await asyncio.sleep(random.uniform(0.005, 0.02))  # noqa: S311  spreads load
-                    else:
-                        honour()
-                        session.answered = asyncio.get_running_loop().time()
-                        return answer
-        except _FAILURES as error:
-            problem = _problem(error, key, self._timeout)
-        # Raised out here, so that nothing of redis-py's error hangs on it: that may hold commands or an address.
-        raise problem or StoreUnavailable("Redis: no answer")
-
-    def _session(self) -> _Session:
+    def _session(self) -> Session:
         loop = asyncio.get_running_loop()
         if self._pid != os.getpid():
             _ABANDONED.append(self._sessions)
             self._sessions, self._pid = {}, os.getpid()
         session = self._sessions.get(loop)
         if session is None:
-            for old in [old for old in self._sessions if old.is_closed()]:
-                del self._sessions[old]
-            client = self._client
-            if self._settings is not None:
-                client = self._settings.client(self._timeout, self._connections + 1)
-            assert client is not None  # noqa: S101  one of the two is set
+            for old in list(self._sessions):  # other threads' loops come and go meanwhile
+                if old.is_closed():
+                    self._sessions.pop(old, None)
+            client = self._made(loop)
             ears = Ears(lambda: listener(client), self._channel, self._timeout)
-            session = self._sessions[loop] = _Session(client, ears, asyncio.Semaphore(self._connections))
+            session = Session(client, ears, self._timeout, asyncio.Semaphore(self._connections))
+            self._sessions[loop] = session
         return session
+
+    def _made(self, loop: asyncio.AbstractEventLoop) -> Client:
+        """A client for ``loop``: a new one, or the caller's, which knows one loop of one process."""
+        if self._settings is not None:
+            return self._settings.client(self._timeout, self._connections + 1)
+        here = (os.getpid(), loop)
+        if self._client is None or self._home not in {None, here}:
+            raise ConfigurationError("RedisStore: a client of your own serves one loop of one process; give a URL")
+        self._home = here
+        return self._client
 
 
 def from_url(url: str) -> RedisStore:
@@ -333,25 +246,6 @@ def _yes(found: list[Any]) -> bool:
     return bool(found[0] == b"yes")
 
 
-def _is_answer(found: Any, says: dict[bytes, list[type]]) -> bool:
-    """Whether the script can have said so. A proxy, or a client of somebody's own, may hand over anything."""
-    match found:
-        case [b"corrupt", *_]:
-            return True
-        case [bytes() as word, bytes() as seconds, bytes() as micros, version, value, bytes() | None, *more]:
-            known = [type(each) for each in more] == says.get(word)
-            whole = (version is None and word != b"newer") or (
-                isinstance(version, bytes) and _is_number(version) and isinstance(value, bytes)
-            )
-            return known and whole and _is_number(seconds) and _is_number(micros)
-        case _:
-            return False
-
-
-def _is_number(text: bytes) -> bool:
-    return text.isdigit() and len(text) <= 16
-
-
 def _reading(found: list[Any]) -> Reading:
     seconds, micros, version, value, note = found[1:6]
     record = None if version is None else Record(version=int(version), value=value)
@@ -361,15 +255,3 @@ def _reading(found: list[Any]) -> Reading:
 async def _page(node: Any, cursor: int, pattern: str, _: Client) -> tuple[int, list[bytes]]:
     cursor, names = await node.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
     return int(cursor), names
-
-
-def _problem(error: Exception, key: str, timeout: float) -> StoreError:
-    """What to tell the operator: the kind of error and the server's code, no address, no command, no value."""
-    kind = type(error).__name__
-    if isinstance(error, TimeoutError) or kind == "TimeoutError":
-        return StoreUnavailable(f"Redis: no answer within {timeout:g} s")
-    words = str(error)
-    if "WRONGTYPE" in words:
-        return CorruptRecord(f"Redis: the record {key!r} cannot be read: something else lives under its name")
-    code = re.match(r"[A-Z]{2,20}\b", words)
-    return StoreUnavailable(f"Redis: {kind} ({code[0]})" if code else f"Redis: {kind}")
