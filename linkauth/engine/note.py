@@ -52,7 +52,7 @@ class Note:
 
     def encode(self) -> bytes:
         """As the store keeps it."""
-        told = {name: value for name, value in wire.unstructure(self).items() if value}
+        told = {name: value for name in _FIELDS if (value := getattr(self, name))}
         return wire.dump(told) if told else NOTHING
 
     @classmethod
@@ -87,3 +87,6 @@ class Note:
         if isinstance(kind, type) and issubclass(kind, MalformedResponse):
             return kind(self.description)
         return VendorUnavailable(self.description or "the vendor could not be reached", retry_after=wait)
+
+
+_FIELDS: Final = tuple(field.name for field in attrs.fields(Note))

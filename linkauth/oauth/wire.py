@@ -158,7 +158,7 @@ def answer(*, rename: Callable[[str], str] = str) -> Callable[[type[C]], type[C]
 
 def dump(value: object) -> bytes:
     """``value`` as compact JSON, in ASCII: half a surrogate pair that a vendor sent must not fail here."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def decode(body: bytes) -> Any:
@@ -168,10 +168,11 @@ def decode(body: bytes) -> Any:
     and the rest of the answer, a new refresh token perhaps, survives.
     """
     try:
-        value = json.loads(body, parse_constant=_out_of_range, parse_float=_float, parse_int=_int)
+        value = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):  # JSONDecodeError holds the whole document: it must not travel on
         return None
-    return value if _shallow(value) else None
+    # As few brackets cannot nest too deep, in whatever encoding.
+    return value if body.count(b"[") + body.count(b"{") < DEEPEST or _shallow(value) else None
 
 
 def _out_of_range(text: str) -> float:
@@ -186,6 +187,11 @@ def _float(text: str) -> float:
 def _int(text: str) -> int | float:
     # int() takes quadratic time, and raises above 4,300 digits.
     return int(text) if len(text) <= LONGEST_NUMBER else _out_of_range(text)
+
+
+# Made once: the json module's functions make one for each call that has options.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER: Final = json.JSONDecoder(parse_constant=_out_of_range, parse_float=_float, parse_int=_int)
 
 
 def _shallow(value: object) -> bool:
@@ -283,4 +289,4 @@ def _http_date(text: str) -> float | None:
 
 def unstructure(value: attrs.AttrsInstance) -> dict[str, Any]:
     """An attrs object as plain members, for a record that linkauth writes itself."""
-    return attrs.asdict(value, recurse=True)
+    return cast("dict[str, Any]", _converter.unstructure(value))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
 
-from tests.simulation.campaign import campaign, quiet
+from tests.simulation.campaign import Result, crews, quiet
 from tests.simulation.plan import SCENARIOS, make
 from tests.simulation.world import run
+
+EVERY = 60.0
+"""Seconds between two words of progress."""
 
 
 def main() -> int:
@@ -17,40 +21,61 @@ def main() -> int:
     parser.add_argument("replay", nargs="?", type=int, metavar="SEED", help="tell the story of this seed")
     parser.add_argument("--schedules", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument(
+        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: one a core)"
+    )
     parser.add_argument("--scenario", choices=sorted(SCENARIOS))
     parser.add_argument("--keep-going", action="store_true", help="count what fails instead of stopping")
     given = parser.parse_args()
     if given.replay is not None:
-        with quiet():
-            outcome = run(make(given.replay, given.scenario), telling=True)
-        print(outcome.story)
-        print(
-            "FAILED" if outcome.problem else "well",
-            f"after {outcome.steps} steps",
-            "(session lost, excused)" * outcome.lost,
-        )
-        return 1 if outcome.problem else 0
-    began, began_cpu = time.perf_counter(), time.process_time()
-    result = campaign(given.seed, given.schedules, given.scenario, keep_going=given.keep_going)
-    took, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-    print(
-        f"{result.done} schedules in {took:.1f} s, {cpu:.1f} s of one core ({result.done / cpu:.0f}/s), {result.steps / max(result.done, 1):.0f} steps each; "
-        f"{result.lost} lost a session where that is excused; {len(result.failed)} broke a promise"
+        return tell(given.replay, given.scenario)
+    began = told = time.perf_counter()
+
+    def progress(result: Result) -> None:
+        nonlocal told
+        if time.perf_counter() > told + EVERY:
+            told = time.perf_counter()
+            print(words(result, given.seed, told - began), flush=True)
+
+    result = crews(
+        given.seed, given.schedules, given.scenario, jobs=given.jobs, keep_going=given.keep_going, progress=progress
     )
-    if not result.failed:
-        return 0
-    for scenario, count in Counter(outcome.scenario for outcome in result.failed).most_common():
-        print(f"  {count:6} {scenario}")
+    print(words(result, given.seed, time.perf_counter() - began))
+    many = max(result.done, 1) / 1000
+    print("in a thousand:", ", ".join(f"{count / many:.0f} {name}" for name, count in sorted(result.tally.items())))
+    return failures(result, given.scenario) if result.failed else 0
+
+
+def words(result: Result, seed: int, took: float) -> str:
+    return (
+        f"{result.done} schedules (seeds from {seed}) in {took:.1f} s, {result.done / max(result.cpu, 1e-9):.0f}/s of one "
+        f"core; {result.lost} lost a session where that is excused; {len(result.failed)} broke a promise"
+    )
+
+
+def failures(result: Result, scenario: str | None) -> int:
+    """Tell what failed, and the story of the shortest."""
+    for name, count in Counter(outcome.scenario for outcome in result.failed).most_common():
+        print(f"  {count:6} {name}")
     for outcome in result.failed[:15]:
         print(f"  seed {outcome.seed} ({outcome.scenario}): {outcome.problem}")
     first = min(result.failed, key=lambda outcome: outcome.steps)
-    with quiet():
-        print("", run(make(first.seed, given.scenario), telling=True).story, sep="\n")
-    print(
-        f"\nreplay: python -m tests.simulation {first.seed}"
-        + (f" --scenario '{given.scenario}'" if given.scenario else "")
-    )
+    tell(first.seed, scenario)
+    print(f"\nreplay: python -m tests.simulation {first.seed}" + (f" --scenario '{scenario}'" if scenario else ""))
     return 1
+
+
+def tell(seed: int, scenario: str | None) -> int:
+    """Tell the story of a seed."""
+    with quiet():
+        outcome = run(make(seed, scenario), telling=True)
+    print(outcome.story)
+    print(
+        "FAILED" if outcome.problem else "well",
+        f"after {outcome.steps} steps",
+        "(session lost, excused)" * outcome.lost,
+    )
+    return 1 if outcome.problem else 0
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ private field of asyncio.
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import deque
 from contextvars import Context, ContextVar, copy_context
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,10 +33,13 @@ class Handle:
 
     __slots__ = ("_when", "args", "callback", "context", "dropped", "node")
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, when: float) -> None:
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, node: Node, when: float
+    ) -> None:
         self.callback = callback
         self.args = args
         self.context = context
+        self.node = node
         self.dropped = False
         self._when = when
 
@@ -79,7 +82,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self.complaints: list[str] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self._active: list[Node] = []
-        self._timers: list[tuple[float, int, Handle, Node]] = []
+        self._timers: list[tuple[float, int, Handle]] = []
         self._count = 0
 
     # -- what asyncio asks for ---------------------------------------------------------------------------------------
@@ -90,9 +93,13 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        handle = Handle(callback, args, context, 0.0)
-        if not self.finished:
-            self._enqueue(context[WHO], handle)
+        node = context[WHO]
+        handle = Handle(callback, args, context, node, 0.0)
+        if node.alive and not self.finished:
+            queue = node.queue
+            if not queue and not node.frozen:
+                self._active.append(node)
+            queue.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon
@@ -103,10 +110,10 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        handle = Handle(callback, args, context, when)
+        handle = Handle(callback, args, context, context[WHO], when)
         self._count += 1
         if not self.finished:
-            heapq.heappush(self._timers, (when, self._count, handle, context[WHO]))
+            heappush(self._timers, (when, self._count, handle))
         return handle
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -140,7 +147,10 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def post(self, node: Node, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Have ``callback`` run on ``node`` in ``delay`` seconds."""
-        self.call_at(self.now + delay, callback, *args, context=node.context)
+        when = self.now + delay
+        self._count += 1
+        if not self.finished:
+            heappush(self._timers, (when, self._count, Handle(callback, args, node.context, node, when)))
 
     def kill(self, node: Node) -> None:
         """Nothing of ``node`` runs again."""
@@ -163,41 +173,37 @@ class SimLoop(asyncio.AbstractEventLoop):
     def postpone(self, node: Node, seconds: float) -> None:
         """All timers of ``node`` go off later: its machine slept, and its monotonic clock with it."""
         self._timers = [
-            (when + seconds if whose is node else when, count, handle, whose)
-            for when, count, handle, whose in self._timers
+            (when + seconds if handle.node is node else when, count, handle) for when, count, handle in self._timers
         ]
-        heapq.heapify(self._timers)
-
-    def _enqueue(self, node: Node, handle: Handle) -> None:
-        if node.alive:
-            if not node.queue and not node.frozen:
-                self._active.append(node)
-            node.queue.append(handle)
+        heapify(self._timers)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
     def run(self, main: asyncio.Future[Any]) -> None:
         """Run until ``main`` is done."""
-        active, timers, rng = self._active, self._timers, self.rng
+        active, random, limit = self._active, self.rng.random, self._limit
         before = asyncio._get_running_loop()  # exported by asyncio for loops such as this one
         asyncio._set_running_loop(self)
         try:
             while not main.done():
-                if not active:
-                    self._advance()
+                if active:
+                    node = active[0] if len(active) == 1 else active[int(random() * len(active))]
+                    queue = node.queue
+                    handle = queue.popleft()
+                    if not queue:
+                        active.remove(node)
+                elif (found := self._advance()) is not None:
+                    handle, node = found, found.node
+                else:
                     continue
-                node = active[0] if len(active) == 1 else active[int(rng.random() * len(active))]
-                handle = node.queue.popleft()
-                if not node.queue:
-                    active.remove(node)
                 if handle.dropped:
                     continue
                 self.steps += 1
                 handle.context.run(handle.callback, *handle.args)
                 if node.fuse is not None:
                     self._burn(node)
-                if self.steps > self._limit:
-                    raise Stuck(f"still running after {self._limit} steps")
+                if self.steps > limit:
+                    raise Stuck(f"still running after {limit} steps")
                 timers = self._timers
                 if timers and timers[0][0] <= self.now:
                     self._due()
@@ -213,21 +219,34 @@ class SimLoop(asyncio.AbstractEventLoop):
             node.fuse = None
             action()
 
-    def _advance(self) -> None:
+    def _advance(self) -> Handle | None:
+        """Nobody has anything to do: it becomes as late as the next timer says. That timer, if it is alone."""
         timers = self._timers
         while timers and timers[0][2].dropped:
-            heapq.heappop(timers)
+            heappop(timers)
         if not timers:
             raise Stuck("nothing is left to run, and somebody still waits")
-        self.now = max(self.now, timers[0][0])
+        when = timers[0][0]
+        self.now = max(self.now, when)
+        handle = timers[0][2]
+        if handle.node.alive and not handle.node.frozen:
+            heappop(timers)
+            if not timers or timers[0][0] > self.now:
+                return handle
+            handle.node.queue.append(handle)
+            self._active.append(handle.node)
         self._due()
+        return None
 
     def _due(self) -> None:
-        timers = self._timers
-        while timers and timers[0][0] <= self.now:
-            _, _, handle, node = heapq.heappop(timers)
-            if not handle.dropped:
-                self._enqueue(node, handle)
+        timers, now = self._timers, self.now
+        while timers and timers[0][0] <= now:
+            handle = heappop(timers)[2]
+            node = handle.node
+            if node.alive and not handle.dropped:
+                if not node.queue and not node.frozen:
+                    self._active.append(node)
+                node.queue.append(handle)
 
     def finish(self) -> None:
         """Nothing runs any more; what tasks still do while they are thrown away goes nowhere."""

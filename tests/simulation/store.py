@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 EPOCH = 1_700_000_000.0
+EMPTY = Slot()
 TRY = 1.0
 """Seconds that one try may take."""
 TRIES = 3
@@ -46,7 +47,7 @@ class StoreNode:
         return EPOCH + self.sim.loop.now
 
     def slot(self, key: str) -> Slot:
-        return self.slots.get(key, Slot())
+        return self.slots.get(key, EMPTY)
 
     def serve(self, reply: Callable[[object], None], who: Node, op: str, key: str, args: tuple[Any, ...]) -> None:
         """Do one atomic step and answer."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth_stores.slot import Lease, Slot
+from tests.simulation.store import EMPTY
 from tests.simulation.vendor import Answer, Family, Grant, Refusal, refresh_token
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tests.simulation.loop import Node
     from tests.simulation.world import Simulation, Worker
 
+_DECODER = json.JSONDecoder()
 LONG = 7.0
 """Seconds: a lease has at least so many left when an answer arrives (15, extended every 5, some spent on the way)."""
 UNHEARD = 3.0
@@ -259,7 +261,7 @@ class Watch:
         latest = self.sim.vendor.latest.get(account)
         found = []
         for worker in self.sim.workers.values():
-            held = worker.engine.credential(self.sim.registration, account).ledger.holding.token
+            held = worker.credential(account).ledger.holding.token
             if held is not None and latest is not None and held.access_token == latest.access:
                 found.append(worker)
         return found
@@ -267,7 +269,7 @@ class Watch:
     def _read(self, value: bytes) -> Any:
         found = self.read.get(value)
         if found is None:
-            found = self.read[value] = json.loads(value)
+            found = self.read[value] = _DECODER.decode(value.decode())
         return found
 
     def _serial(self, slot: Slot | None) -> int:
@@ -388,18 +390,10 @@ class Watch:
         leads: dict[str, list[float]] = {}
         for worker in workers:
             for account in self.sim.plan.accounts:
-                holding = worker.engine.credential(self.sim.registration, account).ledger.holding
+                holding = worker.credential(account).ledger.holding
                 if holding.token is not None:
                     leads.setdefault(holding.token.access_token, []).append(holding.windows.end - holding.soft)
         for access, found in leads.items():
             found.sort()
             if any(later - sooner < SAME for sooner, later in itertools.pairwise(found)):
                 self.fail(1, f"two workers would renew {access} at the same moment")
-
-
-class _Empty:
-    version = 0
-    last = 0
-
-
-EMPTY = _Empty()

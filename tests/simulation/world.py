@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,16 @@ def _registration(plan: Plan) -> OAuth2:
     return _REGISTRATIONS[known]
 
 
+_KEYS: dict[tuple[int, str], str] = {}
+
+
+def _key(registration: OAuth2, account: str) -> str:
+    known = (id(registration), account)
+    if known not in _KEYS:
+        _KEYS[known] = token_key(registration, account)
+    return _KEYS[known]
+
+
 @attrs.frozen
 class Outcome:
     """What became of a schedule."""
@@ -71,6 +82,8 @@ class Outcome:
     problem: str = ""
     lost: bool = False
     """A session was lost, and that was excused."""
+    tally: Counter[str] = attrs.field(factory=Counter)
+    """What happened: steps, callers, exchanges, everything that went wrong."""
     story: str = ""
 
 
@@ -117,10 +130,18 @@ class Worker:
     node: Node
     client: StoreClient
     engine: Engine[Credential]
+    registration: Vendor
     closing: bool = False
     callers: list[asyncio.Task[None]] = attrs.field(factory=list)
     known: dict[str, Grant] = attrs.field(factory=dict)
     """What its callers were last given, by account."""
+    _credentials: dict[str, Credential] = attrs.field(factory=dict)
+
+    def credential(self, account: str) -> Credential:
+        found = self._credentials.get(account)
+        if found is None:
+            found = self._credentials[account] = self.engine.credential(self.registration, account)
+        return found
 
 
 class Simulation:
@@ -141,10 +162,11 @@ class Simulation:
         self.longest = 1e9
         self.refusals = 0
         self.problem = ""
+        self.tally: Counter[str] = Counter()
         self.troubles: list[tuple[Node, str, float]] = []
         self.cancelled: set[asyncio.Task[None]] = set()
-        self.registration: Vendor = _registration(plan)
-        self.keys = {account: token_key(self.registration, account) for account in plan.accounts}
+        self.registration = _registration(plan)
+        self.keys = {account: _key(self.registration, account) for account in plan.accounts}
         self.accounts_by_key = {key: account for account, key in self.keys.items()}
         self.hosts = [Host(number, Escrow(self)) for number in range(plan.workers)]
         self.workers: dict[int, Worker] = {}
@@ -185,12 +207,14 @@ class Simulation:
             if not self.problem and task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 self.fail(f"an exception that nobody retrieved: {task.exception()!r}")
         self.loop.finish()
+        self.tally.update(steps=self.loop.steps, callers=len(self.plan.asks), exchanges=self.vendor.requests)
         return Outcome(
             self.plan.seed,
             self.plan.scenario,
             self.loop.steps,
             self.problem,
             bool(self.watch.lost),
+            self.tally,
             self.story() if self.telling else "",
         )
 
@@ -249,7 +273,7 @@ class Simulation:
             escrow=host.escrow if self.plan.escrow else None,
             on_event=heard if self.telling else None,
         )
-        worker = Worker(host, node, client, engine)
+        worker = Worker(host, node, client, engine, self.registration)
         self.workers[host.number] = worker
         self.by_node[node] = worker
         return worker
@@ -276,7 +300,7 @@ class Simulation:
             task.cancel()
 
     async def _caller(self, worker: Worker, ask: Ask) -> None:
-        credential = worker.engine.credential(self.registration, ask.account)
+        credential = worker.credential(ask.account)
         try:
             if ask.how == "refresh":
                 self.watch.refreshed[worker.node] = self.loop.now
@@ -346,6 +370,7 @@ class Simulation:
             node = self.workers[fault.host].node if fault.host in self.workers else None
         if node is not None and not node.alive:
             return
+        self.tally[fault.do] += 1
         self.tell("FAULT", f"{fault.do} {node or ''} ({fault.seconds:g} s)")
         getattr(self, "_do_" + fault.do.replace(" ", "_"), self._do_trouble)(fault, node)
 
@@ -529,7 +554,7 @@ class Simulation:
     async def _settled(self, worker: Worker, account: str) -> bool:
         self.tell(worker.node.name, f"is asked at the end for {account}")
         lost = account in self.watch.lost
-        credential = worker.engine.credential(self.registration, account)
+        credential = worker.credential(account)
         told = len(self.watch.lost)
         token = await self._get(worker, account, credential.token())
         if token is None:
