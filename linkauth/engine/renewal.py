@@ -187,12 +187,14 @@ class Renewal:
 
         Raises ``Overtaken`` where one did, and what it brought is adopted, or where the lease was lost meanwhile.
         """
-        end = self._office.world.monotonic() + seconds
+        now = self._office.world.monotonic
+        end = now() + seconds
         token = self._holding.token
         try:
             if claim.record is None or claim.record.version < self._holding.version:
                 await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
-            while self._holding.token is token and (left := end - self._office.world.monotonic()) > 0:
+            # Should the store go away and come back meanwhile, the others need their time again.
+            while self._holding.token is token and (left := max(end, self._ledger.unsettled_until) - now()) > 0:
                 await self._ledger.wait(left)
                 if await self._came_back():
                     break

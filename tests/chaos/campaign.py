@@ -62,9 +62,9 @@ class Campaign:
             asyncio.create_task(work)
             for work in (self._look_on(), self._nurse(), self.scene.watch_the_store(), self._clock())
         ]
-        end, busy = time.monotonic() + seconds, set[str]()
+        end = time.monotonic() + seconds
         chances = [random.Random(f"{self.seed}/{number}") for number in range(AT_ONCE)]
-        await asyncio.gather(*(self._disturb(end, Deeds(self.scene, chance, busy), chance) for chance in chances))
+        await asyncio.gather(*(self._disturb(end, Deeds(self.scene, chance), chance) for chance in chances))
         await asyncio.sleep(LIFETIME + 1)
         self._tell("now all is mended")
         self.evidence.ended = time.monotonic()

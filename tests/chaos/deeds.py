@@ -42,11 +42,9 @@ class Deed:
 class Deeds:
     """Disturbs a scene, by seed."""
 
-    def __init__(self, scene: Scene, chance: random.Random, busy: set[str]) -> None:
-        """``busy``: what is being disturbed, shared by all who disturb at once."""
+    def __init__(self, scene: Scene, chance: random.Random) -> None:
         self._scene = scene
         self._chance = chance
-        self._busy = busy
         self._deeds = [*ANYWHERE, *(ON_REDIS if scene.on_redis else ())]
 
     async def disturb(self, longest: float) -> Disturbance | None:
@@ -55,13 +53,14 @@ class Deeds:
         host = self._chance.choice(self._scene.hosts)
         seconds = min(self._chance.uniform(*LASTS), longest)
         name = EVERYWHERE if deed.on in {"store", "vendor"} else host.name
-        if f"{name}/{deed.on}" in self._busy:
+        place, busy = f"{name}/{deed.on}", self._scene.busy
+        if place in busy:
             return None
-        self._busy.add(f"{name}/{deed.on}")
+        busy.add(place)
         try:
             return await self._do(deed, host, name, seconds)
         finally:
-            self._busy.discard(f"{name}/{deed.on}")
+            busy.discard(place)
 
     async def _do(self, deed: Deed, host: Host, name: str, seconds: float) -> Disturbance | None:
         what, do = deed.what, deed.do
@@ -133,6 +132,20 @@ async def _trouble(link: Link, mark: Disturbance, seconds: float) -> None:
 async def _store_hangs(scene: Scene, host: Host, mark: Disturbance, seconds: float) -> None:
     scene.master.freeze()
     await asyncio.sleep(seconds)
+    scene.master.thaw()
+
+
+async def _killed_in_the_dark(scene: Scene, host: Host, mark: Disturbance, seconds: float) -> None:
+    """The store hangs until a worker has answers in hand that it could not store; then that worker is killed."""
+    scene.master.freeze()
+    await asyncio.sleep(min(seconds, 1.0))
+    if host is not scene.hosts[0] and f"{host.name}/host" not in scene.busy:
+        scene.busy.add(f"{host.name}/host")
+        kill = Disturbance(what="kill", host=host.name, begun=time.monotonic())
+        scene.evidence.disturbances.append(kill)
+        await _kill(scene, host, kill, 0.3)
+        kill.ended = time.monotonic()
+        scene.busy.discard(f"{host.name}/host")
     scene.master.thaw()
 
 
@@ -215,6 +228,7 @@ ANYWHERE = (
 ON_REDIS = (
     Deed(6, "link to the store", _store_link, "store's link"),
     Deed(2, "store hangs", _store_hangs, "store"),
+    Deed(2, "store hangs, and a worker is killed", _killed_in_the_dark, "store"),
     Deed(1, "store restarts with its data", _restart, "store"),
     Deed(1, "store restarts empty", _restart_empty, "store", loses=True),
     Deed(1, "store restarts with old data", _restart_old, "store", loses=True),

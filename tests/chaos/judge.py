@@ -9,6 +9,8 @@ Nothing is excused because something happened nearby. Three things excuse, each 
   the store was there. A kill ends its time; with the answer in escrow the host's next worker has the duty.
 - **The store lost the answer, and nobody who held it could put it back**: as above, for every worker that held it.
 
+None of them excuses a worker that tried a token in doubt while the access token was still good, though told of the doubt.
+
 A request that a link, or a stopped worker, held up is judged as of the moment when it was sent. Everything else has no
 excuse: ``verdict`` is empty, and ``Case.story`` tells all that is known of the account at the time.
 """
@@ -33,6 +35,9 @@ SLACK = 0.5
 """Seconds that things take from one process to the next."""
 AROUND = 15.0
 """Seconds before a case from which the story tells."""
+
+MARGIN = 1 / 15
+"""Share of an access token's lifetime before its end from which it is not served any more (``windows.MARGIN``)."""
 
 KILL = "kill"
 LOSES_ANSWERS = (
@@ -65,6 +70,8 @@ class Judge:
         self._by_spent = {each.spent: each for each in evidence.exchanges}
         self._tokens: dict[str, str] = {each.issued: each.account for each in evidence.logins}
         self._tokens |= {each.issued: each.account for each in evidence.exchanges}
+        self._issued = {each.issued: each.at for each in evidence.logins}
+        self._issued |= {each.issued: each.answered for each in evidence.exchanges}
         self._marks: dict[str, list[Mark]] = {}
         for mark in evidence.marks:
             self._marks.setdefault(mark.account or self._tokens.get(mark.token, ""), []).append(mark)
@@ -107,6 +114,9 @@ class Judge:
             known = mark.what == "holds" and mark.host == reuse.host and mark.token in newer
             if known and birth < mark.at < claimed.at:
                 raise Unexcused("its sender had held a newer token before it claimed")
+        earlier = next(each for each in self._evidence.reuses if each.spent == reuse.spent)
+        if earlier is not reuse and claimed.at > earlier.at:
+            return self._again(earlier, claimed.at)
         if sent.at < exchange.arrived:
             return self._crossed(reuse, sent, exchange)
         if claimed.at < exchange.arrived and self._disturbed(reuse.host, claimed.at, sent.at, vendor=True):
@@ -115,6 +125,7 @@ class Judge:
         if stored is None or stored >= claimed.at:
             if stored is not None and stored < sent.at - 1.0 and not self._disturbed(reuse.host, stored, sent.at):
                 raise Unexcused("the answer was stored well before its sender sent")
+            self._not_early(exchange, claimed.at, sent.at)
             return self._away(exchange, claimed, sent.at)
         return self._lost(exchange, stored, claimed.at, sent.at, reuse.host)
 
@@ -127,6 +138,18 @@ class Judge:
             if reuse.account == exchange.account and reuse.at > exchange.arrived:
                 end = min(end, reuse.at)
         return self._away(exchange, None, end)
+
+    def _not_early(self, exchange: Exchange, claimed: float, sent: float) -> None:
+        """While an access token is good nobody is hurt by waiting: a refresh token in doubt is not tried before its end.
+
+        Unless the store lost the note that says so.
+        """
+        good = self._issued.get(exchange.spent, 0.0) + self._evidence.lifetime * (1 - MARGIN) - SLACK
+        forgot = any(
+            each.loses and _overlap(each, exchange.arrived - 1.0, claimed) for each in self._evidence.disturbances
+        )
+        if sent < good and not forgot:
+            raise Unexcused(f"a token in doubt was tried {good + SLACK - sent:.1f} s before the access token's end")
 
     # -- the excuses -----------------------------------------------------------------------------------------------
 
@@ -171,6 +194,13 @@ class Judge:
         if self._disturbed(exchange.host, begun, ends, vendor=True):
             return "the first to ask stood still for longer than its lease"
         raise Unexcused("two workers asked at once")
+
+    def _again(self, earlier: Reuse, claimed: float) -> str:
+        """A worker was told before that this token is dead: the store should know it."""
+        lost = any(each.loses and _overlap(each, earlier.at, claimed) for each in self._evidence.disturbances)
+        if lost or self._disturbed(earlier.host, earlier.at, earlier.at + CLEAR):
+            return "asked about again: the store had not heard that it is dead"
+        raise Unexcused("a dead token was asked about again")
 
     def _lost(self, exchange: Exchange, stored: float, claimed: float, sent: float, sender: str) -> str:
         """The store had the answer, and had it no more when its next reader claimed."""

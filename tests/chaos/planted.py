@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from linkauth.engine.escrow import FolderEscrow
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.renewal import Renewal
 from linkauth.engine.watch import Watch
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from linkauth.engine.escrow import Kept
 
 FAULTS: dict[str, Callable[[], None]] = {}
 
@@ -36,12 +41,6 @@ def no_lease() -> None:
         return Granted(record=found.record, note=b"", now=found.now, number=newer_than + 1, inherited=False)
 
     RedisStore.claim = claiming  # type: ignore[method-assign]
-
-
-@planted
-def no_note() -> None:
-    """Nobody is told that a refresh token is about to be spent, and nobody waits for who may have spent it."""
-    Renewal._doubt = lambda _: b""  # type: ignore[method-assign]
 
 
 @planted
@@ -70,10 +69,25 @@ def nothing_put_back() -> None:
 
 
 @planted
+def no_fence() -> None:
+    """Whoever commits last wins, also over who claimed later."""
+    from linkauth_stores.redis import scripts
+
+    text = scripts.COMMIT.text.replace("if version > mine or gone >= mine", "if gone >= mine")
+    assert text != scripts.COMMIT.text
+    sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+    scripts.COMMIT = attrs.evolve(scripts.COMMIT, text=text, sha=sha)  # type: ignore[misc]
+
+
+@planted
 def escrow_forgotten() -> None:
     """What an earlier process left in escrow is not looked for."""
 
     async def nothing(_: Keeper) -> None:
         return None
 
+    async def left(_: FolderEscrow) -> list[Kept]:
+        return []
+
     Keeper.from_escrow = nothing  # type: ignore[method-assign]
+    FolderEscrow.everything = left  # type: ignore[method-assign]

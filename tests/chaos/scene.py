@@ -76,6 +76,8 @@ class Scene:
         self.servers: list[Server] = []
         self.hosts: list[Host] = []
         self.logins = 0
+        self.busy: set[str] = set()
+        """What is being disturbed."""
         self._count = hosts
         self._order = {"constants": constants or {}, "planted": planted}
         self._nursery = nursery

@@ -114,6 +114,33 @@ def test_two_at_once():
     assert "excused" in verdict(evidence(at(5, 15, "link to the vendor: silence", "host2"), moved=held))
 
 
+def test_a_token_in_doubt_is_not_tried_while_the_access_token_is_good():
+    """Whatever became of the answer; unless the store lost the note that tells of the doubt."""
+    early = {"host2 claimed t0": 11.0, "host2 sends t0": 11.01}
+    silence = at(10.05, 13, "link to the vendor: silence", "host1")
+    seen = evidence(silence, without=NO_ANSWER, moved=early, at=11.1)
+    assert "excused: the answer did not arrive" in verdict(seen)
+    seen.logins[0].at = 9.5
+    assert "1.3 s before the access token's end" in verdict(seen)
+    seen.disturbances.append(at(10.5, 10.9, "failover", loses=True))
+    assert "excused: the answer did not arrive" in verdict(seen)
+
+
+def test_a_dead_token_is_asked_about_once():
+    """By the whole fleet, unless the store could not be told."""
+    silence = at(10.05, 13, "link to the vendor: silence", "host1")
+    seen = evidence(silence, without=NO_ANSWER)
+    seen.reuses.insert(0, Reuse(account="account0", host="host3", spent="t0", at=15.0))
+    seen.marks += [
+        Mark(host="host3", at=14.9, what=what, token="t0", account="account0") for what in ("claimed", "sends")
+    ]
+    cases = [case for case in Judge(seen).cases() if case.what == "a spent token was sent again"]
+    assert [case.why_not for case in cases] == ["", "a dead token was asked about again"]
+    seen.disturbances.append(at(15.0, 16.0, "store hangs"))
+    cases = [case for case in Judge(seen).cases() if case.what == "a spent token was sent again"]
+    assert "had not heard" in cases[1].verdict
+
+
 def test_who_knew_better_has_no_excuse():
     """The sender had the answer, or a newer token, itself."""
     seen = evidence(at(10.2, 19, "store hangs"), without=NOT_STORED)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from linkauth.errors import StoreUnavailable
+import pytest
+
+from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from tests.engine.fakes import USER, Store, Vendor, Worker, logged_in
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
+    from linkauth.engine.credential import Credential
     from linkauth.store import Change
 
 
@@ -23,9 +26,8 @@ class Deaf(Store):
         await asyncio.Event().wait()
 
 
-@virtual
-async def test_who_sees_a_store_come_back_waits_before_it_listens_again():
-    """It came back without its last record: the worker with the record before that does not spend what is spent."""
+async def lost_a_record() -> tuple[Deaf, Vendor, Worker, Credential, Credential]:
+    """A store that was away and lost its last record, which one worker holds; the other, with the one before, saw it go."""
     store, vendor = Deaf(), Vendor()
     knows, behind = Worker(store, vendor), Worker(store, vendor)
     newest = await logged_in(knows)
@@ -34,14 +36,41 @@ async def test_who_sees_a_store_come_back_waits_before_it_listens_again():
     snapshot = dict(store.inner._slots)
     await newest.refresh()
     store.inner._slots = snapshot
-    store.down.add("*")
-    try:
-        await older.refresh()
-    except StoreUnavailable:
-        store.down.clear()
+    await away(store, older.refresh())
     await asyncio.sleep(1)
+    return store, vendor, behind, newest, older
+
+
+async def away(store: Store, asks: Awaitable[object]) -> None:
+    """The store is away for the one who ``asks``, and then it is back."""
+    store.down.add("*")
+    with pytest.raises(StoreUnavailable):
+        await asks
+    store.down.clear()
+
+
+@virtual
+async def test_who_sees_a_store_come_back_waits_before_it_listens_again():
+    """It came back without its last record: the worker with the record before that does not spend what is spent."""
+    _, vendor, _, newest, older = await lost_a_record()
     renewing = asyncio.create_task(older.refresh())
     await asyncio.sleep(1.5)  # by then the other's watch has begun anew
+    await newest.ledger.put_back()
+    assert (await renewing).access_token == (await newest.token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_who_waits_waits_anew_when_the_store_is_away_again():
+    """The others could not put anything back meanwhile: they are given their time again."""
+    store, vendor, behind, newest, older = await lost_a_record()
+    renewing = asyncio.create_task(older.refresh())
+    await asyncio.sleep(2)
+    await away(store, behind.credential(USER, "another").token())
+    await asyncio.sleep(0.6)
+    with pytest.raises(ReauthorizationRequired):
+        await behind.credential(USER, "another").token()  # which the store answers
+    await asyncio.sleep(2)
     await newest.ledger.put_back()
     assert (await renewing).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
