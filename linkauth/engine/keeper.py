@@ -52,11 +52,14 @@ class Keeper:
 
     async def commit(self, number: int, value: bytes) -> tuple[Committed | Superseded, StoreTime]:
         """Commit ``value``. Raises ``StoreError`` where the store will not take it; then ``kept`` holds it."""
-        kept = Kept(self._key, number, value)
-        self.kept = kept
+        return await self._offer(await self.keep(number, value))
+
+    async def keep(self, number: int, value: bytes) -> Kept:
+        """Hold on to ``value``, in escrow too, until the store has it."""
+        self.kept = kept = Kept(self._key, number, value)
         if self._escrow is not None:
             await self._tried(self._escrow.put(kept))
-        return await self._offer(kept)
+        return kept
 
     async def insist(self) -> tuple[Committed | Superseded, StoreTime] | None:
         """Offer what is kept until the store takes it. None: closing, and it did not; or something newer is kept.

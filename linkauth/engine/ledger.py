@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
 from linkauth.engine.holding import Holding
-from linkauth.engine.keeper import Keeper
+from linkauth.engine.keeper import LONGEST_GAP, Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
@@ -18,6 +18,7 @@ from linkauth.errors import CorruptRecord, ReauthorizationRequired, StoreError, 
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
+    from linkauth.engine.escrow import Kept
     from linkauth.engine.flight import Flight
     from linkauth.engine.office import Office
     from linkauth.engine.records import StoredRecord
@@ -115,19 +116,18 @@ class Ledger:
             await self._landed(outcome, now, token, number)
             return self.current()
         if precious:
-            self._keep(token, number, value, time, fault)
+            self._keep(token, number, time, fault)
         else:
             self.holding.take(token, number, time, stored=False)
             self.keeper.kept = None
             await self.keeper.drop(number)
         return token
 
-    def _keep(self, token: Token, number: int, value: bytes, time: StoreTime, fault: str) -> None:
-        """Serve what the store would not take, and go on offering it."""
+    def _keep(self, token: Token, number: int, time: StoreTime, fault: str, *, pause: float = 0.0) -> None:
+        """Serve what the store would not take, and go on offering it, ``pause`` seconds from now on."""
         log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
         self.holding.take(token, number, time, stored=False)
-        self.keeper.kept = Kept(self.key, number, value)
-        self._saving = self.office.flights.start(self._save(token, number), f"linkauth saving {self.key}")
+        self._saving = self.office.flights.start(self._save(token, number, pause), f"linkauth saving {self.key}")
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
@@ -243,14 +243,13 @@ class Ledger:
         log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
         return None
 
-    async def _save(self, token: Token, number: int) -> None:
+    async def _save(self, token: Token, number: int, pause: float) -> None:
+        await asyncio.sleep(pause)
         done = await self.keeper.insist()
-        if done is None:
-            if self.holding.version != number:
-                return  # a login has taken its place
-            log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
-            return
-        await self._landed(*done, token, number)
+        if done is not None:
+            await self._landed(*done, token, number)
+        elif self.holding.version == number:  # else a login has taken its place
+            self._left_behind()
 
     async def _landed(self, outcome: Committed | Superseded, time: StoreTime, token: Token, number: int) -> None:
         if isinstance(outcome, Committed):
@@ -266,7 +265,15 @@ class Ledger:
             fault = str(error)
         else:
             return
-        self._keep(token, number, self._closed(number, token), time, fault)
+        self.holding.take(token, number, time, stored=False)
+        await self.keeper.keep(number, self._closed(number, token))  # offering it took it out of escrow
+        if self.office.flights.closing:
+            self._left_behind()
+        else:
+            self._keep(token, number, time, fault, pause=LONGEST_GAP)
+
+    def _left_behind(self) -> None:
+        log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
 
     async def _outlive(self, winner: Record, token: Token, time: StoreTime) -> None:
         """Adopt ``winner``, unless it says that its token was refused because ``token``'s exchange had spent it.

@@ -1,0 +1,242 @@
+"""An answer that comes when somebody else has written: which of the two sessions lives, and who learns of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from linkauth.engine.records import DeadRecord, TokenRecord
+from linkauth.errors import ReauthorizationRequired
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as clock
+from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.virtual import virtual
+
+if TYPE_CHECKING:
+    from linkauth.engine.credential import Credential
+
+
+async def written(store: Store, credential: Credential, number: int, record: Any) -> None:
+    """Somebody writes ``record`` as version ``number``."""
+    key = credential.ledger.key
+    value = credential._office.envelope.close(key, number, record)
+    await store.inner.commit(key, number, value)
+
+
+async def version(store: Store, credential: Credential) -> int:
+    record = (await store.inner.read(credential.ledger.key)).record
+    return record.version if record else 0
+
+
+# -- A worker whose answer the store would not take, and that another worker took for dead.
+
+
+class Kept:
+    """A worker that has an answer and no store, and a fleet that holds its session for dead meanwhile."""
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore(clock=clock.wall)
+        self.mine, self.theirs = Store(self.inner), Store(self.inner)
+        self.vendor = Vendor()
+        self.escrow = Escrow()
+        self.worker = Worker(self.mine, self.vendor, escrow=self.escrow)
+        self.other = Worker(self.theirs, self.vendor)
+
+    async def begin(self) -> Credential:
+        credential = await logged_in(self.worker)
+        await asyncio.sleep(890)
+        self.mine.down.add("commit")
+        await credential.refresh()
+        await asyncio.sleep(30)
+        with pytest.raises(ReauthorizationRequired):
+            await self.other.credential(USER).token()
+        self.vendor.refused.clear()  # as a vendor does that ends only the session of whoever repeats
+        return credential
+
+    async def dead(self) -> bool:
+        record = (await self.inner.read(self.worker.credential(USER).ledger.key)).record
+        return isinstance(self.worker.office.envelope.open(self.worker.credential(USER).ledger.key, record), DeadRecord)
+
+
+@virtual
+async def test_an_answer_outlives_the_refusal_that_it_caused():
+    """Another worker was refused the spent token and wrote that down: the answer that spent it takes that place."""
+    scene = Kept()
+    credential = await scene.begin()
+    assert await scene.dead()
+    scene.mine.down.clear()
+    await asyncio.sleep(2)
+    assert not await scene.dead()
+    assert (await scene.other.credential(USER).token()).access_token == (await credential.token()).access_token
+    assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_an_answer_waits_for_whoever_holds_the_lease():
+    """Somebody is at the dead record: his turn first, and then the answer that lives."""
+    scene = Kept()
+    credential = await scene.begin()
+    key = credential.ledger.key
+    claim = await scene.inner.claim(key, "somebody", 600, 99, b"")
+    scene.mine.down.clear()
+    await asyncio.sleep(3)
+    assert await scene.dead()
+    await scene.inner.release(key, claim.number)
+    await asyncio.sleep(1)
+    assert not await scene.dead()
+
+
+@virtual
+async def test_a_login_that_came_first_stays():
+    """The user logged in when the session looked dead: the old session's answer gives way to the new one."""
+    scene = Kept()
+    credential = await scene.begin()
+
+    def log_in(name: str) -> Any:
+        if name == "claim":
+            scene.mine.before = lambda _: None
+            return scene.other.credential(USER).login(email="ada@example.com", password="correct horse")
+        return None
+
+    scene.mine.before = log_in
+    scene.mine.down.clear()
+    await asyncio.sleep(2)
+    assert (await credential.token()).access_token == (await scene.other.credential(USER).token()).access_token
+    assert not await scene.dead()
+
+
+@virtual
+async def test_an_answer_is_kept_on_where_the_store_goes_away_again():
+    """It took the offer, said that another has written, and is gone: the answer is served and offered on."""
+    scene = Kept()
+    credential = await scene.begin()
+    before = scene.mine.counts["commit"]
+    scene.mine.down = {"claim"}
+    await asyncio.sleep(3)
+    assert await scene.dead()
+    assert (await credential.token()).access_token
+    assert scene.mine.counts["commit"] - before < 10  # with a pause in between
+    assert len(scene.escrow.kept) == 1
+    scene.mine.down.clear()
+    await asyncio.sleep(3)
+    assert not await scene.dead()
+
+
+@virtual
+async def test_closing_leaves_such_an_answer_in_escrow(caplog):
+    """It ends, says what it leaves behind, and a restarted process brings the session back to life."""
+    scene = Kept()
+    credential = await scene.begin()
+    kept = await credential.token()
+    scene.mine.down = {"claim"}
+    await asyncio.sleep(1)
+    begun = clock.monotonic()
+    await scene.worker.aclose()
+    assert clock.monotonic() - begun < 2
+    assert "the store has not taken the last answer" in caplog.text
+    restarted = Worker(scene.theirs, scene.vendor, escrow=scene.escrow)
+    assert (await restarted.credential(USER).token()).access_token == kept.access_token
+    assert not scene.escrow.kept
+
+
+@virtual
+async def test_a_clients_answer_that_was_forgotten_meanwhile_still_serves():
+    """Somebody logs the client out while its token is on its way: whoever asked for it gets it, and nothing is stored."""
+    store, vendor = Store(), Vendor()
+    slow, other = Worker(store, vendor), Worker(store, vendor)
+    vendor.faults.clear()
+    gate = vendor.holds()
+    asking = asyncio.create_task(slow.credential(CLIENT).token())
+    await asyncio.sleep(1)
+    await store.inner.delete(slow.credential(CLIENT).ledger.key, 99)
+    gate.set()
+    token = await asking
+    assert await slow.credential(CLIENT).token() == token
+    assert await version(store, other.credential(CLIENT)) == 0
+    assert "superseded" in slow.heard()
+
+
+@virtual
+async def test_a_refusal_gives_way_to_what_was_written_meanwhile():
+    """Between the last look and the record of the refusal somebody brings a token: that is what everybody has."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    newer = attrs.evolve(await credential.token(), access_token="x.newer.x", refresh_token="newer")
+
+    def first(name: str) -> Any:
+        if name == "commit":
+            store.before = lambda _: None
+            return written(store, credential, 99, TokenRecord(vendor=USER.name, account="default", token=newer))
+        return None
+
+    vendor.fails(refusal(401, "TOKEN_INVALID"))
+    store.before = first
+    assert (await credential.refresh()).access_token == "x.newer.x"
+    assert await version(store, credential) == 99
+
+
+@virtual
+async def test_a_refusal_is_believed_though_the_store_cannot_be_read():
+    """The look for something newer fails, the record of the refusal does not: the user is sent for."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    vendor.fails(refusal(401, "TOKEN_INVALID"))
+    store.down.add("read")
+    with pytest.raises(ReauthorizationRequired):
+        await credential.refresh()
+    store.down.clear()
+    with pytest.raises(ReauthorizationRequired):
+        await Worker(store, vendor).credential(USER).token()
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+# -- A store that lost its data, and gave a number twice.
+
+
+@virtual
+async def test_a_twin_that_lives_longer_is_taken():
+    """After a loss somebody logs in anew, under the number that is held here: it is another session, and it is adopted."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await asyncio.sleep(10)
+    store.inner = MemoryStore(clock=clock.wall)
+    twin = await logged_in(Worker(store, vendor))
+    assert twin._holding.version == credential._holding.version
+    assert (await credential.refresh()).access_token == (await twin.token()).access_token
+    assert vendor.counts["/auth/refresh"] == 0
+
+
+@virtual
+async def test_a_twin_that_cannot_be_read_is_none():
+    """Under the held number stands something broken: what is held is renewed, and takes its place."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.inner = MemoryStore(clock=clock.wall)
+    await store.inner.commit(credential.ledger.key, credential._holding.version, b"broken")
+    fresh = await credential.refresh()
+    assert (await Worker(store, vendor).credential(USER).token()).access_token == fresh.access_token
+
+
+@virtual
+async def test_an_older_record_that_came_back_is_no_twin():
+    """A snapshot brought back what was spent: after a moment for whoever has more, the newest that is held is renewed."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    key = credential.ledger.key
+    old = (await store.inner.read(key)).record
+    await credential.refresh()
+    store.inner = MemoryStore(clock=clock.wall)
+    await store.inner.commit(key, old.version, old.value)
+    await credential.refresh()
+    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (2, 0)
+
+
+@virtual
+async def test_nothing_is_held_before_anything_was_read():
+    """Whoever asks for the held token where there is none is told in words."""
+    credential = Worker(Store(), Vendor()).credential(USER)
+    with pytest.raises(ReauthorizationRequired, match="there is no token"):
+        credential.ledger.current()
