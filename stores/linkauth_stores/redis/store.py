@@ -10,7 +10,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from linkauth.errors import ConfigurationError, CorruptRecord
+from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
 from linkauth.store import Busy, Change, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
 from linkauth_stores.redis import scripts
 from linkauth_stores.redis.ears import Ears
@@ -253,5 +253,8 @@ def _reading(found: list[Any]) -> Reading:
 
 
 async def _page(node: Any, cursor: int, pattern: str, _: Client) -> tuple[int, list[bytes]]:
-    cursor, names = await node.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
-    return int(cursor), names
+    match await node.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", 500):
+        case [int() | bytes() as following, [*names]] if all(isinstance(name, bytes) for name in names):
+            return int(following), names
+        case _:
+            raise StoreUnavailable("Redis: an answer that SCAN does not give; look what stands in between")

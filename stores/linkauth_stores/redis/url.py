@@ -90,7 +90,7 @@ class Settings:
             # Its retries follow a slot that moved, or a node that was replaced; the store's time-out bounds them.
             del several["retry"]
             nodes = [ClusterNode(host, port) for host, port in self.hosts]
-            return cast("Client", aioredis.RedisCluster(startup_nodes=nodes, **limit, **several, **self.login))
+            return cast("Client", _Spread(startup_nodes=nodes, **limit, **several, **self.login))
         if self.scheme == "redis+sentinel":
             ask = {**several, **self.sentinel_login}
             watchers = cast("Callable[..., Any]", Sentinel)(self.hosts, sentinel_kwargs=ask, **patience, **self.login)
@@ -108,6 +108,16 @@ class _Watched(aioredis.Redis):
         await super().aclose(close_connection_pool)
         for watcher in cast("Any", self.connection_pool).sentinel_manager.sentinels:
             await watcher.aclose()
+
+
+class _Spread(aioredis.RedisCluster):
+    """A cluster's client that closes what it has: redis-py's leaves all open when a node has just failed it."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        nodes = cast("Any", self.nodes_manager)
+        for kind in ("nodes_cache", "startup_nodes"):
+            await nodes.aclose(kind)
 
 
 async def listener(client: Client) -> Any:
