@@ -130,6 +130,10 @@ class Exchange(Generic[T]):
         return max(error.retry_after or 0.0, backoff(tries, FIRST_GAP, self._world.random.random()))
 
     async def _once(self) -> T:
+        if (
+            self._world.monotonic() + self._least > self._deadline
+        ):  # the pause before it lasted: the process was stopped
+            raise NotSent("the time for one exchange is nearly over")
         return await drive(self._make(), self._send)
 
     async def _send(self, request: Request) -> Response:

@@ -313,3 +313,20 @@ async def test_no_refresh_token_is_sent_without_the_time_for_an_answer():
     await asyncio.sleep(5)
     assert (await credential.refresh()).access_token
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_no_refresh_token_is_sent_by_who_was_stopped_for_most_of_the_time():
+    """Stopped in the pause before another try: what is left would not do for an answer, so nothing is sent."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    vendor.faults += [Fault(refusal(503, "DOWN")), Fault(acts=True, delay=4)]
+    renewing = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(0.05)  # of the quarter of a second, less its jitter
+    worker.slept -= 8
+    with pytest.raises(VendorUnavailable):
+        await renewing
+    await asyncio.sleep(20)
+    assert (await credential.refresh()).access_token
+    assert vendor.counts["reuse"] == 0
