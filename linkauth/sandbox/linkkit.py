@@ -13,7 +13,7 @@ import attrs
 from linkauth.sandbox import samples
 from linkauth.sandbox.consent import Asked, Callback, Consents, followed, is_registered, query, redirect
 from linkauth.sandbox.pages import page
-from linkauth.sandbox.part import Endpoint, Part, secret
+from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
 from linkauth.sandbox.tokens import NotGood, Session, number
 from linkauth.sandbox.wire import BadRequest, Refusal, bearer, form, integer, json_answer
 
@@ -28,7 +28,7 @@ __all__ = ["Linkkit", "Settings"]
 
 
 @attrs.define(kw_only=True)
-class Settings:
+class Settings(Registration):
     """What can be set. Lifetimes in seconds."""
 
     client_id: str = "sandbox-linkkit"
@@ -46,7 +46,7 @@ class Settings:
     """Answer a refresh with a new refresh token, too, which Linkkit does not document."""
 
 
-class Linkkit(Part[Settings]):
+class Linkkit(Vendor[Settings]):
     """Linkkit on loopback."""
 
     name: ClassVar[str] = "linkkit"
@@ -55,16 +55,6 @@ class Linkkit(Part[Settings]):
     def __init__(self, clock: Clock, settings: Settings) -> None:
         super().__init__(clock, settings)
         self.consents = Consents(clock)
-
-    @property
-    def client_id(self) -> str:
-        """The test app's id."""
-        return self.settings.client_id
-
-    @property
-    def client_secret(self) -> str:
-        """The test app's secret."""
-        return self.settings.client_secret
 
     def consent(self, url: str, *, accept: bool = True) -> Callback:
         """Be the user who was sent to ``url`` (of ``/oauth/authorize``) and accepts, or refuses, without a browser."""

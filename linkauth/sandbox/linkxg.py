@@ -13,7 +13,7 @@ from uuid import uuid4
 import attrs
 
 from linkauth.sandbox import samples
-from linkauth.sandbox.part import Endpoint, Part, secret
+from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
 from linkauth.sandbox.tokens import NotGood, Session, number, signed
 from linkauth.sandbox.wire import BadRequest, Refusal, bearer, form, integer, json_answer, json_object
 
@@ -41,7 +41,7 @@ WHOLE: Final = 60.0
 
 
 @attrs.define(kw_only=True)
-class Settings:
+class Settings(Registration):
     """What can be set. Lifetimes in seconds; limits in calls a minute, None for none."""
 
     client_id: str = "sandbox-linkxg"
@@ -87,7 +87,7 @@ class User:
     id: str = attrs.field(factory=lambda: str(uuid4()))
 
 
-class LinkXG(Part[Settings]):
+class LinkXG(Vendor[Settings]):
     """LinkXG on loopback."""
 
     name: ClassVar[str] = "linkxg"
@@ -99,11 +99,6 @@ class LinkXG(Part[Settings]):
         self.users: dict[str, User] = {}
         self.add_client(client_id=settings.client_id, client_secret=settings.client_secret)
         self.add_user(email=settings.email, password=settings.password)
-
-    @property
-    def client_id(self) -> str:
-        """The test client's id."""
-        return self.settings.client_id
 
     @property
     def client_secret(self) -> str:

@@ -10,7 +10,7 @@ import attrs
 
 from linkauth.sandbox.consent import Asked, Callback, Consents, followed, is_registered, query, redirect
 from linkauth.sandbox.pages import page
-from linkauth.sandbox.part import Endpoint, Part, secret
+from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
 from linkauth.sandbox.tokens import NotGood, Session, number
 from linkauth.sandbox.wire import BadRequest, Refusal, bearer, form, json_answer
 
@@ -25,7 +25,7 @@ __all__ = ["OAuth2", "Settings"]
 
 
 @attrs.define(kw_only=True)
-class Settings:
+class Settings(Registration):
     """What can be set. Lifetimes and windows in seconds."""
 
     client_id: str = "sandbox-oauth2"
@@ -53,7 +53,7 @@ class Settings:
     """Laid over the metadata; a member that is None is left out."""
 
 
-class OAuth2(Part[Settings]):
+class OAuth2(Vendor[Settings]):
     """A generic authorization server with one resource, ``GET {api_url}/me``."""
 
     name: ClassVar[str] = "oauth2"
@@ -62,16 +62,6 @@ class OAuth2(Part[Settings]):
     def __init__(self, clock: Clock, settings: Settings) -> None:
         super().__init__(clock, settings)
         self.consents = Consents(clock)
-
-    @property
-    def client_id(self) -> str:
-        """The confidential test client's id."""
-        return self.settings.client_id
-
-    @property
-    def client_secret(self) -> str:
-        """The confidential test client's secret."""
-        return self.settings.client_secret
 
     @property
     def issuer(self) -> str:

@@ -20,9 +20,19 @@ if TYPE_CHECKING:
 
     from linkauth.sandbox.clock import Clock
 
-__all__ = ["Endpoint", "Part", "secret"]
+__all__ = ["Endpoint", "Part", "Registration", "Vendor", "secret"]
+
+
+@attrs.define(kw_only=True)
+class Registration:
+    """What every vendor's settings have: the client that is registered there."""
+
+    client_id: str
+    client_secret: str = attrs.field(repr=False)
+
 
 S = TypeVar("S", bound=attrs.AttrsInstance)
+R = TypeVar("R", bound=Registration)
 
 
 @attrs.frozen
@@ -137,3 +147,17 @@ class Part(Generic[S]):
         if request.transport is not None:
             request.transport.abort()
         return web.Response()  # goes nowhere: the connection is gone
+
+
+class Vendor(Part[R]):
+    """A part with a registered client."""
+
+    @property
+    def client_id(self) -> str:
+        """The test client's id."""
+        return self.settings.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """The test client's secret."""
+        return self.settings.client_secret

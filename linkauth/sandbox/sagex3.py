@@ -16,7 +16,7 @@ import attrs
 from linkauth.sandbox import graphql
 from linkauth.sandbox.consent import Callback, is_registered, query, redirect
 from linkauth.sandbox.pages import page, posting
-from linkauth.sandbox.part import Endpoint, Part, secret
+from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
 from linkauth.sandbox.tokens import NotGood, Session, number, signed
 from linkauth.sandbox.wire import BadRequest, Refusal, bearer, json_answer, json_object
 
@@ -36,7 +36,7 @@ NOT_ACCEPTED: Final = "The pairing request has not been accepted."
 
 
 @attrs.define(kw_only=True)
-class Settings:
+class Settings(Registration):
     """What can be set. Lifetimes in seconds."""
 
     client_id: str = "sandbox-sagex3"
@@ -78,7 +78,7 @@ class Pairing:
     """What the code was exchanged for."""
 
 
-class SageX3(Part[Settings]):
+class SageX3(Vendor[Settings]):
     """Sage X3 on loopback, with a customer's region on a second port."""
 
     name: ClassVar[str] = "sagex3"
@@ -90,16 +90,6 @@ class SageX3(Part[Settings]):
         super().__init__(clock, settings)
         self.region_origin = ""
         self.pairings: dict[str, Pairing] = {}
-
-    @property
-    def client_id(self) -> str:
-        """The test app's id."""
-        return self.settings.client_id
-
-    @property
-    def client_secret(self) -> str:
-        """The test app's secret."""
-        return self.settings.client_secret
 
     @property
     def region_url(self) -> str:
