@@ -36,6 +36,9 @@ T = TypeVar("T")
 WhoAsks: TypeAlias = "Callable[[web.Request], Awaitable[str | None] | str | None]"
 AndThen: TypeAlias = "Callable[[web.Request, Credential], web.StreamResponse | Awaitable[web.StreamResponse]]"
 
+MOST_STARTED: Final = 10
+"""Cookies of authorizations that one browser has begun and not ended."""
+
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # a callback's URL holds code and state
@@ -92,6 +95,8 @@ class _Connect:
         self._engine = engine
         self._public_url = base_url(public_url)
         self._secure = self._public_url.startswith("https:")
+        # __Host-: no other host, not even a neighbour below the same domain, can have set it (RFC 6265bis §4.1.3.2).
+        self._prefix = "__Host-" if self._secure else ""
         self._account = account
         self._on_connected = on_connected
         self._titles = titles
@@ -143,7 +148,7 @@ class _Connect:
             return self._failed(vendor, error)
         response = web.Response(status=303, headers={"Location": url})
         (state,) = parse_qs(urlsplit(url).query)["state"]
-        self._remember(response, vendor, state)
+        self._remember(request, response, vendor, state)
         return response
 
     async def _callback(self, request: web.Request) -> web.StreamResponse:
@@ -198,8 +203,12 @@ class _Connect:
 
     # -- the browser that started, where the app's session does not tell -------------------------------------------
 
-    def _remember(self, response: web.StreamResponse, vendor: Vendor, state: str) -> None:
+    def _remember(self, request: web.Request, response: web.StreamResponse, vendor: Vendor, state: str) -> None:
         """For apps whose own cookie is not sent along from another site (``SameSite=Strict``)."""
+        # Who starts again and again, or is made to, must not lose the app's own cookie to a browser's limit.
+        ours = [name for name in request.cookies if name.startswith(f"{self._prefix}linkauth-")]
+        for name in ours[: 1 - MOST_STARTED]:  # browsers name the oldest first (RFC 6265 §5.4)
+            response.del_cookie(name, secure=self._secure)
         response.set_cookie(
             self._cookie(vendor, state),
             "1",
@@ -220,6 +229,4 @@ class _Connect:
         return self._cookie(vendor, str(params.get("state"))) in request.cookies
 
     def _cookie(self, vendor: Vendor, state: str) -> str:
-        # __Host-: no other host, not even a neighbour below the same domain, can have set it (RFC 6265bis §4.1.3.2).
-        prefix = "__Host-" if self._secure else ""
-        return f"{prefix}linkauth-{key(vendor.name, state).hex()[:32]}"
+        return f"{self._prefix}linkauth-{key(vendor.name, state).hex()[:32]}"

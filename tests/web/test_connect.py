@@ -71,6 +71,18 @@ async def test_start_leaves_no_trace(site: Site, ada: Visitor) -> None:
     assert state_of(page.headers["Location"]) not in cookie
 
 
+async def test_starting_again_and_again_fills_no_jar(site: Site, ada: Visitor) -> None:
+    """Of authorizations that were begun and not ended a browser keeps ten cookies: the app's own is not pushed out."""
+    await site.serve()
+    await ada.sign_in("ada")
+    for _ in range(13):
+        last = await ada.begin("sagex3")
+    cookies = {cookie.key for cookie in ada.session.cookie_jar}
+    assert len(cookies) == 11
+    assert "who" in cookies
+    assert state_of(last)
+
+
 async def test_nobody_is_signed_in(site: Site, ada: Visitor) -> None:
     """Without an account nothing begins."""
     await site.serve()
