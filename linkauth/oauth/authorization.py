@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from linkauth.errors import ConfigurationError, InvalidRequest
 from linkauth.oauth import grants, wire
 from linkauth.oauth.token import SecretStr
+from linkauth.oauth.url import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +22,23 @@ LONGEST: Final = 8192
 def url(endpoint: str, fields: Mapping[str, str | None]) -> str:
     """``endpoint`` with ``fields`` in its query; a query that it already has is kept (RFC 6749 §3.1).
 
-    Empty fields are left out. Raises ``ConfigurationError`` for a ``redirect_uri`` that no vendor can take.
+    Empty fields are left out. Raises ``ConfigurationError`` for a ``redirect_uri`` that no vendor can take, and for one
+    by http to another machine.
     """
     target = fields.get("redirect_uri") or ""
     if not target or not target.isprintable() or "#" in target or ":" not in target:
         raise ConfigurationError("redirect_uri: an absolute URI without a fragment is needed (RFC 6749 §3.1.2)")
+    if target.lower().startswith("http:") and not is_loopback(_host(target)):
+        raise ConfigurationError("redirect_uri: https is required, except to this machine (RFC 9700 §2.6)")
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
+
+
+def _host(target: str) -> str | None:
+    try:
+        return urlsplit(target).hostname
+    except ValueError:  # no host that anybody could be sent to
+        return None
 
 
 def masked(params: Mapping[str, Any]) -> wire.Masked:

@@ -86,6 +86,7 @@ class OAuth2(Vendor):
 
     ``client_auth``: how the client shows its secret at the token endpoint (RFC 6749 §2.3.1): in the body (``"post"``),
     by HTTP Basic, or not at all; without a ``client_secret`` it is ``"none"``.
+    ``pkce``: RFC 7636, with S256; only a client with a secret may do without.
     ``rotation``: what becomes of a used refresh token. Unless stated it is taken to be good for one use, which is never
     wrong: a vendor that keeps it gets more care than it needs. A new one in an answer always replaces the old.
     ``lifetime``: seconds, for answers without ``expires_in``; where it is None such an answer is refused.
@@ -132,6 +133,7 @@ class OAuth2(Vendor):
             "client_auth='basic' needs a client_secret": self.client_auth == "basic" and secretless,
             "client_auth='none' has no use for a client_secret": self.client_auth == "none" and not secretless,
             "client credentials need a client_secret (RFC 6749 §4.4)": self.authorize_url is None and secretless,
+            "a client without a secret needs PKCE (RFC 9700 §2.1.1)": _has_page(self) and secretless and not self.pkce,
             "iss_required needs the issuer to compare with": self.iss_required and self.issuer is None,
             "lifetime is seconds, above 0": lifetime is not None and not 0 < lifetime <= grants.LONGEST_LIFETIME,
             "extra holds texts, and none of the protocol's own parameters": not (

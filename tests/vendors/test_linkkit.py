@@ -51,3 +51,20 @@ def test_a_redirect_uri_that_cannot_be_one(uri):
     """No fragment, absolute, printable (RFC 6749 §3.1.2)."""
     with pytest.raises(ConfigurationError):
         LINKKIT.authorization_url(Pending(redirect_uri=uri), state="s", challenge=None)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://app.example.com/cb", "HTTP://192.0.2.1/cb", "http:///cb", "http://[::2]/cb", "http://[x"]
+)
+def test_no_callback_in_clear(uri):
+    """An answer with a code in it goes unencrypted to this machine alone (RFC 9700 §2.6)."""
+    with pytest.raises(ConfigurationError, match="https is required"):
+        LINKKIT.authorization_url(Pending(redirect_uri=uri), state="s", challenge=None)
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:8766/cb", "http://localhost/", "http://[::1]:1/cb", "com.example.app:/cb"]
+)
+def test_a_native_apps_callback(uri):
+    """This machine, and a scheme of the app's own (RFC 8252 §7.1, §7.3)."""
+    assert "redirect_uri=" in LINKKIT.authorization_url(Pending(redirect_uri=uri), state="s", challenge=None)

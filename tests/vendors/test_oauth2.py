@@ -75,6 +75,12 @@ def test_pkce_is_on_unless_switched_off():
     assert _form(first(BY_NAME["oauth2-exchange"].flow()))["code_verifier"] == "canary-verifier"
 
 
+def test_a_client_without_a_secret_cannot_do_without_pkce():
+    """Nothing else would bind a code to it (RFC 9700 §2.1.1)."""
+    with pytest.raises(ConfigurationError, match="needs PKCE"):
+        attrs.evolve(OTHER, client_secret=None, client_auth="none", pkce=False)
+
+
 def test_a_new_refresh_token_replaces_the_old_one():
     """Rotating or not is taken from the answers; how careful to be is stated, or assumed."""
     assert play(OTHER.renew(CURRENT), GRANTED)[0].refresh_token == "rt-2"
