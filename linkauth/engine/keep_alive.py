@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from linkauth.engine.exchange import backoff
 from linkauth.engine.lease import Lease
 from linkauth.engine.records import RoundRecord, TokenRecord, round_key, token_key
-from linkauth.errors import CorruptRecord, LinkAuthError, StoreError, StoreUnavailable
+from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class KeepAlive:
             try:
                 await credential.refresh()
                 renewed += 1
-            except StoreError:
+            except StoreUnavailable:
                 raise
             except LinkAuthError as error:
                 log.warning("keep-alive: %r: %s", credential, error)

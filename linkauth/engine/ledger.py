@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from linkauth.engine.escrow import Kept
     from linkauth.engine.flight import Flight
     from linkauth.engine.office import Office
-    from linkauth.engine.records import StoredRecord
     from linkauth.engine.world import StoreTime
     from linkauth.errors import LinkAuthError
     from linkauth.oauth.token import Token
@@ -222,18 +221,17 @@ class Ledger:
         left = await self.keeper.from_escrow()
         if left is not None and (found := await self._opened(left)) is not None:
             outcome, time = await self.keeper.commit(left.number, left.value)
-            if isinstance(found, TokenRecord):
-                await self._landed(outcome, time, found.token, left.number)
+            await self._landed(outcome, time, found.token, left.number)
         self._looked_in_escrow = True
         return waited or left is not None
 
-    async def _opened(self, left: Kept) -> StoredRecord | None:
+    async def _opened(self, left: Kept) -> TokenRecord | None:
         """What was left in escrow. None: it cannot be read, and nothing hangs on it.
 
         Raises ``CorruptRecord`` where the session may hang on it: then the store's refresh token may be a spent one.
         """
         try:
-            return self.office.envelope.open(self.key, Record(left.number, left.value))
+            return self.office.envelope.expect(self.key, Record(left.number, left.value), TokenRecord)
         except CorruptRecord as error:
             fault = f"in escrow: {error}"
         if self.vendor.rotation.rotates:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from linkauth.engine.exchange import backoff
 from linkauth.engine.keeper import FIRST_GAP, LONGEST_GAP
 from linkauth.engine.shelf import PATIENCE
-from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
+from linkauth.errors import StoreError, StoreUnavailable
 from linkauth.store import Committed, Record
 
 if TYPE_CHECKING:
@@ -55,11 +55,8 @@ async def _offer(office: Office, escrow: Escrow, kept: Kept) -> None:
         outcome, _ = await office.shelf.ask(office.shelf.store.commit(kept.key, kept.number, kept.value))
     except StoreUnavailable:
         raise
-    except CorruptRecord as error:  # of other keys, or damaged: it is not handed to the fleet
+    except StoreError as error:  # of other keys, or damaged: it is not handed to the fleet
         log.error("escrow: %s", error)  # noqa: TRY400  # its frames hold the answer
-        return
-    except StoreError as error:
-        log.error("escrow: %s could not be stored: %s", kept.key, error)  # noqa: TRY400  # as above
         return
     if isinstance(outcome, Committed):
         log.info("escrow: %s, version %d, was left by an earlier process and is stored", kept.key, kept.number)

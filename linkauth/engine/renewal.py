@@ -95,7 +95,7 @@ class Renewal:
             if isinstance(claim, Newer):
                 self._ledger.adopt(claim.record, time)
             elif isinstance(claim, Busy):
-                await self._wait(claim.remaining)
+                await self._wait(min(claim.remaining, limit - self._office.world.monotonic()))
             elif (fresh := await self._try_to_lead(claim, time)) is not None:
                 return fresh
         raise VendorUnavailable("another worker has been renewing for too long")

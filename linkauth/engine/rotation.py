@@ -82,8 +82,9 @@ async def _claim(ledger: Ledger) -> tuple[Granted, StoreTime] | None:
             return claim, time
         if isinstance(claim, Busy):
             waited = True
+            patience = min(claim.remaining, limit - office.world.monotonic())
             with office.flights.idle():
-                await office.shelf.do(store.wait_for_change(key, known, claim.remaining), extra=claim.remaining)
+                await office.shelf.do(store.wait_for_change(key, known, patience), extra=patience)
             continue
         await office.registrations.look(vendor)
         if waited:

@@ -65,7 +65,7 @@ async def _seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
         if isinstance(claim, Granted):
             return claim, time
         if isinstance(claim, Busy):
-            await ledger.wait(claim.remaining, newer_than=known)
+            await ledger.wait(min(claim.remaining, limit - ledger.office.world.monotonic()), newer_than=known)
     raise StoreUnavailable("another worker holds the lease for too long")
 
 

@@ -277,6 +277,21 @@ async def test_what_kept_the_code_from_being_sent_leaves_the_state_good(fault):
 
 
 @virtual
+async def test_a_state_that_ends_while_its_code_is_kept_back_is_not_put_back():
+    """No connection comes about until the state's time is over: it is not written again, for whatever time."""
+    store, vendor = Store(), Tokens()
+    credential, params = await begun(Worker(store, vendor))
+    await asyncio.sleep(599)
+    vendor.fails(NotSent("no connection"), times=100)
+    before = store.counts["commit"]
+    with pytest.raises(NotSent):
+        await credential.complete(params)
+    assert store.counts["commit"] == before
+    with pytest.raises(StateMismatch):
+        await credential.complete(params)
+
+
+@virtual
 async def test_a_code_that_may_have_been_spent_is_not_sent_again():
     """The answer was cut off: the state is used up, for a code is good once (RFC 6749 §4.1.2)."""
     vendor = Tokens()

@@ -272,3 +272,31 @@ def test_several_event_loops_on_one_engine():
     asyncio.run(engine.aclose())
     assert (len(tokens), len(set(tokens))) == (800, 1)
     assert address["requests"] == 1
+
+
+def test_closing_in_one_loop_calls_nobody_off_in_another():
+    """Who waits in another loop belongs to that loop's closing; a task must not be cancelled from elsewhere either."""
+    flights, theirs, mine = Flights(), asyncio.new_event_loop(), asyncio.new_event_loop()
+    changed: list[asyncio.Event] = []
+
+    async def waits() -> str:
+        changed.append(asyncio.Event())
+        with flights.idle():
+            await changed[0].wait()
+        return "changed"
+
+    async def take_off():
+        flight = flights.start(waits(), "waits")
+        await asyncio.sleep(0)
+        return flight
+
+    async def close() -> None:
+        flights.close()
+        await flights.landed()
+
+    flight = theirs.run_until_complete(take_off())
+    mine.run_until_complete(close())
+    changed[0].set()
+    assert theirs.run_until_complete(flight.join()) == "changed"
+    mine.close()
+    theirs.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from base64 import b64encode
 
 import attrs
@@ -461,6 +462,13 @@ def test_keys_that_are_none(keys):
     assert "short" not in str(caught.value)
 
 
+def test_without_the_extra_keys_are_refused_in_words(monkeypatch):
+    """``cryptography`` is not there: said when the engine is made, with the cure, and not when something is stored."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(ConfigurationError, match=r"linkauth\[crypto\]"):
+        Worker(Store(), Vendor(), keys=KEYS[0])
+
+
 def test_escrow_in_a_folder_needs_keys():
     """Answers lie there encrypted or not at all."""
     with pytest.raises(ConfigurationError, match="keys"):
@@ -494,6 +502,7 @@ BROKEN = {
     "another kind": b'{"linkauth":1,"kind":"secret","vendor":"x","client_secret":"canary"}',
     "unknown kind": b'{"linkauth":1,"kind":"dragon"}',
     "wrong types": b'{"linkauth":1,"kind":"token","vendor":1,"account":"a","token":{"access_token":["canary"]}}',
+    "unprintable": b'{"linkauth":1,"kind":"reauthorize","vendor":"x","account":"a","reason":"canary\\u001b"}',
     "deep": b'{"linkauth":1,"kind":"token","token":' + b"[" * 5000 + b"]" * 5000 + b"}",
 }
 

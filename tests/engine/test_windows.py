@@ -184,3 +184,5 @@ def test_a_burial_leaves_nothing_to_serve():
     held.bury("logged out", 7)
     assert (held.token, held.judge(), held.unexpired(), held.dead) == (None, Verdict.WAIT, False, "logged out")
     assert held.soft == -math.inf
+    held.anchor(StoreTime(NOW, 50.0, 50.0))  # a look at the store that was under way
+    assert (held.judge(), held.jumped()) == (Verdict.WAIT, False)

@@ -1,0 +1,191 @@
+"""Replacing a client's secret: what other workers do meanwhile, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import attrs
+import pytest
+
+from linkauth.engine.records import PendingRecord, SecretRecord, secret_key
+from linkauth.errors import (
+    CorruptRecord,
+    InvalidClient,
+    MalformedResponse,
+    NoAnswer,
+    OAuthError,
+    StoreUnavailable,
+)
+from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, refusal
+from tests.engine.virtual import monotonic, virtual
+
+ROTATE = "/oauth/clients/shop/rotate"
+
+
+async def free(store: Store) -> bool:
+    """Whether the lease on the secret was given back."""
+    begun = monotonic()
+    await store.inner.wait_for_change(secret_key(CLIENT), 99, 60)
+    return monotonic() == begun
+
+
+@virtual
+async def test_a_lost_answer_is_told_and_the_next_rotation_mends_it(caplog):
+    """The old secret may be dead: the log says what to do, and the lease is given back so that it can be done at once."""
+    caplog.set_level(logging.ERROR)
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor, timeout=1).credential(CLIENT)
+    await credential.token()
+    vendor.fails(NoAnswer("cut off"), times=9, acts=True)
+    with pytest.raises(NoAnswer):
+        await credential.rotate_secret()
+    assert "rotate again" in caplog.text
+    assert await free(store)
+    vendor.faults.clear()
+    await credential.rotate_secret()
+    assert (await credential.refresh()).access_token
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [(refusal(403, "FORBIDDEN"), OAuthError), (MalformedResponse("too large"), MalformedResponse)],
+    ids=["refused", "nothing to keep"],
+)
+@virtual
+async def test_a_rotation_that_fails_holds_nobody_up(outcome, kind):
+    """The lease is given back; the old secret goes on."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    vendor.fails(outcome)
+    with pytest.raises(kind):
+        await credential.rotate_secret()
+    assert await free(store)
+    assert await credential.unread_answer() is None
+    assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_a_rotation_that_nobody_told_of_does_not_count_as_this_one():
+    """The secret was rotated before: who rotates now learns of that, and rotates once more as it was asked to."""
+    store, vendor = Store(), Vendor()
+    one, other = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT)
+    await other.token()
+    await one.rotate_secret()
+    await other.rotate_secret()
+    assert vendor.counts[ROTATE] == 2
+    assert (await one.refresh()).access_token
+    assert (await other.refresh()).access_token
+
+
+@virtual
+async def test_a_late_rotation_gives_way_to_the_later_one():
+    """Somebody has rotated after this worker, and stored it first: his secret is the one that lives."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential, key = worker.credential(CLIENT), secret_key(CLIENT)
+    await credential.token()
+
+    async def later():
+        vendor.secret = "later"
+        record = SecretRecord(vendor=CLIENT.name, client_secret="later")
+        await store.inner.commit(key, 99, worker.office.envelope.close(key, 99, record))
+
+    def first(name):
+        if name == "commit":
+            store.before = lambda _: None
+            return later()
+        return None
+
+    store.before = first
+    await credential.rotate_secret()
+    assert (await credential.refresh()).access_token
+    assert vendor.sent[-1][2] == "later"
+
+
+@virtual
+async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
+    """A rotated secret that the store never took: offered once more, and then the log says so."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    store.down.add("commit")
+    with pytest.raises(StoreUnavailable):
+        await credential.rotate_secret()
+    await worker.aclose()
+    assert "what a rotation brought" in caplog.text
+
+
+@virtual
+async def test_an_unread_answer_waits_for_the_store():
+    """Nothing was recognised in it and the store is away: it is offered until the store has it."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    vendor.fails(attrs.evolve(refusal(200, "odd"), body=b'{"odd": "new-one"}'))
+    store.down.add("commit")
+    with pytest.raises(MalformedResponse):
+        await credential.rotate_secret()
+    assert await credential.unread_answer() is None
+    store.down.clear()
+    await asyncio.sleep(2)
+    assert "new-one" in (await credential.unread_answer()).reveal()
+
+
+@virtual
+async def test_a_secret_in_escrow_comes_before_the_constructors():
+    """Rotated, and dead before the store took it: a restarted process uses what lies in escrow, and stores it."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    doomed = Worker(store, vendor, escrow=escrow)
+    await doomed.credential(CLIENT).token()
+    store.down.add("commit")
+    with pytest.raises(StoreUnavailable):
+        await doomed.credential(CLIENT).rotate_secret()
+    doomed.office.flights.closing = True
+    await asyncio.sleep(1)
+    store.down.clear()
+    restarted = Worker(store, vendor, escrow=escrow)
+    assert (await restarted.credential(CLIENT, "another").token()).access_token
+    assert escrow.kept == {}
+    assert (await Worker(store, vendor).credential(CLIENT, "third").token()).access_token
+    assert [secret for _, path, secret in vendor.sent if path == "/oauth/token"][1:] == [vendor.secret] * 2
+
+
+@virtual
+async def test_a_record_of_another_kind_is_no_secret():
+    """Named, and nothing of it shown."""
+    store = Store()
+    worker = Worker(store, Vendor())
+    key = secret_key(CLIENT)
+    record = PendingRecord(
+        vendor="x", account="a", token_key="k", state="canary", redirect_uri="r", scope="", verifier=None, expires_at=0
+    )
+    await store.inner.commit(key, 1, worker.office.envelope.close(key, 1, record))
+    with pytest.raises(CorruptRecord, match="another kind") as caught:
+        await worker.credential(CLIENT).token()
+    assert "canary" not in str(caught.value)
+
+
+@virtual
+async def test_a_vendor_that_keeps_its_secrets_has_none_to_look_for():
+    """Its refusals of the client are the caller's: nothing is looked up, nothing waited for."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    assert not await worker.office.registrations.look(USER)
+    assert await worker.office.registrations.newest(USER) is USER
+    assert await worker.office.registrations.newer(USER, USER) is None
+    assert not store.counts
+
+
+@virtual
+async def test_a_refused_secret_is_the_constructors_turn():
+    """The store's is dead: what an operator has put right by hand is tried, and where it is dead too, that is told."""
+    store, vendor = Store(), Vendor()
+    await Worker(store, vendor).credential(CLIENT).rotate_secret()
+    vendor.secret = "by-hand"
+    mended = attrs.evolve(CLIENT, client_secret="by-hand")
+    assert (await Worker(store, vendor).credential(mended, "mended").token()).access_token
+    with pytest.raises(InvalidClient):
+        await Worker(store, vendor).credential(CLIENT, "broken").token()

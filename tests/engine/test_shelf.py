@@ -1,0 +1,52 @@
+"""The store as the engine sees it: its clock, its words, and its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from linkauth import open_store
+from linkauth.errors import CorruptRecord
+from tests.engine import fakes
+from tests.engine.fakes import CLIENT, Store, Vendor, Worker
+from tests.engine.virtual import virtual, wall
+
+
+@virtual
+async def test_the_hosts_clock_stands_in_until_the_store_was_asked():
+    """Before the first look there is no other; after it only the store's counts."""
+    worker = Worker(Store(), Vendor())
+    worker.wall_ahead = 3600
+    assert worker.office.shelf.now() == wall() + 3600
+    await worker.credential(CLIENT).token()
+    assert worker.office.shelf.now() == wall()
+
+
+@virtual
+async def test_what_the_store_says_of_a_record_is_passed_on():
+    """Its own ``CorruptRecord`` comes out as it is, and without the frames in which the record was."""
+    store = Store()
+
+    async def broken(key):
+        record = b"canary"
+        raise CorruptRecord(f"{key} is broken") from ValueError(record)
+
+    store.inner.read = broken
+    with pytest.raises(CorruptRecord, match="is broken") as caught:
+        await Worker(store, Vendor()).credential(fakes.USER).token()
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@virtual
+async def test_a_store_that_the_engine_opened_is_closed_with_it(monkeypatch):
+    """Opened by its URL, it is nobody else's."""
+    closed = []
+
+    class Closing(type(open_store("memory:"))):
+        async def aclose(self):
+            closed.append(self)
+
+    monkeypatch.setattr("linkauth.engine.engine.open_store", lambda url: Closing())
+    await Worker("memory:", Vendor()).aclose()
+    assert len(closed) == 1
+    await Worker(closed[0], Vendor()).aclose()
+    assert len(closed) == 1
