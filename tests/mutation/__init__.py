@@ -1,0 +1,1 @@
+"""Mutation testing of ``linkauth/engine``, on demand: see README.md beside this."""

@@ -1,0 +1,198 @@
+"""``python -m tests.mutation MODULE …``: change the module in a thousand ways, and see whether a test notices."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from tests.engine import virtual
+from tests.mutation.mutants import ENGINE, Mutant, apply, mutants
+from tests.simulation.campaign import campaign
+
+TESTS = ["tests/engine", "tests/fuzz/test_readers.py", "tests/oauth/test_wire.py"]
+# Slow by intent: what they would notice, the others or the simulation do.
+TOO_SLOW = "not thousand and not uvloop and not take_no_memory and not eager"
+QUICK = 0.1
+"""Seconds; slower tests are run on what no quick one comes by, and with ``--again``."""
+SEED = 5_000_000
+KILLED, SURVIVED, STUCK = 1, 0, 3
+
+
+class Run:
+    """A pytest plugin: runs every test once to see where it goes, then those that matter on each mutant."""
+
+    def __init__(self, modules: list[str], schedules: int, place: Path, *, again: bool) -> None:
+        self._modules = modules
+        self._schedules = schedules
+        self._place = place
+        self._again = again
+        self._reach: dict[tuple[str, int], set[int]] = defaultdict(set)
+        """Which tests come by a line of a module; -1 is the simulation."""
+        self._took: list[float] = []
+        self._killers: Counter[tuple[str, str, int]] = Counter()
+        """How often a test noticed a mutant of a function."""
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._items = session.items
+        self._survey()
+        gc.collect()
+        gc.freeze()  # children share these objects as long as nobody touches them
+        for module in self._modules:
+            self._try_all(module)
+        return True
+
+    def _survey(self) -> None:
+        """Where each test goes, and how long it takes."""
+        watch, at = sys.monitoring, -1
+
+        def line(code, number):
+            if code.co_filename.startswith(str(ENGINE)):
+                self._reach[Path(code.co_filename).stem, number].add(at)
+            return watch.DISABLE
+
+        watch.use_tool_id(watch.COVERAGE_ID, "mutation")
+        watch.register_callback(watch.COVERAGE_ID, watch.events.LINE, line)
+        watch.set_events(watch.COVERAGE_ID, watch.events.LINE)
+        campaign(SEED, 100)
+        for at, item in enumerate(self._items):  # noqa: B007  # ``line`` reads it
+            watch.restart_events()
+            began = time.process_time()
+            reports = runtestprotocol(item, log=False, nextitem=None)
+            self._took.append(time.process_time() - began)
+            for report in reports:
+                assert not report.failed, report.longreprtext
+        watch.set_events(watch.COVERAGE_ID, 0)
+        watch.free_tool_id(watch.COVERAGE_ID)
+        quick = [took for took in self._took if took <= QUICK]
+        print(
+            f"{len(self._items)} tests, {sum(self._took):.1f} s of one core, {len(quick)} of them quick, {sum(quick):.1f} s",
+            flush=True,
+        )
+
+    def _try_all(self, module: str) -> None:
+        place = self._place / f"{module}.jsonl"
+        before = [json.loads(line) for line in place.read_text().splitlines()] if self._again else []
+        hopeful = {entry["mutant"].partition(" ")[2] for entry in before if entry["outcome"] == "survived"}
+        told = [entry for entry in before if entry["outcome"] != "survived"]
+        began, cpu = time.monotonic(), _cpu()
+        for mutant in mutants(module):
+            if self._again and str(mutant).partition(" ")[2] not in hopeful:
+                continue
+            outcome, by = self._try(mutant)
+            told.append({"mutant": str(mutant), "outcome": outcome, "by": by})
+            if outcome == "survived":
+                print(mutant, f"[{by}]", flush=True)
+            place.write_text("".join(json.dumps(entry) + "\n" for entry in told))
+        counts = Counter(entry["outcome"] for entry in told)
+        print(
+            f"== {module}: {len(told)} mutants, {dict(counts)}, {_cpu() - cpu:.0f} s, {time.monotonic() - began:.0f} s by the wall",
+            flush=True,
+        )
+
+    def _try(self, mutant: Mutant) -> tuple[str, str]:
+        if "." not in mutant.function and mutant.function.isupper():
+            near = set(range(-1, len(self._items)))  # a constant: who knows what it does
+        else:
+            near = set().union(*(self._reach[mutant.module, line] for line in mutant.lines))
+        quick = set() if self._again else {at for at in near if at >= 0 and self._took[at] <= QUICK}
+        killers, function = self._killers, (mutant.module, mutant.function)
+        tests = sorted(quick or near - {-1}, key=lambda at: (-killers[*function, at], self._took[at]))
+        status, by = self._forked(mutant, tests)
+        if by >= 0 and status != SURVIVED:
+            self._killers[mutant.module, mutant.function, by] += 1
+            return "killed" if status == KILLED else "killed: stuck", self._items[by].nodeid
+        if self._schedules and -1 in near:
+            status, _ = self._forked(mutant, [])
+            if status != SURVIVED:
+                return "killed by simulation", ""
+        return "survived", f"{len(tests)} tests" + ", simulation" * (-1 in near)
+
+    def _forked(self, mutant: Mutant, tests: list[int]) -> tuple[int, int]:
+        """What became of ``tests`` (none: the simulation) in a child that runs the mutant, and which test it was."""
+        out, into = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(out)
+            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+            os.dup2(1, 2)
+            status = KILLED  # a module that does not even come up
+            try:
+                status = self._in_child(mutant, tests, into)
+            finally:
+                os._exit(status)
+        os.close(into)
+        told = b""
+        while data := os.read(out, 65536):
+            told += data
+        os.close(out)
+        _, status = os.waitpid(child, 0)
+        last = int.from_bytes(told[-4:], "big") if told else tests[0] if tests else 0
+        return (STUCK if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)), last
+
+    def _in_child(self, mutant: Mutant, tests: list[int], into: int) -> int:
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        virtual._Selector.select = _impatient(virtual._Selector.select)
+        apply(mutant)
+        for at in tests:
+            os.write(into, at.to_bytes(4, "big"))
+            _limit(1 + 10 * self._took[at])
+            if any(report.failed for report in runtestprotocol(self._items[at], log=False, nextitem=None)):
+                return KILLED
+        if not tests:
+            _limit(10 + self._schedules / 20)
+            return KILLED if campaign(SEED, self._schedules).failed else SURVIVED
+        return SURVIVED
+
+
+def _limit(seconds: float) -> None:
+    """End this process after so much of its own time, or when it has stood still for very long."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 20 + 20 * seconds)
+
+
+def _impatient(select):
+    def impatient(selector, timeout=None):
+        if timeout is not None:
+            return select(selector, timeout)
+        found = selectors.DefaultSelector.select(selector, 2.0)
+        if not found:
+            os._exit(STUCK)  # no timer is set, and nothing comes of threads: everybody waits for ever
+        return found
+
+    return impatient
+
+
+def _cpu() -> float:
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("modules", nargs="+", metavar="MODULE", help="a module of linkauth/engine")
+    parser.add_argument("--schedules", type=int, default=150, help="of the simulation, for those that no test noticed")
+    parser.add_argument("--results", type=Path, default=Path("/tmp/linkauth-mutation"), help="where outcomes are kept")
+    parser.add_argument("--again", action="store_true", help="only those that survived last time")
+    given = parser.parse_args()
+    given.results.mkdir(parents=True, exist_ok=True)
+    run = Run(given.modules, given.schedules, given.results, again=given.again)
+    options = ["-q", "--noconftest", "--capture=no", "-k", TOO_SLOW, "-o", "timeout=0"]
+    without = [f"-pno:{name}" for name in ("xdist", "cacheprovider", "sybil")]
+    return int(pytest.main([*options, *without, *TESTS], plugins=[run]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
