@@ -34,3 +34,11 @@ def test_every_point_of_rfc_9700_is_answered():
     told = set(re.findall(r"[24](?:\.\d+)+", rows))
     wanted = {"2.1", "2.1.1", "2.1.2", "2.2.1", "2.2.2", "2.3", "2.4", "2.5", "2.6", *(f"4.{n}" for n in range(1, 18))}
     assert wanted <= told
+
+
+def test_every_answer_is_shown_or_says_that_there_is_none():
+    """A row names its test, unless it says that the point is not kept, or is not a client's."""
+    rows = [line for line in PAGE.splitlines() if re.match(r"\| [24]\.", line)]
+    assert len(rows) > 20
+    words = ("**not done**", "the server's to see", "none are used")
+    assert [row for row in rows if "`tests/" not in row and not any(said in row for said in words)] == []
