@@ -15,7 +15,9 @@ import redis.asyncio as aioredis
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
 from linkauth.store import Busy, Committed, Granted, Newer, Superseded
 from linkauth_stores.redis import RedisStore
+from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.session import Session
+from linkauth_stores.redis.url import _QUIET
 from tests.proxy import Proxy
 from tests.servers import Server
 
@@ -138,6 +140,32 @@ async def test_who_waits_and_who_is_idle_costs_the_server_nothing(server, mine):
     await other.aclose()
 
 
+async def test_a_subscription_sends_nothing_however_long_it_is_idle(server, mine, monkeypatch):
+    """Thirty times the minute after which its read begins anew: no command, no ping."""
+    turns, enough = 0, asyncio.Event()
+
+    def quiet(self, message, hear=Ears._hear):
+        nonlocal turns
+        turns += message is None
+        if turns == 30:
+            enough.set()
+        hear(self, message)
+
+    monkeypatch.setattr(Ears, "_hear", quiet)
+    monkeypatch.setattr("linkauth_stores.redis.ears._QUIET", 0.005)
+    await mine.claim(KEY, "a", 15, 0, b"")
+    idle = RedisStore(server.url)
+    await idle.claim(KEY, "b", 15, 0, b"")
+    looks = server.client()
+    before, turns = looks.info("stats")["total_commands_processed"], 0
+    enough.clear()
+    async with asyncio.timeout(PATIENCE):
+        await enough.wait()
+    assert looks.info("stats")["total_commands_processed"] == before + 1
+    assert idle._session().ears._up
+    await idle.aclose()
+
+
 # -- the worst moments -------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +220,54 @@ async def test_a_lost_answer_to_take_is_not_taken_for_nothing_there(server):
         assert proxy.lost == 3
         assert 0 < server.client().pttl(f"linkauth:{{{KEY}}}:taken") <= 4000
         await store.aclose()
+
+
+async def test_a_lost_answer_to_extend_release_and_delete_changes_nothing(server):
+    """Each ran twice. The second extend and delete say what the first said; the second release changes nobody else's."""
+    async with Proxy(server.port) as proxy:
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=PATIENCE)
+        await _warm(store)
+        await store.extend("warm/up/0", 1, 1)
+        await store.delete("warm/up/0", 9)
+        before = _scripts(server)
+        granted = await store.claim(KEY, "a", 15, 0, b"")
+        proxy.lose(b"EVALSHA")
+        assert await store.extend(KEY, granted.number, 20)
+        proxy.lose(b"EVALSHA")
+        assert not await store.release(KEY, granted.number, b"left")  # given back before, as the protocol has it
+        assert (await store.read(KEY)).note == b"left"
+        following = await store.claim(KEY, "b", 15, 0, b"mine")
+        assert (following.number, following.inherited, following.note) == (granted.number + 1, False, b"left")
+        proxy.lose(b"EVALSHA")
+        assert not await store.release(KEY, granted.number)
+        assert (await store.read(KEY)).note == b"mine"
+        await store.commit(KEY, following.number, b"x")
+        proxy.lose(b"EVALSHA")
+        assert await store.delete(KEY, following.number + 1)
+        assert (await store.read(KEY)).record is None
+        assert proxy.lost == 4
+        assert _scripts(server) - before == 10 + 4
+        await store.aclose()
+
+
+@pytest.mark.parametrize("error", [TypeError("'NoneType' object is not callable"), aioredis.ConnectionError("lost")])
+async def test_a_connection_found_lost_is_opened_anew(mine, monkeypatch, error):
+    """What CPython 3.12 and 3.13 raise for it (python/cpython#136234) is taken as what it is; for ever it is an outage."""
+    connection = aioredis.connection.Connection
+    send, errors = connection.send_packed_command, [error]
+
+    async def once(self, *args, **kwargs):
+        if errors:
+            await self.disconnect(nowait=True)
+            raise errors.pop()
+        return await send(self, *args, **kwargs)
+
+    monkeypatch.setattr(connection, "send_packed_command", once)
+    assert (await mine.read(KEY)).record is None
+    errors += [error] * 30
+    with pytest.raises(StoreUnavailable):
+        await mine.read(KEY)
+    errors.clear()
 
 
 async def test_a_killed_server_is_unavailable_at_once_and_back_after_its_restart(server, mine):
@@ -402,6 +478,27 @@ async def test_ten_thousand_tasks_share_a_bounded_pool(server):
     assert server.client().info("stats")["total_connections_received"] < 40
 
 
+async def test_five_hundred_at_once_share_the_pool(server):
+    """No more connections than were allowed, one of them the subscription, and each claim is answered."""
+    store = RedisStore(server.url, timeout=PATIENCE, connections=4)
+    looks = server.client()
+    most = 0
+
+    async def look() -> None:
+        nonlocal most
+        while True:
+            most = max(most, len(looks.client_list()) - 1)
+            await asyncio.sleep(0.005)
+
+    looking = asyncio.create_task(look())
+    claims = await asyncio.gather(*(store.claim(f"token/x/{n}", "a", 60, 0, b"") for n in range(500)))
+    looking.cancel()
+    assert all(isinstance(claim, Granted) for claim in claims)
+    assert 2 <= most <= 5
+    assert looks.info("stats")["total_connections_received"] <= 5 + 2  # this test's own, and the start's
+    await store.aclose()
+
+
 async def test_a_storm_of_cancellations_leaves_the_store_usable(store):
     """300 rounds of calls cancelled at random: the answers afterwards are the right ones."""
     dice = random.Random(4)
@@ -512,6 +609,23 @@ async def test_a_client_of_ones_own_is_used_and_left_open(redis_url, prefix, blo
     await client.aclose()
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore(aioredis.from_url(redis_url, decode_responses=True))
+
+
+def test_a_client_of_ones_own_serves_one_loop(redis_url, prefix):
+    """In another loop it would hang or break in words nobody understands: ConfigurationError says what to do."""
+    client = aioredis.from_url(redis_url, **_QUIET)
+    store = RedisStore(client, prefix=prefix)
+
+    async def once() -> None:
+        await store.commit(KEY, 1, b"x")
+        await store.aclose()
+        await store.commit(KEY, 1, b"x")
+        await store.aclose()
+        await client.aclose()
+
+    asyncio.run(once())
+    with pytest.raises(ConfigurationError, match="one loop"):
+        asyncio.run(once())
 
 
 async def test_a_unix_socket_is_a_way_in(server):

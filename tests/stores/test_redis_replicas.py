@@ -53,8 +53,9 @@ async def test_a_commit_waits_for_a_replica_and_says_when_it_did_not_answer(tmp_
             assert len(said(caplog)) == 2
             # Who wants a refusal asks the server for it. It comes at the claim, before anything is spent.
             master.client().config_set("min-replicas-to-write", 2)
-            with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
-                await store.claim(KEY, "a", 15, 2, b"")
+            if not master.client().info()["redis_version"].startswith("6."):  # which does not hold scripts to it
+                with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+                    await store.claim(KEY, "a", 15, 2, b"")
             await store.aclose()
 
 

@@ -32,9 +32,10 @@ __all__ = ["Session"]
 
 T = TypeVar("T")
 
-_PASSING = (ConnectionError, ReadOnlyError, ClusterError, TypeError)
-"""What a second try may find cured. TypeError: python/cpython#136234, writelines on a connection that was just lost
-(3.12, and 3.13 before its fix), which redis-py lets through; it has closed the connection by then."""
+_UNSENT = 20
+"""How many lost connections one call may find before it gives up. On CPython 3.12, and on 3.13 before its fix, writelines on
+one is a TypeError (python/cpython#136234), which redis-py lets through and does not try again. It sent nothing, and closed
+the connection, so the next try gets another; a cluster's client that has just read its map may have a dozen such."""
 
 _FAILURES = (RedisError, RedisClusterException, OSError, TypeError, ValueError)
 """The builtin TimeoutError is an OSError. ValueError: redis-py's of an answer that is no Redis protocol."""
@@ -55,28 +56,33 @@ class Session:
 
         Raises ``StoreUnavailable`` or ``CorruptRecord``, and nothing that a client or a server said.
         """
-        problem: StoreError | None = None
         honour = cancellations()
+        failures = unsent = 0
         try:
             async with self.slot(self.timeout), asyncio.timeout(self.timeout):
-                for last in (False, True):
+                while True:
                     try:
                         answer = await work(self.client)
-                    except _PASSING as error:
-                        if last or isinstance(error, AuthenticationError):
+                    except TypeError:  # see _UNSENT
+                        unsent += 1
+                        if unsent > _UNSENT:
                             raise
-                        honour()
-                        if isinstance(error, ReadOnlyError):
+                    except RedisError as error:
+                        failures += 1
+                        if failures > 1 or not _may_pass(error):
+                            raise
+                        if isinstance(error, ReadOnlyError) or _code(error) == "READONLY":
                             await self._look_it_up_again()
-                        await asyncio.sleep(random.uniform(0.005, 0.02))  # noqa: S311  spreads load
                     else:
                         honour()
                         self.answered = asyncio.get_running_loop().time()
                         return answer
+                    honour()
+                    await asyncio.sleep(random.uniform(0.005, 0.02))  # noqa: S311  spreads load
         except _FAILURES as error:
             problem = _problem(error, key, self.timeout)
         # Raised out here, so that nothing of redis-py's error hangs on it: that may hold commands or an address.
-        raise problem or StoreUnavailable("Redis: no answer")
+        raise problem
 
     async def _look_it_up_again(self) -> None:
         """A master that was made a replica keeps its connections, and its name may lead to the new master by now."""
@@ -108,13 +114,26 @@ class Session:
                 await self.client.aclose()
 
 
+def _may_pass(error: RedisError) -> bool:
+    """Whether a second try may find it cured: a connection lost, a slot on its way, a master that has moved."""
+    if isinstance(error, AuthenticationError):
+        return False
+    return isinstance(error, (ConnectionError, ClusterError, ReadOnlyError)) or _code(error) == "READONLY"
+
+
+def _code(error: object) -> str:
+    """The server's word for it. Redis 6.2 tells what befell a command in a script in the middle of a sentence."""
+    words = str(error)
+    found = re.search(r": -([A-Z]{2,20})\b", words) or re.match(r"([A-Z]{2,20})\b", words)
+    return found[1] if found else ""
+
+
 def _problem(error: Any, key: str, timeout: float) -> StoreError:
     """What to tell the operator: the kind of error and the server's code, no address, no command, no value."""
     kind = type(error).__name__
     if isinstance(error, TimeoutError) or kind == "TimeoutError":
         return StoreUnavailable(f"Redis: no answer within {timeout:g} s")
-    words = str(error)
-    if "WRONGTYPE" in words:
+    if "WRONGTYPE" in str(error):
         return CorruptRecord(f"Redis: the record {key!r} cannot be read: something else lives under its name")
-    code = re.match(r"[A-Z]{2,20}\b", words)
-    return StoreUnavailable(f"Redis: {kind} ({code[0]})" if code else f"Redis: {kind}")
+    code = _code(error)
+    return StoreUnavailable(f"Redis: {kind} ({code})" if code else f"Redis: {kind}")

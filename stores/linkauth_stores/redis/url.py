@@ -127,7 +127,8 @@ async def listener(client: Client) -> Any:
     cluster = cast("Any", client)
     await cluster.initialize()
     node = cluster.get_random_node()
-    pool = cast("Any", aioredis.ConnectionPool)(connection_class=node.connection_class, **node.connection_kwargs)
+    settings = {**node.connection_kwargs, **_QUIET}
+    pool = cast("Any", aioredis.ConnectionPool)(connection_class=node.connection_class, **settings)
     return cast("Any", aioredis.Redis(connection_pool=pool)).pubsub()
 
 
