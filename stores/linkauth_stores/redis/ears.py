@@ -121,10 +121,11 @@ class Ears:
 
     def _announce(self, change: Change | None) -> None:
         for heard, more in self._listeners.values():
-            if len(heard) == _REMEMBERED:  # one who does not keep up has missed something, and is told so
+            if len(heard) == heard.maxlen:  # one who does not keep up has missed something, and is told so
                 heard.clear()
-                change = None
-            heard.append(change)
+                heard.append(None)
+            else:
+                heard.append(change)
             more.set()
 
     async def aclose(self) -> None:

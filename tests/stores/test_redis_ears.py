@@ -1,0 +1,235 @@
+"""One subscription for everybody who waits: what is heard, what is missed, and how it is told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from linkauth.store import Change
+from linkauth_stores.redis import ears as module
+from linkauth_stores.redis.ears import Ears, cancellations
+from tests.engine.virtual import monotonic, virtual
+
+KEY = "token/linkxg/0123456789abcdef"
+
+
+class Server:
+    """A server's publishing side: ``say`` to whoever has subscribed."""
+
+    def __init__(self) -> None:
+        self.pubsubs: list[Pubsub] = []
+        self.down = False
+        self.tries = 0
+
+    async def subscribe(self) -> Pubsub:
+        self.tries += 1
+        if self.down:
+            raise ConnectionError("redis://user:canary@host")
+        self.pubsubs.append(Pubsub())
+        return self.pubsubs[-1]
+
+    def say(self, key: str = KEY, version: object = 1, kind: str = "message") -> None:
+        self.pubsubs[-1].queue.put_nowait({"type": kind, "data": f"{version} {key}".encode()})
+
+    def cut(self) -> None:
+        self.pubsubs[-1].queue.put_nowait(ConnectionError("cut"))
+
+    def ears(self, patience: float = 2.0) -> Ears:
+        return Ears(self.subscribe, "linkauth:changes", patience)
+
+
+class Pubsub:
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.closed = False
+
+    async def subscribe(self, channel: str) -> None:
+        self.queue.put_nowait({"type": "subscribe", "data": 1})
+
+    async def get_message(self, timeout: float) -> Any:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                found = await self.queue.get()
+                if isinstance(found, Exception):
+                    raise found
+                return found
+        return None
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@virtual
+async def test_who_waits_is_woken_by_its_key_alone():
+    """Another key's change, a message of another kind, an hour of silence: nothing. Its own: at once."""
+    server = Server()
+    ears = server.ears()
+    since = await ears.open()
+    waiting = asyncio.create_task(ears.wait(KEY, since, 100_000))
+    server.say("token/x/other")
+    server.say(KEY, kind="unsubscribe")
+    await asyncio.sleep(3600)
+    assert not waiting.done()
+    server.say()
+    assert await waiting
+    assert monotonic() - 1000 == 3600
+    await ears.aclose()
+    assert server.pubsubs[0].closed
+
+
+@virtual
+async def test_two_changes_in_one_breath_wake_once():
+    """The second comes before who was woken by the first could go."""
+    server = Server()
+    ears = server.ears()
+    since = await ears.open()
+    waiting = [asyncio.create_task(ears.wait(KEY, since, 60)) for _ in range(2)]
+    await asyncio.sleep(0)
+    ears._hear({"type": "message", "data": f"1 {KEY}".encode()})
+    ears._hear({"type": "message", "data": f"2 {KEY}".encode()})
+    assert await asyncio.gather(*waiting) == [True, True]
+    assert await ears.wait(KEY, since, 60)  # and whoever counts from before does not wait at all
+    assert not await ears.wait(KEY, ears.now(), 1)
+    await ears.aclose()
+
+
+@virtual
+async def test_a_lost_subscription_makes_everybody_look_again(caplog):
+    """What was said meanwhile is lost: who waits is woken by the new one. Told once, however long it takes."""
+    server = Server()
+    ears = server.ears()
+    since = await ears.open()
+    waiting = asyncio.create_task(ears.wait(KEY, since, 60))
+    server.down = True
+    server.cut()
+    await asyncio.sleep(10)
+    assert not waiting.done()
+    server.down = False
+    assert await waiting
+    assert server.tries < 25
+    assert [record.levelname for record in caplog.records if "no subscription" in record.message] == ["WARNING"]
+    assert "canary" not in caplog.text
+    assert await ears.wait("token/x/other", since, 60)
+    await ears.aclose()
+
+
+@virtual
+async def test_who_asks_while_nobody_listens_is_told_so_in_time():
+    """Half of the patience, and no serial to count from: the waiter polls."""
+    server = Server()
+    server.down = True
+    ears = server.ears()
+    assert await ears.open() is None
+    assert monotonic() - 1000 <= 1
+    ears.busy(KEY, None, 9)
+    assert ears.since(KEY) is None
+    await ears.aclose()
+
+
+@virtual
+async def test_who_asks_after_a_loss_hurries_the_next_try():
+    """Somebody is about to act: he does not wait out the gap between two tries."""
+    server = Server()
+    ears = server.ears()
+    await ears.open()
+    server.down = True
+    server.cut()
+    await asyncio.sleep(10.01)
+    server.down = False
+    begun = monotonic()
+    assert await ears.open() is not None
+    assert monotonic() == begun
+    await ears.aclose()
+
+
+@virtual
+async def test_every_listener_hears_every_change():
+    """None at first and after each new subscription: what was said before is not known. A version that is none counts as 0."""
+    server = Server()
+    ears = server.ears()
+    changes = ears.changes()
+    assert await anext(changes) is None
+    for version in (7, "x", "9" * 17):
+        server.say(version=version)
+    assert [await anext(changes) for _ in range(3)] == [Change(KEY, 7), Change(KEY, 0), Change(KEY, 0)]
+    server.cut()
+    assert await anext(changes) is None
+    await changes.aclose()
+    assert not ears._listeners
+    await ears.aclose()
+
+
+@virtual
+async def test_who_closes_while_a_change_is_handled_ends_the_listening():
+    """From within the loop over the changes, as from outside."""
+    server = Server()
+    ears, heard = server.ears(), 0
+
+    async def listen() -> None:
+        async for _ in ears.changes():
+            pass
+
+    outside = asyncio.create_task(listen())
+    async for _ in ears.changes():
+        heard += 1
+        if heard == 1:
+            await ears.aclose()
+    assert heard == 2  # the first, and the word that something may be missed from now on
+    await asyncio.wait_for(outside, 1)
+
+
+@virtual
+async def test_who_does_not_keep_up_is_told_that_something_was_missed(monkeypatch):
+    """Its changes are let go of, so that nothing piles up; whoever keeps up hears each of them."""
+    monkeypatch.setattr(module, "_REMEMBERED", 8)
+    server = Server()
+    ears = server.ears()
+    slow, fast = ears.changes(), ears.changes()
+    assert await anext(slow) is None
+    assert await anext(fast) is None
+    heard = []
+    for version in range(1, 12):
+        server.say(version=version)
+        heard.append((await anext(fast)).version)
+    assert heard == list(range(1, 12))
+    assert [await anext(slow) for _ in range(3)] == [None, Change(KEY, 10), Change(KEY, 11)]
+    await asyncio.gather(slow.aclose(), fast.aclose(), ears.aclose())
+
+
+@virtual
+async def test_what_is_remembered_has_an_end(monkeypatch):
+    """However many keys change and are claimed, the latest are kept."""
+    monkeypatch.setattr(module, "_REMEMBERED", 8)
+    server = Server()
+    ears = server.ears()
+    await ears.open()
+    for number in range(100):
+        server.say(f"token/x/{number}")
+        ears.busy(f"token/y/{number}", 1, 9)
+    await asyncio.sleep(0.1)
+    assert list(ears._recent) == [f"token/x/{number}" for number in range(92, 100)]
+    assert ears.since("token/y/99") == (1, 9)
+    assert ears.since("token/y/1") is None
+    await ears.aclose()
+
+
+@virtual
+async def test_a_cancellation_that_came_to_nothing_is_honoured():
+    """Something beneath swallowed it, as Python 3.11's ``wait_for`` may: the task ends all the same."""
+
+    async def swallow() -> str:
+        honour = cancellations()
+        honour()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        honour()
+        return "went on"
+
+    task = asyncio.create_task(swallow())
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
