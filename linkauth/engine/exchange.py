@@ -119,20 +119,21 @@ class Exchange(Generic[T]):
         """Seconds until the next try, None where there must not be one."""
         if isinstance(error, NoAnswer) and self._single_use:
             self.in_doubt = True
-            window = self._profile.replay_window
-            sent = self._first_sent
-            replayable = sent is not None and self._world.monotonic() < sent + window
-            if not replayable:
-                return None
             # At once, as the window may be short; then as a vendor that fails deserves.
-            return 0.0 if tries == 0 else backoff(tries - 1, FIRST_GAP, self._world.random.random())
-        # The vendor's word may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
-        return max(error.retry_after or 0.0, backoff(tries, FIRST_GAP, self._world.random.random()))
+            wait = 0.0 if tries == 0 else backoff(tries - 1, FIRST_GAP, self._world.random.random())
+        else:
+            # The vendor's word may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
+            wait = max(error.retry_after or 0.0, backoff(tries, FIRST_GAP, self._world.random.random()))
+        return None if self._spent(wait) else wait
+
+    def _spent(self, wait: float = 0.0) -> bool:
+        """Whether what is sent in ``wait`` seconds may be taken for a second use: beyond the vendor's replay window."""
+        window, sent = self._profile.replay_window, self._first_sent
+        return self.in_doubt and (sent is None or self._world.monotonic() + wait >= sent + window)
 
     async def _once(self) -> T:
-        if (
-            self._world.monotonic() + self._least > self._deadline
-        ):  # the pause before it lasted: the process was stopped
+        # The pause before it may have lasted: the process was stopped.
+        if self._spent() or self._world.monotonic() + self._least > self._deadline:
             raise NotSent("the time for one exchange is nearly over")
         return await drive(self._make(), self._send)
 
