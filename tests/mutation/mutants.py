@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 import types
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ class Mutant:
 
     module: str
     function: str
-    """``Class.method`` or ``function``, or the constant's name."""
+    """``Class.method`` or ``function``."""
     line: int
     lines: range
     """Where a test must have been to notice it."""
@@ -39,9 +39,16 @@ class Mutant:
     new: str
     source: str
     """The whole module, changed."""
+    twin: int
+    """Which of those in this function that look the same."""
+
+    @property
+    def name(self) -> str:
+        """The same wherever the function stands in its file."""
+        return f"{self.function}:  {self.old}  ->  {self.new}" + f"  (#{self.twin})" * (self.twin > 1)
 
     def __str__(self) -> str:
-        return f"{self.module}.py:{self.line} {self.function}:  {self.old}  ->  {self.new}"
+        return f"{self.module}.py:{self.line} {self.name}"
 
 
 def delete(node: cst.Expr) -> Iterator[cst.CSTNode]:
@@ -84,7 +91,7 @@ SKIPPED = (
 
 
 class Finder(cst.CSTVisitor):
-    """Collects ``(outermost function or constant, node, its replacement)``."""
+    """Collects ``(outermost function, node, its replacement)``."""
 
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
@@ -100,8 +107,8 @@ class Finder(cst.CSTVisitor):
         if isinstance(node, cst.ClassDef | cst.FunctionDef) and not self._depth:
             self._names.append(node.name.value)
         self._depth += isinstance(node, cst.FunctionDef)
-        name = ".".join(self._names) if self._depth else self._constant(node)
-        if name:
+        if self._depth:
+            name = ".".join(self._names)
             for kinds, operator in (*OPERATORS, *OURS):
                 for changed in operator(node) if isinstance(node, kinds) else ():
                     head = isinstance(node, cst.If | cst.While | cst.IfExp)
@@ -121,14 +128,6 @@ class Finder(cst.CSTVisitor):
             return m.matches(node.value, m.SimpleString() | m.Call(func=m.Attribute(value=m.Name("log"))))
         return isinstance(node, cst.Assign) and m.matches(node.value, m.FormattedString() | WORDS)
 
-    def _constant(self, node: cst.CSTNode) -> str:
-        """The module's number that ``node`` is part of."""
-        while node is not None and not isinstance(node, cst.AnnAssign):
-            node = self.get_metadata(ParentNodeProvider, node, None)
-        if node is None or self._names or not isinstance(node.target, cst.Name):
-            return ""
-        return node.target.value if m.matches(node.value, m.Integer() | m.Float() | m.BinaryOperation()) else ""
-
 
 def mutants(module: str) -> list[Mutant]:
     """Every change to ``linkauth/engine/MODULE.py`` that is tried."""
@@ -136,7 +135,7 @@ def mutants(module: str) -> list[Mutant]:
     finder = Finder()
     wrapper.visit(finder)
     positions, parents = wrapper.resolve(PositionProvider), wrapper.resolve(ParentNodeProvider)
-    told = []
+    told, alike = [], Counter()
     seen = {wrapper.module.code}
     for function, node, changed in finder.found:
         if m.matches(node, m.SimpleString()) and _code(changed) != f'"XX{_code(node)[1:]}'[:-1] + 'XX"':
@@ -155,8 +154,9 @@ def mutants(module: str) -> list[Mutant]:
         if isinstance(node, cst.Name | cst.BaseNumber | cst.BaseCompOp | cst.ComparisonTarget | cst.SimpleString):
             shown = parents[node]
             other = shown.deep_replace(node, changed)
-        line = positions[node].start.line
-        told.append(Mutant(module, function, line, lines, _code(shown), _code(other), source))
+        line, old, new = positions[node].start.line, _code(shown), _code(other)
+        alike[function, old, new] += 1
+        told.append(Mutant(module, function, line, lines, old, new, source, alike[function, old, new]))
     return told
 
 
@@ -175,16 +175,10 @@ def _replaced(module: cst.Module, place: Any, node: cst.CSTNode, changed: Any) -
 
 
 def apply(mutant: Mutant) -> None:
-    """Change the running program: its functions' code, or every copy of its constant."""
+    """Change the running program: the function's code, wherever it is known."""
     name = f"linkauth.engine.{mutant.module}"
     module, changed = importlib.import_module(name), types.ModuleType(name)
     exec(compile(mutant.source, f"<mutant of {mutant.module}>", "exec"), vars(changed))
-    if "." not in mutant.function and not inspect.isfunction(vars(module)[mutant.function]):
-        old, new = vars(module)[mutant.function], vars(changed)[mutant.function]
-        for other in [other for at, other in sys.modules.items() if at.startswith("linkauth")]:
-            if vars(other).get(mutant.function) is old:
-                setattr(other, mutant.function, new)
-        return
     here, there = _function(module, mutant.function), _function(changed, mutant.function)
     here.__code__, here.__defaults__, here.__kwdefaults__ = there.__code__, there.__defaults__, there.__kwdefaults__
 
