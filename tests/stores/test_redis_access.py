@@ -123,6 +123,7 @@ async def test_the_acl_rule_for_a_cluster_is_enough(nodes, prefix):
     await asyncio.gather(store.aclose(), other.aclose(), waits.aclose())
 
 
+@pytest.mark.long
 async def test_sentinels_have_a_user_of_their_own(tmp_path):
     """One login for the Sentinels and another for the servers, each with the documented rights; without it neither opens."""
     config = f"user default on nopass ~* &* -@all +info +ping\nuser watcher on >s3cret {SENTINELS}\n"

@@ -59,6 +59,7 @@ async def test_a_commit_waits_for_a_replica_and_says_when_it_did_not_answer(tmp_
             await store.aclose()
 
 
+@pytest.mark.long
 async def test_on_a_cluster_the_node_that_has_the_slot_is_asked_to_wait(nodes, prefix, caplog):
     """The first of three has a replica, and the other two have none; a slot that moves is followed to where it went."""
     first, second = nodes[:2]

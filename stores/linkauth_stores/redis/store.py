@@ -45,7 +45,7 @@ class RedisStore:
 
         ACL SETUSER linkauth on >PASSWORD resetchannels ~linkauth:* &linkauth:* +evalsha +eval +time +hmget +hset +hdel
             +del +rename +pttl +pexpire +persist +publish +subscribe +scan
-            (+select for a database other than 0, +wait with min_replicas, +cluster|slots +command +asking in a cluster)
+            (+select for a database other than 0, +wait with min_replicas, +cluster|slots +asking in a cluster)
 
     A server that evicts keys when its memory is full must not evict these: use ``noeviction`` or a ``volatile-`` policy.
     Replication is asynchronous: a failover may lose the last writes, which the vendor's rotation then judges.

@@ -90,7 +90,9 @@ class Settings:
             # Its retries follow a slot that moved, or a node that was replaced; the store's time-out bounds them.
             del several["retry"]
             nodes = [ClusterNode(host, port) for host, port in self.hosts]
-            return cast("Client", _Spread(startup_nodes=nodes, **limit, **several, **self.login))
+            spread = cast("Any", _Spread)(startup_nodes=nodes, **limit, **several, **self.login)
+            spread.commands_parser = _Unasked()
+            return cast("Client", spread)
         if self.scheme == "redis+sentinel":
             ask = {**several, **self.sentinel_login}
             watchers = cast("Callable[..., Any]", Sentinel)(self.hosts, sentinel_kwargs=ask, **patience, **self.login)
@@ -118,6 +120,16 @@ class _Spread(aioredis.RedisCluster):
         nodes = cast("Any", self.nodes_manager)
         for kind in ("nodes_cache", "startup_nodes"):
             await nodes.aclose(kind)
+
+
+class _Unasked:
+    """Instead of redis-py's knowledge of commands: a script names its keys itself.
+
+    redis-py asks for all that the server knows, at the start and after each failure, and to read the answer holds up the
+    loop for a tenth of a second.
+    """
+
+    async def initialize(self, node: object = None) -> None: ...
 
 
 async def listener(client: Client) -> Any:
