@@ -59,7 +59,7 @@ class Lease:
         self._deadline = granted.before + ttl
         self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
         self._again = again
-        """Claims anew, for a store that lost the lease."""
+        """Claims as the same owner: what is held, or anew from a store that lost it."""
         self._sent = False
         self._lost = False
         self._keeper: asyncio.Task[None] | None = None
@@ -71,9 +71,24 @@ class Lease:
         return not self._lost and self._left() > 0
 
     async def confirmed(self) -> bool:
-        """As ``held``, and the store says so: one that lost its data has lost leases, too."""
-        await self._extend()
-        return await self.held()
+        """As ``held``, and the store says so: one that lost its data has lost leases, and may give their numbers again.
+
+        So the store is asked by owner, not by number.
+        """
+        if self._lost or self._again is None:
+            return False
+        before, ahead = self._world.monotonic(), self._wall_ahead()
+        try:
+            claim, _ = await self._again()
+        except StoreError:
+            return False
+        if not isinstance(claim, Granted):
+            self._lost = True
+            self.number = 0  # which may be his as well: nothing of his is given back
+            return False
+        same, self.number = claim.number == self.number, claim.number
+        self._deadline, self._ahead = before + self._ttl, ahead
+        return same
 
     def sent(self) -> None:
         """Something goes out under this lease: from now on it shields the answer to that."""

@@ -63,11 +63,13 @@ class Ledger:
         await self._follow()
         return await self.office.shelf.ask(self.office.shelf.store.read(self.key))
 
-    async def claim(self, note: bytes, newer_than: int | None = None) -> tuple[Claim, StoreTime]:
-        """Ask for the lease. ``newer_than``: None is the version that is held."""
+    async def claim(
+        self, note: bytes, newer_than: int | None = None, owner: str | None = None
+    ) -> tuple[Claim, StoreTime]:
+        """Ask for the lease. ``newer_than``: None is the version that is held. ``owner``: None is a new one."""
         await self._follow()
         known = self.holding.version if newer_than is None else newer_than
-        claim = self.office.shelf.store.claim(self.key, self.office.owner(), self.ttl, known, note)
+        claim = self.office.shelf.store.claim(self.key, owner or self.office.owner(), self.ttl, known, note)
         return await self.office.shelf.ask(claim)
 
     async def wait(self, seconds: float, newer_than: int | None = None) -> None:
@@ -77,11 +79,11 @@ class Ledger:
             change = self.office.shelf.store.wait_for_change(self.key, known, seconds)
             await self.office.shelf.do(change, extra=seconds)
 
-    def lease(self, claim: Granted, time: StoreTime, note: bytes = b"") -> Lease:
-        """A granted claim as something that can be kept and given back. ``note``: what it was claimed with."""
+    def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
+        """A granted claim as something that can be kept and given back. ``note``, ``owner``: what it was claimed with."""
 
         async def again() -> tuple[Claim, StoreTime]:
-            return await self.claim(note)
+            return await self.claim(note, owner=owner)
 
         self.leading = Lease(self.office.shelf, self.office.world, self.key, claim.number, self.ttl, time, again)
         return self.leading

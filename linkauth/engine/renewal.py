@@ -88,7 +88,8 @@ class Renewal:
                 return self._ledger.current()  # adopted, or by a login or another loop's flight
             if self._holding.token is None and self._vendor.needs_user and await self._found():
                 return self._ledger.current()
-            asked = await self._claim()
+            owner = self._office.owner()
+            asked = await self._claim(owner)
             if asked is None:
                 return await self._alone()
             claim, time = asked
@@ -96,24 +97,24 @@ class Renewal:
                 self._ledger.adopt(claim.record, time)
             elif isinstance(claim, Busy):
                 await self._wait(min(claim.remaining, limit - self._office.world.monotonic()))
-            elif (fresh := await self._try_to_lead(claim, time)) is not None:
+            elif (fresh := await self._try_to_lead(claim, time, owner)) is not None:
                 return fresh
         raise VendorUnavailable("another worker has been renewing for too long")
 
-    async def _claim(self) -> tuple[Claim, StoreTime] | None:
+    async def _claim(self, owner: str) -> tuple[Claim, StoreTime] | None:
         """Ask for the lease. None: the store is away, and this vendor needs none of it."""
         try:
-            return await self._ledger.claim(self._doubt())
+            return await self._ledger.claim(self._doubt(), owner=owner)
         except StoreUnavailable:
             if self._vendor.rotation.rotates or (self._vendor.needs_user and self._holding.token is None):
                 raise
             return None
 
-    async def _try_to_lead(self, claim: Granted, time: StoreTime) -> Token | None:
+    async def _try_to_lead(self, claim: Granted, time: StoreTime, owner: str) -> Token | None:
         """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
         before = self._holding.token
         try:
-            return await self._lead(claim, time)
+            return await self._lead(claim, time, owner)
         except Overtaken:
             adopted = self._holding.token is not before and self._holding.judge() is not Verdict.WAIT
             return self._ledger.current() if adopted else None
@@ -147,8 +148,8 @@ class Renewal:
 
     # -- leading ---------------------------------------------------------------------------------------------------
 
-    async def _lead(self, claim: Granted, time: StoreTime) -> Token:
-        lease = self._ledger.lease(claim, time, self._doubt())
+    async def _lead(self, claim: Granted, time: StoreTime, owner: str) -> Token:
+        lease = self._ledger.lease(claim, time, self._doubt(), owner)
         found = Note.decode(claim.note)
         token = self._holding.token
         # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.

@@ -151,3 +151,39 @@ async def test_giving_back_to_a_store_that_is_away_harms_nobody():
     await lease.release()
     with pytest.raises(StoreUnavailable):
         await store.read(KEY)
+
+
+@virtual
+async def test_a_lease_is_known_by_its_owner():
+    """A store that lost its data gave the same number to somebody else: it is not ours, and stays his."""
+    store = Store()
+    office = Worker(store, Vendor()).office
+
+    async def ask() -> Any:
+        return await office.shelf.ask(store.claim(KEY, "we", TTL, 0, b""))
+
+    claim, time = await ask()
+    lease = Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask)
+    assert await lease.confirmed()
+    store.inner = emptied()
+    assert (await store.inner.claim(KEY, "him", 600, 0, b"")).number == lease.number
+    assert not await lease.confirmed()
+    await lease.release()
+    assert await holder(store) == "him"
+
+
+@virtual
+async def test_a_lease_that_the_store_does_not_confirm_is_none():
+    """The store is away, or has lost the lease and gives another in its place: nothing is sent, and it is given back."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    store.down.add("*")
+    assert not await lease.confirmed()
+    store.down.clear()
+    store.inner = emptied()
+    await store.inner.claim(KEY, "another", 0.001, 7, b"")
+    await asyncio.sleep(1)
+    assert not await lease.confirmed()
+    assert await holder(store) is not None
+    await lease.release()
+    assert await holder(store) is None

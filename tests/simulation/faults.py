@@ -301,12 +301,12 @@ def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
 def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
     """A lease shorter than an exchange, and nobody extends it."""
 
-    def lease(self: Ledger, claim: Granted, time: StoreTime, note: bytes = b"") -> Lease:
+    def lease(self: Ledger, claim: Granted, time: StoreTime, *_: object) -> Lease:
         return Lease(self.office.shelf, self.office.world, self.key, claim.number, 1e6, time)
 
-    async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
+    async def claim(self: Ledger, *args: Any, **kwargs: Any) -> Any:
         self.ttl = 2.0
-        return await real(self, note, newer_than)
+        return await real(self, *args, **kwargs)
 
     real = Ledger.claim
     yield Ledger, "claim", claim
@@ -327,8 +327,8 @@ def lease_not_looked_at_before_sending() -> Iterator[tuple[Any, str, Any]]:
 def lease_ignored() -> Iterator[tuple[Any, str, Any]]:
     """Busy is taken for granted."""
 
-    async def claim(self: Ledger, note: bytes, newer_than: int | None = None) -> Any:
-        found, time = await real(self, note, newer_than)
+    async def claim(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+        found, time = await real(self, *args, **kwargs)
         if isinstance(found, Busy):
             number = self.holding.version + 1
             found = Granted(record=found.record, note=b"", now=found.now, number=number)
