@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Self
+import math
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DRIP = 16
 """Bytes that pass at a time on a dripping link."""
@@ -26,6 +30,7 @@ class Link:
         self.drip = 0.0
         self.passed = 0
         """Bytes that came back."""
+        self._moves = 0
         self._speaks = asyncio.Event()
         self._speaks.set()
         self._ends: set[asyncio.StreamWriter] = set()
@@ -55,8 +60,21 @@ class Link:
 
     def cut(self) -> None:
         """End every connection, as a reset would."""
-        for end in list(self._ends):
+        self._cut_those(tuple(self._ends))
+
+    def _cut_those(self, ends: Iterable[asyncio.StreamWriter]) -> None:
+        for end in ends:
             end.transport.abort()
+
+    def move(self, target: int, probed: float = math.inf) -> None:
+        """Lead to ``target`` from now on, as an address that moves does: who is connected learns it when next he sends.
+
+        ``probed``: seconds after which he learns it in any case, from his own kernel's keep-alive probes.
+        """
+        self.target = target
+        self._moves += 1
+        if probed < math.inf:
+            asyncio.get_running_loop().call_later(probed, self._cut_those, tuple(self._ends))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -68,7 +86,10 @@ class Link:
                 far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
                 self._ends.add(far_writer)
                 try:
-                    await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, back=True))
+                    here = self._moves
+                    await asyncio.gather(
+                        self._pump(reader, far_writer, here), self._pump(far_reader, writer, here, back=True)
+                    )
                 finally:
                     far_writer.transport.abort()
                     self._ends.discard(far_writer)
@@ -79,9 +100,13 @@ class Link:
             self._ends.discard(writer)
             self._tasks.discard(task)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, back: bool = False) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, here: int, *, back: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                if here != self._moves:
+                    break
                 await asyncio.sleep(self.delay)
                 for piece in self._pieces(data):
                     await self._speaks.wait()
@@ -90,7 +115,9 @@ class Link:
                     self.passed += back * len(piece)
                     if self.drip:
                         await asyncio.sleep(self.drip)
-        sink.transport.abort() if back else sink.close()
+        if here != self._moves and back:
+            return  # the near end is not told
+        sink.transport.abort() if back or here != self._moves else sink.close()
 
     def _pieces(self, data: bytes) -> list[bytes]:
         return [data[at : at + DRIP] for at in range(0, len(data), DRIP)] if self.drip else [data]

@@ -13,11 +13,12 @@ import pytest
 import redis.asyncio as aioredis
 
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
-from linkauth.store import Busy, Committed, Granted, Newer, Superseded
+from linkauth.store import Busy, Change, Committed, Granted, Newer, Superseded
 from linkauth_stores.redis import RedisStore
 from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.session import Session
 from linkauth_stores.redis.url import _QUIET
+from tests.fleet.link import Link
 from tests.proxy import Proxy
 from tests.servers import Server
 
@@ -355,6 +356,30 @@ async def test_after_a_reconnect_everybody_looks_again(server, mine):
     async with asyncio.timeout(PATIENCE):
         assert await waiting
         assert await ears.wait("token/x/other", since, 60)
+
+
+async def test_who_claims_over_a_broken_connection_hears_first_whether_the_server_is_another(server, tmp_path):
+    """An address that moves tells nobody who sends nothing: the claim that finds out waits for the subscription."""
+    with Server(tmp_path / "behind") as behind:
+        async with Link(server.port) as link:
+            store = RedisStore(f"redis://127.0.0.1:{link.port}/0", timeout=PATIENCE)
+            heard: list[Change | None] = []
+
+            async def listen() -> None:
+                async for change in store.changes():
+                    heard[:] = [*heard, change]
+
+            listening = asyncio.create_task(listen())
+            await _warm(store)
+            heard.clear()
+            server.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            assert isinstance(await store.claim(KEY, "a", 15, 0, b""), Granted)
+            assert None not in heard  # the same server, and the subscription lives
+            link.move(behind.port)
+            assert isinstance(await store.claim(KEY, "b", 15, 0, b""), Granted)
+            assert None in heard
+            listening.cancel()
+            await store.aclose()
 
 
 async def test_a_queue_is_no_outage_while_the_store_answers():

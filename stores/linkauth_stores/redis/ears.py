@@ -54,6 +54,8 @@ class Ears:
         self._told = False
         self._task: asyncio.Task[None] | None = None
         self._up = False
+        self._asked = False
+        self._pubsub: Any = None
         self._closed = False
         self._listeners: dict[int, tuple[deque[Change | None], asyncio.Event]] = {}
 
@@ -70,6 +72,26 @@ class Ears:
                 async with asyncio.timeout(self._patience / 2):
                     await self._settled.wait()
         return self._serial if self._up else None
+
+    async def check(self, *, moved: bool = False) -> None:
+        """A connection broke, so the subscription may lead nowhere, too: return when it has answered, or is a new one.
+
+        Where an address moved to another server, nobody hears of it who sends nothing. ``moved``: it did for certain.
+        """
+        if self._up and self._pubsub is not None:
+            self._settled.clear()
+            self._asked = True
+            connection = self._pubsub.connection
+            try:
+                async with asyncio.timeout(0 if moved else self._patience / 4):
+                    await connection.send_command("SUBSCRIBE", self._channel)
+                    await self._settled.wait()
+            except Exception:  # noqa: BLE001  whatever it is, this subscription is not to be relied on
+                self._up = False
+                with contextlib.suppress(Exception):
+                    await connection.disconnect(nowait=True)
+            self._asked = False
+        await self.open()
 
     def busy(self, key: str, since: int | None, until: float) -> None:
         """A claim counted from ``since`` was answered Busy, until ``until`` by the loop's clock: its owner will wait."""
@@ -144,7 +166,7 @@ class Ears:
             self._hurry.clear()
             try:
                 async with asyncio.timeout(self._patience):
-                    pubsub = await self._subscribe()
+                    pubsub = self._pubsub = await self._subscribe()
                     await pubsub.subscribe(self._channel)
                     while not self._up:
                         honour()
@@ -173,7 +195,9 @@ class Ears:
     def _hear(self, message: dict[str, Any] | None) -> None:
         if message is None:
             return
-        if message["type"] == "subscribe":  # also after a reconnect of the client's own: what was said then is lost
+        if message["type"] == "subscribe" and self._asked and self._up:
+            self._settled.set()
+        elif message["type"] == "subscribe":  # also after a reconnect of the client's own: what was said then is lost
             self._up = True
             self._settled.set()
             self._look_again()

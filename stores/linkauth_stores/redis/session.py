@@ -51,13 +51,15 @@ class Session:
     slots: asyncio.Semaphore
     answered: float = -math.inf
 
-    async def ask(self, work: Callable[[Client], Awaitable[T]], key: str = "") -> T:
+    async def ask(self, work: Callable[[Client], Awaitable[T]], key: str = "", *, careful: bool = False) -> T:
         """``work`` in time, begun anew once where the connection was lost: every script may be repeated.
 
+        ``careful``: not before all who listen know that another server, which may know less, may be the one to answer.
         Raises ``StoreUnavailable`` or ``CorruptRecord``, and nothing that a client or a server said.
         """
         honour = cancellations()
         failures = unsent = 0
+        moved = False
         try:
             async with self.slot(self.timeout), asyncio.timeout(self.timeout):
                 while True:
@@ -71,13 +73,16 @@ class Session:
                         failures += 1
                         if failures > 1 or not _may_pass(error):
                             raise
-                        if isinstance(error, ReadOnlyError) or _code(error) == "READONLY":
+                        moved = isinstance(error, ReadOnlyError) or _code(error) == "READONLY"
+                        if moved:
                             await self._look_it_up_again()
                     else:
                         honour()
                         self.answered = asyncio.get_running_loop().time()
                         return answer
                     honour()
+                    if careful:
+                        await self.ears.check(moved=moved)
                     await asyncio.sleep(random.uniform(0.005, 0.02))  # noqa: S311  spreads load
         except _FAILURES as error:
             problem = _problem(error, key, self.timeout)

@@ -194,7 +194,7 @@ class RedisStore:
             work = partial(
                 run_and_wait, script=script, names=names, args=args, replicas=self._min_replicas, patience=patience
             )
-        found = await self._session().ask(work, key)
+        found = await self._session().ask(work, key, careful=script is scripts.CLAIM)
         if found[0] == b"corrupt":
             raise CorruptRecord(f"Redis: the record {key!r} cannot be read: it is not what this store writes")
         return found
