@@ -41,6 +41,7 @@ async def run(given: argparse.Namespace) -> int:
             hosts=given.hosts,
             accounts=given.accounts,
             planted=given.planted,
+            only=given.only,
             aloud=True,
         ) as campaign:
             keeping = asyncio.create_task(keep(campaign.evidence, given.evidence))
@@ -77,6 +78,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=4)
     parser.add_argument("--accounts", type=int, default=10)
     parser.add_argument("--planted", choices=sorted(FAULTS), default="", help="work with this fault")
+    parser.add_argument("--only", default="", help="a pattern of the disturbances to choose from")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--evidence", type=Path)
     parser.add_argument("--judge", type=Path, help="judge the evidence in this file instead")

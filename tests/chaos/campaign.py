@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from linkauth.sandbox.tokens import NotGood
 from tests.chaos.deeds import Deeds
 from tests.chaos.evidence import Disturbance
-from tests.chaos.judge import Judge
+from tests.chaos.judge import TOLD, Judge
 from tests.chaos.scene import LIFETIME, Host, Scene
 from tests.fleet.fleet import Died, Refused
 
@@ -25,6 +25,8 @@ AT_ONCE = 2
 """Disturbances, at the most."""
 REST = (0.5, 2.5)
 """Seconds from a disturbance to the next, at least and at most."""
+IDLE = 8.0
+"""Seconds without a token from the vendor, after which an account is asked after."""
 STALL = 0.3
 """Seconds from which a pause of the machine's own counts."""
 GROWTH = 4.0
@@ -98,12 +100,27 @@ class Campaign:
     # -- at the same time ------------------------------------------------------------------------------------------
 
     async def _nurse(self) -> None:
-        """Whose session the vendor has ended logs in again, as a user would."""
+        """Whose session the vendor has ended logs in again, as a user would, and whoever is told to."""
         while True:
             for name in self.scene.names:
                 if self.scene.witness.sessions[name].revoked:
-                    await self.scene.log_in(name)
+                    await self.scene.log_in(name, "the vendor ended it")
+                elif time.monotonic() > self.scene.witness.heard[name] + IDLE and await self._is_sent_for(name):
+                    await self.scene.log_in(name, TOLD)
             await asyncio.sleep(0.2)
+
+    async def _is_sent_for(self, name: str) -> bool:
+        """Whether a worker, asked for the account's token, sends for the user."""
+        worker = random.choice(self.scene.hosts).worker
+        assert worker
+        try:
+            async with asyncio.timeout(1):
+                await worker.ask("token", account=name)
+        except Refused as refused:
+            return refused.kind == "ReauthorizationRequired"
+        except (Died, TimeoutError):
+            pass
+        return False
 
     async def _look_on(self) -> None:
         """Look after the workers: none dies of itself, none complains; how much memory they take."""

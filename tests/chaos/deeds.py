@@ -7,6 +7,7 @@ master and a replica: a failover kills the one, promotes the other and moves the
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 
     from tests.chaos.scene import Host, Scene
     from tests.fleet.link import Link
+    from tests.servers import Server
 
 LASTS = (0.3, 4.0)
 """Seconds that a disturbance lasts, at least and at most."""
 LINK_TROUBLES = ("cut", "refuse", "silence", "half open", "delay", "drip")
+PROBED = 2.0
+"""Seconds after which a connection that leads nowhere is noticed by TCP's keep-alive, as ``RedisStore`` asks for it."""
 EVERYWHERE = ""
 
 
@@ -45,7 +49,8 @@ class Deeds:
     def __init__(self, scene: Scene, chance: random.Random) -> None:
         self._scene = scene
         self._chance = chance
-        self._deeds = [*ANYWHERE, *(ON_REDIS if scene.on_redis else ())]
+        known = [*ANYWHERE, *(ON_REDIS if scene.on_redis else ())]
+        self._deeds = [deed for deed in known if re.match(scene.only, deed.what)]
 
     async def disturb(self, longest: float) -> Disturbance | None:
         """Do something, for at most so many seconds. None: nothing came of it."""
@@ -174,23 +179,50 @@ async def _restarted(scene: Scene, seconds: float) -> None:
 
 async def _failover(scene: Scene, host: Host, mark: Disturbance, seconds: float) -> None:
     old, new = scene.servers
-    async with aioredis.Redis(host="127.0.0.1", port=new.port) as client:
-        if (await client.info("replication")).get("master_link_status") != "up":
-            mark.ended = mark.begun - 1  # it has yet to catch up with the last one
-            return
-    await asyncio.to_thread(old.kill)
-    await asyncio.sleep(min(seconds, 1.5))
+    if not await _caught_up(new, mark):
+        return
     scene.servers = [new, old]
     await _command(scene, "REPLICAOF", "NO", "ONE")
+    await asyncio.sleep(min(seconds, 1.5) / 2)  # what is written meanwhile is lost: the replica was that far behind
+    await asyncio.to_thread(old.kill)
+    await asyncio.sleep(min(seconds, 1.5) / 2)
     for each in scene.hosts:
         assert each.store
         each.store.target = new.port
         each.store.cut()
     mark.ended = time.monotonic()
+    await _follow(old, new)
+
+
+async def _caught_up(new: Server, mark: Disturbance) -> bool:
+    async with aioredis.Redis(host="127.0.0.1", port=new.port) as client:
+        if (await client.info("replication")).get("master_link_status") == "up":
+            return True
+    mark.ended = mark.begun - 1  # it has yet to catch up with the last one
+    return False
+
+
+async def _follow(old: Server, new: Server) -> None:
     (old.folder / "dump.rdb").unlink(missing_ok=True)
     old.args = ("--replicaof", f"127.0.0.1 {new.port}")
     new.args = ("--repl-diskless-sync-delay", "0")
     await asyncio.to_thread(old.start)
+
+
+async def _quiet_failover(scene: Scene, host: Host, mark: Disturbance, seconds: float) -> None:
+    """Connections stay open, and lead nowhere: each is refused when next something is sent on it."""
+    old, new = scene.servers
+    if not await _caught_up(new, mark):
+        return
+    scene.servers = [new, old]
+    await _command(scene, "REPLICAOF", "NO", "ONE")
+    await asyncio.sleep(min(seconds, 1.5))
+    for each in scene.hosts:
+        assert each.store
+        each.store.move(new.port, probed=PROBED)
+    mark.ended = time.monotonic()
+    await asyncio.to_thread(old.kill)
+    await _follow(old, new)
 
 
 async def _command(scene: Scene, *words: str) -> None:
@@ -233,4 +265,5 @@ ON_REDIS = (
     Deed(1, "store restarts empty", _restart_empty, "store", loses=True),
     Deed(1, "store restarts with old data", _restart_old, "store", loses=True),
     Deed(2, "failover", _failover, "store", loses=True),
+    Deed(2, "failover without a word", _quiet_failover, "store", loses=True),
 )

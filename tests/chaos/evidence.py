@@ -59,6 +59,22 @@ class Login:
     account: str
     issued: str
     at: float
+    host: str = ""
+    why: str = ""
+    """What the one before had come to."""
+    seen: float | None = None
+    """As of an exchange's answer."""
+    spent: str = "-"
+
+    @property
+    def arrived(self) -> float:
+        """As of an exchange."""
+        return self.at
+
+    @property
+    def answered(self) -> float:
+        """As of an exchange."""
+        return self.at
 
 
 @attrs.define(kw_only=True)

@@ -26,7 +26,7 @@ from tests.chaos.evidence import FOREVER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.chaos.evidence import Disturbance, Evidence, Exchange, Mark, Reuse
+    from tests.chaos.evidence import Disturbance, Evidence, Exchange, Login, Mark, Reuse
 
 CLEAR = 3.0
 """Seconds in a row without a disturbance in which a worker has to store what it has: a time-out of the store's, a pause,
@@ -39,6 +39,7 @@ AROUND = 15.0
 MARGIN = 1 / 15
 """Share of an access token's lifetime before its end from which it is not served any more (``windows.MARGIN``)."""
 
+TOLD = "the user was sent for"
 KILL = "kill"
 LOSES_ANSWERS = (
     *(f"link to the vendor: {how}" for how in ("cut", "refuse", "silence", "half open", "drip")),
@@ -70,8 +71,7 @@ class Judge:
         self._by_spent = {each.spent: each for each in evidence.exchanges}
         self._tokens: dict[str, str] = {each.issued: each.account for each in evidence.logins}
         self._tokens |= {each.issued: each.account for each in evidence.exchanges}
-        self._issued = {each.issued: each.at for each in evidence.logins}
-        self._issued |= {each.issued: each.answered for each in evidence.exchanges}
+        self._by_issued = {each.issued: each for each in evidence.exchanges}
         self._marks: dict[str, list[Mark]] = {}
         for mark in evidence.marks:
             self._marks.setdefault(mark.account or self._tokens.get(mark.token, ""), []).append(mark)
@@ -87,6 +87,17 @@ class Judge:
                     exchange.account,
                     exchange.answered,
                     lambda e=exchange: self._unstored(e),
+                )
+
+        for login in self._evidence.logins:
+            if self._stored(login) is None and login.issued not in self._by_spent:
+                yield self._case("a login was never stored", login.account, login.at, lambda e=login: self._unstored(e))
+            if login.why == TOLD:
+                yield self._case(
+                    "a session that lives at the vendor's was given up",
+                    login.account,
+                    login.at,
+                    lambda e=login: self._given_up(e),
                 )
 
     def _case(self, what: str, account: str, at: float, judge: object) -> Case:
@@ -129,7 +140,18 @@ class Judge:
             return self._away(exchange, claimed, sent.at)
         return self._lost(exchange, stored, claimed.at, sent.at, reuse.host)
 
-    def _unstored(self, exchange: Exchange) -> str:
+    def _given_up(self, login: Login) -> str:
+        """Its last answer was never stored, for a reason."""
+        given = [*self._evidence.exchanges, *self._evidence.logins]
+        last = max(
+            (each for each in given if each.account == login.account and each.answered < login.at),
+            key=lambda each: each.answered,
+        )
+        if self._stored(last) is not None:
+            raise Unexcused("its last token had been stored")
+        return self._unstored(last)
+
+    def _unstored(self, exchange: Exchange | Login) -> str:
         end = self._evidence.ended
         for login in self._evidence.logins:
             if login.account == exchange.account and login.at > exchange.arrived:
@@ -144,7 +166,11 @@ class Judge:
 
         Unless the store lost the note that says so.
         """
-        good = self._issued.get(exchange.spent, 0.0) + self._evidence.lifetime * (1 - MARGIN) - SLACK
+        before = self._by_issued.get(exchange.spent)
+        asked = before and self._last(before.account, before.host, "sends", before.spent, before.arrived)
+        if asked is None:
+            return  # by a login: when that was asked for is not known
+        good = asked.at + self._evidence.lifetime * (1 - MARGIN) - SLACK
         forgot = any(
             each.loses and _overlap(each, exchange.arrived - 1.0, claimed) for each in self._evidence.disturbances
         )
@@ -163,7 +189,7 @@ class Judge:
             raise Unexcused("two workers asked at once, and nothing held the first up")
         return "a request that was held up arrived after another worker had tried the token in doubt"
 
-    def _away(self, exchange: Exchange, claimed: Mark | None, until: float) -> str:
+    def _away(self, exchange: Exchange | Login, claimed: Mark | None, until: float) -> str:
         """The answer was not stored by ``until``: it did not arrive, or its worker was away."""
         got = self._got(exchange)
         since = self._last(exchange.account, exchange.host, "sends", exchange.spent, exchange.arrived)
@@ -183,7 +209,7 @@ class Judge:
             raise Unexcused(f"{exchange.host} had the answer, and {clear:.1f} s without a disturbance to store it")
         return f"the answer's worker was {'killed' if kill else 'cut off or stopped'} before it was stored"
 
-    def _at_once(self, exchange: Exchange, asked: float, claimed: Mark | None, until: float) -> str:
+    def _at_once(self, exchange: Exchange | Login, asked: float, claimed: Mark | None, until: float) -> str:
         """Another worker sent while the answer was still on its way: the first lease had been lost."""
         since = self._last(exchange.account, exchange.host, "claimed", exchange.spent, asked)
         begun = since.at if since else asked
@@ -227,11 +253,11 @@ class Judge:
                 found = mark
         return found
 
-    def _got(self, exchange: Exchange) -> Mark | None:
+    def _got(self, exchange: Exchange | Login) -> Mark | None:
         marks = self._marks.get(exchange.account, ())
         return next((each for each in marks if each.what == "got" and each.token == exchange.issued), None)
 
-    def _stored(self, exchange: Exchange) -> float | None:
+    def _stored(self, exchange: Exchange | Login) -> float | None:
         """When the store had it for certain."""
         marks = self._marks.get(exchange.account, ())
         times = [each.at for each in marks if each.what == "committed" and each.token == exchange.issued]
@@ -278,7 +304,7 @@ class Judge:
             for mark in self._evidence.marks
         )
 
-    def _clear(self, exchange: Exchange, since: float, until: float) -> tuple[float, bool]:
+    def _clear(self, exchange: Exchange | Login, since: float, until: float) -> tuple[float, bool]:
         marks = self._marks.get(exchange.account, ())
         kept = any(each.what == "in escrow" and each.token == exchange.issued for each in marks)
         return self._longest(exchange.host, since, until, escrowed=kept)
@@ -319,7 +345,7 @@ class Judge:
             if each.account == case.account
         ]
         lines += [
-            (each.at, f"VENDOR gives {each.issued} for a login")
+            (each.at, f"VENDOR gives {each.issued} for a login: {each.why or 'the first'}")
             for each in self._evidence.logins
             if each.account == case.account
         ]

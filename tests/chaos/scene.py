@@ -67,7 +67,9 @@ class Scene:
         constants: dict[str, float] | None = None,
         nursery: Nursery | None = None,
         planted: str = "",
+        only: str = "",
     ) -> None:
+        """``only``: a pattern of the deeds that may be done."""
         self.folder = folder
         self.chance = chance
         self.on_redis = store == "redis"
@@ -75,6 +77,7 @@ class Scene:
         self.keys = base64.b64encode(secrets.token_bytes(32)).decode()
         self.servers: list[Server] = []
         self.hosts: list[Host] = []
+        self.only = only
         self.logins = 0
         self.busy: set[str] = set()
         """What is being disturbed."""
@@ -150,9 +153,10 @@ class Scene:
         worker.on_mark = self.witness.hears("newcomer")
         return worker
 
-    async def log_in(self, name: str) -> None:
+    async def log_in(self, name: str, why: str = "") -> None:
         """By whichever worker can."""
         self.logins += 1
+        self.witness.why[name] = why
         user = self.sandbox.linkxg.users[f"{name}@example.com"]
         while True:
             worker = self.chance.choice(self.hosts).worker

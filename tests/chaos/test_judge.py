@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.evidence import FOREVER, Disturbance, Evidence, Exchange, Login, Mark, Reuse
-from tests.chaos.judge import Judge
+from tests.chaos.judge import TOLD, Judge
 
 
 def evidence(*disturbances: Disturbance, **more: object) -> Evidence:
@@ -30,7 +30,10 @@ def evidence(*disturbances: Disturbance, **more: object) -> Evidence:
         ended=60.0,
         exchanges=[Exchange(account="account0", host="host1", spent="t0", issued="t1", arrived=10.1, answered=10.1)],
         reuses=[Reuse(account="account0", host="host2", spent="t0", at=more.get("at", 20.1))],  # type: ignore[arg-type]
-        logins=[Login(account="account0", issued="t0", at=1.0), Login(account="account0", issued="t9", at=30.0)],
+        logins=[
+            Login(account="account0", issued="t0", at=1.0, seen=1.1),
+            Login(account="account0", issued="t9", at=30.0, seen=30.1),
+        ],
         disturbances=list(disturbances),
         marks=marks,
     )
@@ -120,7 +123,9 @@ def test_a_token_in_doubt_is_not_tried_while_the_access_token_is_good():
     silence = at(10.05, 13, "link to the vendor: silence", "host1")
     seen = evidence(silence, without=NO_ANSWER, moved=early, at=11.1)
     assert "excused: the answer did not arrive" in verdict(seen)
-    seen.logins[0].at = 9.5
+    before = Exchange(account="account0", host="host1", spent="t", issued="t0", arrived=9.5, answered=9.5, seen=9.6)
+    seen.exchanges.insert(0, before)
+    seen.marks.insert(0, Mark(host="host1", at=9.5, what="sends", token="t", account="account0"))
     assert "1.3 s before the access token's end" in verdict(seen)
     seen.disturbances.append(at(10.5, 10.9, "failover", loses=True))
     assert "excused: the answer did not arrive" in verdict(seen)
@@ -162,6 +167,19 @@ def test_an_answer_that_was_never_stored_is_a_case_too():
     seen.logins[1].at = 11.0
     (case,) = Judge(seen).cases()
     assert case.verdict
+
+
+def test_a_login_that_was_never_stored_is_a_case():
+    """And a session that the user is sent for though it lives at the vendor's, with its last token stored."""
+    seen = evidence()
+    seen.reuses.clear()
+    seen.logins[1].why = TOLD
+    (case,) = Judge(seen).cases()
+    assert case.why_not == "its last token had been stored"
+    seen.logins[1].why, seen.logins[1].seen, seen.logins[1].host = "", None, "host1"
+    seen.disturbances.append(at(29.9, 31, "kill", "host1"))
+    (case,) = Judge(seen).cases()
+    assert (case.what, case.verdict) == ("a login was never stored", "the answer did not arrive (kill)")
 
 
 def test_evidence_is_kept(tmp_path):

@@ -112,7 +112,7 @@ class Tracer:
             tracer._accounts[ledger.key] = ledger.account
             return value
 
-        def leasing(ledger: Ledger, claim: Any, at: Any, note: bytes = b"") -> Any:
+        def leasing(ledger: Ledger, claim: Any, at: Any, *more: Any) -> Any:
             held = ledger.holding.token
             version = claim.record.version if claim.record else 0
             tracer.mark(
@@ -122,7 +122,7 @@ class Tracer:
                 number=claim.number,
                 more=f"of version {version}, held {ledger.holding.version}{', inherited' * claim.inherited}",
             )
-            return leased(ledger, claim, at, note)
+            return leased(ledger, claim, at, *more)
 
         async def putting(escrow: FolderEscrow, kept: Any) -> None:
             await put(escrow, kept)

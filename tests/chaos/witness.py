@@ -34,7 +34,11 @@ class Witness:
         self.evidence = Evidence()
         self.sessions: dict[str, Session] = {}
         """The newest session of each account."""
-        self._by_issued: dict[str, Exchange] = {}
+        self.why: dict[str, str] = {}
+        """Why an account is logged in next."""
+        self.heard: dict[str, float] = {}
+        """When the vendor last gave an account a token."""
+        self._by_issued: dict[str, Exchange | Login] = {}
         self._refresh, self.linkxg._refresh = self.linkxg._refresh, self._watched_refresh  # type: ignore[method-assign]
         self._login, self.linkxg._login = self.linkxg._login, self._watched_login  # type: ignore[method-assign]
 
@@ -44,16 +48,25 @@ class Witness:
 
     def saw_in_store(self, refresh_token: str | None) -> None:
         """What a record holds now."""
-        exchange = self._by_issued.get(name_of(refresh_token))
-        if exchange is not None and exchange.seen is None:
-            exchange.seen = time.monotonic()
+        given = self._by_issued.get(name_of(refresh_token))
+        if given is not None and given.seen is None:
+            given.seen = time.monotonic()
 
     async def _watched_login(self, request: web.Request) -> web.Response:
         response = await self._login(request)
         session, issued = self._read(response)
         account = _account(session)
         self.sessions[account] = session
-        self.evidence.logins.append(Login(account=account, issued=issued, at=time.monotonic()))
+        login = Login(
+            account=account,
+            issued=issued,
+            at=time.monotonic(),
+            host=request.headers["X-Worker"],
+            why=self.why.pop(account, ""),
+        )
+        self.evidence.logins.append(login)
+        self._by_issued[issued] = login
+        self.heard[account] = login.at
         return response
 
     async def _watched_refresh(self, request: web.Request) -> web.Response:
@@ -79,6 +92,7 @@ class Witness:
         )
         self.evidence.exchanges.append(exchange)
         self._by_issued[issued] = exchange
+        self.heard[exchange.account] = exchange.answered
         await asyncio.sleep(self._chance.uniform(*TAKES))
         return response
 
