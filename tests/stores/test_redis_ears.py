@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from linkauth.errors import StoreUnavailable
 from linkauth.store import Change
+from linkauth_stores.redis import RedisStore
 from linkauth_stores.redis import ears as module
 from linkauth_stores.redis.ears import Ears, cancellations
 from tests.engine.virtual import monotonic, virtual
+from tests.servers import free_port
 
 KEY = "token/linkxg/0123456789abcdef"
 
@@ -233,3 +236,52 @@ async def test_a_cancellation_that_came_to_nothing_is_honoured():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class Client:
+    """A client of somebody's own, as far as listening goes."""
+
+    decode_responses = False
+
+    def __init__(self) -> None:
+        self.pubsubs: list[Pubsub] = []
+
+    def get_encoder(self) -> Any:
+        return self
+
+    def pubsub(self) -> Pubsub:
+        self.pubsubs.append(Pubsub())
+        return self.pubsubs[-1]
+
+
+@virtual
+async def test_a_stores_changes_end_with_the_store():
+    """Told as they are published, by one subscription, which closing ends; a store that never listened closes too."""
+    client = Client()
+    store, heard = RedisStore(client), []
+
+    async def listen() -> None:
+        async for change in store.changes():  # as long as the store is open
+            heard.append(change)  # noqa: PERF401  # looked at meanwhile
+
+    listening = [asyncio.create_task(listen()) for _ in range(2)]
+    await asyncio.sleep(1)
+    (pubsub,) = client.pubsubs
+    pubsub.queue.put_nowait({"type": "message", "data": f"7 {KEY}".encode()})
+    await asyncio.sleep(1)
+    await store.aclose()
+    await asyncio.wait_for(asyncio.gather(*listening), 1)
+    assert heard[:4] == [None, None, Change(KEY, 7), Change(KEY, 7)]
+    assert pubsub.closed
+    assert store._session()
+    await store.aclose()
+    assert len(client.pubsubs) == 1
+
+
+def test_loops_that_are_gone_are_forgotten():
+    """A store that is used by one short-lived loop after another keeps nothing of them."""
+    store = RedisStore(f"redis://127.0.0.1:{free_port()}", timeout=5)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            asyncio.run(store.read(KEY))
+    assert len(store._sessions) == 1

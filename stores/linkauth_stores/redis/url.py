@@ -46,11 +46,12 @@ _QUIET: dict[str, Any] = (
     {"driver_info": None} if find_spec("redis.driver_info") else {"lib_name": None, "lib_version": None}
 )
 """No CLIENT SETINFO: to learn its own version redis-py would read files in the loop."""
-if "maint_notifications_config" in signature(aioredis.Redis).parameters:  # redis-py 8
-    _QUIET["maint_notifications_config"] = import_module("redis.maint_notifications").MaintNotificationsConfig(
-        enabled=False
-    )
-    """No CLIENT MAINT_NOTIFICATIONS: a round trip for each connection, for time-outs that are the store's own here."""
+_QUIET |= (
+    {"maint_notifications_config": import_module("redis.maint_notifications").MaintNotificationsConfig(enabled=False)}
+    if "maint_notifications_config" in signature(aioredis.Redis).parameters  # redis-py 8
+    else {}
+)
+"""No CLIENT MAINT_NOTIFICATIONS: a round trip for each connection, for time-outs that are the store's own here."""
 _BOOL = {"true": True, "1": True, "false": False, "0": False}
 
 
