@@ -4,18 +4,50 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
 import pytest
 
 from linkauth import OAuth2
+from linkauth.engine.credential import Credential
 from linkauth.engine.events import EventKind
-from linkauth.engine.note import Note
-from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.engine.note import Note, digest
+from linkauth.errors import MalformedResponse, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Token
+from linkauth.store import Granted
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import BASE, CLIENT, USER, Store, Vendor, Worker, answer, logged_in
+from tests.engine.fakes import (
+    BASE,
+    CLIENT,
+    USER,
+    Fault,
+    Store,
+    Vendor,
+    Worker,
+    answer,
+    killed_while_renewing,
+    logged_in,
+    refusal,
+)
 from tests.engine.virtual import virtual
+
+PAGE = OAuth2(
+    name="page",
+    client_id="shop",
+    token_url=f"{BASE}/oauth/token",
+    authorize_url=f"{BASE}/authorize",
+    rotation=RotationProfile(rotates=False),
+)
+
+
+async def paired(worker: Worker, store: Store) -> Credential:
+    """A credential whose refresh token stays good, with a second to live."""
+    credential = worker.credential(PAGE)
+    _, time = await worker.office.shelf.ask(store.read(credential.ledger.key))
+    token = Token(access_token="old", issued_at=time.now, expires_at=time.now + 1, refresh_token="stays")
+    credential._holding.take(token, 1, time)
+    return credential
 
 
 @virtual
@@ -104,19 +136,121 @@ async def test_a_note_about_another_token_is_no_doubt_about_this_one():
 
 @virtual
 async def test_the_doubt_keeps_its_beginning():
-    """Tried again and again without an answer: the replay window counts from the first who set out."""
+    """Tried without an answer, and again when the token is over: the replay window counts from the first who set out."""
     store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = await logged_in(worker)
+    credential = await logged_in(Worker(store, vendor))
     begun = clock.wall()
-    for _ in range(2):
+    for failures in (1, 2):
         vendor.fails(answer(504, b""))
         with pytest.raises(VendorUnavailable):
             await credential.refresh()
         note = Note.decode((await store.inner.read(credential.ledger.key)).note)
         assert note.doubt
-        assert note.since == pytest.approx(begun, abs=0.01)
-        await asyncio.sleep(5)
+        assert (note.since, note.failures) == (pytest.approx(begun, abs=0.01), failures)
+        await asyncio.sleep(901)
+    assert vendor.counts["/auth/refresh"] == 2
+
+
+@virtual
+async def test_the_note_that_goes_ahead_says_what_is_spent_and_since_when():
+    """While the vendor is asked the store knows it; where nothing can be spent it knows nothing."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    user, client = await logged_in(worker), worker.credential(CLIENT)
+    for credential, told in ((user, True), (client, False)):
+        gate = vendor.holds()
+        begun = clock.wall()
+        flight = asyncio.create_task(credential.refresh())
+        await asyncio.sleep(1)
+        note = (await store.inner.read(credential.ledger.key)).note
+        assert note == (Note(doubt=digest(credential._holding.token), since=begun).encode() if told else b"")
+        gate.set()
+        await flight
+
+
+@virtual
+async def test_a_refresh_token_that_stays_good_is_never_in_doubt():
+    """It may be sent as often as one likes, so there is no note, and an emptied store holds nobody up."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await paired(worker, store)
+    gate, fresh = asyncio.Event(), {"access_token": "new", "token_type": "Bearer", "expires_in": 900}
+    vendor.faults.append(Fault(answer(200, fresh), gate=gate))
+    store.inner = MemoryStore(clock=clock.wall)
+    flight = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(0.1)
+    assert vendor.counts["requests"] == 1
+    assert (await store.inner.read(credential.ledger.key)).note == b""
+    gate.set()
+    assert (await flight).access_token == "new"
+
+
+@virtual
+async def test_an_adapter_that_fails_leaves_the_doubt_behind():
+    """Whatever it raised, it may have sent the refresh token: nobody spends that as if nothing had happened."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    vendor.fails(ValueError("what the adapter should not raise"))
+    with pytest.raises(ValueError, match="should not"):
+        await credential.refresh()
+    note = Note.decode((await store.inner.read(credential.ledger.key)).note)
+    assert note.doubt == digest(credential._holding.token)
+    assert note.description == "the adapter failed: ValueError"
+
+
+@virtual
+async def test_a_refresh_token_saved_from_a_broken_answer_is_kept_until_the_store_has_it():
+    """The store is away just then: the old one is spent, so the new one is all that there is."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    before = await credential.token()
+    assert before.refresh_expires_at is not None
+    vendor.fails(answer(200, {"success": True, "data": {"refreshToken": "refresh-new"}}))
+    store.down.add("commit")
+    with pytest.raises(MalformedResponse):
+        await credential.refresh()
+    assert await credential.token() == credential._holding.token
+    store.down.clear()
+    await asyncio.sleep(5)
+    held = (await Worker(store, vendor).credential(USER).token()), credential._holding.token
+    for token in held:
+        assert (token.access_token, token.refresh_token) == (before.access_token, "refresh-new")
+        assert token.refresh_expires_at is None  # nobody said how long the new one lives
+
+
+@virtual
+async def test_who_was_refused_looks_before_it_believes_it():
+    """The holder before it was only slow, and commits under its own, lower number: that is the session, and it lives."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    key, held = credential.ledger.key, credential._holding.token
+    slow = await store.inner.claim(key, "the slow one", 1, credential._holding.version, b"")
+    await asyncio.sleep(2)
+    vendor.faults.append(Fault(refusal(401, "REFRESH_TOKEN_REUSED"), delay=2))
+    flight = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    brought = attrs.evolve(held, access_token="brought", refresh_token="brought too")
+    await store.inner.commit(key, slow.number, credential.ledger._closed(slow.number, brought))
+    assert (await flight).access_token == "brought"
+    assert (await Worker(store, vendor).credential(USER).token()).access_token == "brought"
+    assert isinstance(await store.inner.claim(key, "next", 1, 99, b""), Granted)  # and nobody holds the lease
+
+
+@virtual
+async def test_a_wait_for_whoever_comes_back_asks_the_store_a_few_times_a_second():
+    """The store lost the lease under it, so that there is nothing to wait for: it looks again, and not without end."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await asyncio.sleep(890)
+    await killed_while_renewing(Worker(store, vendor), vendor)
+    await asyncio.sleep(40)
+    flight = asyncio.create_task(credential.token())
+    await asyncio.sleep(0.1)
+    store.inner = MemoryStore(clock=clock.wall)
+    store.counts.clear()
+    await asyncio.gather(flight, return_exceptions=True)
+    assert store.counts["read"] < 40
 
 
 @virtual
@@ -126,38 +260,48 @@ async def test_the_refusal_is_told_in_the_vendors_words():
     credential = await logged_in(Worker(store, vendor))
     vendor.refused |= {"session-1"}
     for each in (credential, Worker(store, vendor).credential(USER)):
-        with pytest.raises(ReauthorizationRequired, match=r"refused the refresh token \(.*HTTP 401.*\); the user must"):
+        with pytest.raises(
+            ReauthorizationRequired, match=r"the vendor refused the refresh token \(.*HTTP 401.*\); the user must"
+        ):
             await each.refresh()
     assert vendor.counts["/auth/refresh"] == 1
 
 
-@pytest.mark.parametrize("paired", [True, False])
 @virtual
-async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store(paired):
-    """No rotation: with the store away it is renewed for this process alone; without a token only the store can have one."""
+async def test_a_loss_is_told_with_both_of_its_reasons():
+    """What the vendor said, and that somebody died while renewing."""
     store, vendor = Store(), Vendor()
-    page = OAuth2(
-        name="page",
-        client_id="shop",
-        token_url=f"{BASE}/oauth/token",
-        authorize_url=f"{BASE}/authorize",
-        rotation=RotationProfile(rotates=False),
-    )
+    await logged_in(Worker(store, vendor))
+    await asyncio.sleep(890)
+    await killed_while_renewing(Worker(store, vendor), vendor, acts=True)
+    await asyncio.sleep(40)
+    words = r"the vendor refused the refresh token \(.*REUSED.*\); the answer to an earlier renewal may have been lost"
+    with pytest.raises(ReauthorizationRequired, match=words):
+        await Worker(store, vendor).credential(USER).token()
+
+
+@virtual
+async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store():
+    """No rotation: with the store away it is renewed for this process alone, and serves it."""
+    store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
-    credential = worker.credential(page)
-    if paired:
-        at, now = clock.wall(), worker.office.shelf
-        reading, time = await now.ask(store.read(credential.ledger.key))
-        assert reading.record is None
-        held = Token(access_token="old", issued_at=at, expires_at=at + 1, refresh_token="stays")
-        credential._holding.take(held, 1, time)
+    credential = await paired(worker, store)
     await asyncio.sleep(2)
     store.down.add("*")
+    vendor.delay = 3.0
     vendor.fails(answer(200, {"access_token": "new", "token_type": "Bearer", "expires_in": 900}))
-    if paired:
-        assert (await credential.token()).access_token == "new"
-        assert credential._holding.stored is False
-    else:
-        with pytest.raises(StoreUnavailable):
-            await credential.token()
-        assert vendor.counts["requests"] == 0
+    assert [(await credential.token()).access_token for _ in range(2)] == ["new", "new"]
+    assert credential._holding.stored is False
+    assert vendor.counts["requests"] == 1
+    told = [(event.outcome, event.duration) for event in worker.events if event.kind is EventKind.RENEWED]
+    assert told == [("for this process alone", 3.0)]
+
+
+@virtual
+async def test_a_user_without_any_token_needs_the_store():
+    """Only there can be one: nothing is sent."""
+    store, vendor = Store(), Vendor()
+    store.down.add("*")
+    with pytest.raises(StoreUnavailable):
+        await Worker(store, vendor).credential(PAGE).token()
+    assert vendor.counts["requests"] == 0
