@@ -128,7 +128,7 @@ class Ledger:
         """Serve what the store would not take, and go on offering it, ``pause`` seconds from now on."""
         log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
         self.holding.take(token, number, time, stored=False)
-        self._saving = self.office.flights.start(self._save(token, number, pause), f"linkauth saving {self.key}")
+        self._go_on_saving(token, number, pause)
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
@@ -222,7 +222,11 @@ class Ledger:
             return waited
         left = await self.keeper.from_escrow()
         if left is not None and (found := await self._opened(left)) is not None:
-            outcome, time = await self.keeper.commit(left.number, left.value)
+            try:
+                outcome, time = await self.keeper.commit(left.number, left.value)
+            except StoreError:
+                self._go_on_saving(found.token, left.number)
+                raise
             await self._landed(outcome, time, found.token, left.number)
         self._looked_in_escrow = True
         return waited or left is not None
@@ -242,6 +246,9 @@ class Ledger:
                 raise CorruptRecord(f"{fault}; give the key that it needs, or remove the file and risk a new login")
         log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
         return None
+
+    def _go_on_saving(self, token: Token, number: int, pause: float = 0.0) -> None:
+        self._saving = self.office.flights.start(self._save(token, number, pause), f"linkauth saving {self.key}")
 
     async def _save(self, token: Token, number: int, pause: float) -> None:
         await asyncio.sleep(pause)

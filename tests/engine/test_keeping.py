@@ -147,6 +147,22 @@ async def died_with_an_answer(store: Store, vendor: Vendor, escrow: Escrow, **mo
 
 
 @virtual
+async def test_what_lay_in_escrow_is_offered_again_when_the_store_is_back():
+    """The restarted process is asked while the store is away: it goes on offering, and is not stuck with the answer."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow)
+    restarted = Worker(store, vendor, escrow=escrow)
+    with pytest.raises(StoreUnavailable):
+        await restarted.credential(USER).token()
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert escrow.kept == {}
+    assert (await Worker(store, vendor).credential(USER).token()).access_token
+    assert (await restarted.credential(USER).token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
 async def test_an_opened_engine_commits_what_lies_in_escrow_before_anybody_asks():
     """The restarted process is asked for nothing; another host is, and does not spend the token that is spent already."""
     store, vendor, escrow = Store(), Vendor(), Escrow()

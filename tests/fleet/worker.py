@@ -90,6 +90,7 @@ class Worker:
         self.engine = front.AuthEngine(store, on_event=self._hear, **(engine or {}))
         if self._tracer is not None:
             self._tracer.follow(self.engine.office.shelf.store)
+        self.engine.open()
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
