@@ -235,13 +235,16 @@ class Judge:
             raise Unexcused("the store had the answer, and had no reason to lose it")
         since, back = min(each.begun for each in losses), max(each.ended for each in losses)
         # Who was there when the store went away knows that it may have lost data, and has to wait for the others.
-        until = max(sent, back + CLEAR) if self._birth(sender, sent) < since else sent
+        newborn = self._birth(sender, sent) >= since
+        until = sent if newborn else max(sent, back + CLEAR)
         for host, begun in self._holders(exchange, sent):
             longest, _ = self._longest(host, max(begun, since), until, escrowed=None)
             if longest >= CLEAR:
                 raise Unexcused(
                     f"the store lost the answer, and {host}, which held it, had {longest:.1f} s to put it back, or would have had"
                 )
+        if newborn:
+            return f"the store lost the answer, and a worker just born read what was there before ({losses[-1].what})"
         return f"the store lost the answer, and nobody who held it was there ({losses[-1].what})"
 
     # -- what happened when ----------------------------------------------------------------------------------------
