@@ -1,0 +1,184 @@
+"""What stands in the store and in memory after each step: where a mutant of ``ledger`` or ``takeover`` survived the rest."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+
+from linkauth.engine.escrow import Kept
+from linkauth.engine.events import EventKind
+from linkauth.engine.note import digest
+from linkauth.engine.records import DeadRecord
+from linkauth.errors import ReauthorizationRequired
+from linkauth.store import Record
+from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.test_lost_store import Telling
+from tests.engine.virtual import monotonic, virtual
+
+
+@virtual
+async def test_a_worker_that_only_ever_read_puts_back_too():
+    """It never asked for a lease: what it adopted is there again when the store has lost it."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await credential.refresh()
+    reader = Worker(store, vendor)
+    await reader.credential(USER).token()
+    version = await store.version(credential.ledger.key)
+    await credential._office.watch.aclose()
+    store.empty()
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert await store.version(credential.ledger.key) == version
+    assert store.counts["claim"] == 2
+
+
+@virtual
+async def test_what_the_store_has_is_not_put_back():
+    """Nothing is written, and nobody is made to wait; after a loss both."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    commits = store.counts["commit"]
+    await credential.ledger.put_back()
+    assert store.counts["commit"] == commits
+    assert credential.ledger.unsettled_until < monotonic()
+    store.empty()
+    await credential.ledger.put_back()
+    assert store.counts["commit"] == commits + 1
+    assert credential.ledger.unsettled_until == monotonic() + 3
+
+
+@virtual
+async def test_a_login_waits_for_a_renewal_and_does_not_knock_without_end():
+    """Another worker has the lease: the one that has read nothing yet waits for its change as everybody does."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    gate = vendor.holds()
+    renewal = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    store.counts.clear()
+    login = asyncio.create_task(logged_in(Worker(store, vendor)))
+    await asyncio.sleep(3)
+    assert store.counts["claim"] <= 2
+    gate.set()
+    await renewal
+    assert (await (await login).token()).access_token != credential._holding.token.access_token
+
+
+@virtual
+async def test_a_logout_elsewhere_ends_the_token_here():
+    """Whoever hears of it serves the old token no longer, though it would still be good for a while."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    other = Worker(store, vendor).credential(USER)
+    await other.token()
+    await credential.logout()
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await other.refresh()
+    assert (other.peek(), other._holding.token, other._holding.dead) == (None, None, "logged out")
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await other.token()
+
+
+@virtual
+async def test_an_answer_that_can_be_had_again_is_not_kept():
+    """A client's token that the store did not take serves this process, holds nothing up and lies nowhere."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    credential = Worker(store, vendor, escrow=escrow).credential(CLIENT)
+    store.down.add("commit")
+    tokens = [await credential.token() for _ in range(3)]
+    assert tokens[0] == tokens[2]
+    assert credential._holding.stored is False
+    assert (credential.ledger.keeper.kept, escrow.kept) == (None, {})
+    store.down.clear()
+    await asyncio.sleep(20)
+    assert (await credential.refresh()).access_token != tokens[0].access_token
+    assert credential._holding.stored is True
+    assert vendor.counts["requests"] == 2
+
+
+@virtual
+async def test_a_kept_answer_is_known_not_to_be_in_the_store():
+    """So nobody takes the store for one that lost it."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.down.add("commit")
+    await credential.refresh()
+    assert credential._holding.stored is False
+    assert not credential.ledger.is_newer_than(0)
+    store.down.clear()
+    await asyncio.sleep(2)
+    assert credential._holding.stored is True
+    assert credential.ledger.is_newer_than(0)
+
+
+@virtual
+async def test_a_twin_has_the_same_number():
+    """A record of another version is simply older or newer; one that does not live longer is no better."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    ledger, held = credential.ledger, credential._holding
+    longer = attrs.evolve(held.token, expires_at=held.token.expires_at + 1)
+    twins = {
+        (number, token.expires_at > held.token.expires_at): ledger.is_twin(
+            Record(number, ledger._closed(number, token))
+        )
+        for number in (held.version, held.version + 1)
+        for token in (longer, held.token)
+    }
+    assert [what for what, twin in twins.items() if twin] == [(held.version, True)]
+    nobody = Worker(store, vendor).credential(USER).ledger
+    assert not nobody.is_twin(Record(0, ledger._closed(0, longer)))
+    assert not nobody.is_twin(None)
+
+
+@virtual
+async def test_the_record_of_a_dead_session_says_which_token_was_refused():
+    """By a digest: a late answer to that very token knows by it that it is not meant. The event is told once."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    spent = digest(credential._holding.token)
+    vendor.refused.add("session-1")
+    for _ in range(2):
+        with pytest.raises(ReauthorizationRequired):
+            await credential.refresh()
+    key = credential.ledger.key
+    dead = worker.office.envelope.open(key, (await store.inner.read(key)).record)
+    assert isinstance(dead, DeadRecord)
+    assert (dead.spent, dead.by_user) == (spent, False)
+    assert [event.kind for event in worker.events].count(EventKind.REAUTHORIZATION_REQUIRED) == 1
+
+
+@pytest.mark.parametrize(("vendor_class", "dead"), [(USER, "logged out"), (CLIENT, "")])
+@virtual
+async def test_a_logout_leaves_nothing_in_escrow(vendor_class, dead):
+    """What lay there belongs to a session that is over; a client may simply ask again."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    worker = Worker(store, vendor, escrow=escrow)
+    credential = worker.credential(vendor_class)
+    if vendor_class is USER:
+        await logged_in(worker)
+    else:
+        await credential.token()
+    await escrow.put(Kept(credential.ledger.key, 1, b"of before"))
+    await credential.logout()
+    assert escrow.kept == {}
+    assert (credential._holding.token, credential._holding.dead) == (None, dead)
+
+
+@virtual
+async def test_nothing_is_spent_while_an_answer_waits():
+    """The store takes it in the end: whoever asked meanwhile gets that token, and the vendor is asked no second time."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.down.add("commit")
+    fresh = await credential.refresh()
+    asking = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(3)
+    assert vendor.counts["/auth/refresh"] == 1
+    store.down.clear()
+    assert (await asking).access_token == fresh.access_token
+    assert vendor.counts["/auth/refresh"] == 1
