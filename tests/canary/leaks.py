@@ -220,6 +220,13 @@ def a_token_that_shows_itself() -> None:
     log.info("%r", token)
 
 
+def command_output() -> None:
+    # As tests/cli/conftest.py hears every command, in this process or another.
+    from tests.cli.conftest import ran
+
+    ran(["token", "linkxg"], 0, f"your token is {SECRET}", "")
+
+
 def stdout() -> None:
     print(f"your token is {SECRET}")
 
@@ -253,6 +260,7 @@ PLANTED: list[Callable[[], None]] = [
     asyncio_debug_output,
     unretrieved_exception_of_a_task,
     a_token_that_shows_itself,
+    command_output,
 ]
 PRINTED = [stdout, stderr]
 

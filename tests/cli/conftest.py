@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -17,9 +18,10 @@ import attrs
 import pytest
 
 from linkauth.cli import main
+from tests.canary.plugin import CANARY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKAUTH = [sys.executable, "-m", "linkauth"]
@@ -55,19 +57,32 @@ class Ran:
         return self.err
 
 
+REVEALING = {"--reveal", "new-key", "sandbox"}
+"""What is there to print secrets."""
+
+
+def ran(arguments: Sequence[str], status: int, out: str, err: str) -> Ran:
+    """How a command ended. The canary hears what it said, wherever it ran."""
+    if not REVEALING.intersection(arguments):
+        # The URL that the user is to open has its state in it: that is what it is for.
+        CANARY.hear("a command's output", re.sub(r"\bstate=[\w-]+", "state=", f"{out}\n{err}"))
+    return Ran(status, out, err)
+
+
 def run(*arguments: str, stdin: str | None = None, timeout: float = PATIENCE, **env: str) -> Ran:
     """``python -m linkauth …`` as a process without a terminal."""
     ended = subprocess.run(
         [*LINKAUTH, *arguments], env=environment(**env), input=stdin or "", capture_output=True, text=True,
         check=False, timeout=timeout,
     )  # fmt: skip
-    return Ran(ended.returncode, ended.stdout, ended.stderr)
+    return ran(arguments, ended.returncode, ended.stdout, ended.stderr)
 
 
 class Command:
     """``python -m linkauth …`` that goes on for a while. Its lines are read as they come."""
 
     def __init__(self, *arguments: str, **env: str) -> None:
+        self._arguments = arguments
         self.process = subprocess.Popen(
             [*LINKAUTH, *arguments],
             env=environment(**env),
@@ -119,7 +134,7 @@ class Command:
             reader.join(PATIENCE)
         while (line := self._lines.get(timeout=PATIENCE)) is not None:
             self.out.append(line)
-        return Ran(self.process.returncode, "\n".join(self.out), "".join(self.err))
+        return ran(self._arguments, self.process.returncode, "\n".join(self.out), "".join(self.err))
 
     def __enter__(self) -> Self:
         return self
@@ -212,6 +227,6 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ca
             except SystemExit as ended:
                 status = int(ended.code or 0)
         out, err = capsys.readouterr()
-        return Ran(status, out, err)
+        return ran(arguments, status, out, err)
 
     return run_here

@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import FolderEscrow
@@ -40,6 +40,10 @@ from tests.vendors.vendor_answers import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from linkauth.oauth.exchange import Flow
+
+T = TypeVar("T")
 
 KEY = base64.b64encode(bytes(32)).decode()
 SEALER = Sealer([KEY], bytes)
@@ -134,20 +138,27 @@ def callback(data: bytes) -> None:
 
 def metadata(data: bytes) -> None:
     """An authorization server's metadata, and the vendor that is made of it: a trusted place, or a documented error."""
-    flow = discovery("https://a.example.com")
     try:
-        next(flow)
-        flow.send(Response(status=200, body=data))
-        flow.send(Response(status=200, body=data))
-    except StopIteration as done:
-        try:
-            vendor = OAuth2.from_metadata(done.value, name="x", client_id="c", client_secret="a secret")
-        except ConfigurationError as error:
-            fit(error)
-        else:
-            assert vendor.token_url.startswith("https://")
+        found = _always(discovery("https://a.example.com"), Response(status=200, body=data))
     except (MalformedResponse, UntrustedEndpoint) as error:
         fit(error)
+        return
+    try:
+        vendor = OAuth2.from_metadata(found, name="x", client_id="c", client_secret="a secret")
+    except ConfigurationError as error:
+        fit(error)
+    else:
+        assert vendor.token_url.startswith("https://")
+
+
+def _always(flow: Flow[T], answer: Response) -> T:
+    """What a flow ends in whose every request is answered so."""
+    try:
+        next(flow)
+        while True:
+            flow.send(answer)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
 
 
 def redis_answer(data: bytes) -> None:

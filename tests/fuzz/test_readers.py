@@ -82,6 +82,9 @@ anything = (
 @example(data=b"[" * 100_000)
 @example(data=b"LA1")
 @example(
+    data=b'{"issuer": "https://a.example.com", "token_endpoint": "https://a.example.com/t", "token_endpoint_auth_methods_supported": ["x"]}'
+)
+@example(
     data=b'{"format":1,"key":"token/linkxg/0","last":1,"version":1,"size":null,"expires":1%b,"note":"","lease":null}'
     % (b"0" * 400)
 )
