@@ -122,20 +122,18 @@ class Registrations:
         change = self._shelf.store.wait_for_change(known.key, known.version, PATIENCE)
         await self._shelf.do(change, extra=PATIENCE)
 
-    async def look(self, vendor: Vendor) -> bool:
-        """Read the store. True: it has a newer secret than was known. Raises ``StoreError``."""
+    async def look(self, vendor: Vendor) -> None:
+        """Read the store, and use the secret that it has, if that is newer. Raises ``StoreError``."""
         if not vendor.rotates_secret:
-            return False
+            return
         known = self._of(vendor)
         key = secret_key(vendor)
         await self._watch.follow(known)
         reading, _ = await self._shelf.ask(self._shelf.store.read(key))
         known.looked = True
         record = reading.record
-        if record is None or record.version <= known.version:
-            return False
-        self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), record.version)
-        return True
+        if record is not None and record.version > known.version:
+            self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), record.version)
 
     def learn(self, vendor: Vendor, secret: Secret, version: int) -> None:
         """Use ``secret`` from the next token request on."""

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.exchange import Exchange
+from linkauth.engine.exchange import Exchange, Overtaken
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import LEASE_MORE
 from linkauth.engine.records import SecretRecord, answer_key, secret_key
@@ -33,6 +33,14 @@ async def rotate(ledger: Ledger, token: Token) -> None:
     ``StoreUnavailable`` before anything was sent, and after it where the store would not take the secret: then this
     process uses it and goes on offering it.
     """
+    while True:
+        try:
+            return await _rotate(ledger, token)
+        except Overtaken:
+            continue  # this process was stopped for longer than its lease
+
+
+async def _rotate(ledger: Ledger, token: Token) -> None:
     office, vendor = ledger.office, ledger.vendor
     claimed = await _claim(ledger)
     if claimed is None:

@@ -25,7 +25,7 @@ TESTS = ["tests/engine", "tests/fuzz/test_readers.py", "tests/oauth/test_wire.py
 # Slow by intent: what they would notice, the others or the simulation do.
 TOO_SLOW = "not thousand and not uvloop and not take_no_memory and not eager and not several_event_loops"
 QUICK = 0.1
-"""Seconds; slower tests are run on what no quick one comes by, and with ``--again``."""
+"""Seconds; slower tests are run only on what no quick one comes by."""
 SEED = 5_000_000
 KILLED, SURVIVED, STUCK = 1, 0, 3
 
@@ -110,7 +110,7 @@ class Run:
 
     def _try(self, mutant: Mutant) -> tuple[str, str]:
         near = set().union(*(self._reach[mutant.module, line] for line in mutant.lines))
-        quick = set() if self._again else {at for at in near if at >= 0 and self._took[at] <= QUICK}
+        quick = {at for at in near if at >= 0 and self._took[at] <= QUICK}
         killers, function = self._killers, (mutant.module, mutant.function)
         tests = sorted(quick or near - {-1}, key=lambda at: (-killers[*function, at], self._took[at]))
         status, by = self._forked(mutant, tests)

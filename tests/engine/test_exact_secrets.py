@@ -1,0 +1,219 @@
+"""Rotating secrets, keeping answers and logging out, call by call: where mutants survived the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from types import SimpleNamespace
+
+import attrs
+import pytest
+
+from linkauth.engine.escrow import Kept
+from linkauth.engine.events import EventKind
+from linkauth.engine.keeper import Keeper
+from linkauth.engine.records import SecretRecord, answer_key, secret_key
+from linkauth.errors import NoAnswer, StoreUnavailable
+from linkauth.store import Granted
+from tests.engine.fakes import CLIENT, USER, Escrow, Fault, Store, Vendor, Worker, logged_in
+from tests.engine.virtual import monotonic, virtual
+
+KEY = secret_key(CLIENT)
+
+
+@virtual
+async def test_a_rotation_is_told_with_the_time_that_it_took():
+    """One event, when the secret is stored; and this worker reads no store to know it."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    vendor.delay = 3.0
+    await credential.rotate_secret()
+    told = [event.duration for event in worker.events if event.kind is EventKind.SECRET_ROTATED]
+    assert told == [3.0]
+    store.counts.clear()
+    vendor.delay = 0.0
+    await credential.refresh()
+    assert store.counts["read"] == 0
+
+
+@virtual
+async def test_a_rotation_without_an_answer_is_asked_for_again():
+    """The lost answer took the secret with it: while the token lives there is a way to another."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    vendor.fails(NoAnswer("cut off"), acts=True)
+    await credential.rotate_secret()
+    assert [path.rpartition("/")[2] for _, path, _ in vendor.sent].count("rotate") == 2
+    assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_a_rotation_that_was_stalled_past_its_lease_is_carried_out_under_another():
+    """Stopped between its claim and the sending: nothing goes out under the lost lease, and the caller sees no error."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    inner_claim = store.inner.claim
+
+    async def claim_and_stop(*args):
+        store.inner.claim = inner_claim
+        granted = await inner_claim(*args)
+        worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
+        await store.inner.release(KEY, granted.number)
+        return granted
+
+    store.inner.claim = claim_and_stop
+    claims = store.counts["claim"]
+    await credential.rotate_secret()
+    assert store.counts["claim"] - claims == 2
+    assert [path.rpartition("/")[2] for _, path, _ in vendor.sent].count("rotate") == 1
+    assert isinstance(await store.inner.claim(KEY, "next", 1, 99, b""), Granted)
+
+
+@virtual
+async def test_who_is_refused_while_a_rotation_is_under_way_waits_for_its_secret():
+    """The vendor has killed the old secret, and its answer is on its way to the other worker."""
+    store, vendor = Store(), Vendor()
+    rotating, other = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT)
+    await rotating.token()
+    await other.token()
+    vendor.faults.append(Fault(None, acts=True, delay=3))
+    rotation = asyncio.create_task(rotating.rotate_secret())
+    await asyncio.sleep(1)
+    begun = monotonic()
+    assert (await other.refresh()).access_token
+    assert monotonic() - begun == pytest.approx(2, abs=0.1)
+    await rotation
+
+
+@virtual
+async def test_who_is_refused_and_finds_a_newer_secret_waits_for_nobody():
+    """One look at the store, one more request."""
+    store, vendor = Store(), Vendor()
+    rotating, other = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT)
+    await other.token()
+    await rotating.rotate_secret()
+    store.counts.clear()
+    await other.refresh()
+    assert (store.counts["read"], store.counts["wait_for_change"]) == (1, 0)
+
+
+@virtual
+async def test_a_rotation_that_was_overtaken_goes_on_with_the_secret_that_lives():
+    """Another worker rotated later and has stored its secret: the one that comes late does not offer its dead one."""
+    store, vendor = Store(), Vendor()
+    late, other = Worker(store, vendor), Worker(store, vendor)
+    credential = late.credential(CLIENT)
+    await credential.token()
+    await other.credential(CLIENT).token()
+    vendor.faults.append(Fault(None, acts=True, delay=2))
+    rotation = asyncio.create_task(credential.rotate_secret())
+    await asyncio.sleep(1)
+    vendor.secret = "the one that lives"
+    value = other.office.envelope.close(KEY, 9, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
+    await store.inner.commit(KEY, 9, value)
+    await rotation
+    assert (await late.office.registrations.newest(CLIENT)).client_secret.reveal() == "the one that lives"
+    assert late.office.registrations.version(CLIENT) == 9
+
+
+@virtual
+async def test_a_rotation_that_succeeds_clears_away_an_answer_that_nobody_read():
+    """What it may have held is dead by now."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    key = answer_key(CLIENT)
+    value = worker.office.envelope.close(key, 1, SecretRecord(vendor=CLIENT.name, client_secret="who knows"))
+    await store.inner.commit(key, 1, value)
+    credential = worker.credential(CLIENT)
+    assert await credential.unread_answer() is not None
+    await credential.rotate_secret()  # its number is 1, too
+    await credential.rotate_secret()
+    assert await credential.unread_answer() is None
+
+
+@virtual
+async def test_a_secret_in_escrow_is_used_though_the_store_is_away():
+    """An earlier process got it and could store it nowhere else: the constructor's is dead by now."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    worker = Worker(store, vendor, escrow=escrow)
+    vendor.secret = "in escrow"
+    value = worker.office.envelope.close(KEY, 3, SecretRecord(vendor=CLIENT.name, client_secret="in escrow"))
+    await escrow.put(Kept(KEY, 3, value))
+    store.down.add("*")
+    assert (await worker.credential(CLIENT).token()).access_token
+    assert vendor.counts["requests"] == 1
+    assert list(escrow.kept) == [(KEY, 3)]
+
+
+# -- answers that the store would not take -----------------------------------------------------------------------------
+
+
+def keeper(store: Store) -> Keeper:
+    office = Worker(store, Vendor()).office
+    world = attrs.evolve(office.world, random=SimpleNamespace(random=lambda: 0.0))
+    return Keeper("token/x/1", office.shelf, world, office.flights, None)
+
+
+@virtual
+async def test_offers_move_apart_but_not_far():
+    """Whoever comes back to an emptied store waits little longer for what is kept here: half a second at the most."""
+    store, offered = Store(), []
+    store.before = lambda name: offered.append(monotonic())
+    store.down.add("commit")
+    keeping = keeper(store)
+    with pytest.raises(StoreUnavailable):
+        await keeping.commit(1, b"answer")
+    offered.clear()
+    insisting = asyncio.create_task(keeping.insist())
+    await asyncio.sleep(2)
+    store.down.clear()
+    await insisting
+    gaps = [round(after - before, 6) for before, after in itertools.pairwise(offered)]
+    assert gaps == [0.1, 0.2, 0.4, 0.5, 0.5, 0.5]
+
+
+@virtual
+async def test_only_the_newest_answer_is_offered_on():
+    """Nothing kept: nothing is offered. Something newer kept meanwhile: the older one is let go of."""
+    store = Store()
+    keeping = keeper(store)
+    assert await keeping.insist() is None
+    store.down.add("commit")
+    await keeping.keep(1, b"older")
+    insisting = asyncio.create_task(keeping.insist())
+    await asyncio.sleep(0.05)
+    await keeping.keep(2, b"newer")
+    store.down.clear()
+    assert await insisting is None
+    assert (await store.inner.read("token/x/1")).record is None
+    await keeping.insist()
+    assert (await store.inner.read("token/x/1")).record.value == b"newer"
+
+
+# -- logging out -------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_worker_that_holds_nothing_revokes_what_the_store_has():
+    """``linkauth logout`` in a fresh process: the session ends at the vendor, too."""
+    store, vendor = Store(), Vendor()
+    await logged_in(Worker(store, vendor))
+    await Worker(store, vendor).credential(USER).logout()
+    assert vendor.counts["/auth/logout"] == 1
+
+
+@virtual
+async def test_a_logout_without_an_answer_is_asked_for_again():
+    """Logging out twice harms nobody."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    vendor.fails(NoAnswer("cut off"))
+    await credential.logout()
+    assert vendor.counts["/auth/logout"] == 2
+    assert "adopted" not in worker.heard()
