@@ -55,6 +55,7 @@ class Ears:
         self._task: asyncio.Task[None] | None = None
         self._up = False
         self._asked = False
+        self._checking = asyncio.Lock()
         self._pubsub: Any = None
         self._closed = False
         self._listeners: dict[int, tuple[deque[Change | None], asyncio.Event]] = {}
@@ -78,20 +79,28 @@ class Ears:
 
         Where an address moved to another server, nobody hears of it who sends nothing. ``moved``: it did for certain.
         """
-        if self._up and self._pubsub is not None:
-            self._settled.clear()
-            self._asked = True
-            connection = self._pubsub.connection
-            try:
-                async with asyncio.timeout(0 if moved else self._patience / 4):
-                    await connection.send_command("SUBSCRIBE", self._channel)
-                    await self._settled.wait()
-            except Exception:  # noqa: BLE001  whatever it is, this subscription is not to be relied on
-                self._up = False
-                with contextlib.suppress(Exception):
-                    await connection.disconnect(nowait=True)
-            self._asked = False
+        floor = self._floor
+        async with self._checking:  # one asks for all whose connections broke at once
+            if self._up and floor == self._floor:
+                await self._ask_again(0 if moved else self._patience / 4)
         await self.open()
+
+    async def _ask_again(self, patience: float) -> None:
+        connection = self._pubsub.connection
+        self._settled.clear()
+        self._asked = True
+        try:
+            async with asyncio.timeout(patience):
+                await connection.send_command("SUBSCRIBE", self._channel)
+                await self._settled.wait()
+        except Exception:  # noqa: BLE001  whatever it is, this subscription is not to be relied on
+            self._up = False
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(self._patience / 4):
+                    await connection.disconnect(nowait=True)
+                    await self._settled.wait()  # who reads it has noticed, and begins anew
+        finally:
+            self._asked = False
 
     def busy(self, key: str, since: int | None, until: float) -> None:
         """A claim counted from ``since`` was answered Busy, until ``until`` by the loop's clock: its owner will wait."""
