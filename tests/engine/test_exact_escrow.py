@@ -1,0 +1,124 @@
+"""What an escrow takes for its own, how often it is offered, and when the watch begins: where mutants survived the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linkauth.engine.escrow import LARGEST, FolderEscrow, Kept
+from linkauth.engine.records import DeadRecord
+from tests.engine.fakes import USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.test_lost_store import Telling
+from tests.engine.virtual import monotonic, virtual
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def escrow_in(folder: Path) -> FolderEscrow:
+    made = FolderEscrow(str(folder), os.urandom)
+    await made.put(Kept("token/x/1", 3, b"mine"))
+    return made
+
+
+async def test_what_is_no_plain_file_is_not_read(tmp_path):
+    """A link, a folder or a thing of any size under an answer's name: somebody else's, and left alone."""
+    folder = tmp_path / "escrow"
+    kept = await escrow_in(folder)
+    (tmp_path / "elsewhere").write_bytes(b"elsewhere")
+    (folder / "token+x+1@4.answer").symlink_to(tmp_path / "elsewhere")
+    (folder / "token+x+1@5.answer").mkdir()
+    (folder / "token+x+1@6.answer").touch()
+    os.truncate(folder / "token+x+1@6.answer", LARGEST + 1)
+    (folder / "token+x+2@1.answer").symlink_to(tmp_path / "elsewhere")
+    assert await kept.find("token/x/1") == Kept("token/x/1", 3, b"mine")
+    assert await kept.everything() == [Kept("token/x/1", 3, b"mine")]
+    await kept.drop("token/x/1", 9)
+    assert (tmp_path / "elsewhere").exists()
+    assert await kept.find("token/x/1") is None
+    (folder / "token+x+1@7.answer").touch()
+    os.truncate(folder / "token+x+1@7.answer", LARGEST)
+    assert (await kept.find("token/x/1")).number == 7
+
+
+async def test_a_folder_that_others_may_read_is_this_users_still(tmp_path):
+    """What lies there is sealed; only who may write there could put in something else."""
+    folder = tmp_path / "escrow"
+    kept = await escrow_in(folder)
+    folder.chmod(0o755)
+    assert (await kept.find("token/x/1")).number == 3
+
+
+async def test_keeping_an_answer_leaves_nothing_open(tmp_path):
+    """A worker keeps thousands in its life."""
+    kept = await escrow_in(tmp_path / "escrow")
+    before = len(list(Path("/dev/fd").iterdir()))
+    for number in range(20):
+        await kept.put(Kept("token/x/1", number, b"mine"))
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+@virtual
+async def test_what_is_left_behind_is_offered_twice_a_second():
+    """A store that is away for long is not asked more often: the gaps grow up to half a second."""
+    store, escrow, offered = Store(), Escrow(), []
+    worker = Worker(store, Vendor(), escrow=escrow)
+    key = worker.credential(USER).ledger.key
+    value = worker.office.envelope.close(key, 1, DeadRecord(vendor="v", account="a", reason="r"))
+    await escrow.put(Kept(key, 1, value))
+    store.down.add("*")
+    store.before = lambda name: offered.append(monotonic())
+    worker.open()
+    await asyncio.sleep(10)
+    gaps = [after - before for before, after in itertools.pairwise(offered)]
+    assert gaps[0] <= 0.1
+    assert 0.1 <= gaps[1] <= 0.2
+    assert 0.2 <= gaps[2] <= 0.4
+    assert all(0.39 <= gap <= 0.51 for gap in gaps[4:])
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert escrow.kept == {}
+
+
+@pytest.mark.parametrize(("takes", "waited"), [(0.4, 0.4), (3600, 1.0)])
+@virtual
+async def test_nothing_is_read_before_the_store_is_listened_to(takes, waited):
+    """What is lost between the two would be missed; but listening that does not begin holds nobody up for long."""
+
+    class Slow(Telling):
+        async def changes(self) -> AsyncIterator:
+            await asyncio.sleep(takes)
+            async for change in super().changes():
+                yield change
+
+    store, read = Slow(), []
+    store.before = lambda name: read.append(monotonic())
+    worker = Worker(store, Vendor())
+    begun = monotonic()
+    await logged_in(worker)
+    assert read[0] - begun == pytest.approx(waited)
+    await worker.office.watch.aclose()
+
+
+@virtual
+async def test_those_who_hear_of_a_loss_at_one_moment_do_not_all_write_at_one_moment():
+    """Within half a second, each at a time of its own: the first puts it back, the others find it there."""
+    store, vendor, wrote = Telling(), Vendor(), []
+    first = await logged_in(Worker(store, vendor))
+    for _ in range(5):
+        await Worker(store, vendor).credential(USER).token()
+    store.empty()
+    store.before = lambda name: wrote.append((name, monotonic()))
+    heard = monotonic()
+    store.tell(None)
+    await asyncio.sleep(1)
+    looks = [at - heard for name, at in wrote if name == "read"]
+    assert len(looks) == len(set(looks)) == 6
+    assert 0 < min(looks) <= max(looks) < 0.5
+    assert [name for name, _ in wrote].count("commit") == 1
+    assert first.ledger.is_newer_than(0)
