@@ -46,7 +46,7 @@ _QUIET: dict[str, Any] = (
     {"driver_info": None} if find_spec("redis.driver_info") else {"lib_name": None, "lib_version": None}
 )
 """No CLIENT SETINFO: to learn its own version redis-py would read files in the loop."""
-_QUIET |= (
+_QUIET.update(
     {"maint_notifications_config": import_module("redis.maint_notifications").MaintNotificationsConfig(enabled=False)}
     if "maint_notifications_config" in signature(aioredis.Redis).parameters  # redis-py 8
     else {}
