@@ -13,8 +13,12 @@ trap 'rm -rf "$data"' EXIT
 export COVERAGE_FILE=$data/coverage PYTHONDONTWRITEBYTECODE=1
 
 tests="tests/oauth tests/vendors tests/engine tests/stores tests/test_open_store.py"
-# Thousands of repeats of what other tests cover: minutes under a tracer.
-crowds="not many_credentials and not several_event_loops and not ten_thousand_callers and not ten_thousand_tasks and not thousand_times"
+# Crowds that repeat what other tests cover: minutes under a tracer.
+crowds=""
+for name in many_credentials renewed_apart several_event_loops ten_thousand_callers ten_thousand_tasks thousand_times \
+  lose_nothing_under_the_lease of_many_processes killed_writers; do
+  crowds+="${crowds:+ and }not $name"
+done
 
 "$bin/coverage" run -m pytest -q -n 2 -p no:cacheprovider --hypothesis-seed=0 -k "$crowds" $tests || [ $? = 1 ]
 "$bin/coverage" combine -q

@@ -48,6 +48,8 @@ class Pubsub:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.closed = False
+        self.sent = 0
+        self.dead = False
 
     async def subscribe(self, channel: str) -> None:
         self.queue.put_nowait({"type": "subscribe", "data": 1})
@@ -63,6 +65,19 @@ class Pubsub:
 
     async def aclose(self) -> None:
         self.closed = True
+
+    @property
+    def connection(self) -> Pubsub:
+        return self
+
+    async def send_command(self, *command: str) -> None:
+        self.sent += 1
+        if self.dead:
+            raise ConnectionError("cut")
+        await self.subscribe(command[1])
+
+    async def disconnect(self, *, nowait: bool) -> None:
+        self.queue.put_nowait(ConnectionError("disconnected"))
 
 
 @virtual
@@ -145,6 +160,35 @@ async def test_who_asks_after_a_loss_hurries_the_next_try():
     begun = monotonic()
     assert await ears.open() is not None
     assert monotonic() == begun
+    await ears.aclose()
+
+
+@virtual
+async def test_a_subscription_that_answers_is_left_alone():
+    """Another connection broke, this one did not: one question, and nobody has to look again."""
+    server = Server()
+    ears = server.ears()
+    since = await ears.open()
+    waiting = asyncio.create_task(ears.wait(KEY, since, 60))
+    await ears.check()
+    assert not waiting.done()
+    assert (len(server.pubsubs), server.pubsubs[0].sent) == (1, 1)
+    server.say()
+    assert await waiting
+    await ears.aclose()
+
+
+@virtual
+async def test_a_subscription_that_broke_unnoticed_is_asked_once_for_all():
+    """Ten claims found their connections broken: the first asks, and the others have the new subscription of that."""
+    server = Server()
+    ears = server.ears()
+    since = await ears.open()
+    waiting = asyncio.create_task(ears.wait(KEY, since, 60))
+    server.pubsubs[0].dead = True
+    await asyncio.gather(*(ears.check() for _ in range(10)))
+    assert await waiting
+    assert (len(server.pubsubs), server.pubsubs[0].sent, server.pubsubs[1].sent) == (2, 1, 0)
     await ears.aclose()
 
 
