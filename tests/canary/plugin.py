@@ -126,7 +126,7 @@ def _heeded() -> None:
 
     def leave(self: Any, kind: Any, value: Any, trace: Any) -> bool:
         expected = raises_exit(self, kind, value, trace)
-        if expected and value is not None and CANARY.listening:
+        if expected and value is not None and CANARY.listening and CANARY.errors < ERRORS:
             CANARY.error(value)
         return expected
 
@@ -139,6 +139,8 @@ def _heeded() -> None:
     logging.getLogger().addHandler(CANARY)
     logging.getLogger().setLevel(logging.DEBUG)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    # Said by every loop: a third of all records, each of which pytest formats twice.
+    logging.getLogger("asyncio").addFilter(lambda record: record.msg != "Using selector: %s")
 
 
 _heeded()

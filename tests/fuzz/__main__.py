@@ -1,7 +1,8 @@
 """``python -m tests.fuzz TARGET [libFuzzer's options]``: coverage-guided fuzzing of one reader, on demand.
 
 Needs atheris (``pip install atheris``), which has wheels for some Pythons and platforms only. Without it
-``LINKAUTH_FUZZ=100 pytest tests/fuzz tests/oauth/test_fuzz.py`` feeds the same readers by hypothesis.
+``LINKAUTH_FUZZ=100 pytest tests/fuzz tests/oauth/test_fuzz.py`` feeds the same readers by hypothesis. What is found is
+left as ``crash-…`` where it was started, and ends it with exit status 77.
 """
 
 from __future__ import annotations
