@@ -14,7 +14,7 @@ from linkauth.engine.keeper import LONGEST_GAP, Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
-from linkauth.errors import CorruptRecord, ReauthorizationRequired, StoreError, StoreUnavailable
+from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from linkauth.engine.flight import Flight
     from linkauth.engine.office import Office
     from linkauth.engine.world import StoreTime
-    from linkauth.errors import LinkAuthError
     from linkauth.oauth.token import Token
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
@@ -100,6 +99,16 @@ class Ledger:
             case _:
                 raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
 
+    def know(self, record: Record | None, time: StoreTime) -> None:
+        """Adopt ``record`` if it is newer than what is held, whatever it says."""
+        if record is not None and record.version > self.holding.version:
+            try:
+                self.adopt(record, time)
+            except (
+                LinkAuthError
+            ) as error:  # that only the user can help; or it cannot be read, and is the renewal's to tell
+                log.info("%s/%s: %s", self.vendor.name, self.account, error)
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def store(self, token: Token, number: int, time: StoreTime, *, precious: bool) -> Token:
@@ -163,6 +172,7 @@ class Ledger:
         found = reading.record.version if reading.record else 0
         token, version = self.holding.token, self.holding.version
         if token is None or not self.is_newer_than(found):
+            self.know(reading.record, time)
             return
         self.beware()
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
@@ -193,19 +203,21 @@ class Ledger:
         self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
         raise self.lost(reason)
 
-    async def forget(self, number: int, reason: str) -> None:
-        """Leave nothing of the token behind, here and in the store."""
+    async def forget(self, number: int, reason: str) -> bool:
+        """Leave nothing of the token behind, here and in the store. False: a token was written by a later claim."""
         store = self.office.shelf.store
         if self.vendor.needs_user:
             dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason, by_user=True)
-            await self.office.shelf.ask(
-                store.commit(self.key, number, self.office.envelope.close(self.key, number, dead))
-            )
+            value = self.office.envelope.close(self.key, number, dead)
+            outcome, _ = await self.office.shelf.ask(store.commit(self.key, number, value))
+            forgotten = isinstance(outcome, Committed) or outcome.record is None
         else:
-            await self.office.shelf.do(store.delete(self.key, number))
-        self.keeper.kept = None
-        await self.keeper.drop(number)
-        self.holding.bury(reason if self.vendor.needs_user else "", number)
+            forgotten = await self.office.shelf.do(store.delete(self.key, number))
+        if forgotten:
+            self.keeper.kept = None
+            await self.keeper.drop(number)
+            self.holding.bury(reason if self.vendor.needs_user else "", number)
+        return forgotten
 
     async def settle(self) -> bool:
         """Nothing is spent while an answer waits for the store, and what an earlier process left behind comes first.

@@ -132,8 +132,12 @@ class Registrations:
         reading, _ = await self._shelf.ask(self._shelf.store.read(key))
         known.looked = True
         record = reading.record
-        if record is not None and record.version > known.version:
-            self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), record.version)
+        if record is None or record.version < known.version:
+            return
+        secret = Secret(self._envelope.expect(key, record, SecretRecord).client_secret)
+        # Another secret under the same number: a store that lost its data gives numbers twice.
+        if secret != known.secret or record.version > known.version:
+            self.learn(vendor, secret, record.version)
 
     def learn(self, vendor: Vendor, secret: Secret, version: int) -> None:
         """Use ``secret`` from the next token request on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from linkauth.engine.exchange import Exchange, Overtaken
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["logout", "replace"]
-
-log = logging.getLogger("linkauth")
 
 
 async def replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Token:
@@ -59,7 +56,8 @@ async def _seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
     """The lease on a credential, whatever its record holds. Raises ``StoreUnavailable``."""
     limit = ledger.office.world.monotonic() + 2 * ledger.ttl
     while ledger.office.world.monotonic() < limit:
-        reading, _ = await ledger.read()
+        reading, time = await ledger.read()
+        ledger.know(reading.record, time)  # what a logout must revoke, and what holds should a login fail
         known = max(ledger.holding.version, reading.record.version if reading.record else 0)
         claim, time = await ledger.claim(reading.note, newer_than=known)
         if isinstance(claim, Granted):
@@ -74,38 +72,34 @@ async def logout(ledger: Ledger) -> None:
 
     Raises what the vendor answered after forgetting; ``StoreError``.
     """
-    office = ledger.office
-    await _find(ledger)
-    claim, time = await _seize(ledger)
-    token = ledger.holding.token
-    failure: LinkAuthError | None = None
-    if token is not None:
-        async with ledger.lease(claim, time):
-            vendor = await office.registrations.newest(ledger.vendor)
-            exchange = Exchange(
-                office.world,
-                time,
-                lambda: vendor.logout(token),
-                limit=office.timeout,
-                profile=vendor.rotation,
-                single_use=False,
-            )
-            try:
-                await exchange.run()
-            except (InvalidGrant, InvalidToken):
-                pass  # it was dead already
-            except LinkAuthError as error:
-                failure = error
-    await ledger.forget(claim.number, "logged out")
+    while True:
+        claim, time = await _seize(ledger)
+        failure = await _revoke(ledger, claim, time)
+        if await ledger.forget(claim.number, "logged out"):
+            break  # else this process was stopped for longer than its lease, and somebody has renewed
     if failure is not None:
         raise failure
 
 
-async def _find(ledger: Ledger) -> None:
-    """Take what the store has, so that there is something to revoke."""
-    reading, time = await ledger.read()
-    if reading.record is not None and reading.record.version > ledger.holding.version:
+async def _revoke(ledger: Ledger, claim: Granted, time: StoreTime) -> LinkAuthError | None:
+    """End the session at the vendor. What hinders that is returned."""
+    office, token = ledger.office, ledger.holding.token
+    if token is None:
+        return None
+    async with ledger.lease(claim, time):
+        vendor = await office.registrations.newest(ledger.vendor)
+        exchange = Exchange(
+            office.world,
+            time,
+            lambda: vendor.logout(token),
+            limit=office.timeout,
+            profile=vendor.rotation,
+            single_use=False,
+        )
         try:
-            ledger.adopt(reading.record, time)
-        except LinkAuthError as error:  # dead already, or unreadable: it is forgotten all the same
-            log.info("%s/%s: nothing to revoke: %s", ledger.vendor.name, ledger.account, error)
+            await exchange.run()
+        except (InvalidGrant, InvalidToken):
+            pass  # it was dead already
+        except LinkAuthError as error:
+            return error
+    return None
