@@ -13,8 +13,11 @@ import attrs
 
 from linkauth.engine import engine as engines
 from linkauth.engine import holding as holdings
+from linkauth.engine import keep_alive as keeping
 from linkauth.engine import ledger as ledgers
 from linkauth.engine import renewal as renewals
+from linkauth.engine import rotation as rotations
+from linkauth.engine import takeover as takeovers
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
@@ -24,6 +27,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.note import Note
 from linkauth.engine.records import token_key
+from linkauth.engine.registrations import Registrations
 from linkauth.engine.renewal import Renewal
 from linkauth.engine.shelf import Shelf
 from linkauth.engine.windows import Windows
@@ -203,6 +207,17 @@ def comes_back_in_time(plan: Plan) -> None:
     plan.asks = [Ask(at=17.0 + step, host=host) for step in range(30) for host in range(plan.workers)]
 
 
+def stalls_at_the_logout(plan: Plan) -> None:
+    """… for longer than its lease, and somebody renews meanwhile."""
+    rotating(plan)
+    plan.lifetime, plan.lives, plan.calm = 60.0, 1, 45.0
+    plan.faults = [
+        Fault(do="cut vendor", at=4.0, host=0, seconds=10.0),
+        Fault(do="sleep", after="sending", seconds=25.0),
+    ]
+    plan.asks = [Ask(at=5.0, host=0, how="logout"), Ask(at=12.0, host=1), Ask(at=25.0, host=1, how="refresh")]
+
+
 def outage_longer_than_a_lease(plan: Plan) -> None:
     rotating(plan)
     plan.lifetime = 20.0
@@ -249,7 +264,7 @@ def cancelled_with_a_caller() -> Iterator[tuple[Any, str, Any]]:
     yield Flight, "join", join
 
 
-@planted(300)
+@planted(300, "vendor trouble")
 def any_4xx_is_the_end() -> Iterator[tuple[Any, str, Any]]:
     """A 429 counts as a refused refresh token."""
 
@@ -489,7 +504,11 @@ def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
     async def from_escrow(self: Keeper) -> None:
         return None
 
+    async def bring_back(*_: Any) -> None:
+        pass
+
     yield Keeper, "from_escrow", from_escrow
+    yield engines, "bring_back", bring_back
 
 
 @planted(50, "calm", lost_between_two)
@@ -511,6 +530,115 @@ def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
             flight.task.cancel()
 
     yield engines.Engine, "aclose", aclose
+
+
+# -- logins, logouts, client secrets, keep-alive -----------------------------------------------------------------------
+
+
+@planted(300, "comings and goings")
+def a_logout_of_what_was_held_before() -> Iterator[tuple[Any, str, Any]]:
+    """A logout revokes what this worker held, and not what others have stored since."""
+    yield Ledger, "know", lambda self, record, time: None
+
+
+@planted(50, "calm", stalls_at_the_logout)
+def a_logout_is_undone() -> Iterator[tuple[Any, str, Any]]:
+    """A logout that came too late to be written counts as done."""
+
+    async def forget(self: Ledger, number: int, reason: str) -> bool:
+        await real(self, number, reason)
+        return True
+
+    real = Ledger.forget
+    yield Ledger, "forget", forget
+
+
+@planted(300, "comings and goings")
+def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
+    """The store is not told of a logout."""
+
+    async def forget(self: Ledger, number: int, reason: str) -> bool:
+        self.holding.bury(reason, number)
+        return True
+
+    yield Ledger, "forget", forget
+
+
+@planted(300, "comings and goings")
+def a_login_overwrites_nothing() -> Iterator[tuple[Any, str, Any]]:
+    """A login serves its token, and leaves the record as it was."""
+
+    async def replace(ledger: Ledger, make: Any) -> Any:
+        async def store(token: Any, number: int, time: Any, *, precious: bool) -> Any:
+            ledger.holding.take(token, number, time)
+            return token
+
+        with patch.object(ledger, "store", store):
+            return await real(ledger, make)
+
+    real = takeovers.replace
+    yield takeovers, "replace", replace
+
+
+@planted(100, "new secrets")
+def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
+    """A new client secret is used by the process that has it, and nobody else hears of it."""
+
+    async def keep(ledger: Ledger, number: int, secret: Any) -> None:
+        ledger.office.registrations.learn(ledger.vendor, secret, number)
+
+    yield rotations, "_keep_secret", keep
+
+
+@planted(100, "new secrets")
+def a_refused_secret_is_not_looked_up() -> Iterator[tuple[Any, str, Any]]:
+    """A worker whose client secret is refused does not ask the store for a newer one."""
+
+    async def newer(self: Registrations, vendor: Any, refused: Any) -> None:
+        return None
+
+    yield Registrations, "newer", newer
+
+
+@planted(300, "new secrets")
+def a_rotation_that_gives_up() -> Iterator[tuple[Any, str, Any]]:
+    """A new client secret is dropped where the store does not take it at once."""
+
+    async def insist(ledger: Ledger, keeper: Keeper) -> None:
+        keeper.kept = None
+
+    yield rotations, "_insist", insist
+
+
+@planted(100, "keep alive")
+def keep_alive_without_its_lease() -> Iterator[tuple[Any, str, Any]]:
+    """Every worker makes every round."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        after, answer = slot.claim(owner, ttl, newer_than, note, now)
+        if isinstance(answer, Busy) and ttl == keeping.LEASE:
+            found = Granted(record=answer.record, note=b"", now=now, number=slot.lease.number)
+            return slot, found
+        return after, answer
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(20, "keep alive")
+def keep_alive_too_late() -> Iterator[tuple[Any, str, Any]]:
+    """Refresh tokens are renewed when they have lapsed."""
+    yield keeping, "EARLIEST", 1.01
+    yield keeping, "LATEST", 1.02
+
+
+@planted(100, "keep alive")
+def keep_alive_by_the_token_that_is_served() -> Iterator[tuple[Any, str, Any]]:
+    """A round asks for a token, and takes one that is good for a renewed one."""
+
+    async def refresh(self: Credential) -> Any:
+        return self._holding.token
+
+    yield Credential, "refresh", refresh
 
 
 # -- the store ---------------------------------------------------------------------------------------------------------

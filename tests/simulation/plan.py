@@ -24,7 +24,10 @@ class Ask:
     host: int
     account: str = "default"
     how: str = "token"
-    """``token``, ``refresh``, or ``use``: take a token, call the API, and on a 401 ask for its replacement."""
+    """``token``, ``refresh``, or ``use``: take a token, call the API, and on a 401 ask for its replacement.
+
+    Or ``login``, ``logout``, ``rotate the secret``: what a user and an operator do.
+    """
     patience: float | None = None
     """Seconds after which the caller is cancelled."""
 
@@ -80,6 +83,14 @@ class Plan:
     escrow: bool = False
     announces: bool = False
     """The store tells of changes (``linkauth.store.Announcing``), as those must that can lose data."""
+    sealed: bool = False
+    """What is stored is encrypted."""
+    wrong: float = 0.0
+    """By how much the store's clock is wrong, seconds."""
+    secrets: bool = False
+    """The client's secret can be replaced."""
+    lapse: float = 0.0
+    """Seconds that an unused refresh token lives, and every worker keeps it alive; 0: for ever."""
     lives: int = 2
     asks: list[Ask] = attrs.field(factory=list)
     faults: list[Fault] = attrs.field(factory=list)
@@ -97,6 +108,9 @@ class Plan:
             + (f", {self.twice:.0%} delivered twice" if self.twice else "")
             + (", an announcing store" if self.announces else "")
             + (", with escrow" if self.escrow else "")
+            + (", encrypted" if self.sealed else "")
+            + (f", the store's clock is wrong by {self.wrong:g} s" if self.wrong else "")
+            + (f", refresh tokens of {self.lapse:g} s" if self.lapse else "")
         )
         return "\n".join([head, *(f"  fault {fault}" for fault in self.faults), f"  calm from {self.calm:.1f} on"])
 
@@ -105,6 +119,8 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     """The plan of ``seed``; ``scenario``: None lets the seed choose."""
     rng = Random(f"plan {seed}")
     name = scenario or rng.choice(NAMES)
+    if name == "keep alive" and not scenario and rng.random() < 0.75:  # ten times as long as the others
+        name = "calm"
     plan = Plan(seed=seed, scenario=name)
     _vendor(plan, rng)
     plan.workers = rng.choice((1, 2, 2, 2, 2, 2, 3, 3, 4))
@@ -115,6 +131,8 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     plan.loss = rng.choice((0.0, 0.0, 0.0, 0.05))
     plan.twice = rng.choice((0.0, 0.0, 0.1))
     plan.announces = rng.random() < 0.3
+    plan.sealed = rng.random() < 0.1
+    plan.wrong = rng.choice((-1e8, -90.0, 40.0, 1e8)) if rng.random() < 0.15 else 0.0
     if plan.user and rng.random() < 0.1:
         plan.accounts = ("one", "two")
     SCENARIOS[name](plan, rng)
@@ -134,7 +152,9 @@ def _vendor(plan: Plan, rng: Random) -> None:
 
 def _asks(plan: Plan, rng: Random) -> list[Ask]:
     """Each worker asks now and then, and more often where tokens come to their end."""
-    asks = []
+    asks: list[Ask] = []
+    if plan.lapse:
+        return asks
     for host in range(plan.workers):
         for account in plan.accounts:
             times = [rng.uniform(0, plan.lives * plan.lifetime)] if rng.random() < 0.4 else []
@@ -250,6 +270,63 @@ def _storm(plan: Plan, rng: Random) -> None:
                 plan.asks.append(Ask(at=at + rng.uniform(0.01, 0.3), host=host, account=account, how="use"))
 
 
+def _comings_and_goings(plan: Plan, rng: Random) -> None:
+    """Users log in and out while everything else goes on."""
+    plan.user = True
+    for account in plan.accounts:
+        for _ in range(rng.choice((1, 2, 2, 3))):
+            at = (rng.randrange(plan.lives) + rng.choice((rng.uniform(0.78, 1.1), rng.random()))) * plan.lifetime
+            patience = rng.choice((0.01, 0.5)) if rng.random() < 0.1 else None
+            for how in rng.choice((("login",), ("logout",), ("logout", "login"), ("login", "login"))):
+                host = rng.randrange(plan.workers)
+                plan.asks.append(Ask(at=at, host=host, account=account, how=how, patience=patience))
+                at += rng.choice((0.0, 0.01, 0.3, 3.0, 20.0))
+
+
+def _new_secrets(plan: Plan, rng: Random) -> None:
+    """An operator replaces the client's secret."""
+    plan.rotates, plan.secrets, plan.window = False, True, 0.0
+    plan.escrow = rng.random() < 0.3
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        at = (rng.randrange(plan.lives) + rng.choice((rng.uniform(0.78, 1.1), rng.random()))) * plan.lifetime
+        for host in rng.sample(range(plan.workers), k=rng.choice((1, 1, min(2, plan.workers)))):
+            plan.asks.append(Ask(at=at, host=host, account=plan.accounts[0], how="rotate the secret"))
+
+
+def _troubled(part: Callable[[Plan, Random], None]) -> Callable[[Plan, Random], None]:
+    """``part``, and in most schedules something that goes wrong meanwhile."""
+
+    def scenario(plan: Plan, rng: Random) -> None:
+        part(plan, rng)
+        kinds = (
+            _crash,
+            _stall,
+            _close,
+            _partition,
+            _store_down,
+            _vendor_trouble,
+            _clocks,
+            _cancel,
+            _sleep,
+            _store_lost,
+        )
+        for other in rng.sample(kinds, k=rng.choice((0, 1, 1, 1, 2))):
+            other(plan, rng)
+
+    return scenario
+
+
+def _keep_alive(plan: Plan, rng: Random) -> None:
+    """Nobody asks for anything until the refresh token's end has come near and gone by."""
+    plan.user = plan.rotates = True
+    plan.lapse, plan.lives, plan.lifetime = 600.0, 11, 60.0
+    plan.workers, plan.accounts = max(plan.workers, 2), ("default",)
+    do = rng.choice(("crash", "stall", "close", "store down", "cut store", ""))
+    at = rng.uniform(290.0, 460.0)
+    if do:
+        plan.faults.append(Fault(do=do, at=at, host=rng.randrange(plan.workers), seconds=rng.choice((1.0, 10.0, 20.0))))
+
+
 def _mixed(plan: Plan, rng: Random) -> None:
     parts = (
         _crash,
@@ -281,6 +358,9 @@ SCENARIOS: dict[str, Callable[[Plan, Random], None]] = {
     "clocks": _clocks,
     "cancel": _cancel,
     "storm": _storm,
+    "comings and goings": _troubled(_comings_and_goings),
+    "new secrets": _troubled(_new_secrets),
+    "keep alive": _keep_alive,
     "mixed": _mixed,
 }
 NAMES = tuple(SCENARIOS)

@@ -42,9 +42,11 @@ class StoreNode:
         self.history: list[tuple[float, dict[str, Slot]]] = [(0.0, {})]
         self.listeners: list[Listener] = []
         self.refuses: set[str] = set()
+        self.wrong = sim.plan.wrong
+        """By how much its clock is wrong, seconds."""
 
     def now(self) -> float:
-        return EPOCH + self.sim.loop.now
+        return EPOCH + self.sim.loop.now + self.wrong
 
     def slot(self, key: str) -> Slot:
         return self.slots.get(key, EMPTY)
@@ -177,6 +179,8 @@ class StoreClient:
                     done = True
                     if self.sim.telling:
                         self.sim.tell(me.name, f"  {op}: {_told(answer)}")
+                    if self.sim.comings and op in {"read", "claim"}:
+                        self.sim.watch.saw(me, key, answer.record)
                     self.sim.hook(op + " answered", me)
                     return answer
                 if answer is REFUSED:

@@ -7,15 +7,42 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.errors import NoAnswer, NotSent
-from linkauth.oauth import wire
-from linkauth.oauth.exchange import Request, Response
+from linkauth.oauth import grants, wire
+from linkauth.oauth.exchange import Flow, Request, Response
+from linkauth.oauth.token import Secret
+from linkauth.vendors.oauth2 import OAuth2
 from tests.simulation.loop import WHO, Node
 from tests.simulation.net import LATE, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linkauth.oauth.token import Token
     from tests.simulation.world import Simulation
+
+HOST = "https://vendor.test"
+
+
+@attrs.frozen(kw_only=True)
+class Registration(OAuth2):
+    """OAuth 2.0, and a login by password as LinkXG has it for its users."""
+
+    def login(self, email: str, password: Secret) -> Flow[Token]:
+        fields = {"grant_type": "password", "username": email, "password": password.reveal()}
+        return (yield from self._grant(fields))
+
+
+@attrs.frozen(kw_only=True)
+class Replaceable(Registration):
+    """One whose client secret can be replaced, as LinkXG's."""
+
+    rotates_secret = True
+
+    def rotate_secret(self, token: Token) -> Flow[Secret]:
+        response = yield Request(url=f"{HOST}/rotate", headers=grants.bearer(token))
+        if not grants.is_success(response):
+            grants.raise_refusal(response, self.name)
+        return Secret(wire.members(response.body, "the answer")["client_secret"])
 
 
 @attrs.define(eq=False)
@@ -54,6 +81,13 @@ class Grant(Answer):
         return self.at + self.lifetime
 
 
+@attrs.define(eq=False, kw_only=True)
+class Rotation(Answer):
+    """A client secret that replaced the one before."""
+
+    serial: int
+
+
 @attrs.define(eq=False)
 class Refusal(Answer):
     """A refresh token that was refused as dead."""
@@ -66,6 +100,7 @@ class Family:
     account: str
     current: str
     serial: int = 0
+    """Of its refresh tokens; those of a later login are higher (``GENERATION``)."""
     alive: bool = True
     spent: dict[str, Grant] = attrs.field(factory=dict)
     """What each spent refresh token was spent on, first."""
@@ -73,11 +108,21 @@ class Family:
     previous: str = ""
     refusals: dict[str, Refusal] = attrs.field(factory=dict)
     why: str = ""
+    lapses: float = float("inf")
+
+
+GENERATION = 1000
+"""Serials of one login; the next begins above."""
 
 
 def refresh_token(request: Request) -> str:
     """The refresh token in a form; those of this vendor need no encoding."""
-    _, _, rest = request.body.partition(b"&refresh_token=")
+    return field(request, b"refresh_token")
+
+
+def field(request: Request, name: bytes) -> str:
+    """A field of a form; those of this vendor need no decoding."""
+    _, _, rest = (b"&" + request.body).partition(b"&" + name + b"=")
     return rest.partition(b"&")[0].decode()
 
 
@@ -88,6 +133,10 @@ class VendorNode:
         self.sim = sim
         self.node = Node("vendor")
         self.families: dict[str, Family] = {}
+        """By account: of the latest login."""
+        self.by_refresh: dict[str, Family] = {}
+        self.secret = 0
+        """How often the client's secret was replaced."""
         self.grants: dict[str, Grant] = {}
         """By access token."""
         self.latest: dict[str, Grant] = {}
@@ -96,13 +145,18 @@ class VendorNode:
 
     def begin(self, account: str, lifetime: float) -> Grant:
         """A login, before the schedule begins."""
-        family = self.families[account] = Family(account, f"r-{account}-0")
+        family = self._family(account, 0)
         grant = self._grant(family, family.current, self.node, lifetime)
         grant.arrived = grant.durable = True
         return grant
 
+    def _family(self, account: str, serial: int) -> Family:
+        family = self.families[account] = Family(account, f"r-{account}-{serial}", serial)
+        self.by_refresh[family.current] = family
+        return family
+
     def family_of(self, refresh: str) -> Family | None:
-        return next((f for f in self.families.values() if f.current == refresh or refresh in f.spent), None)
+        return self.by_refresh.get(refresh)
 
     def _grant(self, family: Family, sent: str, by: Node, lifetime: float) -> Grant:
         self.count += 1
@@ -116,7 +170,11 @@ class VendorNode:
             access=f"a-{family.account}-{self.count}",
             lifetime=lifetime,
         )
-        self.grants[grant.access] = self.latest[family.account] = grant
+        self.grants[grant.access] = grant
+        if family is self.families.get(family.account):
+            self.latest[family.account] = grant
+        if self.sim.plan.lapse:
+            family.lapses = self.sim.loop.now + self.sim.plan.lapse
         return grant
 
     def serve(self, reply: Callable[[object], None], by: Node, request: Request, sending: list[Any]) -> None:
@@ -148,7 +206,10 @@ class VendorNode:
         refresh = refresh_token(request)
         if not sending and (late := self.family_of(refresh)) and refresh in late.spent:
             late.spent[refresh].cut.add("the vendor acted late on what was sent before")
-        answer, response = self.decide(refresh, by, waited_for=bool(sending))
+        answer, response = self._served(request, refresh, by, waited_for=bool(sending))
+        if answer is None:
+            reply(response)
+            return
         if cut:
             answer.cut.add(cut)
         if not sending:  # the sender had given up before the vendor acted
@@ -160,6 +221,46 @@ class VendorNode:
         self.sim.hook("acted", by)
         reply((answer, response))
 
+    def _served(self, request: Request, refresh: str, by: Node, *, waited_for: bool) -> tuple[Answer | None, Response]:
+        if request.url.endswith("/revoke"):
+            return None, self._revoke(field(request, b"token"), by)
+        if request.url.endswith("/rotate"):
+            return self._rotate(request.headers["Authorization"].removeprefix("Bearer "), by)
+        if self.sim.plan.secrets and field(request, b"client_secret") != f"secret-{self.secret}":
+            self.sim.tell("vendor", f"does not know {by.name}'s client secret")
+            self.sim.watch.client_refused(by, field(request, b"client_secret"))
+            return None, Response(status=401, body=wire.dump({"error": "invalid_client"}))
+        account = field(request, b"username")
+        if not account:
+            return self.decide(refresh, by, waited_for=waited_for)
+        before = self.families[account].serial
+        family = self._family(account, before - before % GENERATION + GENERATION)
+        return self._give(family, "", by)
+
+    def _revoke(self, token: str, by: Node) -> Response:
+        """RFC 7009: a refresh token ends its session."""
+        family, grant = self.family_of(token), self.grants.get(token)
+        self.sim.tell("vendor", f"revokes {token} for {by.name}")
+        if family is not None and token == family.current:  # a spent one is unknown, which is no error (§2.2)
+            family.alive, family.why = False, f"{by.name} logged out"
+            self.sim.watch.leaving(family.account)
+            ended = family.serial // GENERATION
+            for other in self.grants.values():
+                if other.account == family.account and other.serial // GENERATION == ended:
+                    other.revoked = True
+        if grant is not None:
+            grant.revoked = True
+        return Response(status=200)
+
+    def _rotate(self, access: str, by: Node) -> tuple[Rotation | None, Response]:
+        grant = self.grants[access]
+        if grant.revoked or grant.expires <= self.sim.loop.now:
+            return None, Response(status=401, body=wire.dump({"error": "invalid_token"}))
+        self.secret += 1
+        self.sim.tell("vendor", f"gives {by.name} client secret {self.secret}; the one before is dead")
+        body = wire.dump({"client_secret": f"secret-{self.secret}"})
+        return Rotation("", by, self.sim.loop.now, serial=self.secret), Response(status=200, body=body)
+
     def decide(self, refresh: str, by: Node, *, waited_for: bool = True) -> tuple[Answer, Response]:
         plan = self.sim.plan
         if not plan.user:
@@ -168,10 +269,11 @@ class VendorNode:
         family = self.family_of(refresh)
         if family is None:
             raise AssertionError(f"a refresh token that nobody was given: {refresh}")
-        if family.alive and refresh == family.current:
+        if family.alive and refresh == family.current and self.sim.loop.now < family.lapses:
             if plan.rotates:
                 family.serial += 1
                 family.current, family.previous = f"r-{family.account}-{family.serial}", refresh
+                self.by_refresh[family.current] = family
                 family.spent_at[refresh] = self.sim.loop.now
             answer, response = self._give(family, refresh, by)
             if plan.rotates:
@@ -180,14 +282,16 @@ class VendorNode:
         window = plan.window if refresh == family.previous else 0.0
         if family.alive and self.sim.loop.now < family.spent_at.get(refresh, 0.0) + window:
             return self._give(family, refresh, by)
-        if waited_for:
+        spent = refresh != family.current
+        if waited_for and spent:
             self.sim.watch.reuse(family, refresh, by)
-        if family.alive and plan.revokes:
+        if family.alive and plan.revokes and spent:
             family.alive = False
             family.why = f"{by.name} sent {refresh} again"
             self.sim.tell("vendor", f"sees {refresh} again, and revokes everything of {family.account}")
             for grant in self.grants.values():
-                grant.revoked = grant.revoked or grant.account == family.account
+                same = grant.serial // GENERATION == family.serial // GENERATION
+                grant.revoked = grant.revoked or (same and grant.account == family.account)
         refusal = Refusal(refresh, by, self.sim.loop.now)
         self.sim.tell("vendor", f"refuses {refresh} of {by.name}")
         if waited_for:
@@ -200,8 +304,10 @@ class VendorNode:
         grant = self._grant(family, sent, by, self.sim.plan.lifetime)
         self.sim.tell("vendor", f"gives {by.name} {grant.access} with {grant.gives} for {sent or 'its secret'}")
         body = {"access_token": grant.access, "token_type": "Bearer", "expires_in": grant.lifetime}
-        if self.sim.plan.rotates:
+        if self.sim.plan.rotates or (not sent and self.sim.plan.user):
             body["refresh_token"] = grant.gives
+        if self.sim.plan.lapse:
+            body["refresh_token_expires_in"] = self.sim.plan.lapse
         return grant, Response(status=200, body=wire.dump(body))
 
 

@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from linkauth.engine.records import KINDS
+from linkauth.oauth import wire
+from linkauth.store import Record
 from linkauth_stores.slot import Lease, Slot
 from tests.simulation.store import EMPTY
-from tests.simulation.vendor import Answer, Family, Grant, Refusal, refresh_token
+from tests.simulation.vendor import GENERATION, Answer, Family, Grant, Refusal, Rotation, field, refresh_token
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
@@ -40,6 +43,10 @@ UNHEARD = 3.0
 """Seconds in which not everybody has heard that the store lost data, nor put back what it lost; numbers collide."""
 LEAST_GAP = 0.12
 """Seconds between a failure of the vendor and the next try: a quarter of a second, jittered by a half."""
+HEARD = 8.0
+"""Seconds after a login in which somebody may still be told of the logout before it: he asked a store that was slow."""
+ACTED = 1.0
+"""Seconds after it has seen a logout or a login in which a worker may still be on its way to act on it."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
@@ -90,6 +97,24 @@ class Watch:
     """Access tokens that the store had, and lost."""
     lost: set[str] = attrs.field(factory=set)
     """Accounts whose session was lost, excused."""
+    left: dict[str, float] = attrs.field(factory=dict)
+    """By account: when a logout was asked for, and no login has been stored since."""
+    back: dict[str, float] = attrs.field(factory=dict)
+    """By account: when a login was stored after that."""
+    upset: dict[str, float] = attrs.field(factory=dict)
+    """By account: when a login or logout last began or ended."""
+    ended: dict[str, int] = attrs.field(factory=dict)
+    """By account: tokens of serials below this are of a session that the user has ended, as the store was told."""
+    forgotten: dict[str, Family | None] = attrs.field(factory=dict)
+    """By account: the session that the last logout found in the store."""
+    seen: dict[tuple[Node, str], tuple[int, float]] = attrs.field(factory=dict)
+    """By worker and account: what ``ended`` was for the newest record that it has seen, and when."""
+    secrets_cut: set[str] = attrs.field(factory=set)
+    """Why the client's newest secret may be lost."""
+    rotations: list[Rotation] = attrs.field(factory=list)
+    stored_secret: int = 0
+    refused_secrets: dict[Node, tuple[str, int]] = attrs.field(factory=dict)
+    """What a worker was refused with while the store had a newer one, and how often the store had failed it by then."""
 
     def fail(self, promise: int, words: str) -> None:
         self.sim.fail(f"promise {promise}: {words}")
@@ -98,9 +123,11 @@ class Watch:
 
     def sending(self, me: Node, request: Request) -> None:
         sim = self.sim
-        refresh = refresh_token(request)
+        if not request.url.endswith("/token"):
+            return
+        refresh, login = refresh_token(request), field(request, b"username")
         family = sim.vendor.family_of(refresh) if refresh else None
-        account = family.account if family else "default"
+        account = login or (family.account if family else "default")
         key = sim.keys[account]
         now = sim.loop.now
         claim = self.claims.get((me, key))
@@ -121,6 +148,9 @@ class Watch:
                 if not stopped and claim.epoch == began.epoch == self.epoch:
                     self.fail(1, f"{me} and {other} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
+        if login:  # by the user's word, whatever the fleet has agreed on
+            self.flying[me] = key
+            return
         if claim is not None and claim.retry_at > sim.store.now() and claim.epoch == self.epoch:
             self.fail(8, f"{me} asks the vendor {claim.retry_at - sim.store.now():.1f} s before the fleet may")
         if not sim.plan.window and now - self.failed_at.get((me, refresh), -1e9) < LEAST_GAP:
@@ -131,6 +161,8 @@ class Watch:
             return
         durable = self.durable_at.get(latest.access)
         fresh = now - latest.at < 0.5 * latest.lifetime
+        if self.epoch and sim.comings:
+            return  # "logged out" may have had the number that a token has now
         if durable is not None and durable < claim.at and fresh and self.refreshed.get(me, -1.0) < latest.at:
             self.fail(9, f"{me} renews {latest.access}, which is new and in the store since {durable:.2f}")
 
@@ -161,6 +193,70 @@ class Watch:
     def sent(self, me: Node) -> None:
         self.flying.pop(me, None)
 
+    # -- the user ----------------------------------------------------------------------------------------------------
+
+    def leaving(self, account: str) -> None:
+        """A logout is asked for."""
+        self.left[account] = self.upset[account] = self.sim.loop.now
+
+    def gone(self, worker: Worker, account: str, before: int) -> None:
+        """A logout has returned: nothing of the session that it found is in the store."""
+        self.upset[account] = self.sim.loop.now
+        slot = self.sim.store.slot(self.sim.keys[account])
+        if not self.epoch and self._serial(slot) // GENERATION <= before // GENERATION:
+            self.fail(4, f"{worker.node} has logged out {account}, and the store has its token")
+        family = self.forgotten.get(account)
+        if family is not None and family.alive and not self.epoch and not self.stopped:
+            self.fail(4, f"{worker.node} has logged out {account}, and {family.current} is good at the vendor")
+
+    def is_out(self, node: Node, account: str, since: float) -> bool:
+        """Whether the user logged out, or had not logged in again when somebody on ``node`` asked at ``since``."""
+        return account in self.left or since < self.back.get(account, -1e9) + HEARD or node in self.stopped
+
+    def has_left(self, account: str, seconds: float) -> bool:
+        """Whether the store says so, for at least as long."""
+        value = self.sim.store.slot(self.sim.keys[account]).value
+        out = value is not None and bool(self.read[value].get("by_user"))
+        return out and self.left.get(account, 0.0) + seconds < self.sim.loop.now
+
+    def saw(self, node: Node, key: str, record: Record | None) -> None:
+        """``node`` has read ``record``: from now on it knows of the logout or login that it tells of."""
+        account = self.sim.accounts_by_key.get(key)
+        if record is None or account is None or self.epoch:
+            return
+        found = self._read(key, record.version, record.value)
+        if found["kind"] == "token":
+            serial = self.sim.vendor.grants[found["token"]["access_token"]].serial
+            ended = serial - serial % GENERATION
+        else:
+            ended = self.ended.get(account, 0) if found["by_user"] else 0
+        if ended > self.seen.get((node, account), (0, 0.0))[0]:
+            self.seen[node, account] = (ended, self.sim.loop.now)
+
+    def secret_lost(self) -> bool:
+        """Whether nobody needs to have the client's newest secret."""
+        late = any(rotation.cut for rotation in self.rotations if rotation.serial > self.stored_secret)
+        return self.stored_secret < self.sim.vendor.secret and (late or bool(self.secrets_cut))
+
+    def client_refused(self, by: Node, shown: str) -> None:
+        """A client secret is no good: whoever showed it looks into the store before the next time."""
+        worker = self.sim.worker_of(by)
+        if worker is None or self.epoch or self.stored_secret <= int(shown.removeprefix("secret-")):
+            return
+        now = (shown, worker.client.failures)
+        if self.refused_secrets.get(by) == now:
+            self.fail(8, f"{by} shows {shown} again, was refused with it, and the store has a newer one")
+        self.refused_secrets[by] = now
+
+    def _secret_written(self, who: Node, serial: int) -> None:
+        if serial < self.stored_secret and not self.epoch:
+            self.fail(4, f"{who} overwrites client secret {self.stored_secret} with {serial}")
+        self.sim.tell("store", f"has client secret {serial} of {who.name}")
+        self.stored_secret = serial
+        for answer in [a for a in self.open if isinstance(a, Rotation) and a.serial <= serial]:
+            answer.durable = True
+            self.open.remove(answer)
+
     def reuse(self, family: Family, refresh: str, by: Node) -> None:
         child = family.spent.get(refresh)
         if child is None:
@@ -182,12 +278,16 @@ class Watch:
             self.fail(8, f"{self.sim.refusals} requests with dead refresh tokens: a loop")
         if dead is not None and claim is not None and claim.at > dead:
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, which the store has as dead since {dead:.2f}")
-        if before is not None and before.arrived and not before.cut:
+        worker = self.sim.worker_of(refusal.by)
+        alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
+        if before is not None and before.arrived and not before.cut and not alone:
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, and {before.by} had been told that it is dead")
 
     def decided(self, answer: Answer) -> None:
         """The vendor has acted."""
         self.open.append(answer)
+        if isinstance(answer, Rotation):
+            self.rotations.append(answer)
         by = answer.by
         if not by.alive:
             answer.cut.add("its worker was dead")
@@ -197,7 +297,9 @@ class Watch:
         claim = next((c for (node, _), c in self.claims.items() if node is by), None)
         if claim is not None and claim.epoch != self.epoch:
             answer.cut.add("the store lost its lease")
-        if isinstance(answer, Refusal) and "store" in self.sim.net.down:
+        worker = self.sim.worker_of(by)
+        alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
+        if isinstance(answer, Refusal) and ("store" in self.sim.net.down or alone):
             answer.cut.add("the store was away")
 
     def answer_lost(self, answer: Answer) -> None:
@@ -211,7 +313,8 @@ class Watch:
     def closed(self, node: Node) -> None:
         for answer in self.open:
             away = "store" in self.sim.net.down or self.sim.store.refuses or self.sim.net.cuts
-            mine = answer.by is node and isinstance(answer, Grant) and self.sim.plan.rotates
+            kind = Grant if self.sim.plan.rotates else Rotation
+            mine = answer.by is node and isinstance(answer, kind | Rotation)
             if mine and answer.arrived and not answer.cut and not away:
                 self.fail(5, f"{node} was closed with an answer that the store has not")
 
@@ -246,9 +349,12 @@ class Watch:
                         self.durable_at.pop(grant.access, None)
                         if not held:
                             grant.cut.add("the store lost its record")
-                family = self.sim.vendor.families.get(account or "")
-                for refusal in family.refusals.values() if family else ():
-                    refusal.cut.add("the store lost its record")
+                for family in self.sim.vendor.by_refresh.values():
+                    for refusal in family.refusals.values() if family.account == account else ():
+                        refusal.cut.add("the store lost its record")
+                if account is None:
+                    self.secrets_cut.add("the store lost it")
+                    self.stored_secret = 0
 
     def _is_held(self, account: str) -> bool:
         """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""
@@ -266,16 +372,22 @@ class Watch:
                 found.append(worker)
         return found
 
-    def _read(self, value: bytes) -> Any:
+    def _read(self, key: str, version: int, value: bytes) -> Any:
         found = self.read.get(value)
         if found is None:
-            found = self.read[value] = _DECODER.decode(value.decode())
+            if self.sim.plan.sealed:
+                record = self.sim.envelope.open(key, Record(version, value))
+                kind = next(name for name, known in KINDS.items() if type(record) is known)
+                found = {"kind": kind, **wire.unstructure(record)}
+            else:
+                found = _DECODER.decode(value.decode())
+            self.read[value] = found
         return found
 
     def _serial(self, slot: Slot | None) -> int:
         if slot is None or slot.value is None:
             return -1
-        found = self._read(slot.value)
+        found = self.read[slot.value]
         return self.sim.vendor.grants[found["token"]["access_token"]].serial if found["kind"] == "token" else 10**9
 
     # -- the store ---------------------------------------------------------------------------------------------------
@@ -295,36 +407,57 @@ class Watch:
 
     def written(self, who: Node, key: str, before: Slot, after: Slot) -> None:
         sim, now = self.sim, self.sim.loop.now
-        account = sim.accounts_by_key.get(key)
         if after.version < before.version:
             self.fail(4, f"{who} overwrites version {before.version} with {after.version}")
-        old = self._read(before.value) if before.value else None
-        held = sim.vendor.grants.get(old["token"]["access_token"]) if old and old["kind"] == "token" else None
-        family = sim.vendor.families.get(account or "")
+        account = sim.accounts_by_key.get(key)
         if after.value is None:
-            self.fail(4, f"{who} deletes the record")
+            if account is not None:
+                self.fail(4, f"{who} deletes the record")
             return
-        new = self._read(after.value)
+        new = self._read(key, after.version, after.value)
+        if account is None:
+            if new["kind"] == "secret":
+                self._secret_written(who, int(new["client_secret"].removeprefix("secret-")))
+            elif (claim := self.claims.get((who, key))) is None or claim.number != after.version:
+                self.fail(1, f"{who} ends a round of keep-alive that is another's")
+            return
+        old = self._read(key, before.version, before.value) if before.value else None
+        held = sim.vendor.grants.get(old["token"]["access_token"]) if old and old["kind"] == "token" else None
         if new["kind"] == "token":
             grant = sim.vendor.grants[new["token"]["access_token"]]
             sim.tell("store", f"has {grant.access} of {who.name} as version {after.version}")
             if grant.account != account:
                 self.fail(10, f"{who} writes {grant.account}'s token under {account}'s key")
-            if held is not None and sim.plan.rotates and held.serial > grant.serial:
+            # Who logged in was stopped for longer than its lease; a renewal that was claimed meanwhile goes before it.
+            late = held is not None and not held.refresh and held.by in self.stopped
+            if held is not None and sim.plan.rotates and held.serial > grant.serial and not late:
                 self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
+            if grant.serial < self.ended.get(account, 0) and not self.epoch:
+                self.fail(4, f"{who} brings {grant.gives} back, whose session the user has ended")
             self.durable_at.setdefault(grant.access, now)
             self.dead_at.pop(key, None)
+            if account in self.left and grant.serial >= self.ended.get(account, 0) and grant.refresh == "":
+                del self.left[account]
+                self.back[account] = now
             for answer in [a for a in self.open if isinstance(a, Grant) and a.account == account]:
                 if answer.serial <= grant.serial:
                     answer.durable = True
                     self.open.remove(answer)
             return
         sim.tell("store", f"is told by {who.name} that only the user can help")
-        if held is not None and family is not None and family.alive and held.gives == family.current:
-            self.fail(4, f"{who} buries {held.gives}, which is alive")
         self.dead_at[key] = now
+        if new["by_user"]:
+            self.left[account] = now
+            family = sim.vendor.by_refresh[held.gives] if held is not None else None
+            self.forgotten[account] = family if held is not None and family and family.current == held.gives else None
+            self.ended[account] = sim.vendor.families[account].serial // GENERATION * GENERATION + GENERATION
+            self.open = [a for a in self.open if not (isinstance(a, Grant) and a.account == account)]
+        elif held is not None:
+            family = sim.vendor.by_refresh[held.gives]
+            if family.alive and held.gives == family.current and now < family.lapses:
+                self.fail(4, f"{who} buries {held.gives}, which is alive")
         for answer in [a for a in self.open if isinstance(a, Refusal)]:
-            if answer.refresh in (family.refusals if family else ()):
+            if (family := sim.vendor.by_refresh.get(answer.refresh)) is not None and answer.refresh in family.refusals:
                 answer.durable = True
                 self.open.remove(answer)
 
@@ -336,6 +469,11 @@ class Watch:
         if grant is None or grant.account != account:
             self.fail(10, f"a caller on {node} asked for {account} and got {token.access_token}")
             return
+        ended, saw = self.seen.get((node, account), (0, 0.0))
+        if grant.serial < ended and began > saw + ACTED and not self.epoch:
+            self.fail(
+                4, f"a caller on {node} got {grant.access}, of a session that it knows to have ended since {saw:.2f}"
+            )
         stopped = self.stopped.get(node, -1.0) >= began
         if now >= grant.expires and not stopped:
             self.fail(7, f"a caller on {node} was given {grant.access}, which expired at {grant.expires:.2f}")
@@ -362,7 +500,9 @@ class Watch:
             return False  # the spent token may be sent again
         return any(grant.cut for grant in self.sim.vendor.grants.values() if grant.account == account)
 
-    def needs_user(self, node: Node, account: str, words: str) -> None:
+    def needs_user(self, node: Node, account: str, words: str, began: float) -> None:
+        if self.sim.comings and self.is_out(node, account, began):
+            return
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
         if lost and self._holders(account):
             return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
@@ -378,8 +518,12 @@ class Watch:
             mine = any(worker.node is latest.by for worker in workers)
             if family.alive and latest.arrived and mine and account not in self.lost and self.sim.plan.rotates:
                 slot = self.sim.store.slot(self.sim.keys[account])
+                if account in self.left or (not latest.refresh and (self.epoch or latest.cut)):
+                    continue  # logged out; or a login that another one took the place of
                 if self._serial(slot) < latest.serial:
                     self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")
+        if self.stored_secret < self.sim.vendor.secret and not self.secret_lost():
+            self.fail(5, f"client secret {self.sim.vendor.secret} is nowhere")
         for worker in workers:
             for kept in worker.host.escrow.kept.values():
                 self.fail(5, f"{worker.node}'s escrow has an answer, number {kept.number}, that nobody looks at")

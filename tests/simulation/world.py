@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,16 @@ import attrs
 
 from linkauth.engine.credential import Credential
 from linkauth.engine.engine import Engine
+from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import Kept
 from linkauth.engine.events import Event
 from linkauth.engine.records import TokenRecord, token_key
+from linkauth.engine.sealing import Sealer
 from linkauth.engine.world import World
 from linkauth.errors import (
+    ConfigurationError,
+    InvalidClient,
+    InvalidGrant,
     LinkAuthError,
     OAuthError,
     RateLimited,
@@ -24,7 +30,6 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import Token
-from linkauth.vendors.oauth2 import OAuth2
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.slot import Slot
 from tests.simulation import vendor as vendors
@@ -41,22 +46,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Simulation", "run"]
 
+KEY = "c2ltdWxhdGlvbiBzaW11bGF0aW9uIHNpbXVsYXRpb24="
+"""Of the stores that are encrypted."""
 LIMIT = 20_000
 """Steps; a schedule has some hundreds."""
 TRIES = 60
 """How often a worker asks at the end, every 3 s, before it counts as a loop."""
-_REGISTRATIONS: dict[tuple[bool, bool, float, bool], OAuth2] = {}
+_REGISTRATIONS: dict[tuple[bool, bool, float, bool, bool], vendors.Registration] = {}
 
 
-def _registration(plan: Plan) -> OAuth2:
-    known = (plan.user, plan.rotates, plan.window, plan.revokes)
+def _registration(plan: Plan) -> vendors.Registration:
+    known = (plan.user, plan.rotates, plan.window, plan.revokes, plan.secrets)
     if known not in _REGISTRATIONS:
-        _REGISTRATIONS[known] = OAuth2(
+        kind = vendors.Replaceable if plan.secrets else vendors.Registration
+        _REGISTRATIONS[known] = kind(
             name="sim",
             client_id="client",
-            client_secret="secret",
-            token_url="https://vendor.test/token",
-            authorize_url="https://vendor.test/authorize" if plan.user else None,
+            client_secret="secret-0",
+            token_url=f"{vendors.HOST}/token",
+            authorize_url=f"{vendors.HOST}/authorize" if plan.user else None,
+            revoke_url=f"{vendors.HOST}/revoke",
             rotation=RotationProfile(rotates=plan.rotates, replay_window=plan.window, reuse_revokes=plan.revokes),
         )
     return _REGISTRATIONS[known]
@@ -65,7 +74,7 @@ def _registration(plan: Plan) -> OAuth2:
 _KEYS: dict[tuple[int, str], str] = {}
 
 
-def _key(registration: OAuth2, account: str) -> str:
+def _key(registration: vendors.Registration, account: str) -> str:
     known = (id(registration), account)
     if known not in _KEYS:
         _KEYS[known] = token_key(registration, account)
@@ -102,6 +111,11 @@ class Escrow:
         await asyncio.sleep(0)
         for known in [k for k in self.kept if k[0] == key and k[1] <= number]:
             del self.kept[known]
+
+    async def everything(self) -> list[Kept]:
+        await asyncio.sleep(0)
+        newest = {kept.key: kept for _, kept in sorted(self.kept.items(), key=lambda item: item[0])}
+        return list(newest.values())
 
     async def find(self, key: str) -> Kept | None:
         await asyncio.sleep(0)
@@ -164,8 +178,12 @@ class Simulation:
         self.problem = ""
         self.tally: Counter[str] = Counter()
         self.troubles: list[tuple[Node, str, float]] = []
+        self.keepers: list[asyncio.Task[None]] = []
         self.cancelled: set[asyncio.Task[None]] = set()
         self.registration = _registration(plan)
+        self.comings = any(ask.how in {"login", "logout"} for ask in plan.asks)
+        self.sealer = Sealer(KEY, Random(plan.seed).randbytes) if plan.sealed else None
+        self.envelope = Envelope(self.sealer)
         self.keys = {account: _key(self.registration, account) for account in plan.accounts}
         self.accounts_by_key = {key: account for account, key in self.keys.items()}
         self.hosts = [Host(number, Escrow(self)) for number in range(plan.workers)]
@@ -236,12 +254,14 @@ class Simulation:
         grant = self.vendor.begin(account, self.plan.lifetime)
         token = Token(
             access_token=grant.access,
-            issued_at=EPOCH,
-            expires_at=EPOCH + grant.lifetime,
+            issued_at=self.store.now(),
+            expires_at=self.store.now() + grant.lifetime,
             refresh_token=grant.gives,
+            refresh_expires_at=self.store.now() + self.plan.lapse if self.plan.lapse else None,
         )
         record = TokenRecord(vendor="sim", account=account, token=token)
-        value = self.workers[0].engine.office.envelope.close(key, 1, record)
+        value = self.envelope.close(key, 1, record)
+        self.watch.written(self.director, key, Slot(), Slot(last=1, version=1, value=value))
         self.store.slots = {**self.store.slots, key: Slot(last=1, version=1, value=value)}
         self.store.history = [(0.0, self.store.slots)]
         self.watch.durable_at[grant.access] = -1.0
@@ -269,6 +289,7 @@ class Simulation:
             client,
             world,
             Credential,
+            keys=KEY if self.plan.sealed else None,
             timeout=TIMEOUT,
             escrow=host.escrow if self.plan.escrow else None,
             on_event=heard if self.telling else None,
@@ -276,7 +297,15 @@ class Simulation:
         worker = Worker(host, node, client, engine, self.registration)
         self.workers[host.number] = worker
         self.by_node[node] = worker
+        if self.plan.escrow:
+            self.loop.spawn(node, _opened(engine))
+        if self.plan.lapse:
+            self.keepers.append(self.loop.spawn(node, self._keep_alive(worker)))
         return worker
+
+    async def _keep_alive(self, worker: Worker) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker.engine.keep_alive(self.registration, every=self.plan.lapse / 10)
 
     def worker_of(self, node: Node) -> Worker | None:
         return self.by_node.get(node)
@@ -302,6 +331,9 @@ class Simulation:
     async def _caller(self, worker: Worker, ask: Ask) -> None:
         credential = worker.credential(ask.account)
         try:
+            if ask.how in {"login", "logout", "rotate the secret"}:
+                await self._come_or_go(worker, credential, ask)
+                return
             if ask.how == "refresh":
                 self.watch.refreshed[worker.node] = self.loop.now
                 await self._get(worker, ask.account, credential.refresh(), wanted=True)
@@ -318,6 +350,42 @@ class Simulation:
                 self.fail(f"promise 6: a caller on {worker.node} was cancelled, and nobody had asked for it")
             raise
 
+    async def _come_or_go(self, worker: Worker, credential: Credential, ask: Ask) -> None:
+        """The user logs in or out, or an operator replaces the client's secret."""
+        account, node, began = ask.account, worker.node, self.loop.now
+        self.tally[ask.how] += 1
+        before = self.vendor.families[account].serial if self.plan.user else 0
+        self.watch.upset[account] = self.loop.now
+        try:
+            if ask.how == "login":
+                token = await credential.login(email=account, password="password")
+                self.watch.handed(worker, account, token, began, None)
+            elif ask.how == "logout":
+                self.watch.leaving(account)
+                await credential.logout()
+                self.watch.gone(worker, account, before)
+            else:
+                await credential.rotate_secret()
+        except (VendorUnavailable, RateLimited, StoreUnavailable, ConfigurationError) as error:
+            self.tell(node.name, f"  {ask.how}: {type(error).__name__}: {error}")
+        except ReauthorizationRequired as error:  # a logout that came later
+            self.tell(node.name, f"  {ask.how}: {error}")
+            self.watch.needs_user(node, account, str(error), began)
+        except InvalidClient as error:
+            self._client_refused(worker, error)
+        except LinkAuthError as error:
+            if not worker.closing:
+                self.fail(f"{ask.how} on {node}: {type(error).__name__}: {error}")
+        else:
+            self.tell(node.name, f"  {ask.how}: done")
+        self.watch.upset[account] = self.loop.now
+
+    def _client_refused(self, worker: Worker, error: InvalidClient) -> None:
+        """While the newest secret is on its way, and after it was lost."""
+        self.tell(worker.node.name, f"  a caller is told: {error}")
+        if not self.vendor.secret:
+            self.fail(f"a caller on {worker.node} got InvalidClient, and the secret is what it was")
+
     async def _get(self, worker: Worker, account: str, asking: Any, *, wanted: bool = False) -> Token | None:
         began, node = self.loop.now, worker.node
         known = worker.known.get(account)
@@ -329,11 +397,18 @@ class Simulation:
         except ReauthorizationRequired as error:
             self.tell(node.name, f"  a caller is told: {error}")
             worker.known.pop(account, None)
-            self.watch.needs_user(node, account, str(error))
+            self.watch.needs_user(node, account, str(error), began)
         except (VendorUnavailable, RateLimited, StoreUnavailable) as error:
             self.tell(node.name, f"  a caller is told: {type(error).__name__}: {error}")
+            good = good and known is not None and self.watch.upset.get(account, -1.0) < known.at
             if good and known is not None and node not in self.watch.stopped:
                 self.watch.fail(7, f"a caller on {node} got {type(error).__name__} while {known.access} was good")
+        except InvalidClient as error:
+            self._client_refused(worker, error)
+        except InvalidGrant as error:  # of one who asked alone, for the store was away
+            self.tell(node.name, f"  a caller is told: {error}")
+            if not self.comings or not worker.client.failures:
+                self.fail(f"a caller on {node} got InvalidGrant: {error}")
         except (LinkAuthError, OAuthError) as error:
             if worker.closing:
                 return None
@@ -341,6 +416,7 @@ class Simulation:
         else:
             if self.telling:
                 self.tell(node.name, f"  a caller gets {token.access_token} after {self.loop.now - began:.3f} s")
+            good = good and known is not None and self.watch.upset.get(account, -1.0) < known.at
             self.watch.handed(worker, account, token, began, known if good else None)
             worker.known[account] = self.vendor.grants[token.access_token]
             return token
@@ -407,6 +483,9 @@ class Simulation:
             self.loop.spawn(node, self._close(self.by_node[node], fault.seconds))
 
     async def _close(self, worker: Worker, seconds: float) -> None:
+        for task in self.keepers:
+            if task.get_name() == worker.node.name:
+                task.cancel()
         await worker.engine.aclose()
         self.tell(worker.node.name, "is closed")
         self.watch.closed(worker.node)
@@ -533,6 +612,8 @@ class Simulation:
         if any(not task.done() for task in tasks):
             self.fail("liveness: a worker comes to no end")
             return
+        for task in self.keepers:
+            task.cancel()
         tasks = {self.loop.spawn(worker.node, worker.engine.aclose()) for worker in workers}
         await asyncio.wait(tasks, timeout=60.0)
         if any(not task.done() for task in tasks):
@@ -557,9 +638,17 @@ class Simulation:
         credential = worker.credential(account)
         told = len(self.watch.lost)
         token = await self._get(worker, account, credential.token())
+        if token is not None and self.watch.has_left(account, self.plan.lifetime):
+            self.watch.fail(4, f"{worker.node} serves {account}, who logged out long ago")
+        if token is None and (account in self.watch.left or self.watch.secret_lost()):
+            return True
         if token is None:
             return account in self.watch.lost and (lost or len(self.watch.lost) > told)
         return not self.vendor.grants[token.access_token].revoked
+
+
+async def _opened(engine: Engine[Credential]) -> None:
+    engine.open()
 
 
 def run(plan: Plan, *, telling: bool = False) -> Outcome:
