@@ -113,8 +113,8 @@ class Watch:
     """Why the client's newest secret may be lost."""
     rotations: list[Rotation] = attrs.field(factory=list)
     stored_secret: int = 0
-    refused_secrets: dict[Node, tuple[str, int]] = attrs.field(factory=dict)
-    """What a worker was refused with while the store had a newer one, and how often the store had failed it by then."""
+    refused_secrets: dict[Node, tuple[str, int, float]] = attrs.field(factory=dict)
+    """What a worker was refused with while the store had a newer one, how often the store had failed it by then, when."""
 
     def fail(self, promise: int, words: str) -> None:
         self.sim.fail(f"promise {promise}: {words}")
@@ -243,10 +243,11 @@ class Watch:
         worker = self.sim.worker_of(by)
         if worker is None or self.epoch or self.stored_secret <= int(shown.removeprefix("secret-")):
             return
-        now = (shown, worker.client.failures)
-        if self.refused_secrets.get(by) == now:
+        before, failures, since = self.refused_secrets.get(by, ("", 0, 0.0))
+        if before != shown or failures != worker.client.failures:
+            self.refused_secrets[by] = (shown, worker.client.failures, self.sim.loop.now)
+        elif self.sim.loop.now > since + HEARD:
             self.fail(8, f"{by} shows {shown} again, was refused with it, and the store has a newer one")
-        self.refused_secrets[by] = now
 
     def _secret_written(self, who: Node, serial: int) -> None:
         if serial < self.stored_secret and not self.epoch:
