@@ -49,6 +49,7 @@ class Run:
         self._survey()
         gc.collect()
         gc.freeze()  # children share these objects as long as nobody touches them
+        self._sift()
         for module in self._modules:
             self._try_all(module)
         return True
@@ -72,9 +73,7 @@ class Run:
             reports = runtestprotocol(item, log=False, nextitem=None)
             self._took.append(time.process_time() - began)
             if any(report.failed for report in reports):
-                print("fails without any mutant, and is left out:", item.nodeid)
-                for tests in self._reach.values():
-                    tests.discard(at)
+                self._leave_out(at)
         watch.set_events(watch.COVERAGE_ID, 0)
         watch.free_tool_id(watch.COVERAGE_ID)
         quick = [took for took in self._took if took <= QUICK]
@@ -83,13 +82,24 @@ class Run:
             flush=True,
         )
 
+    def _sift(self) -> None:
+        """Leave out what fails in a fork, too: whatever it says of a mutant is worth nothing."""
+        while True:
+            good = sorted(set().union(*self._reach.values()) - {-1})
+            status, at = self._forked(None, good)
+            if status == SURVIVED:
+                return
+            self._leave_out(at)
+
+    def _leave_out(self, at: int) -> None:
+        print("fails without any mutant, and is left out:", self._items[at].nodeid, flush=True)
+        for tests in self._reach.values():
+            tests.discard(at)
+
     def _try_all(self, module: str) -> None:
         place = self._place / f"{module}.jsonl"
-        known = (
-            {entry["name"]: entry for entry in map(json.loads, place.read_text().splitlines())}
-            if place.exists()
-            else {}
-        )
+        lines = place.read_text().splitlines() if place.exists() else []
+        known = {entry["name"]: entry for entry in map(json.loads, lines)}
         told = []
         began, cpu = time.monotonic(), _cpu()
         for mutant in mutants(module):
@@ -123,7 +133,7 @@ class Run:
                 return "killed by simulation", ""
         return "survived", f"{len(tests)} tests" + ", simulation" * (-1 in near)
 
-    def _forked(self, mutant: Mutant, tests: list[int]) -> tuple[int, int]:
+    def _forked(self, mutant: Mutant | None, tests: list[int]) -> tuple[int, int]:
         """What became of ``tests`` (none: the simulation) in a child that runs the mutant, and which test it was."""
         out, into = os.pipe()
         child = os.fork()
@@ -145,10 +155,11 @@ class Run:
         last = int.from_bytes(told[-4:], "big") if told else tests[0] if tests else 0
         return (STUCK if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)), last
 
-    def _in_child(self, mutant: Mutant, tests: list[int], into: int) -> int:
+    def _in_child(self, mutant: Mutant | None, tests: list[int], into: int) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         virtual._Selector.select = _impatient(virtual._Selector.select)
-        apply(mutant)
+        if mutant is not None:
+            apply(mutant)
         for at in tests:
             os.write(into, at.to_bytes(4, "big"))
             _limit(1 + 10 * self._took[at])

@@ -1,4 +1,4 @@
-"""What is changed: mutmut's operators, and two of our own, over one module's syntax tree."""
+"""What is changed: mutmut's operators, and three of our own, over one module's syntax tree."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ SKIPPED = (
     | m.Call(func=m.Attribute(value=m.Name("log")))
     | m.Call(func=m.Name("TypeVar"))
 )
-"""Read by people or by type checkers, or (decorators) not to be changed in a module that is already imported."""
+"""Read by people or by type checkers, or (decorators) not to be exchanged in a module that is already imported."""
 
 
 class Finder(cst.CSTVisitor):
