@@ -17,7 +17,7 @@ from linkauth.store import Busy, Change, Committed, Granted, Newer, Superseded
 from linkauth_stores.redis import RedisStore
 from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.session import Session
-from linkauth_stores.redis.url import _QUIET
+from linkauth_stores.redis.url import _quiet
 from tests.fleet.link import Link
 from tests.proxy import Proxy
 from tests.servers import Server
@@ -638,7 +638,7 @@ async def test_a_client_of_ones_own_is_used_and_left_open(redis_url, prefix, blo
 
 def test_a_client_of_ones_own_serves_one_loop(redis_url, prefix):
     """In another loop it would hang or break in words nobody understands: ConfigurationError says what to do."""
-    client = aioredis.from_url(redis_url, **_QUIET)
+    client = aioredis.from_url(redis_url, **_quiet(aioredis.Redis))
     store = RedisStore(client, prefix=prefix)
 
     async def once() -> None:

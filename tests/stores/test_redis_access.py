@@ -148,7 +148,7 @@ async def test_tls_is_verified(server, tmp_path):
     context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
     async with Proxy(server.port, context) as proxy:
         url = f"rediss://localhost:{proxy.port}"
-        store = RedisStore(f"{url}?ssl_ca_certs={tls}/ca.pem")
+        store = RedisStore(f"{url}?ssl_ca_certs={tls}/ca.pem&timeout=20")
         assert isinstance(await store.claim(KEY, "a", 15, 0, b""), Granted)
         assert store._session().ears._up
         stranger = RedisStore(url)

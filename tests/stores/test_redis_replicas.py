@@ -35,8 +35,9 @@ async def test_a_commit_waits_for_a_replica_and_says_when_it_did_not_answer(tmp_
     with servers.replicated(tmp_path) as (master, replica):
         async with Proxy(master.port) as proxy:
             store = RedisStore(f"redis://127.0.0.1:{proxy.port}?min_replicas=1&timeout=1")
-            await store.commit("warm/up/0", 1, b"")
-            assert isinstance(await store.commit(KEY, 1, b"x"), Committed)
+            patient = RedisStore(f"{master.url}?min_replicas=1&timeout=20")
+            await patient.commit("warm/up/0", 1, b"")
+            assert isinstance(await patient.commit(KEY, 1, b"x"), Committed)
             assert replica.client().hget(f"linkauth:{{{KEY}}}", "value") == b"x"
             assert not said(caplog)
             replica.freeze()
@@ -48,22 +49,22 @@ async def test_a_commit_waits_for_a_replica_and_says_when_it_did_not_answer(tmp_
             assert isinstance(await store.commit(KEY, 1, b"x"), Superseded)
             assert len(said(caplog)) == 2  # nothing was written, so nothing is said
             replica.thaw()
-            assert isinstance(await store.commit(KEY, 2, b"y"), Committed)
+            assert isinstance(await patient.commit(KEY, 2, b"y"), Committed)
             assert replica.client().hget(f"linkauth:{{{KEY}}}", "value") == b"y"
             assert len(said(caplog)) == 2
             # Who wants a refusal asks the server for it. It comes at the claim, before anything is spent.
             master.client().config_set("min-replicas-to-write", 2)
             if not master.client().info()["redis_version"].startswith("6."):  # which does not hold scripts to it
                 with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
-                    await store.claim(KEY, "a", 15, 2, b"")
-            await store.aclose()
+                    await patient.claim(KEY, "a", 15, 2, b"")
+            await asyncio.gather(store.aclose(), patient.aclose())
 
 
 @pytest.mark.long
 async def test_on_a_cluster_the_node_that_has_the_slot_is_asked_to_wait(nodes, prefix, caplog):
     """The first of three has a replica, and the other two have none; a slot that moves is followed to where it went."""
     first, second = nodes[:2]
-    store = RedisStore(f"redis+cluster://127.0.0.1:{second.port}?min_replicas=1&prefix={prefix}&timeout=2")
+    store = RedisStore(f"redis+cluster://127.0.0.1:{second.port}?min_replicas=1&prefix={prefix}&timeout=4")
     slots = {servers.slot_of(first, f"{prefix}:{{{key}}}"): key for key in (f"token/x/{n}" for n in range(30))}
     here = slots[min(slots)]
     moves = next(slot for slot in slots if 16384 // 3 + 1 < slot < 16384 * 2 // 3)
@@ -92,7 +93,7 @@ async def test_on_a_cluster_the_node_that_has_the_slot_is_asked_to_wait(nodes, p
 async def test_a_commit_that_a_failover_lost_is_committed_again(tmp_path, caplog):
     """It was written, not replicated, and said so; the next master does not have it. Its worker hears, and puts it back."""
     with servers.sentinel(tmp_path) as (watch, (master, replica)):
-        url = f"redis+sentinel://127.0.0.1:{watch.port}/linkauth?min_replicas=1&timeout=1"
+        url = f"redis+sentinel://127.0.0.1:{watch.port}/linkauth?min_replicas=1&timeout=4"
         store = RedisStore(url)
         assert isinstance(await store.commit(KEY, 1, b"spent"), Committed)
         assert not said(caplog)

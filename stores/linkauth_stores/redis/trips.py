@@ -23,6 +23,10 @@ Argument: TypeAlias = str | bytes | int
 
 async def run(client: Client, script: Script, names: tuple[str, ...], args: tuple[Argument, ...]) -> list[Any]:
     """The script's answer. Its text is sent where the server does not know it (yet, or any more)."""
+    if isinstance(client, RedisCluster):
+        # Without its map redis-py 8 sends a script to any node, and each fifth MOVED that comes of it closes every
+        # connection and forgets the map: under load that feeds itself.
+        await client.initialize()
     try:
         found = await client.evalsha(script.sha, len(names), *names, *args)
     except NoScriptError:

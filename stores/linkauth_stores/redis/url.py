@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import socket
 from importlib import import_module
-from importlib.util import find_spec
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -42,16 +41,22 @@ _KEEPALIVE = {
 """A subscription that the network dropped in silence is noticed within five seconds, and within two where its address now
 leads to another server: before somebody who waits for what this worker holds has waited in vain. The kernel's probes
 cost the server nothing."""
-_QUIET: dict[str, Any] = (
-    {"driver_info": None} if find_spec("redis.driver_info") else {"lib_name": None, "lib_version": None}
-)
-"""No CLIENT SETINFO: to learn its own version redis-py would read files in the loop."""
-_QUIET.update(
-    {"maint_notifications_config": import_module("redis.maint_notifications").MaintNotificationsConfig(enabled=False)}
-    if "maint_notifications_config" in signature(aioredis.Redis).parameters  # redis-py 8
-    else {}
-)
-"""No CLIENT MAINT_NOTIFICATIONS: a round trip for each connection, for time-outs that are the store's own here."""
+
+
+def _quiet(maker: Callable[..., Any]) -> dict[str, Any]:
+    """What keeps ``maker``'s connections from saying more at their start than they must; it differs between releases.
+
+    No CLIENT SETINFO: to learn its own version redis-py would read files in the loop. No CLIENT MAINT_NOTIFICATIONS
+    (redis-py 8): a round trip for each connection, for time-outs that are the store's own here.
+    """
+    known = set(signature(maker).parameters)
+    itself = {"driver_info"} & known or {"lib_name", "lib_version"} & known
+    return dict.fromkeys(itself) | {
+        name: import_module("redis.maint_notifications").MaintNotificationsConfig(enabled=False)
+        for name in {"maint_notifications_config"} & known
+    }
+
+
 _BOOL = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -86,13 +91,16 @@ class Settings:
         """A client for the running loop, that gives up after ``timeout`` seconds and repeats nothing by itself."""
         # No socket_timeout where one server is asked: the store's own covers the call, and theirs costs a task each.
         patience: dict[str, Any] = {"socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
-        patience |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE, **_QUIET}
+        patience |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+        if not self.cluster:
+            patience |= _quiet(aioredis.Redis)
         several = {**patience, "socket_timeout": timeout / 2}
         limit: dict[str, Any] = {"max_connections": connections}
         if self.cluster:
             # Its retries follow a slot that moved, or a node that was replaced; the store's time-out bounds them.
             del several["retry"]
             nodes = [ClusterNode(host, port) for host, port in self.hosts]
+            several |= _quiet(aioredis.RedisCluster)
             spread = cast("Any", _Spread)(startup_nodes=nodes, **limit, **several, **self.login)
             spread.commands_parser = _Unasked()
             return cast("Client", spread)
@@ -142,7 +150,7 @@ async def listener(client: Client) -> Any:
     cluster = cast("Any", client)
     await cluster.initialize()
     node = cluster.get_random_node()
-    settings = {**node.connection_kwargs, **_QUIET}
+    settings = {**node.connection_kwargs, **_quiet(aioredis.ConnectionPool)}
     pool = cast("Any", aioredis.ConnectionPool)(connection_class=node.connection_class, **settings)
     return cast("Any", aioredis.Redis(connection_pool=pool)).pubsub()
 
