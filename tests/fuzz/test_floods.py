@@ -56,7 +56,7 @@ async def test_an_answer_without_an_end_is_cut_off(what):
         with pytest.raises((MalformedResponse, NoAnswer)):
             await transport.send(Request(url=f"http://127.0.0.1:{port}/"), 0.2)
         assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
-        assert clock() - begun < 5
+        assert clock() - begun < 30  # a loaded machine; without the limit it would never end
     finally:
         tracemalloc.stop()
         await transport.aclose()
