@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import aiohttp
+import attrs
 from yarl import URL
 
 from linkauth.errors import MalformedResponse, NoAnswer, NotSent
@@ -39,6 +40,14 @@ that brings a new refresh token is lost with the session.
 log = logging.getLogger("linkauth")
 
 
+@attrs.define
+class _Sending:
+    """What is not sent ``by`` half of the time is not sent at all: the other half is the vendor's, for its answer."""
+
+    by: float
+    sent: bool = False
+
+
 class Transport:
     """Sends token requests. One session for each event loop, made when first needed."""
 
@@ -51,9 +60,9 @@ class Transport:
         Raises ``NotSent`` where no connection came about, ``NoAnswer`` where one did and no whole answer came within
         the time, ``MalformedResponse`` where the answer is too large.
         """
-        sent: list[bool] = []
+        sending = _Sending(asyncio.get_running_loop().time() + seconds / 2)
         host = URL(request.url).host
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT, seconds))
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT, seconds / 2))
         try:
             async with (
                 _within(seconds),
@@ -64,7 +73,7 @@ class Transport:
                     data=request.body,
                     allow_redirects=False,
                     timeout=limit,
-                    trace_request_ctx=sent,
+                    trace_request_ctx=sending,
                 ) as answer,
             ):
                 return Response(
@@ -75,7 +84,7 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # aiohttp's errors hold the request, headers and all: only the class's name goes on.
             fault = f"{host}: {_words(error)}"
-        raise (NoAnswer if sent else NotSent)(fault)
+        raise (NoAnswer if sending.sent else NotSent)(fault)
 
     async def aclose(self) -> None:
         """Close this loop's session."""
@@ -119,8 +128,11 @@ async def _within(seconds: float) -> AsyncGenerator[None]:
 async def _note_sending(
     _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
-    # Called when the headers are handed to the connection: from here on the vendor may act on them.
-    context.trace_request_ctx.append(True)
+    # Called when the headers are about to be handed to the connection: from here on the vendor may act on them.
+    sending: _Sending = context.trace_request_ctx
+    if asyncio.get_running_loop().time() > sending.by:
+        raise TimeoutError
+    sending.sent = True
 
 
 async def _body(answer: aiohttp.ClientResponse, host: str | None) -> bytes:

@@ -192,6 +192,23 @@ async def test_an_answer_that_came_while_the_process_stood_still_is_read(transpo
         assert (await asking).status == 200
 
 
+async def test_nothing_is_sent_by_who_stood_still_for_the_time_of_an_answer(transport, monkeypatch):
+    """Stopped between the connection and the request: what was sent now would be cut off from its answer."""
+    loop = asyncio.get_running_loop()
+    connect, now = loop.create_connection, loop.time
+
+    async def stopped(*args, **kwargs):
+        connected = await connect(*args, **kwargs)
+        monkeypatch.setattr(loop, "time", lambda: now() + 0.4)  # as after SIGSTOP and SIGCONT
+        return connected
+
+    monkeypatch.setattr(loop, "create_connection", stopped)
+    async with raw(says(OK)) as server:
+        await fails(transport, server.url, NotSent, seconds=0.5)
+        await asyncio.sleep(0.01)
+    assert server.heard == []
+
+
 async def test_the_time_limit_is_over_the_whole_exchange(transport):
     """A vendor that accepts and is silent, and one that drips: ``NoAnswer`` when the time is over."""
 
