@@ -33,7 +33,7 @@ from linkauth.engine.shelf import Shelf
 from linkauth.engine.windows import Windows
 from linkauth.engine.world import StoreTime
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
-from linkauth.store import Busy, Committed, Granted
+from linkauth.store import Busy, Committed, Granted, Newer
 from tests.simulation.campaign import quiet
 from tests.simulation.plan import Ask, Fault, Plan, make
 from tests.simulation.store import StoreNode
@@ -216,6 +216,16 @@ def stalls_at_the_logout(plan: Plan) -> None:
         Fault(do="sleep", after="sending", seconds=25.0),
     ]
     plan.asks = [Ask(at=5.0, host=0, how="logout"), Ask(at=12.0, host=1), Ask(at=25.0, host=1, how="refresh")]
+
+
+def asks_right_after_a_failover(plan: Plan) -> None:
+    """… to a replica that was behind, before anybody has put back what was lost."""
+    rotating(plan)
+    plan.announces = True
+    plan.workers, plan.lifetime, plan.calm = 2, 60.0, 75.0
+    plan.asks = [Ask(at=at, host=host) for at, host in ((20, 0), (21, 1), (54, 0))]
+    plan.asks += [Ask(at=58.01 + 0.1 * step, host=0, how="refresh") for step in range(10)]
+    plan.faults = [Fault(do="store fails over", at=58.0, seconds=30.0)]
 
 
 def outage_longer_than_a_lease(plan: Plan) -> None:
@@ -672,6 +682,19 @@ def blind_release() -> Iterator[tuple[Any, str, Any]]:
         return attrs.evolve(slot, lease=None, note=note), True
 
     yield StoreNode, "do_release", do_release
+
+
+@planted(50, "calm", asks_right_after_a_failover)
+def another_version_counts_as_newer() -> Iterator[tuple[Any, str, Any]]:
+    """Whoever knows a newer record than the store has is handed the older one."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        record = slot.record(now)
+        if record is not None and record.version != newer_than:
+            return slot, Newer(record=record, note=slot.note, now=now)
+        return slot.claim(owner, ttl, newer_than, note, now)
+
+    yield StoreNode, "do_claim", do_claim
 
 
 @planted(300, "crash")
