@@ -93,6 +93,7 @@ async def test_a_lease_that_somebody_else_has_meanwhile_is_his():
         lease.sent()
         store.inner = emptied()
         await store.inner.claim(KEY, "him", 600, 41, b"")
+        await asyncio.sleep(1)
         await lease.keep()
         await asyncio.sleep(TTL / 3 + 0.1)
         assert not await lease.confirmed()
