@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
 import redis.asyncio as aioredis
+from redis.exceptions import ResponseError
 
 from tests.chaos.evidence import Disturbance
 
@@ -155,12 +157,12 @@ async def _killed_in_the_dark(scene: Scene, host: Host, mark: Disturbance, secon
 
 
 async def _restart(scene: Scene, host: Host, mark: Disturbance, seconds: float) -> None:
-    await _command(scene, "SAVE")
+    await _save(scene)
     await _restarted(scene, seconds)
 
 
 async def _restart_old(scene: Scene, host: Host, mark: Disturbance, seconds: float) -> None:
-    await _command(scene, "SAVE")
+    await _save(scene)
     await asyncio.sleep(min(seconds, 1.5))
     await _restarted(scene, seconds)
 
@@ -223,6 +225,14 @@ async def _quiet_failover(scene: Scene, host: Host, mark: Disturbance, seconds: 
     mark.ended = time.monotonic()
     await asyncio.to_thread(old.kill)
     await _follow(old, new)
+
+
+async def _save(scene: Scene) -> None:
+    """Once what it writes for a replica that begins anew is written."""
+    while True:
+        with suppress(ResponseError):
+            return await _command(scene, "SAVE")
+        await asyncio.sleep(0.05)
 
 
 async def _command(scene: Scene, *words: str) -> None:
