@@ -17,7 +17,8 @@ __all__ = ["Holding"]
 LEAST_JUMP: Final = 1.0
 MOST_JUMP: Final = 30.0
 """Seconds by which the wall clock may run ahead of the monotonic one before the store is read again; no more than
-lie between ``soft`` and ``hard``.
+lie between ``soft`` and ``hard``, so that a token is still served before ``hard``, and between ``hard`` and ``end``, so
+that none is served after its end.
 
 Monotonic clocks stand still while a machine sleeps, so a jump means that time passed unnoticed, or that somebody set
 the clock; one look at the store tells.
@@ -128,7 +129,8 @@ class Holding:
         return self._world.wall() - self._world.monotonic()
 
     def _tolerance(self) -> float:
-        return min(max(self.windows.hard - self.windows.soft, LEAST_JUMP), MOST_JUMP)
+        placed = self.windows
+        return min(max(min(placed.hard - placed.soft, placed.end - placed.hard), LEAST_JUMP), MOST_JUMP)
 
     def _place(self, placed: Windows, ahead: float) -> None:
         self.windows = placed

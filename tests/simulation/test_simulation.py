@@ -35,11 +35,11 @@ def test_the_promises_hold_in_twenty_thousand_schedules():
 
 FOUND = {
     "comings and goings": (68, 385, 515, 521, 608, 823),
-    None: (20973,),
+    None: (20973, 22912),
     "new secrets": (66, 145, 340, 1748),
 }
 """Seeds that once broke a promise: logouts that revoked a spent token, a rotation overtaken, a secret's number given twice,
-a login that was read between a renewal's two looks."""
+a login that was read between a renewal's two looks, a sleep as long as a short token's margin."""
 
 
 @pytest.mark.parametrize("scenario", FOUND)
