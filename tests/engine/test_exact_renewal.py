@@ -262,8 +262,9 @@ async def test_a_wait_for_whoever_comes_back_asks_the_store_a_few_times_a_second
     store.counts.clear()
     with contextlib.suppress(LinkAuthError):
         await credential.token()
-    assert clock.monotonic() - begun >= 3
-    assert store.counts["read"] < 40
+    waited = clock.monotonic() - begun
+    assert waited >= 3
+    assert store.counts["read"] <= 5 * waited
 
 
 @virtual
