@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from linkauth.engine.records import secret_key
+from linkauth.engine.records import TokenRecord, secret_key
 from linkauth.errors import (
     InvalidGrant,
     MalformedResponse,
@@ -179,3 +179,40 @@ async def test_a_session_that_the_vendor_does_not_know_is_forgotten_without_a_wo
     await credential.logout()
     with pytest.raises(ReauthorizationRequired):
         await credential.token()
+
+
+@virtual
+async def test_a_logout_that_somebody_overtook_ends_his_session_too():
+    """It was stopped past its lease, and a session was written meanwhile: that one is revoked and forgotten as well."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    key, token = credential.ledger.key, await credential.token()
+    value = credential._office.envelope.close(key, 99, TokenRecord(vendor=USER.name, account="default", token=token))
+
+    def overtaken(name):
+        if name == "commit":
+            store.before = lambda _: None
+            return store.inner.commit(key, 99, value)
+        return None
+
+    store.before = overtaken
+    await credential.logout()
+    assert vendor.counts["/auth/logout"] == 2
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await Worker(store, vendor).credential(USER).token()
+
+
+@virtual
+async def test_a_login_that_comes_while_the_store_is_read_is_believed():
+    """The look found nothing, and when it is over there is a token: that is what the caller gets."""
+    store = Store()
+    credential = Worker(store, Vendor()).credential(USER)
+
+    def log_in(name):
+        if name == "read":
+            store.before = lambda _: None
+            return credential.login(email="ada@example.com", password="correct horse")
+        return None
+
+    store.before = log_in
+    assert (await credential.token()).access_token
