@@ -600,7 +600,7 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
     yield rotations, "_keep_secret", keep
 
 
-@planted(100, "new secrets")
+@planted(1000, "new secrets")
 def a_refused_secret_is_not_looked_up() -> Iterator[tuple[Any, str, Any]]:
     """A worker whose client secret is refused does not ask the store for a newer one."""
 

@@ -228,7 +228,8 @@ class VendorNode:
             return self._rotate(request.headers["Authorization"].removeprefix("Bearer "), by)
         if self.sim.plan.secrets and field(request, b"client_secret") != f"secret-{self.secret}":
             self.sim.tell("vendor", f"does not know {by.name}'s client secret")
-            self.sim.watch.client_refused(by, field(request, b"client_secret"))
+            if waited_for:
+                self.sim.watch.client_refused(by, field(request, b"client_secret"))
             return None, Response(status=401, body=wire.dump({"error": "invalid_client"}))
         account = field(request, b"username")
         if not account:
