@@ -23,13 +23,13 @@ def check(first: int, schedules: int) -> None:
 
 def test_the_promises_hold_in_schedules_of_every_kind():
     """Whatever dies, stalls, is cut off, repeated, delayed or cancelled: none of the ten promises is broken."""
-    check(FIRST, 1000)
+    check(FIRST, 400)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_promises_hold_in_twenty_thousand_schedules():
-    """As the short run, in twenty times as many schedules."""
+    """As the short run, in fifty times as many schedules."""
     check(0, 20_000)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkauth.store import Busy, Granted
+from linkauth_stores import file, folder
 from linkauth_stores.file import FileStore
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ async def test_forty_killed_writers_leave_no_bad_file(tmp_path: Path) -> None:
         assert record
         assert record.version >= number
         assert record.value == b"%d," % record.version * 20_000
-    await store.extend("a", 1, 1)
+    # A change begins a sweep beside itself, which passes over what is locked: so let this one lock nothing of theirs.
+    lock = {folder._stripe(file._name(key)) for key in told}
+    other = next(key for key in "defghijk" if folder._stripe(file._name(key)) not in lock)
+    await store.extend(other, 1, 1)
     await store.aclose()
     assert not list(place.glob(".*.tmp"))
 
