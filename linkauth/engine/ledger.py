@@ -224,12 +224,15 @@ class Ledger:
 
         True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
-        waited = self.keeper.kept is not None
-        if self.keeper.kept is not None and self._saving is not None:
-            with contextlib.suppress(TimeoutError):
-                await self._saving.join(self.office.timeout)
-        if self.keeper.kept is not None:
-            raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
+        saving = self._saving
+        # Kept, but not waiting: another loop commits it at this moment, and its lease keeps everybody off meanwhile.
+        waited = self.keeper.kept is not None and saving is not None and not saving.landed
+        if waited and saving is not None:
+            if saving.loop is asyncio.get_running_loop():
+                with contextlib.suppress(TimeoutError):
+                    await saving.join(self.office.timeout)
+            if self.keeper.kept is not None:
+                raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
         if self._looked_in_escrow:
             return waited
         left = await self.keeper.from_escrow()

@@ -84,12 +84,13 @@ class Renewal:
             return self._ledger.current()
         limit = self._office.world.monotonic() + 2 * self._ledger.ttl
         while self._office.world.monotonic() < limit:
-            if self._holding.version != known and self._holding.judge() is not Verdict.WAIT:
+            held = self._holding.version  # one look: another thread's loop may bring a token at any moment
+            if held != known and self._holding.judge() is not Verdict.WAIT:
                 return self._ledger.current()  # adopted, or by a login or another loop's flight
             if self._holding.token is None and self._vendor.needs_user and await self._found():
                 return self._ledger.current()
             owner = self._office.owner()
-            asked = await self._claim(owner)
+            asked = await self._claim(owner, held)
             if asked is None:
                 return await self._alone()
             claim, time = asked
@@ -101,10 +102,10 @@ class Renewal:
                 return fresh
         raise VendorUnavailable("another worker has been renewing for too long")
 
-    async def _claim(self, owner: str) -> tuple[Claim, StoreTime] | None:
-        """Ask for the lease. None: the store is away, and this vendor needs none of it."""
+    async def _claim(self, owner: str, held: int) -> tuple[Claim, StoreTime] | None:
+        """Ask for the lease, holding version ``held``. None: the store is away, and this vendor needs none of it."""
         try:
-            return await self._ledger.claim(self._doubt(), owner=owner)
+            return await self._ledger.claim(self._doubt(), held, owner)
         except StoreUnavailable:
             if self._vendor.rotation.rotates or (self._vendor.needs_user and self._holding.token is None):
                 raise
