@@ -99,6 +99,41 @@ async def test_a_claim_whose_answer_was_lost_spends_nothing():
 
 
 @virtual
+async def test_a_commit_that_is_being_made_is_no_answer_that_waits():
+    """Another thread's loop is committing at this moment: nobody is told that the store is away."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    gate = asyncio.Event()
+    store.before = lambda name: gate.wait() if name == "commit" else None
+    renewal = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    assert credential.ledger.keeper.kept is not None
+    assert not await credential.ledger.settle()
+    gate.set()
+    await renewal
+
+
+@virtual
+async def test_an_answer_that_waits_in_another_loop_is_not_waited_for():
+    """Its flight cannot be joined from here, and nothing is spent until it is stored: that is said at once."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.down.add("commit")
+    await credential.refresh()
+    saving = credential.ledger._saving
+    saving.loop, here = asyncio.SelectorEventLoop(), saving.loop
+    before = monotonic()
+    with pytest.raises(StoreUnavailable, match="an answer waits"):
+        await credential.ledger.settle()
+    assert monotonic() == before
+    saving.loop.close()
+    saving.loop = here
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert credential.ledger.keeper.kept is None
+
+
+@virtual
 async def test_a_login_takes_the_place_of_an_answer_that_waits():
     """An answer waits for the store, and the user logs in: the login is what is held, stored and served from then on."""
     store, vendor = Store(), Vendor()
