@@ -87,8 +87,10 @@ class Renewal:
             held = self._holding.version  # one look: another thread's loop may bring a token at any moment
             if held != known and self._holding.judge() is not Verdict.WAIT:
                 return self._ledger.current()  # adopted, or by a login or another loop's flight
-            if self._holding.token is None and self._vendor.needs_user and await self._found():
-                return self._ledger.current()
+            if self._holding.token is None and self._vendor.needs_user:
+                if await self._found():
+                    return self._ledger.current()
+                continue
             owner = self._office.owner()
             asked = await self._claim(owner, held)
             if asked is None:
