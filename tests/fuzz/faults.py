@@ -154,8 +154,8 @@ def state_never_expires() -> Iterator[Plant]:
         found = expect(self, key, record, kind)
         return attrs.evolve(found, expires_at=1e11) if kind is PendingRecord else found
 
-    async def keep(office: Any, key: str, what: Any, _: float) -> None:
-        await put(office, key, what, 1e9)
+    async def keep(office: Any, key: str, number: int, what: Any, _: float) -> None:
+        await put(office, key, number, what, 1e9)
 
     yield Envelope, "expect", for_ever
     yield authorization, "_put", keep
