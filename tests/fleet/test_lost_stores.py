@@ -143,7 +143,7 @@ async def test_a_store_that_hangs_delays_nobody_with_a_token(redis_scene) -> Non
     await scene.served(*workers)
     scene.valkey.freeze()
     try:
-        found = await asyncio.gather(*(worker.ask("work", tasks=50, pace=0.1, seconds=3.5) for worker in workers))
+        found = await asyncio.gather(*(worker.ask("work", tasks=50, pace=0.1, seconds=4.4) for worker in workers))
         states = [await worker.ask("state") for worker in workers]
     finally:
         scene.valkey.thaw()

@@ -77,7 +77,7 @@ async def test_servers_that_all_hang_delay_nobody_with_a_token(topology) -> None
     for server in every:
         server.freeze()
     try:
-        found = await asyncio.gather(*(worker.ask("work", tasks=50, pace=0.1, seconds=3.5) for worker in workers))
+        found = await asyncio.gather(*(worker.ask("work", tasks=50, pace=0.1, seconds=4.4) for worker in workers))
         states = [await worker.ask("state") for worker in workers]
     finally:
         for server in every:
