@@ -298,5 +298,13 @@ class GraphQLError(LinkAuthError):
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         self.errors = tuple(errors)
         words = "; ".join(str(error.get("message", "error without a message")) for error in self.errors)
-        line = "".join(c if c.isprintable() else " " for c in words[: self.LONGEST + 1])
-        super().__init__(line if len(line) <= self.LONGEST else line[: self.LONGEST] + "…")
+        super().__init__(line(words, self.LONGEST))
+
+
+def line(text: str, longest: int) -> str:
+    """``text`` as one printable line of at most ``longest`` characters and a mark that something was left out.
+
+    For words that come from elsewhere, before they go into a message: they reach headers, logs and terminals.
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return shown if len(shown) <= longest else shown[:longest] + "…"

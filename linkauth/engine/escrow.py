@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Escrow", "FolderEscrow", "Kept"]
 
 SUFFIX: Final = ".answer"
-NAMED: Final = re.compile(r"([!-~]+)@[0-9]{1,16}" + re.escape(SUFFIX))
+NAMED: Final = re.compile(r"([!-~]+)@([0-9]{1,16})" + re.escape(SUFFIX))
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a file that is read. An answer has some thousand."""
 
@@ -86,15 +86,19 @@ class FolderEscrow:
     def _name(self, key: str, number: int) -> Path:
         return self._folder / f"{key.replace('/', '+')}@{number}{SUFFIX}"
 
-    def _mine(self, key: str) -> list[tuple[int, Path]]:
-        """The files for ``key``, oldest first. What is not named or made as here is somebody else's, and left alone."""
+    def _files(self, key: str | None = None) -> list[tuple[str, int, Path]]:
+        """Key, number and file of all, or all of ``key``, oldest first.
+
+        What is not named or made as here is somebody else's, and left alone.
+        """
         if not self._folder.is_dir():
             return []
         self._check()
-        name = re.compile(re.escape(f"{key.replace('/', '+')}@") + r"([0-9]{1,16})" + re.escape(SUFFIX))
         with os.scandir(self._folder) as entries:
-            found = [(match, entry) for entry in entries if (match := name.fullmatch(entry.name))]
-            return sorted((int(match[1]), Path(entry)) for match, entry in found if _is_ours(entry))
+            named = [(match, entry) for entry in entries if (match := NAMED.fullmatch(entry.name))]
+            every = [(match[1].replace("+", "/"), int(match[2]), entry) for match, entry in named]
+            mine = [found for found in every if key in {None, found[0]} and _is_ours(found[2])]
+        return sorted((whose, number, Path(entry)) for whose, number, entry in mine)
 
     def _check(self) -> None:
         """Nobody else may put answers here."""
@@ -119,18 +123,16 @@ class FolderEscrow:
             os.close(folder)
 
     def _drop(self, key: str, number: int) -> None:
-        for kept, path in self._mine(key):
+        for _, kept, path in self._files(key):
             if kept <= number:
                 path.unlink(missing_ok=True)
 
     def _find(self, key: str) -> Kept | None:
-        mine = self._mine(key)
-        return Kept(key, mine[-1][0], secret_bytes(mine[-1][1].read_bytes())) if mine else None
+        return next(iter(self._everything(key)), None)
 
-    def _everything(self) -> list[Kept]:
-        names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
-        keys = {match[1].replace("+", "/") for name in names if (match := NAMED.fullmatch(name))}
-        return [kept for key in sorted(keys) if (kept := self._find(key)) is not None]
+    def _everything(self, key: str | None = None) -> list[Kept]:
+        newest = {whose: (number, path) for whose, number, path in self._files(key)}
+        return [Kept(whose, number, secret_bytes(path.read_bytes())) for whose, (number, path) in newest.items()]
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
@@ -95,7 +96,7 @@ class Exchange(Generic[T]):
         self._lease = lease
         self._profile = profile
         self._single_use = single_use
-        self._first_sent: float | None = None
+        self._first_sent = math.inf
         self.in_doubt = False
 
     async def run(self) -> T:
@@ -128,8 +129,7 @@ class Exchange(Generic[T]):
 
     def _spent(self, wait: float = 0.0) -> bool:
         """Whether what is sent in ``wait`` seconds may be taken for a second use: beyond the vendor's replay window."""
-        window, sent = self._profile.replay_window, self._first_sent
-        return self.in_doubt and (sent is None or self._world.monotonic() + wait >= sent + window)
+        return self.in_doubt and self._world.monotonic() + wait >= self._first_sent + self._profile.replay_window
 
     async def _once(self) -> T:
         # The pause before it may have lasted: the process was stopped.
@@ -143,7 +143,7 @@ class Exchange(Generic[T]):
         now = self._world.monotonic()
         if now >= self._deadline:
             raise NotSent("the time for one exchange is over")
-        self._first_sent = now if self._first_sent is None else self._first_sent
+        self._first_sent = min(self._first_sent, now)
         if self._lease is not None:
             self._lease.sent()
         response = await self._world.send(request, self._deadline - now)

@@ -59,7 +59,7 @@ class Lease:
         self._deadline = granted.before + ttl
         self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
         self._again = again
-        """Claims as the same owner: what is held, or anew from a store that lost it."""
+        """Claims it from a store that lost it; and what is held once more, where it was claimed by a named owner."""
         self._sent = False
         self._lost = False
         self._keeper: asyncio.Task[None] | None = None

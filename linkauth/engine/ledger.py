@@ -104,9 +104,7 @@ class Ledger:
         if record is not None and record.version > self.holding.version:
             try:
                 self.adopt(record, time)
-            except (
-                LinkAuthError
-            ) as error:  # that only the user can help; or it cannot be read, and is the renewal's to tell
+            except LinkAuthError as error:  # only the user can help, or it cannot be read: the renewal's to tell
                 log.info("%s/%s: %s", self.vendor.name, self.account, error)
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -125,19 +123,18 @@ class Ledger:
         else:
             await self._landed(outcome, now, token, number)
             return self.current()
+        self.holding.take(token, number, time, stored=False)
         if precious:
-            self._keep(token, number, time, fault)
+            self._go_on_saving(token, number, fault)
         else:
-            self.holding.take(token, number, time, stored=False)
             self.keeper.kept = None
             await self.keeper.drop(number)
         return token
 
-    def _keep(self, token: Token, number: int, time: StoreTime, fault: str, *, pause: float = 0.0) -> None:
-        """Serve what the store would not take, and go on offering it, ``pause`` seconds from now on."""
+    def _go_on_saving(self, token: Token, number: int, fault: str, pause: float = 0.0) -> None:
+        """Offer what is kept again and again, ``pause`` seconds from now on."""
         log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
-        self.holding.take(token, number, time, stored=False)
-        self._go_on_saving(token, number, pause)
+        self._saving = self.office.flights.start(self._save(token, number, pause), f"linkauth saving {self.key}")
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
@@ -224,10 +221,10 @@ class Ledger:
 
         True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
-        saving = self._saving
-        # Kept, but not waiting: another loop commits it at this moment, and its lease keeps everybody off meanwhile.
-        waited = self.keeper.kept is not None and saving is not None and not saving.landed
-        if waited and saving is not None:
+        waited = False
+        # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
+        if (saving := self._saving) is not None and not saving.landed:
+            waited = True
             if saving.loop is asyncio.get_running_loop():
                 with contextlib.suppress(TimeoutError):
                     await saving.join(self.office.timeout)
@@ -239,8 +236,8 @@ class Ledger:
         if left is not None and (found := await self._opened(left)) is not None:
             try:
                 outcome, time = await self.keeper.commit(left.number, left.value)
-            except StoreError:
-                self._go_on_saving(found.token, left.number)
+            except StoreError as error:
+                self._go_on_saving(found.token, left.number, str(error))
                 raise
             await self._landed(outcome, time, found.token, left.number)
         self._looked_in_escrow = True
@@ -261,9 +258,6 @@ class Ledger:
                 raise CorruptRecord(f"{fault}; give the key that it needs, or remove the file and risk a new login")
         log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
         return None
-
-    def _go_on_saving(self, token: Token, number: int, pause: float = 0.0) -> None:
-        self._saving = self.office.flights.start(self._save(token, number, pause), f"linkauth saving {self.key}")
 
     async def _save(self, token: Token, number: int, pause: float) -> None:
         await asyncio.sleep(pause)
@@ -292,7 +286,7 @@ class Ledger:
         if self.office.flights.closing:
             self._left_behind()
         else:
-            self._keep(token, number, time, fault, pause=LONGEST_GAP)
+            self._go_on_saving(token, number, fault, LONGEST_GAP)
 
     def _left_behind(self) -> None:
         log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)

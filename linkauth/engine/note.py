@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from linkauth import errors
-from linkauth.errors import LinkAuthError, MalformedResponse, OAuthError, RateLimited, VendorUnavailable
+from linkauth.errors import LinkAuthError, MalformedResponse, OAuthError, RateLimited, VendorUnavailable, line
 from linkauth.oauth import wire
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Note:
 
     def encode(self) -> bytes:
         """As the store keeps it."""
-        told = {name: value for name in _FIELDS if (value := getattr(self, name))}
+        told = {name: value for name, value in wire.unstructure(self).items() if value}
         return wire.dump(told) if told else NOTHING
 
     @classmethod
@@ -65,10 +65,13 @@ class Note:
         except MalformedResponse:
             return cls()
         # Whoever can write to the store could write here: it is shown to people, in errors and by `linkauth status`.
-        told: dict[str, Any] = {
-            name: wire.line(getattr(found, name), LONGEST) for name in ("kind", "error", "description")
-        }
-        return attrs.evolve(found, status=found.status if 0 <= found.status < 1000 else 0, **told)
+        return attrs.evolve(
+            found,
+            kind=line(found.kind, LONGEST),
+            error=line(found.error, LONGEST),
+            description=line(found.description, LONGEST),
+            status=found.status if 0 <= found.status < 1000 else 0,
+        )
 
     def failing(self, error: LinkAuthError, retry_at: float) -> Note:
         """This note after one more failure."""
@@ -87,6 +90,3 @@ class Note:
         if isinstance(kind, type) and issubclass(kind, MalformedResponse):
             return kind(self.description)
         return VendorUnavailable(self.description or "the vendor could not be reached", retry_after=wait)
-
-
-_FIELDS: Final = tuple(field.name for field in attrs.fields(Note))

@@ -45,7 +45,7 @@ class Shelf:
         world: World,
         teller: Teller,
         timeout: float,
-        on_back: Callable[[], None] = lambda: None,
+        on_back: Callable[[], None],
     ) -> None:
         """``on_back`` is called when the store answers again, before anybody gets that answer."""
         self.store = store

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from linkauth.errors import ConfigurationError, InvalidRequest
 from linkauth.oauth import grants, wire
 from linkauth.oauth.token import SecretStr
-from linkauth.oauth.url import is_loopback
+from linkauth.oauth.url import endpoint_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,17 +28,10 @@ def url(endpoint: str, fields: Mapping[str, str | None]) -> str:
     target = fields.get("redirect_uri") or ""
     if not target or not target.isprintable() or "#" in target or ":" not in target:
         raise ConfigurationError("redirect_uri: an absolute URI without a fragment is needed (RFC 6749 §3.1.2)")
-    if target.lower().startswith("http:") and not is_loopback(_host(target)):
-        raise ConfigurationError("redirect_uri: https is required, except to this machine (RFC 9700 §2.6)")
+    if target.lower().startswith("http:"):
+        endpoint_url(target)  # no code goes unencrypted to another machine (RFC 9700 §2.6)
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
-
-
-def _host(target: str) -> str | None:
-    try:
-        return urlsplit(target).hostname
-    except ValueError:  # no host that anybody could be sent to
-        return None
 
 
 def masked(params: Mapping[str, Any]) -> wire.Masked:

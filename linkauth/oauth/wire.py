@@ -19,7 +19,7 @@ from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
-from linkauth.errors import MalformedResponse
+from linkauth.errors import MalformedResponse, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,6 @@ __all__ = [
     "camel",
     "decode",
     "dump",
-    "line",
     "members",
     "retry_after",
     "structure",
@@ -255,12 +254,6 @@ def words(value: object, *secrets: str | None) -> str:
     for hidden in sorted(given, key=len, reverse=True):
         value = value.replace(hidden, "****")
     return line(value, LONGEST_WORDS)
-
-
-def line(text: str, longest: int) -> str:
-    """``text`` as one printable line of at most ``longest`` characters and a mark that something was left out."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
-    return shown if len(shown) <= longest else shown[:longest] + "…"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
