@@ -5,7 +5,8 @@ The steps, in the order in which they are taken:
 1. **Claim.** A newer record: adopt it, done. Busy: wait for its change or its lease's end, claim again.
 2. **Look at what was found.** A vendor that failed is left alone until the time that the fleet agreed on. A note *in
    doubt* says that somebody set out to spend this very refresh token and never came back: while the access token is
-   good nobody is hurt by waiting; after that it is tried once all the same, for without it the session is dead anyway.
+   good nobody is hurt by waiting; after that, or should it lapse sooner itself, it is tried once all the same, for without
+   it the session is dead anyway.
 3. **Exchange.** The claim carried our own note in doubt, so it stands before the request goes out, and it was the
    probe that the store can be written. No claim, no spending.
 4. **Commit, then hand out** (``ledger``). What the store will not take is kept (``keeper``).
@@ -318,7 +319,10 @@ class Renewal:
         return Note(doubt=spending, since=self._office.shelf.now()).encode() if spending else b""
 
     def _pause(self, claim: Granted, found: Note, time: StoreTime) -> float:
-        """Seconds for which a possible holder of a newer token is waited for. Raises ``InDoubt``: as long as may be."""
+        """Seconds for which a possible holder of a newer token is waited for.
+
+        Raises ``InDoubt``: as long as the access token is good, unless the refresh token would lapse over it.
+        """
         rotation = self._vendor.rotation
         token = self._holding.token
         if not rotation.rotates or token is None:
@@ -330,7 +334,8 @@ class Renewal:
         if not found.doubt or found.doubt != digest(token) or time.now < found.since + rotation.replay_window:
             return 0.0
         self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")
-        if self._holding.judge() is not Verdict.WAIT:
+        lapses = token.refresh_expires_at
+        if self._holding.judge() is not Verdict.WAIT and (lapses is None or lapses > token.expires_at):
             raise InDoubt("a worker set out to renew and did not come back; it is given time")
         if found.kind:
             return 0.0  # it did come back, and said that it had no answer

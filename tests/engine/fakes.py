@@ -249,10 +249,17 @@ async def logged_in(worker: Worker, account: str = "default") -> Credential:
 
 async def killed_while_renewing(worker: Worker, vendor: Vendor, *, acts: bool = False) -> None:
     """kill -9 while the vendor has its request, which it ``acts`` on or not. No other worker may be at work."""
-    vendor.faults.append(Fault(None, acts=acts, gate=None if acts else asyncio.Event(), delay=1e9))
+    fault = Fault(None, acts=acts, gate=None if acts else asyncio.Event(), delay=1e9)
+    vendor.faults.append(fault)
     others = asyncio.all_tasks()
-    caller = asyncio.create_task(worker.credential(USER).refresh())
+
+    async def call() -> None:
+        await worker.credential(USER).token()
+        await worker.credential(USER).refresh()
+
+    caller = asyncio.create_task(call())
     await asyncio.sleep(1)
+    assert fault not in vendor.faults
     for task in asyncio.all_tasks() - others:
         task.cancel()
     await asyncio.gather(caller, return_exceptions=True)

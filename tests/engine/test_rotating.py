@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
+import attrs
 import pytest
 
+from linkauth.engine.envelope import Envelope
 from linkauth.engine.note import Note
+from linkauth.engine.records import TokenRecord
 from linkauth.errors import (
     InvalidGrant,
     LinkAuthError,
@@ -82,6 +86,26 @@ async def test_in_doubt_waits_while_the_token_is_valid_and_spends_once_after():
     tokens = await asyncio.gather(*(worker.credential(USER).token() for worker in workers))
     assert len({token.access_token for token in tokens}) == 1
     assert vendor.counts["/auth/refresh"] == 2
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+@pytest.mark.parametrize(("lapses", "exchanges"), [(899, 2), (1001, 1)])
+async def test_in_doubt_does_not_wait_past_the_refresh_tokens_own_end(lapses, exchanges):
+    """A doubtful refresh token that lapses before the access token is tried at once: waiting would lose it for certain."""
+    store, vendor = Store(), Vendor()
+    ledger = (await logged_in(Worker(store, vendor))).ledger
+    token = attrs.evolve(ledger.current(), refresh_expires_at=ledger.current().issued_at + lapses)
+    record = TokenRecord(vendor=USER.name, account="default", token=token)
+    await store.commit(ledger.key, 2, Envelope().close(ledger.key, 2, record))
+    await asyncio.sleep(700)
+    await killed_while_renewing(Worker(store, vendor), vendor)
+    await asyncio.sleep(20)
+    other = Worker(store, vendor).credential(USER)
+    await other.token()
+    with contextlib.suppress(VendorUnavailable):
+        await other.refresh()
+    assert vendor.counts["/auth/refresh"] == exchanges
     assert vendor.counts["reuse"] == 0
 
 
