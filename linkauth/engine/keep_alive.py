@@ -122,7 +122,7 @@ class KeepAlive:
 
     async def _due(self, key: str) -> Credential | None:
         """The credential of a record whose refresh token should be renewed now."""
-        reading, time = await self._office.shelf.ask(self._office.shelf.store.read(key))
+        reading, _ = await self._office.shelf.ask(self._office.shelf.store.read(key))
         if reading.record is None:
             return None
         try:
@@ -139,7 +139,8 @@ class KeepAlive:
         for vendor in self._vendors:
             if token_key(vendor, found.account) == key:
                 credential = self._make(vendor, found.account)
-                if reading.record.version > credential.ledger.holding.version:
-                    credential.ledger.adopt(reading.record, time)
-                return credential
+                # Once more, as a credential reads: the watch on the store begins before that.
+                again, time = await credential.ledger.read()
+                credential.ledger.know(again.record, time)
+                return credential if credential.ledger.holding.version == reading.record.version else None
         return None

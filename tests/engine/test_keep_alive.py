@@ -7,6 +7,7 @@ import gc
 import itertools
 import tracemalloc
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from linkauth.oauth.token import Token
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import USER, Store, Vendor, Worker, refusal
+from tests.engine.test_watch import Deaf
 from tests.engine.virtual import virtual
 
 DAY = 86400.0
@@ -57,6 +59,40 @@ async def test_a_month_without_use_is_survived() -> None:
     newcomer = Worker(store, vendor)
     for name in names:
         await newcomer.credential(USER, name).token()
+
+
+@virtual
+async def test_a_keeper_that_was_just_started_renews_at_once() -> None:
+    """Its first credential, on a store that announces changes: it does not take what it has just read for a loss."""
+    vendor, store = Vendor(), Deaf()
+    await grown(Worker(store, vendor), 1)
+    await asyncio.sleep(0.8 * WEEK)
+    begun, commits = clock.monotonic(), store.counts["commit"]
+    assert await Worker(store, vendor).keep_alive(USER, rounds=1) == 1
+    assert clock.monotonic() - begun < 1.0
+    assert store.counts["commit"] == commits + 2  # the token, and when the next round is
+
+
+@virtual
+async def test_what_another_has_renewed_meanwhile_is_not_renewed_again() -> None:
+    """A credential that somebody uses at the very moment in which the round comes by."""
+    vendor, store = Vendor(), Store()
+    worker = Worker(store, vendor)
+    await grown(worker, 1)
+    await asyncio.sleep(0.8 * WEEK)
+    reads: list[str] = []
+
+    async def renew() -> None:
+        store.before = lambda name: None
+        await worker.credential(USER, "account0").refresh()
+
+    def third(name: str) -> Any:
+        reads.extend([name] * (name == "read"))  # the round's record, the credential's, and the credential's again
+        return renew() if len(reads) == 3 else None
+
+    store.before = third
+    assert await Worker(store, vendor).keep_alive(USER, rounds=1) == 0
+    assert vendor.counts["/auth/refresh"] == 1
 
 
 @virtual
