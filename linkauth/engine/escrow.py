@@ -8,6 +8,7 @@ it finds. A file is removed when the store has its answer, or a newer one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import attrs
 
-from linkauth.errors import StoreUnavailable
+from linkauth.engine.shelf import PATIENCE
+from linkauth.errors import StoreError, StoreUnavailable
 from linkauth.oauth.token import secret_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-__all__ = ["Escrow", "FolderEscrow", "Kept"]
+__all__ = ["Escrow", "FolderEscrow", "Kept", "tried"]
+
+log = logging.getLogger("linkauth")
 
 SUFFIX: Final = ".answer"
 NAMED: Final = re.compile(r"([!-~]+)@([0-9]{1,16})" + re.escape(SUFFIX))
@@ -58,6 +62,19 @@ class Escrow(Protocol):
     async def everything(self) -> list[Kept]:
         """The newest that is kept for each key."""
         ...
+
+
+async def tried(call: Awaitable[T]) -> T | None:
+    """What an escrow says, None where it fails: whatever is wrong with it, the store itself may be well."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await call
+    except StoreError as error:
+        fault = str(error)
+    except Exception as error:  # noqa: BLE001  # an escrow of somebody else's may raise anything
+        fault = type(error).__name__  # the message may hold anything, and the frames hold the answer
+    log.error("escrow failed: %s", fault)
+    return None
 
 
 class FolderEscrow:

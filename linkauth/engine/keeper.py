@@ -8,17 +8,13 @@ credential is spent again.
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.escrow import Kept
+from linkauth.engine.escrow import Kept, tried
 from linkauth.engine.exchange import backoff
-from linkauth.engine.shelf import PATIENCE
 from linkauth.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.flight import Flights
     from linkauth.engine.shelf import Shelf
@@ -26,10 +22,6 @@ if TYPE_CHECKING:
     from linkauth.store import Committed, Superseded
 
 __all__ = ["Keeper"]
-
-T = TypeVar("T")
-
-log = logging.getLogger("linkauth")
 
 FIRST_GAP: Final = 0.1
 LONGEST_GAP: Final = 0.5
@@ -58,7 +50,7 @@ class Keeper:
         """Hold on to ``value``, in escrow too, until the store has it."""
         self.kept = kept = Kept(self._key, number, value)
         if self._escrow is not None:
-            await self._tried(self._escrow.put(kept))
+            await tried(self._escrow.put(kept))
         return kept
 
     async def insist(self) -> tuple[Committed | Superseded, StoreTime] | None:
@@ -81,24 +73,12 @@ class Keeper:
 
     async def from_escrow(self) -> Kept | None:
         """What an earlier process left in escrow for this key."""
-        return None if self._escrow is None else await self._tried(self._escrow.find(self._key))
+        return None if self._escrow is None else await tried(self._escrow.find(self._key))
 
     async def drop(self, number: int) -> None:
         """Let go of what was in escrow up to ``number``."""
         if self._escrow is not None:
-            await self._tried(self._escrow.drop(self._key, number))
-
-    async def _tried(self, call: Awaitable[T]) -> T | None:
-        """What escrow says, None where it fails: whatever is wrong with it, the store itself may be well."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await call
-        except StoreError as error:
-            fault = str(error)
-        except Exception as error:  # noqa: BLE001  # an escrow of somebody else's may raise anything
-            fault = type(error).__name__  # the message may hold anything, and the frames hold the answer
-        log.error("escrow failed: %s", fault)
-        return None
+            await tried(self._escrow.drop(self._key, number))
 
     async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
         store = self._shelf.store

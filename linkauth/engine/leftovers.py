@@ -10,9 +10,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from linkauth.engine.escrow import tried
 from linkauth.engine.exchange import backoff
 from linkauth.engine.keeper import FIRST_GAP, LONGEST_GAP
-from linkauth.engine.shelf import PATIENCE
 from linkauth.errors import StoreError, StoreUnavailable
 from linkauth.store import Committed, Record
 
@@ -27,37 +27,29 @@ log = logging.getLogger("linkauth")
 
 async def bring_back(office: Office, escrow: Escrow) -> None:
     """Commit whatever lies in ``escrow``. What the store has something newer for is left to its credential to judge."""
+    for kept in await tried(escrow.everything()) or []:
+        await _insist(office, escrow, kept)
+
+
+async def _insist(office: Office, escrow: Escrow, kept: Kept) -> None:
     tries = 0
     while not office.flights.closing:
         try:
-            async with asyncio.timeout(PATIENCE):
-                left = await escrow.everything()
-            for kept in left:
-                await _offer(office, escrow, kept)
-        except (StoreUnavailable, TimeoutError) as error:
+            office.envelope.open(kept.key, Record(kept.number, kept.value))
+            outcome, _ = await office.shelf.ask(office.shelf.store.commit(kept.key, kept.number, kept.value))
+        except StoreUnavailable as error:
             # Said once: it goes on twice a second, so that the store has the answer before anybody spends what is in doubt.
             level = logging.DEBUG if tries else logging.WARNING
             log.log(level, "escrow: what an earlier process left is offered again and again: %s", error)
-        except Exception as error:  # noqa: BLE001  # an escrow of somebody else's may raise anything
-            log.error("escrow failed: %s", type(error).__name__)  # noqa: TRY400  # its frames may hold an answer
+        except StoreError as error:  # of other keys, or damaged: it is not handed to the fleet
+            log.error("escrow: %s", error)  # noqa: TRY400  # its frames hold the answer
             return
         else:
+            if isinstance(outcome, Committed):
+                log.info("escrow: %s, version %d, was left by an earlier process and is stored", kept.key, kept.number)
+                await tried(escrow.drop(kept.key, kept.number))
             return
         gap = min(backoff(tries, FIRST_GAP, office.world.random.random()), LONGEST_GAP)
         with office.flights.idle():
             await asyncio.sleep(gap)
         tries += 1
-
-
-async def _offer(office: Office, escrow: Escrow, kept: Kept) -> None:
-    try:
-        office.envelope.open(kept.key, Record(kept.number, kept.value))
-        outcome, _ = await office.shelf.ask(office.shelf.store.commit(kept.key, kept.number, kept.value))
-    except StoreUnavailable:
-        raise
-    except StoreError as error:  # of other keys, or damaged: it is not handed to the fleet
-        log.error("escrow: %s", error)  # noqa: TRY400  # its frames hold the answer
-        return
-    if isinstance(outcome, Committed):
-        log.info("escrow: %s, version %d, was left by an earlier process and is stored", kept.key, kept.number)
-        await escrow.drop(kept.key, kept.number)

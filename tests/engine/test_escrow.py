@@ -13,16 +13,9 @@ from linkauth.engine.escrow import FolderEscrow, Kept
 from linkauth.engine.records import DeadRecord, token_key
 from linkauth.errors import CorruptRecord, StoreUnavailable
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
-from tests.engine.virtual import virtual
+from tests.engine.virtual import monotonic, virtual
 
 KEYS = [b64encode(bytes([number]) * 32).decode() for number in range(2)]
-
-
-class Everything(Escrow):
-    """One that is looked through when the engine opens."""
-
-    async def everything(self):
-        return list(self.kept.values())
 
 
 async def left_behind(store: Store, vendor: Vendor, escrow: Escrow, **kwargs) -> str:
@@ -37,6 +30,13 @@ async def left_behind(store: Store, vendor: Vendor, escrow: Escrow, **kwargs) ->
     return kept.access_token
 
 
+async def died_with_an_answer(store: Store, vendor: Vendor, escrow: Escrow, **kwargs) -> None:
+    """As ``left_behind``, 15 minutes ago; all tokens have expired since, and the store takes nothing yet."""
+    await left_behind(store, vendor, escrow, **kwargs)
+    store.down.add("commit")
+    await asyncio.sleep(901)
+
+
 @virtual
 async def test_an_answer_that_is_still_good_serves_the_restarted_process():
     """Found before the first renewal, stored, and handed out: the vendor is not asked."""
@@ -48,22 +48,9 @@ async def test_an_answer_that_is_still_good_serves_the_restarted_process():
 
 
 @virtual
-async def test_an_engine_that_opens_brings_everything_back():
-    """Nobody has to ask for the credential first: another host has the answer as soon as this one is up again."""
-    store, vendor, escrow = Store(), Vendor(), Everything()
-    kept = await left_behind(store, vendor, escrow)
-    restarted = Worker(store, vendor, escrow=escrow)
-    restarted.open()
-    await asyncio.sleep(0.1)
-    assert escrow.kept == {}
-    assert (await Worker(store, vendor).credential(USER).token()).access_token == kept
-    await restarted.aclose()
-
-
-@virtual
 async def test_a_store_that_is_away_is_offered_it_until_it_is_back(caplog):
     """Said once, tried twice a second, and given up when the engine closes."""
-    store, vendor, escrow = Store(), Vendor(), Everything()
+    store, vendor, escrow = Store(), Vendor(), Escrow()
     kept = await left_behind(store, vendor, escrow)
     store.down.add("commit")
     closed, restarted = Worker(store, vendor, escrow=escrow), Worker(store, vendor, escrow=escrow)
@@ -83,7 +70,7 @@ async def test_a_store_that_is_away_is_offered_it_until_it_is_back(caplog):
 @virtual
 async def test_an_engine_that_is_closed_before_it_looks_leaves_everything_where_it_is():
     """Opened and closed in one breath: nothing was read, nothing is lost."""
-    store, vendor, escrow = Store(), Vendor(), Everything()
+    store, vendor, escrow = Store(), Vendor(), Escrow()
     await left_behind(store, vendor, escrow)
     restarted = Worker(store, vendor, escrow=escrow)
     restarted.open()
@@ -94,38 +81,32 @@ async def test_an_engine_that_is_closed_before_it_looks_leaves_everything_where_
     await without.aclose()
 
 
-@pytest.mark.parametrize("fault", ["other keys", "refused", "the escrow's own"])
+@pytest.mark.parametrize("fault", ["other keys", "refused"])
 @virtual
 async def test_what_cannot_be_brought_back_stays_and_is_told(fault, caplog):
-    """Sealed with keys that are not here, refused by the store, an escrow that breaks: logged, and nothing thrown away."""
-    store, vendor, escrow = Store(), Vendor(), Everything()
+    """Sealed with keys that are not here, refused by the store: logged, and nothing thrown away."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
     await left_behind(store, vendor, escrow, keys=KEYS[0])
     restarted = Worker(store, vendor, escrow=escrow, keys=KEYS[1] if fault == "other keys" else KEYS[0])
 
     async def commit(*args):
         raise CorruptRecord("the store cannot read its own record")
 
-    async def everything():
-        raise ZeroDivisionError("canary")
-
     if fault == "refused":
         store.inner.commit = commit
-    elif fault == "the escrow's own":
-        escrow.everything = everything
     caplog.clear()
     restarted.open()
     await asyncio.sleep(5)
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == 1
     assert "escrow" in errors[0].message
-    assert "canary" not in errors[0].message
     assert len(escrow.kept) == 1
 
 
 @virtual
 async def test_what_the_fleet_has_something_newer_for_is_left_to_its_credential():
     """Another worker was faster: the store's record stands, whoever opens an engine."""
-    store, vendor, escrow = Store(), Vendor(), Everything()
+    store, vendor, escrow = Store(), Vendor(), Escrow()
     await left_behind(store, vendor, escrow)
     key = token_key(USER, "default")
     dead = DeadRecord(vendor=USER.name, account="default", reason="logged out", by_user=True)
@@ -135,6 +116,153 @@ async def test_what_the_fleet_has_something_newer_for_is_left_to_its_credential(
     await asyncio.sleep(1)
     assert (await store.inner.read(key)).record.version == 99
     assert len(escrow.kept) == 1
+
+
+@virtual
+async def test_escrow_brings_back_what_a_dead_process_had():
+    """Killed after the answer and before the commit: a restarted worker finds it in escrow, commits and serves it."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    doomed = Worker(store, vendor, escrow=escrow)
+    await logged_in(doomed)
+    store.down.add("commit")
+    kept = await doomed.credential(USER).refresh()
+    assert len(escrow.kept) == 1
+    doomed.office.flights.closing = True  # it is gone: it offers nothing any more
+    await asyncio.sleep(1)
+    store.down.clear()
+    await asyncio.sleep(901)
+    restarted = Worker(store, vendor, escrow=escrow)
+    fresh = await restarted.credential(USER).token()
+    assert fresh.access_token != kept.access_token  # that one has expired, but its refresh token was good
+    assert escrow.kept == {}
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_what_lay_in_escrow_is_offered_again_when_the_store_is_back():
+    """The restarted process is asked while the store is away: it goes on offering, and is not stuck with the answer."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow)
+    restarted = Worker(store, vendor, escrow=escrow)
+    with pytest.raises(StoreUnavailable):
+        await restarted.credential(USER).token()
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert escrow.kept == {}
+    assert (await Worker(store, vendor).credential(USER).token()).access_token
+    assert (await restarted.credential(USER).token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_an_opened_engine_commits_what_lies_in_escrow_before_anybody_asks():
+    """The restarted process is asked for nothing; another host is, and does not spend the token that is spent already."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow)
+    restarted = Worker(store, vendor, escrow=escrow)
+    restarted.open()
+    await asyncio.sleep(20)  # the store is still away; then it is back
+    assert len(escrow.kept) == 1
+    store.down.clear()
+    assert (await Worker(store, vendor).credential(USER).token()).access_token
+    assert vendor.counts["reuse"] == 0
+    assert escrow.kept == {}
+    await restarted.aclose()
+
+
+@virtual
+async def test_an_engine_that_closes_leaves_escrow_to_the_next():
+    """The store stays away: closing does not wait for it, and what lies in escrow lies there still."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow)
+    restarted = Worker(store, vendor, escrow=escrow)
+    restarted.open()
+    await asyncio.sleep(20)
+    before = monotonic()
+    await restarted.aclose()
+    assert monotonic() == before
+    assert len(escrow.kept) == 1
+
+
+@virtual
+async def test_escrow_of_other_keys_is_not_handed_to_the_fleet(caplog):
+    """An answer that this engine cannot open stays where it is, with a word in the log; so does one that is outdated."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    await died_with_an_answer(store, vendor, escrow, keys=b64encode(b"k" * 32).decode())
+    store.down.clear()
+    other = Worker(store, vendor, escrow=escrow, keys=b64encode(b"o" * 32).decode())
+    other.open()
+    await other.office.flights.landed()
+    ((key, number),) = escrow.kept
+    assert f"record {key}" in caplog.text
+    assert (await store.read(key)).record.version < number
+    await store.commit(key, number + 1, b"newer")
+    keyed = Worker(store, vendor, escrow=escrow, keys=b64encode(b"k" * 32).decode())
+    keyed.open()
+    await keyed.office.flights.landed()
+    assert (await store.read(key)).record.value == b"newer"
+    assert len(escrow.kept) == 1  # its credential decides, when it is asked for
+
+
+@virtual
+@pytest.mark.parametrize("fault", [OSError("canary"), StoreUnavailable("the escrow folder cannot be used")])
+async def test_an_escrow_that_cannot_be_looked_through(caplog, fault):
+    """Said once, and looked at again by each credential before it is renewed."""
+
+    class Broken(Escrow):
+        async def everything(self):
+            raise fault
+
+    store, vendor, escrow = Store(), Vendor(), Broken()
+    await died_with_an_answer(store, vendor, escrow)
+    store.down.clear()
+    restarted = Worker(store, vendor, escrow=escrow)
+    restarted.open()
+    await asyncio.sleep(60)
+    assert caplog.text.count("escrow failed") == 1
+    assert "canary" not in caplog.text
+    assert (await restarted.credential(USER).token()).access_token
+    assert escrow.kept == {}
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_escrow_holds_nothing_that_the_store_has():
+    """Once the store has an answer, or a newer one, the escrow is empty."""
+    escrow = Escrow()
+    credential = await logged_in(Worker(Store(), Vendor(), escrow=escrow))
+    for _ in range(3):
+        await credential.refresh()
+    assert escrow.kept == {}
+
+
+@virtual
+async def test_an_escrow_that_cannot_be_used_holds_nobody_up(caplog):
+    """It is gone, it is broken, it hangs: that is logged, and the store has the answer all the same."""
+
+    class Gone(Escrow):
+        async def put(self, *args):
+            raise StoreUnavailable("the escrow folder cannot be used")
+
+        drop = find = put
+
+    class Broken(Escrow):
+        async def put(self, *args):
+            raise OSError("canary")
+
+        drop = find = put
+
+    class Hung(Escrow):
+        async def put(self, *args):
+            await asyncio.Event().wait()
+
+    store, vendor = Store(), Vendor()
+    for escrow in (Gone(), Broken(), Hung()):
+        credential = await logged_in(Worker(store, vendor, escrow=escrow))
+        fresh = await credential.refresh()
+        assert (await Worker(store, vendor).credential(USER).token()).access_token == fresh.access_token
+    assert "escrow folder" in caplog.text
+    assert "canary" not in caplog.text
 
 
 # -- An answer that cannot be read.
@@ -195,3 +323,38 @@ async def test_an_escrow_folder_that_is_not_there_holds_nothing(tmp_path):
     assert await escrow.find("k") is None
     assert await escrow.everything() == []
     assert not (tmp_path / "escrow").exists()
+
+
+async def test_an_escrow_folder_is_private_and_whole(tmp_path):
+    """0600 files in a 0700 folder; the newest of a key is found, older ones go, and nothing half-written is read."""
+    from secrets import token_bytes
+
+    folder = tmp_path / "a" / "escrow"
+    escrow = FolderEscrow(str(folder), token_bytes)
+    assert await escrow.find("token/x/1") is None
+    assert await escrow.everything() == []
+    for number in (9, 10, 11):
+        await escrow.put(Kept("token/x/1", number, b"v%d" % number))
+    await escrow.put(Kept("token/x/10", 99, b"another key"))
+    assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
+    (folder / "read me").write_text("no answer")
+    assert await escrow.everything() == [Kept("token/x/1", 11, b"v11"), Kept("token/x/10", 99, b"another key")]
+    (folder / "read me").unlink()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    await escrow.drop("token/x/1", 10)
+    assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
+    await escrow.drop("token/x/1", 11)
+    assert await escrow.find("token/x/1") is None
+    assert await escrow.find("token/x/10") is not None
+    folder.chmod(0o500)
+
+
+@pytest.mark.parametrize("what", ["file", "missing parent that is a file"])
+async def test_an_escrow_folder_that_is_none(tmp_path, what):
+    """A file where the folder should be: ``StoreUnavailable``, the operator's."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    folder = blocked if what == "file" else blocked / "escrow"
+    with pytest.raises(StoreUnavailable, match="escrow"):
+        await FolderEscrow(str(folder), lambda count: b"x" * count).put(Kept("k", 1, b"v"))

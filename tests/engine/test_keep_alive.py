@@ -65,12 +65,15 @@ async def test_a_month_without_use_is_survived() -> None:
 async def test_a_keeper_that_was_just_started_renews_at_once() -> None:
     """Its first credential, on a store that announces changes: it does not take what it has just read for a loss."""
     vendor, store = Vendor(), Deaf()
-    await grown(Worker(store, vendor), 1)
+    former, keeper = Worker(store, vendor), Worker(store, vendor)
+    await grown(former, 1)
+    await former.aclose()
     await asyncio.sleep(0.8 * WEEK)
     begun, commits = clock.monotonic(), store.counts["commit"]
-    assert await Worker(store, vendor).keep_alive(USER, rounds=1) == 1
+    assert await keeper.keep_alive(USER, rounds=1) == 1
     assert clock.monotonic() - begun < 1.0
     assert store.counts["commit"] == commits + 2  # the token, and when the next round is
+    await keeper.aclose()
 
 
 @virtual
