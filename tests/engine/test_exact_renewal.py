@@ -12,6 +12,8 @@ from linkauth import OAuth2
 from linkauth.engine.credential import Credential
 from linkauth.engine.events import EventKind
 from linkauth.engine.note import Note, digest
+from linkauth.engine.office import Office
+from linkauth.engine.world import StoreTime
 from linkauth.errors import (
     LinkAuthError,
     MalformedResponse,
@@ -340,3 +342,25 @@ async def test_within_the_replay_window_nobody_waits_for_a_lost_holder(ago, aske
     with contextlib.suppress(VendorUnavailable):
         assert (await credential.refresh()).access_token == "new"
     assert vendor.counts["requests"] == asked
+
+
+@virtual
+async def test_a_token_that_another_loop_adopts_before_the_claim_is_not_renewed_again(monkeypatch):
+    """Threads share a credential: what comes between the look at its version and the claim is an answer to this caller."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    other = Worker(store, vendor).credential(USER)
+    await other.token()
+    fresh = await other.refresh()
+    ledger, owner = credential.ledger, Office.owner
+
+    def adopting(office: Office) -> str:
+        if office is ledger.office and ledger.holding.version < other.ledger.holding.version:
+            ledger.holding.take(
+                fresh, other.ledger.holding.version, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic())
+            )
+        return owner(office)
+
+    monkeypatch.setattr(Office, "owner", adopting)
+    assert await credential.refresh() == fresh
+    assert vendor.counts["/auth/refresh"] == 1
