@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,13 @@ async def escrow_in(folder: Path) -> FolderEscrow:
     made = FolderEscrow(str(folder), os.urandom)
     await made.put(Kept("token/x/1", 3, b"mine"))
     return made
+
+
+def test_a_folder_named_to_the_engine_is_where_answers_wait(tmp_path):
+    """``escrow=PATH``: a path is made into an escrow; one of somebody's own is taken as it is."""
+    keys, own = b64encode(b"k" * 32).decode(), Escrow()
+    assert isinstance(Worker(Store(), Vendor(), escrow=str(tmp_path), keys=keys).office.escrow, FolderEscrow)
+    assert Worker(Store(), Vendor(), escrow=own, keys=keys).office.escrow is own
 
 
 async def test_what_is_no_plain_file_is_not_read(tmp_path):

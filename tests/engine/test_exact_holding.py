@@ -134,6 +134,17 @@ def test_a_failure_is_raised_elsewhere_as_it_was(error):
     assert (str(found), vars(found)) == (str(error), vars(error))
 
 
+def test_a_note_is_shown_to_people_as_one_short_line():
+    """Whoever can write to the store could write here: no line breaks, no end of words, no status that is none."""
+    odd = "a\nb" + "c" * 1000
+    found = Note.decode(Note(kind=odd, error=odd, description=odd).encode())
+    for words in (found.kind, found.error, found.description):
+        assert words.isprintable()
+        assert len(words) <= 401  # an ellipsis for what is cut off
+    for status, told in ((-1, 0), (100, 100), (999, 999), (1000, 0)):
+        assert Note.decode(Note(status=status).encode()).status == told
+
+
 def test_a_failure_of_a_kind_that_this_version_does_not_know_is_told_in_its_words():
     """A newer linkauth may have classes of its own; what is no error's name is none."""
     for kind in ("TooNew", "annotations", ""):

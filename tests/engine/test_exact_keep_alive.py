@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+from linkauth.engine.records import RoundRecord, round_key
 from tests.engine.fakes import USER, Store, Vendor, Worker
 from tests.engine.test_keep_alive import WEEK, grown, renewals
-from tests.engine.virtual import monotonic, virtual
+from tests.engine.virtual import monotonic, virtual, wall
 
 HOUR = 3600.0
 
@@ -25,6 +26,36 @@ async def test_a_credential_is_renewed_between_half_and_three_quarters_of_its_re
     assert len(times) == len(set(times)) == 3
     assert all(0.5 * WEEK <= at <= 0.75 * WEEK + 2 * HOUR for at in times)
     assert 129 * HOUR <= monotonic() - begun <= 129 * HOUR + 130 * 2
+
+
+@virtual
+async def test_what_began_together_is_not_due_together():
+    """Half way between the earliest moment and the latest about half of it is."""
+    vendor, store = Vendor(), Store()
+    worker = Worker(store, vendor)
+    await grown(worker, 20)
+    await asyncio.sleep(0.625 * WEEK)
+    assert 5 <= await worker.keep_alive(USER, every=HOUR, rounds=1) <= 15
+
+
+@virtual
+async def test_a_round_that_another_has_made_a_moment_ago_is_not_made_again():
+    """The very first one, written between this worker's look and its claim: the next is an hour away."""
+    vendor, store = Vendor(), Store()
+    worker = Worker(store, vendor)
+    await grown(worker, 1)
+    key, begun = round_key([USER]), monotonic()
+
+    def faster(name):
+        if name == "claim":
+            store.before = lambda _: None
+            value = worker.office.envelope.close(key, 1, RoundRecord(next_at=wall() + HOUR))
+            return store.inner.commit(key, 1, value)
+        return None
+
+    store.before = faster
+    await worker.keep_alive(USER, every=HOUR, rounds=1)
+    assert monotonic() - begun >= HOUR
 
 
 @virtual

@@ -8,14 +8,14 @@ import attrs
 import pytest
 
 from linkauth.engine.escrow import Kept
-from linkauth.engine.events import EventKind
+from linkauth.engine.events import Event, EventKind
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord
 from linkauth.errors import ReauthorizationRequired
 from linkauth.store import Record
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Telling
-from tests.engine.virtual import monotonic, virtual
+from tests.engine.virtual import EPOCH, monotonic, virtual
 
 
 @virtual
@@ -37,7 +37,7 @@ async def test_a_worker_that_only_ever_read_puts_back_too():
 
 @virtual
 async def test_what_the_store_has_is_not_put_back():
-    """Nothing is written, and nobody is made to wait; after a loss both."""
+    """Nothing is written, and nobody is made to wait; after a loss both. What is newer is adopted."""
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     commits = store.counts["commit"]
@@ -48,6 +48,9 @@ async def test_what_the_store_has_is_not_put_back():
     await credential.ledger.put_back()
     assert store.counts["commit"] == commits + 1
     assert credential.ledger.unsettled_until == monotonic() + 3
+    newer = await Worker(store, vendor).credential(USER).refresh()
+    await credential.ledger.put_back()
+    assert credential.peek() == newer
 
 
 @virtual
@@ -65,6 +68,21 @@ async def test_a_login_waits_for_a_renewal_and_does_not_knock_without_end():
     gate.set()
     await renewal
     assert (await (await login).token()).access_token != credential._holding.token.access_token
+
+
+@virtual
+async def test_a_login_over_a_record_that_nobody_can_read_does_not_knock_without_end():
+    """It waits for a change of that record, not of one before it, until whoever holds the lease is done."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    key = worker.credential(USER).ledger.key
+    await store.inner.commit(key, 7, b"broken")
+    other = await store.inner.claim(key, "other", 600, 7, b"")
+    login = asyncio.create_task(logged_in(worker))
+    await asyncio.sleep(3)
+    assert store.counts["claim"] == 1
+    await store.inner.release(key, other.number)
+    assert (await (await login).token()).access_token
 
 
 @virtual
@@ -165,7 +183,7 @@ async def test_a_logout_leaves_nothing_in_escrow(vendor_class, dead):
         await credential.token()
     await escrow.put(Kept(credential.ledger.key, 1, b"of before"))
     await credential.logout()
-    assert escrow.kept == {}
+    assert (credential.ledger.keeper.kept, escrow.kept) == (None, {})
     assert (credential._holding.token, credential._holding.dead) == (None, dead)
 
 
@@ -182,3 +200,32 @@ async def test_nothing_is_spent_while_an_answer_waits():
     store.down.clear()
     assert (await asking).access_token == fresh.access_token
     assert vendor.counts["/auth/refresh"] == 1
+
+
+@pytest.mark.parametrize("login", [False, True], ids=["lost", "replaced by a login"])
+@virtual
+async def test_closing_says_that_an_answer_is_lost(login, caplog):
+    """The store never took it, and the process ends; an answer whose place a login has taken is none to speak of."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    store.down.add("commit")
+    await credential.refresh()
+    if login:
+        store.down.clear()
+        await logged_in(worker)
+    await worker.aclose()
+    assert ("closing, and the store has not taken the last answer" in caplog.text) is not login
+
+
+@virtual
+async def test_a_renewal_and_an_adoption_are_told_whole():
+    """Whose, when, and how long the vendor took; the one who only adopts has not waited for it."""
+    store, vendor = Store(), Vendor()
+    one, other = Worker(store, vendor), Worker(store, vendor)
+    vendor.delay = 2.0
+    await one.credential(CLIENT, "shop").token()
+    await other.credential(CLIENT, "shop").token()
+    whose = {"vendor": CLIENT.name, "account": "shop", "at": EPOCH + 2, "outcome": ""}
+    assert one.events == [Event(kind=EventKind.RENEWED, duration=2.0, **whose)]
+    assert other.events == [Event(kind=EventKind.ADOPTED, duration=0.0, **whose)]

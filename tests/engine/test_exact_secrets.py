@@ -13,8 +13,10 @@ from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.records import SecretRecord, answer_key, secret_key
-from linkauth.errors import NoAnswer, StoreUnavailable
+from linkauth.errors import NoAnswer, StoreUnavailable, VendorUnavailable
 from linkauth.store import Granted
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, USER, Escrow, Fault, Store, Vendor, Worker, logged_in
 from tests.engine.virtual import monotonic, virtual
 
@@ -78,15 +80,17 @@ async def test_a_rotation_that_was_stalled_past_its_lease_is_carried_out_under_a
 async def test_who_is_refused_while_a_rotation_is_under_way_waits_for_its_secret():
     """The vendor has killed the old secret, and its answer is on its way to the other worker."""
     store, vendor = Store(), Vendor()
-    rotating, other = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT)
+    rotating, refused = Worker(store, vendor).credential(CLIENT), Worker(store, vendor, timeout=4.0)
+    other = refused.credential(CLIENT)
     await rotating.token()
     await other.token()
-    vendor.faults.append(Fault(None, acts=True, delay=3))
+    vendor.faults.append(Fault(None, acts=True, delay=4))
     rotation = asyncio.create_task(rotating.rotate_secret())
     await asyncio.sleep(1)
     begun = monotonic()
     assert (await other.refresh()).access_token
-    assert monotonic() - begun == pytest.approx(2, abs=0.1)
+    assert monotonic() - begun == pytest.approx(3, abs=0.1)
+    assert "store lost" not in refused.heard()  # it waits longer than the store may hang, and knows why
     await rotation
 
 
@@ -100,6 +104,48 @@ async def test_who_is_refused_and_finds_a_newer_secret_waits_for_nobody():
     store.counts.clear()
     await other.refresh()
     assert (store.counts["read"], store.counts["wait_for_change"]) == (1, 0)
+
+
+@virtual
+async def test_a_secret_under_a_number_that_was_given_before_is_another():
+    """The store lost its data and counts anew: who has another secret under that number goes on with the one that lives."""
+    store, vendor = Store(), Vendor()
+    worker, other = Worker(store, vendor), Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.rotate_secret()
+    number = worker.office.registrations.version(CLIENT)
+    store.inner = MemoryStore(clock=clock.wall)
+    vendor.secret = "the one that lives"
+    value = other.office.envelope.close(KEY, number, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
+    await store.inner.commit(KEY, number, value)
+    assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_two_rotations_at_once_are_one():
+    """The second waits, and goes on with the secret that the first has brought: it is refused nothing."""
+    store, vendor = Store(), Vendor()
+    first, second = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT)
+    await first.token()
+    await second.token()
+    vendor.delay = 1.0
+    await asyncio.gather(first.rotate_secret(), second.rotate_secret())
+    vendor.counts.clear()
+    await second.refresh()
+    assert vendor.counts["requests"] == 1
+
+
+@virtual
+async def test_a_rotation_waits_for_another_no_longer_than_two_leases():
+    """However long the other says that it has it."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    await store.inner.claim(KEY, "other", 600, 0, b"")
+    begun = monotonic()
+    with pytest.raises(VendorUnavailable, match="for too long"):
+        await credential.rotate_secret()
+    assert monotonic() - begun == 30
 
 
 @virtual
@@ -148,6 +194,10 @@ async def test_a_secret_in_escrow_is_used_though_the_store_is_away():
     assert (await worker.credential(CLIENT).token()).access_token
     assert vendor.counts["requests"] == 1
     assert list(escrow.kept) == [(KEY, 3)]
+    store.down.clear()
+    await worker.credential(CLIENT).refresh()  # looks again, for the store may have a newer one
+    assert (await store.inner.read(KEY)).record.version == 3
+    assert escrow.kept == {}
 
 
 # -- answers that the store would not take -----------------------------------------------------------------------------

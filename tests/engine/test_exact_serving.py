@@ -8,7 +8,7 @@ import pytest
 
 from linkauth.engine.note import Note, digest
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable, UnsupportedGrant, VendorUnavailable
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import monotonic, virtual
 
 DOWN = answer(500, b"<h1>oops</h1>")
@@ -29,6 +29,18 @@ async def test_callers_at_one_moment_share_a_flight():
     assert (store.counts["claim"], vendor.counts["requests"]) == (2, 2)
     await credential.refresh()  # which is another moment
     assert vendor.counts["requests"] == 3
+
+
+@pytest.mark.parametrize("ahead", [0, 0.5])
+@virtual
+async def test_renewal_begins_when_the_engine_was_told(ahead):
+    """``refresh_ahead`` of a moment, or none: by default every caller would be waiting at that time."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor, refresh_ahead=ahead).credential(CLIENT)
+    token = await credential.token()
+    await asyncio.sleep(LIFETIME - 1)
+    assert await credential.token() == token
+    assert vendor.counts["requests"] == 1
 
 
 @virtual

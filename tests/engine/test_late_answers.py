@@ -82,8 +82,11 @@ async def test_an_answer_waits_for_whoever_holds_the_lease():
     key = credential.ledger.key
     claim = await scene.inner.claim(key, "somebody", 600, 99, b"")
     scene.mine.down.clear()
-    await asyncio.sleep(3)
+    await asyncio.sleep(1)
+    scene.worker.events.clear()
+    await asyncio.sleep(20)
     assert await scene.dead()
+    assert scene.worker.heard() == []  # waiting is no fault of the store
     await scene.inner.release(key, claim.number)
     await asyncio.sleep(1)
     assert not await scene.dead()
@@ -118,10 +121,26 @@ async def test_an_answer_is_kept_on_where_the_store_goes_away_again():
     await asyncio.sleep(3)
     assert await scene.dead()
     assert (await credential.token()).access_token
+    assert not credential.ledger.is_newer_than(0)  # the store never had it, so it cannot have lost it
     assert scene.mine.counts["commit"] - before < 10  # with a pause in between
     assert len(scene.escrow.kept) == 1
     scene.mine.down.clear()
     await asyncio.sleep(3)
+    assert not await scene.dead()
+
+
+@virtual
+async def test_an_answer_is_kept_on_where_the_store_goes_away_under_the_new_lease():
+    """It has the lease to take the dead record's place, and the store does not take that commit: it is offered on."""
+    scene = Kept()
+    await scene.begin()
+    scene.mine.before = lambda name: scene.mine.down.add("commit") if name == "claim" else None
+    scene.mine.down.clear()
+    await asyncio.sleep(2)
+    assert await scene.dead()
+    scene.mine.before = lambda _: None
+    scene.mine.down.clear()
+    await asyncio.sleep(2)
     assert not await scene.dead()
 
 
@@ -137,7 +156,11 @@ async def test_closing_leaves_such_an_answer_in_escrow(caplog):
     await scene.worker.aclose()
     assert clock.monotonic() - begun < 2
     assert "the store has not taken the last answer" in caplog.text
+    scene.theirs.down = {"claim"}
     restarted = Worker(scene.theirs, scene.vendor, escrow=scene.escrow)
+    assert (await restarted.credential(USER).token()).access_token == kept.access_token  # served meanwhile
+    scene.theirs.down.clear()
+    await asyncio.sleep(1)
     assert (await restarted.credential(USER).token()).access_token == kept.access_token
     assert not scene.escrow.kept
 
@@ -155,6 +178,7 @@ async def test_a_clients_answer_that_was_forgotten_meanwhile_still_serves():
     gate.set()
     token = await asking
     assert await slow.credential(CLIENT).token() == token
+    assert not slow.credential(CLIENT).ledger.is_newer_than(0)  # nothing of it is put back
     assert await version(store, other.credential(CLIENT)) == 0
     assert "superseded" in slow.heard()
 

@@ -166,12 +166,33 @@ async def test_a_lease_is_known_by_its_owner():
 
     claim, time = await ask()
     lease = Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask)
-    assert await lease.confirmed()
+    for _ in range(2):
+        await asyncio.sleep(TTL - 1)
+        assert await lease.confirmed()  # from now on it has its whole time again
+    await asyncio.sleep(TTL - 1)
+    assert await lease.held()
+    assert store.counts["extend"] == 0
     store.inner = emptied()
     assert (await store.inner.claim(KEY, "him", 600, 0, b"")).number == lease.number
     assert not await lease.confirmed()
+    assert not await lease.held()
+    assert lease.number == 0
     await lease.release()
     assert await holder(store) == "him"
+
+
+@virtual
+async def test_a_lease_whose_time_seems_to_be_up_is_still_the_stores_to_judge():
+    """The wall clock ran ahead by all of it: the store, asked then and not before, says that it is held."""
+    store = Store()
+    worker = Worker(store, Vendor())
+    lease = await granted(worker.office)
+    worker.wall_ahead = TTL - 0.5
+    assert await lease.held()
+    assert store.counts["extend"] == 0
+    worker.wall_ahead = TTL
+    assert await lease.held()
+    assert store.counts["extend"] == 1
 
 
 @virtual

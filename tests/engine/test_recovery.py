@@ -16,7 +16,10 @@ from tests.engine.virtual import virtual
 
 @virtual
 async def test_a_secret_found_by_hand_is_everybodys():
-    """It is in the store, the kept answer is gone, and a worker that has the dead one goes on with it."""
+    """It is in the store, the kept answer is gone, and a worker that has the dead one goes on with it.
+
+    The one that took it over shows it at once: it reads no store, and is refused nothing.
+    """
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
@@ -31,7 +34,9 @@ async def test_a_secret_found_by_hand_is_everybodys():
     assert "new-one" in (await credential.unread_answer()).reveal()
     await recovery.adopt(credential.ledger, Secret("new-one"))
     assert await credential.unread_answer() is None
+    reads, requests = store.counts["read"], vendor.counts["requests"]
     assert (await credential.refresh()).access_token
+    assert (store.counts["read"], vendor.counts["requests"]) == (reads, requests + 1)
     assert (await other.refresh()).access_token
     assert (await Worker(store, vendor).credential(CLIENT, "third").token()).access_token
 
@@ -82,7 +87,7 @@ async def test_a_rotation_that_was_faster_is_not_undone():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     ledger, key = worker.credential(CLIENT).ledger, secret_key(CLIENT)
-    for moment, number in (("claim", 50), ("commit", 99)):
+    for moment, number in (("claim", 1), ("claim", 50), ("commit", 99)):
 
         def faster(name, moment=moment, number=number):
             if name == moment:

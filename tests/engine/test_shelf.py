@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from linkauth import open_store
-from linkauth.errors import CorruptRecord
+from linkauth.engine.events import Event, EventKind
+from linkauth.errors import CorruptRecord, StoreUnavailable
 from tests.engine import fakes
 from tests.engine.fakes import CLIENT, Store, Vendor, Worker
-from tests.engine.virtual import virtual, wall
+from tests.engine.virtual import EPOCH, monotonic, virtual, wall
 
 
 @virtual
@@ -50,3 +51,26 @@ async def test_a_store_that_the_engine_opened_is_closed_with_it(monkeypatch):
     assert len(closed) == 1
     await Worker(closed[0], Vendor()).aclose()
     assert len(closed) == 1
+
+
+@virtual
+async def test_a_store_that_hangs_is_told_once_and_so_is_its_return():
+    """It is given half of an exchange's time, so that the vendor has the rest."""
+    store = Store()
+    worker = Worker(store, Vendor(), timeout=4.0)
+    shelf = worker.office.shelf
+    store.hung.add("read")
+    for _ in range(2):
+        begun = monotonic()
+        with pytest.raises(StoreUnavailable):
+            await shelf.ask(store.read("token/x/1"))
+        assert monotonic() - begun == 2
+    store.hung.clear()
+    for _ in range(2):
+        await shelf.ask(store.read("token/x/1"))
+    of_the_store = {"vendor": "store", "account": "", "duration": 0.0}
+    fault = "the store did not answer within 2 s"
+    assert worker.events == [
+        Event(kind=EventKind.STORE_LOST, at=EPOCH + 2, outcome=fault, **of_the_store),
+        Event(kind=EventKind.STORE_BACK, at=EPOCH + 4, outcome="", **of_the_store),
+    ]

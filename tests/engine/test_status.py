@@ -33,6 +33,7 @@ async def test_each_credential_is_told_once():
     )
     assert (ada.error, ada.needs_user, ada.in_doubt, ada.retry_at) == ("", False, False, None)
     assert ada.version >= 1
+    assert (ada.scope, told["shop"].scope) == (token.scope, CLIENT.scope)
     assert ada.now == wall()
     assert token.access_token not in repr(ada)
 
