@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization, recovery, rotation, takeover
 from linkauth.engine.exchange import backoff
+from linkauth.engine.leading import LONGEST_ORDER, InDoubt
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.renewal import LONGEST_ORDER, InDoubt, Renewal
+from linkauth.engine.renewal import Renewal
 from linkauth.engine.windows import Verdict
 from linkauth.errors import (
     ConfigurationError,

@@ -14,8 +14,8 @@ import attrs
 from linkauth.engine import engine as engines
 from linkauth.engine import holding as holdings
 from linkauth.engine import keep_alive as keeping
+from linkauth.engine import leading as leadings
 from linkauth.engine import ledger as ledgers
-from linkauth.engine import renewal as renewals
 from linkauth.engine import rotation as rotations
 from linkauth.engine import takeover as takeovers
 from linkauth.engine.credential import Credential
@@ -23,6 +23,7 @@ from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
 from linkauth.engine.holding import Holding
 from linkauth.engine.keeper import Keeper
+from linkauth.engine.leading import Leading
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.note import Note
@@ -304,10 +305,10 @@ def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
 def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
     """``invalid_grant`` is believed though somebody may have written a newer token meanwhile."""
 
-    async def came_back(self: Renewal) -> bool:
+    async def came_back(self: Leading) -> bool:
         return False
 
-    yield Renewal, "_came_back", came_back
+    yield Leading, "_came_back", came_back
 
 
 @planted(300)
@@ -380,23 +381,23 @@ def no_note() -> Iterator[tuple[Any, str, Any]]:
 def note_cleared_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
     """A worker that had no answer gives the lease back as if it had not sent."""
 
-    async def give_up(self: Renewal, lease: Any, error: Any, found: Note, time: Any, *, in_doubt: bool) -> None:
-        await real(self, lease, error, found, time, in_doubt=False)
+    async def give_up(self: Leading, error: Any, *, in_doubt: bool) -> None:
+        await real(self, error, in_doubt=False)
 
-    real = Renewal._give_up
-    yield Renewal, "_give_up", give_up
+    real = Leading._give_up
+    yield Leading, "_give_up", give_up
 
 
 @planted(20, "crash", dies_with_the_answer)
 def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
     """A token in doubt is spent though the access token is still good."""
-    yield Renewal, "_pause", lambda self, claim, found, time: 0.0
+    yield Leading, "_pause", lambda self: 0.0
 
 
 @planted(2500, "store down", outage_longer_than_a_lease)
 def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
     """Who comes first after an outage spends at once, while the holder is about to commit."""
-    yield renewals, "GRACE", 0.0
+    yield leadings, "GRACE", 0.0
     yield ledgers, "GRACE", 0.0
 
 
