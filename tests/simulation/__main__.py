@@ -30,9 +30,13 @@ def main() -> int:
     if given.replay is not None:
         return tell(given.replay, given.scenario)
     began = told = time.perf_counter()
+    shown = 0
 
     def progress(result: Result) -> None:
-        nonlocal told
+        nonlocal told, shown
+        for outcome in result.failed[shown:]:  # at once: a long run may be stopped before its end
+            print(f"  seed {outcome.seed} ({outcome.scenario}): {outcome.problem}", flush=True)
+        shown = len(result.failed)
         if time.perf_counter() > told + EVERY:
             told = time.perf_counter()
             print(words(result, given.seed, told - began), flush=True)
@@ -54,11 +58,9 @@ def words(result: Result, seed: int, took: float) -> str:
 
 
 def failures(result: Result, scenario: str | None) -> int:
-    """Tell what failed, and the story of the shortest."""
+    """Count what failed, and tell the story of the shortest."""
     for name, count in Counter(outcome.scenario for outcome in result.failed).most_common():
         print(f"  {count:6} {name}")
-    for outcome in result.failed[:15]:
-        print(f"  seed {outcome.seed} ({outcome.scenario}): {outcome.problem}")
     first = min(result.failed, key=lambda outcome: outcome.steps)
     tell(first.seed, scenario)
     print(f"\nreplay: python -m tests.simulation {first.seed}" + (f" --scenario '{scenario}'" if scenario else ""))
