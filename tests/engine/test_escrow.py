@@ -316,6 +316,18 @@ async def test_an_escrow_folder_that_others_may_write_to_is_not_used(tmp_path):
             await call
 
 
+async def test_the_newest_of_a_folder_is_the_one_with_the_highest_number(tmp_path):
+    """In whatever order the files were written or are listed, and 100 is more than 99."""
+    escrow = FolderEscrow(str(tmp_path), token_bytes)
+    for number in [7, 100, *range(20, 60, 3), 99, 2]:
+        await escrow.put(Kept("a/b", number, b"%d" % number))
+        await escrow.put(Kept("a/c", 200 - number, b"%d" % number))
+    assert await escrow.find("a/b") == Kept("a/b", 100, b"100")
+    assert await escrow.everything() == [Kept("a/b", 100, b"100"), Kept("a/c", 198, b"2")]
+    await escrow.drop("a/b", 99)
+    assert await escrow.find("a/b") == Kept("a/b", 100, b"100")
+
+
 async def test_an_escrow_folder_that_is_not_there_holds_nothing(tmp_path):
     """There is nothing to find and nothing to drop, and looking makes no folder."""
     escrow = FolderEscrow(str(tmp_path / "escrow"), token_bytes)
