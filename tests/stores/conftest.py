@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from linkauth_stores.redis import RedisStore
 from tests.servers import Server, binary, cluster
+from tests.stores.counting import PATIENCE, warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,3 +57,19 @@ def nodes(tmp_path_factory) -> Iterator[Sequence[Server]]:
 def prefix() -> str:
     """A prefix that no other test uses."""
     return f"t{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+async def store(redis_url, prefix):
+    store = RedisStore(redis_url, prefix=prefix, timeout=PATIENCE)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def mine(server):
+    """A store on a server of the test's own, whose scripts are known already."""
+    store = RedisStore(server.url, timeout=PATIENCE)
+    await warm(store)
+    yield store
+    await store.aclose()
