@@ -71,6 +71,15 @@ async def test_keeping_an_answer_leaves_nothing_open(tmp_path):
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
+async def test_an_answer_that_another_process_has_removed_meanwhile_is_gone(tmp_path, monkeypatch):
+    """Which is what was wanted: the rest is removed, too."""
+    kept = await escrow_in(tmp_path / "escrow")
+    found = await asyncio.to_thread(kept._files)
+    monkeypatch.setattr(kept, "_files", lambda key=None: [(key, 1, tmp_path / "gone"), *found])
+    await kept.drop("token/x/1", 3)
+    assert list((tmp_path / "escrow").iterdir()) == []
+
+
 @virtual
 async def test_what_is_left_behind_is_offered_twice_a_second():
     """A store that is away for long is not asked more often: the gaps grow up to half a second."""

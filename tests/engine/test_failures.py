@@ -177,6 +177,18 @@ async def test_the_distance_is_the_fleets():
     assert max(gaps) > 10
 
 
+@virtual
+async def test_who_hears_of_the_distance_holds_nobody_up():
+    """It gives the lease back and leaves the note where it was: the next one hears of it as soon."""
+    store, vendor = Store(), Vendor()
+    vendor.fails(answer(400, {"error": "invalid_scope"}))
+    begun = monotonic()
+    for _ in range(3):
+        with pytest.raises(InvalidScope):
+            await Worker(store, vendor).credential(CLIENT).token()
+    assert (monotonic(), vendor.counts["requests"]) == (begun, 1)
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [

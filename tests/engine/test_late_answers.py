@@ -231,6 +231,9 @@ async def test_a_twin_that_lives_longer_is_taken():
     assert twin._holding.version == credential._holding.version
     assert (await credential.refresh()).access_token == (await twin.token()).access_token
     assert vendor.counts["/auth/refresh"] == 0
+    begun = clock.monotonic()
+    await twin.refresh()  # the lease is given back
+    assert clock.monotonic() == begun
 
 
 @virtual
