@@ -48,7 +48,9 @@ async def test_what_the_store_has_is_not_put_back():
     await credential.ledger.put_back()
     assert store.counts["commit"] == commits + 1
     assert credential.ledger.unsettled_until == monotonic() + 3
-    newer = await Worker(store, vendor).credential(USER).refresh()
+    other = Worker(store, vendor).credential(USER)
+    await other.token()
+    newer = await other.refresh()
     await credential.ledger.put_back()
     assert credential.peek() == newer
 

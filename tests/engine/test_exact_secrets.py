@@ -128,6 +128,7 @@ async def test_two_rotations_at_once_are_one():
     first, second = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT)
     await first.token()
     await second.token()
+    await second.refresh()  # so it has looked for the secret before
     vendor.delay = 1.0
     await asyncio.gather(first.rotate_secret(), second.rotate_secret())
     vendor.counts.clear()
