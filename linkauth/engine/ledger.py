@@ -52,6 +52,8 @@ class Ledger:
         self.unsettled_until = -math.inf
         """Until then (monotonic seconds) others may still put back what the store lost."""
         self._credential = credential
+        self._refused = ""
+        """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
         self._saving: Flight[None] | None = None
         self._looked_in_escrow = office.escrow is None
 
@@ -140,6 +142,16 @@ class Ledger:
         """Whether a store that has ``version`` has lost what is held here."""
         return self.holding.token is not None and self.holding.stored and self.holding.version > version
 
+    def is_news(self, record: Record) -> bool:
+        """Whether ``record`` is another than the one that is known as dead here.
+
+        A store that lost its data may have given that one's number again, to a login. A lower one is news, too.
+        """
+        if record.version != self.holding.version:
+            return True
+        found = self.office.envelope.open(self.key, record)
+        return isinstance(found, TokenRecord) and digest(found.token) != self._refused
+
     def is_twin(self, record: Record | None) -> bool:
         """Whether ``record`` has the number of what is held, yet is another, and lives longer.
 
@@ -191,6 +203,7 @@ class Ledger:
             outcome, time = await self.office.shelf.ask(commit)
         except StoreUnavailable:
             # The next worker will be refused as this one was; this one knows the record that stands there as dead.
+            self._refused = spent
             self.holding.bury(reason, self.holding.version)
         else:
             if isinstance(outcome, Superseded) and outcome.record is not None:

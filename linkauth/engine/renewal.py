@@ -124,8 +124,7 @@ class Renewal:
         reading, time = await self._ledger.read()
         record = reading.record
         if self._holding.token is None:  # else a login, or a look, has brought one while this one read
-            # A lower version than the one known is news, too: the store lost its data and counts anew.
-            if record is None or record.version == self._holding.version:
+            if record is None or not self._ledger.is_news(record):
                 raise self._ledger.lost(self._holding.dead or "nobody has logged in or paired yet")
             self._ledger.adopt(record, time)
         return self._holding.judge() is not Verdict.WAIT

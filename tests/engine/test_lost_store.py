@@ -281,3 +281,16 @@ async def test_a_store_that_is_away_is_no_reason_to_put_back():
     store.down.add("read")
     with pytest.raises(StoreUnavailable):
         await credential.ledger.put_back()
+
+
+@virtual
+async def test_who_has_logged_out_sees_a_login_whose_number_was_given_again():
+    """The store lost the logout and counts anew: the same number is a session now, and its token is handed out."""
+    store, vendor = Telling(), Vendor()
+    left = await logged_in(Worker(store, vendor))
+    await left.logout()
+    store.empty()
+    back = await logged_in(Worker(store, vendor))
+    fresh = await back.refresh()
+    assert await store.version(left.ledger.key) == left._holding.version
+    assert await left.token() == fresh
