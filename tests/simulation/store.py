@@ -65,6 +65,8 @@ class StoreNode:
             else:
                 reply(None)
             return
+        if op == "read":
+            self.sim.watch.looked_at[who, key] = self.sim.loop.now
         before, now = self.slot(key), self.now()
         after, answer = getattr(self, "do_" + op)(before, now, *args)
         if after is not before:

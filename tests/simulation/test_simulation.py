@@ -33,13 +33,9 @@ def test_the_promises_hold_in_twenty_thousand_schedules():
     check(0, 20_000)
 
 
-FOUND = {
-    "comings and goings": (68, 385, 515, 521, 608, 823),
-    None: (20973, 22912),
-    "new secrets": (66, 145, 340, 1748),
-}
-"""Seeds that once broke a promise: logouts that revoked a spent token, a rotation overtaken, a secret's number given twice,
-a login that was read between a renewal's two looks, a sleep as long as a short token's margin."""
+FOUND = {"sleep": (335,), "comings and goings": (394,)}
+"""Seeds that show what was wrong once: a sleep as long as a short token's margin was not noticed; a login was not believed
+whose number a store that lost its data had given before, to a logout. What else was found has a planted fault."""
 
 
 @pytest.mark.parametrize("scenario", FOUND)

@@ -364,6 +364,6 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         sim.watch.arrived(decided)
         sim.hook("answered", me)
     elif answer.status >= 500 or answer.status == 429:
-        sim.watch.failed_at[me, refresh_token(request)] = sim.loop.now
+        sim.watch.failed_at[me, request.url, refresh_token(request)] = sim.loop.now
         sim.hook("failed", me)
     return answer

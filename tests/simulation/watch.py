@@ -47,6 +47,9 @@ HEARD = 8.0
 """Seconds after a login in which somebody may still be told of the logout before it: he asked a store that was slow."""
 ACTED = 1.0
 """Seconds after it has seen a logout or a login in which a worker may still be on its way to act on it."""
+TOLD = 3.5
+"""Seconds after a lost record was put back in which somebody may still be told that there is none: three tries at
+reading, and half a second for which a failure is remembered."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
@@ -86,11 +89,15 @@ class Watch:
     read: dict[bytes, Any] = attrs.field(factory=dict)
     epoch: int = 0
     """How often the store has lost data."""
-    failed_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)
-    """When the vendor last failed a worker."""
+    failed_at: dict[tuple[Node, str, str], float] = attrs.field(factory=dict)
+    """When the vendor last failed a worker, by what it was asked with."""
     unanswered: dict[tuple[Node, int], str] = attrs.field(factory=dict)
     """By worker and lease: what was sent without an answer."""
     lost_at: float = -1e9
+    looked_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)
+    """When the store last showed a worker a record."""
+    put_back_at: dict[str, float] = attrs.field(factory=dict)
+    """By account: when a record came back that the store had lost."""
     numbers: dict[str, int] = attrs.field(factory=dict)
     """By key: the highest number given."""
     wiped: set[str] = attrs.field(factory=set)
@@ -136,16 +143,15 @@ class Watch:
             if claim is None:
                 self.fail(1, f"{me} asks the vendor without a lease")
                 return
-            clocks = me in self.slept and me in self.stepped  # neither of its clocks tells how long it slept
             held = lease is not None and lease.number == claim.number and lease.until > sim.store.now()
-            if not held and claim.epoch == self.epoch and claim.at > self.lost_at + UNHEARD and not clocks:
+            if not held and self._is_settled(claim) and not self._knows_no_time(me):
                 self.fail(1, f"{me} asks the vendor and its lease has ended")
             for other, theirs in self.flying.items():
                 began = self.claims.get((other, key))
                 if theirs != key or other is me or not other.alive or began is None:
                     continue
                 stopped = self.stopped.get(other, -1.0) >= began.at
-                if not stopped and claim.epoch == began.epoch == self.epoch:
+                if not stopped and claim.epoch == self.epoch and self._is_settled(began):
                     self.fail(1, f"{me} and {other} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
         if login:  # by the user's word, whatever the fleet has agreed on
@@ -153,7 +159,7 @@ class Watch:
             return
         if claim is not None and claim.retry_at > sim.store.now() and claim.epoch == self.epoch:
             self.fail(8, f"{me} asks the vendor {claim.retry_at - sim.store.now():.1f} s before the fleet may")
-        if not sim.plan.window and now - self.failed_at.get((me, refresh), -1e9) < LEAST_GAP:
+        if not sim.plan.window and now - self.failed_at.get((me, request.url, refresh), -1e9) < LEAST_GAP:
             self.fail(8, f"{me} asks the vendor again at once, after a failure")
         self.flying[me] = key
         latest = sim.vendor.latest.get(account)
@@ -163,8 +169,20 @@ class Watch:
         fresh = now - latest.at < 0.5 * latest.lifetime
         if self.epoch and sim.comings:
             return  # "logged out" may have had the number that a token has now
-        if durable is not None and durable < claim.at and fresh and self.refreshed.get(me, -1.0) < latest.at:
+        if self.epoch and not sim.plan.rotates and self._is_ahead(me, account):
+            return  # its number is of a time before the loss, and nobody puts back what can be had again
+        asked_for = self.refreshed.get(me, -1.0) >= latest.at
+        late = latest.by in self.stopped  # its estimate of the store's clock errs, to the early side
+        if durable is not None and durable < claim.at and fresh and not (asked_for or late):
             self.fail(9, f"{me} renews {latest.access}, which is new and in the store since {durable:.2f}")
+
+    def _knows_no_time(self, node: Node) -> bool:
+        """Whether neither of its clocks tells how long it slept."""
+        return node in self.slept and node in self.stepped
+
+    def _is_settled(self, claim: Claimed) -> bool:
+        """Whether it was granted by the store as it is now, and not so soon after a loss that its number is another's."""
+        return claim.epoch == self.epoch and claim.at > self.lost_at + UNHEARD
 
     def _check_doubt(self, me: Node, family: Family | None, refresh: str, claim: Claimed) -> None:
         """What may be spent is spent only when nothing else is left; what is not stored, not at all."""
@@ -361,6 +379,12 @@ class Watch:
                     self.secrets_cut.add("the store lost it")
                     self.stored_secret = 0
 
+    def _is_ahead(self, node: Node, account: str) -> bool:
+        """Whether ``node`` knows a higher version than the store has, which lost it."""
+        worker = self.sim.worker_of(node)
+        held = worker.credential(account).ledger.holding.version if worker is not None else 0
+        return held > self.sim.store.slot(self.sim.keys[account]).version
+
     def _is_held(self, account: str) -> bool:
         """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""
         # Where messages get lost, whoever holds it may not listen just then.
@@ -443,6 +467,8 @@ class Watch:
                 self.fail(4, f"{who} brings {grant.gives} back, whose session the user has ended")
             self.durable_at.setdefault(grant.access, now)
             self.dead_at.pop(key, None)
+            if self.epoch and before.value is None:
+                self.put_back_at[account] = now
             if account in self.left and grant.serial >= self.ended.get(account, 0) and grant.refresh == "":
                 del self.left[account]
                 self.back[account] = now
@@ -457,11 +483,18 @@ class Watch:
             self.left[account] = now
             family = sim.vendor.by_refresh[held.gives] if held is not None else None
             self.forgotten[account] = family if held is not None and family and family.current == held.gives else None
-            self.ended[account] = sim.vendor.families[account].serial // GENERATION * GENERATION + GENERATION
-            self.open = [a for a in self.open if not (isinstance(a, Grant) and a.account == account)]
+            logins = [a for a in self.open if isinstance(a, Grant) and a.account == account and not a.refresh]
+            # The logout was stopped for longer than its lease: a login that was claimed meanwhile comes after it.
+            later = [a for a in logins if self.claims[a.by, key].number > after.version]
+            serial = sim.vendor.families[account].serial
+            self.ended[account] = min([a.serial for a in later] or [serial // GENERATION * GENERATION + GENERATION])
+            self.open = [a for a in self.open if not (isinstance(a, Grant) and a.account == account) or a in later]
         elif held is not None:
             family = sim.vendor.by_refresh[held.gives]
-            if family.alive and held.gives == family.current and now < family.lapses:
+            replaced = self.epoch and family is not sim.vendor.families[account]  # the later login's record was lost
+            # Who was stopped for longer than its lease has come back after the last look at the store.
+            late = held.cut and self.durable_at.get(held.access, -1.0) > self.looked_at.get((who, key), now)
+            if family.alive and held.gives == family.current and now < family.lapses and not (replaced or late):
                 self.fail(4, f"{who} buries {held.gives}, which is alive")
         for answer in [a for a in self.open if isinstance(a, Refusal)]:
             if (family := sim.vendor.by_refresh.get(answer.refresh)) is not None and answer.refresh in family.refusals:
@@ -482,7 +515,7 @@ class Watch:
                 4, f"a caller on {node} got {grant.access}, of a session that it knows to have ended since {saw:.2f}"
             )
         stopped = self.stopped.get(node, -1.0) >= began
-        if now >= grant.expires and not stopped:
+        if now >= grant.expires and not stopped and not self._knows_no_time(node):
             self.fail(7, f"a caller on {node} was given {grant.access}, which expired at {grant.expires:.2f}")
         if grant.access not in self.durable_at and grant.access not in self.wiped:
             # Step 5: the store would not take it, or could not be asked whether the winner is one that died of it.
@@ -511,7 +544,8 @@ class Watch:
         if self.sim.comings and self.is_out(node, account, began):
             return
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
-        if lost and self._holders(account):
+        back = began < self.put_back_at.get(account, -1e9) + TOLD
+        if (lost or back) and self._holders(account):
             return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
         if self.may_be_lost(account):
             self.lost.add(account)
@@ -525,7 +559,8 @@ class Watch:
             mine = any(worker.node is latest.by for worker in workers)
             if family.alive and latest.arrived and mine and account not in self.lost and self.sim.plan.rotates:
                 slot = self.sim.store.slot(self.sim.keys[account])
-                if account in self.left or (not latest.refresh and (self.epoch or latest.cut)):
+                stopped = latest.by in self.stopped  # a renewal that was claimed meanwhile goes before its login
+                if account in self.left or (not latest.refresh and (self.epoch or latest.cut or stopped)):
                     continue  # logged out; or a login that another one took the place of
                 if self._serial(slot) < latest.serial:
                     self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")
