@@ -492,8 +492,9 @@ class Watch:
         elif held is not None:
             family = sim.vendor.by_refresh[held.gives]
             replaced = self.epoch and family is not sim.vendor.families[account]  # the later login's record was lost
-            # Who was stopped for longer than its lease has come back after the last look at the store.
-            late = held.cut and self.durable_at.get(held.access, -1.0) > self.looked_at.get((who, key), now)
+            # Who was stopped for longer than its lease has come back after the look at the store that followed the refusal.
+            refused, looked = family.refusals.get(held.refresh), self.looked_at.get((who, key), -1.0)
+            late = held.cut and refused and refused.at < looked < self.durable_at.get(held.access, -1.0)
             if family.alive and held.gives == family.current and now < family.lapses and not (replaced or late):
                 self.fail(4, f"{who} buries {held.gives}, which is alive")
         for answer in [a for a in self.open if isinstance(a, Refusal)]:
