@@ -59,6 +59,20 @@ async def test_a_round_that_another_has_made_a_moment_ago_is_not_made_again():
 
 
 @virtual
+async def test_another_workers_round_is_waited_for():
+    """As long as its lease: that is no fault of the store, and nothing is asked meanwhile."""
+    vendor, store = Vendor(), Store()
+    worker = Worker(store, vendor)
+    await store.inner.claim(round_key([USER]), "other", 60, 0, b"")
+    store.counts.clear()
+    begun = monotonic()
+    assert await worker.keep_alive(USER, every=HOUR, rounds=1) == 0
+    assert monotonic() - begun == 60
+    assert store.counts["claim"] == 2
+    assert worker.heard() == []
+
+
+@virtual
 async def test_a_round_in_which_nothing_is_due_is_a_round():
     """As many as were asked for, an hour apart; nothing was renewed."""
     vendor, store = Vendor(), Store()

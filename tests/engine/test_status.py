@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from linkauth.engine.note import Note
-from linkauth.engine.records import RoundRecord, token_key
+from linkauth.engine.records import DeadRecord, RoundRecord, TokenRecord, token_key
 from linkauth.engine.status import Status
 from linkauth.errors import MalformedResponse, NoAnswer, RateLimited, VendorUnavailable
+from linkauth.oauth.token import Token
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
 from tests.engine.virtual import virtual, wall
 
@@ -66,6 +69,19 @@ async def test_what_went_wrong_is_told():
     assert broken in told[broken].error
     assert told[odd].error == "of another kind than its key"
     assert {told[broken].vendor, told[odd].vendor} == {USER.name}
+
+
+@virtual
+async def test_a_vendor_is_told_by_its_own_name():
+    """A record's key has it quoted, and of a long one the beginning only."""
+    store = Store()
+    worker = Worker(store, Vendor())
+    vendor = SimpleNamespace(name="Somebody & Co" * 9, identity=tuple)
+    key, whose = token_key(vendor, "shop"), {"vendor": vendor.name, "account": "shop"}
+    token = Token(access_token="a", issued_at=wall(), expires_at=wall() + 60)
+    for number, record in enumerate((TokenRecord(token=token, **whose), DeadRecord(reason="over", **whose)), 1):
+        await store.inner.commit(key, number, worker.office.envelope.close(key, number, record))
+        assert (await all_of(worker))["shop"].vendor == vendor.name
 
 
 @virtual
