@@ -62,6 +62,7 @@ async def _seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
         claim, time = await ledger.claim(reading.note, newer_than=known)
         if isinstance(claim, Granted):
             return claim, time
+        ledger.know(claim.record, time)
         if isinstance(claim, Busy):
             await ledger.wait(min(claim.remaining, limit - ledger.office.world.monotonic()), newer_than=known)
     raise StoreUnavailable("another worker holds the lease for too long")

@@ -317,6 +317,45 @@ async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store
 
 
 @virtual
+async def test_a_logout_stands_though_a_renewal_was_under_way_without_the_store():
+    """The store comes back, the user logs out, and then the vendor answers: that answer is not served."""
+    store, vendor, gate = Store(), Vendor(), asyncio.Event()
+    credential = await paired(Worker(store, vendor), store)
+    await asyncio.sleep(2)
+    store.down.add("*")
+    fresh = answer(200, {"access_token": "new", "token_type": "Bearer", "expires_in": 900})
+    vendor.faults.append(Fault(fresh, gate=gate))
+    renewal = asyncio.create_task(credential.token())
+    await asyncio.sleep(1)
+    store.down.clear()
+    await credential.logout()
+    gate.set()
+    for asking in (renewal, credential.token()):
+        with pytest.raises(ReauthorizationRequired, match="logged out"):
+            await asking
+
+
+@virtual
+async def test_a_logout_that_gives_up_knows_what_it_has_seen():
+    """Stopped until its time was over, it finds a later login: the token of the session before that is not served on."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    inner_claim = store.inner.claim
+
+    async def stop_and_claim(*args):
+        store.inner.claim = inner_claim
+        await logged_in(Worker(store, vendor))
+        worker.slept -= 100
+        return await inner_claim(*args)
+
+    store.inner.claim = stop_and_claim
+    with pytest.raises(StoreUnavailable):
+        await credential.logout()
+    assert credential._holding.version == 2
+
+
+@virtual
 async def test_a_user_without_any_token_needs_the_store():
     """Only there can be one: nothing is sent."""
     store, vendor = Store(), Vendor()
