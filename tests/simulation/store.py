@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from linkauth.errors import StoreUnavailable
-from linkauth.store import Change, Committed, Granted
+from linkauth.store import Change, Committed, Granted, Superseded
 from linkauth_stores.slot import Slot
 from tests.simulation.loop import WHO, Node
 from tests.simulation.net import LATE, REFUSED
@@ -78,6 +78,8 @@ class StoreNode:
                     listener.hear(Change(key, after.version if after.value else 0))
             if op == "release" and before.lease is not None and after.lease is None:
                 self.sim.watch.returned(who, args[0], before.lease)
+        if isinstance(answer, Superseded):
+            self.sim.watch.superseded(who)
         if isinstance(answer, Granted):
             self.sim.watch.granted(who, key, before, answer)
         self.wake(key)

@@ -75,6 +75,8 @@ class Grant(Answer):
     access: str
     lifetime: float
     revoked: bool = False
+    overtaken: bool = False
+    """Its lease had ended when it came to the store, and another worker had claimed."""
 
     @property
     def expires(self) -> float:
@@ -108,6 +110,8 @@ class Family:
     previous: str = ""
     refusals: dict[str, Refusal] = attrs.field(factory=dict)
     why: str = ""
+    late: bool = False
+    """It was ended by a request that the vendor acted on when nobody waited for it any more."""
     lapses: float = float("inf")
 
 
@@ -289,6 +293,7 @@ class VendorNode:
         if family.alive and plan.revokes and spent:
             family.alive = False
             family.why = f"{by.name} sent {refresh} again"
+            family.late = not waited_for
             self.sim.tell("vendor", f"sees {refresh} again, and revokes everything of {family.account}")
             for grant in self.grants.values():
                 same = grant.serial // GENERATION == family.serial // GENERATION

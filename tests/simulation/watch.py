@@ -48,8 +48,8 @@ HEARD = 8.0
 ACTED = 1.0
 """Seconds after it has seen a logout or a login in which a worker may still be on its way to act on it."""
 TOLD = 3.5
-"""Seconds after a lost record was put back in which somebody may still be told that there is none: three tries at
-reading, and half a second for which a failure is remembered."""
+"""Seconds after the store is back, or a record that it had lost, in which somebody may still be told otherwise: three
+tries, and half a second for which a failure is remembered."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
@@ -94,6 +94,8 @@ class Watch:
     unanswered: dict[tuple[Node, int], str] = attrs.field(factory=dict)
     """By worker and lease: what was sent without an answer."""
     lost_at: float = -1e9
+    up_at: float = -1e9
+    """When the store was last back."""
     looked_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)
     """When the store last showed a worker a record."""
     put_back_at: dict[str, float] = attrs.field(factory=dict)
@@ -336,6 +338,7 @@ class Watch:
     def closed(self, node: Node) -> None:
         for answer in self.open:
             away = "store" in self.sim.net.down or self.sim.store.refuses or self.sim.net.cuts
+            away = away or self.sim.loop.now < self.up_at + TOLD  # its last tries began before
             kind = Grant if self.sim.plan.rotates else Rotation
             mine = answer.by is node and isinstance(answer, kind | Rotation)
             if mine and answer.arrived and not answer.cut and not away:
@@ -436,6 +439,11 @@ class Watch:
         if lease.number != number:
             self.fail(4, f"{who} gives back lease {lease.number} with its own number {number}")
 
+    def superseded(self, who: Node) -> None:
+        for answer in self.open:
+            if answer.by is who and isinstance(answer, Grant):
+                answer.overtaken = True
+
     def written(self, who: Node, key: str, before: Slot, after: Slot) -> None:
         sim, now = self.sim, self.sim.loop.now
         if after.version < before.version:
@@ -459,10 +467,13 @@ class Watch:
             sim.tell("store", f"has {grant.access} of {who.name} as version {after.version}")
             if grant.account != account:
                 self.fail(10, f"{who} writes {grant.account}'s token under {account}'s key")
-            # Who logged in was stopped for longer than its lease; a renewal that was claimed meanwhile goes before it.
-            late = held is not None and not held.refresh and (held.by in self.stopped or bool(self.epoch))
-            if held is not None and sim.plan.rotates and held.serial > grant.serial and not late:
-                self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
+            grant.overtaken = grant.overtaken or self.numbers.get(key, 0) > after.version
+            # A renewal that was claimed when a login's lease had ended goes before it.
+            late = held is not None and not held.refresh and (held.overtaken or bool(self.epoch))
+            if held is not None and sim.plan.rotates and held.serial > grant.serial:
+                if not late:
+                    self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
+                self.seen = {seen: what for seen, what in self.seen.items() if seen[1] != account}
             if grant.serial < self.ended.get(account, 0) and not self.epoch:
                 self.fail(4, f"{who} brings {grant.gives} back, whose session the user has ended")
             self.durable_at.setdefault(grant.access, now)
@@ -537,7 +548,7 @@ class Watch:
         family = self.sim.vendor.families.get(account)
         if family is None:
             return False
-        if self.sim.plan.window > 100 and self.epoch == 0:
+        if self.sim.plan.window > 100 and self.epoch == 0 and not family.late:
             return False  # the spent token may be sent again
         return any(grant.cut for grant in self.sim.vendor.grants.values() if grant.account == account)
 
@@ -560,8 +571,7 @@ class Watch:
             mine = any(worker.node is latest.by for worker in workers)
             if family.alive and latest.arrived and mine and account not in self.lost and self.sim.plan.rotates:
                 slot = self.sim.store.slot(self.sim.keys[account])
-                stopped = latest.by in self.stopped  # a renewal that was claimed meanwhile goes before its login
-                if account in self.left or (not latest.refresh and (self.epoch or latest.cut or stopped)):
+                if account in self.left or (not latest.refresh and (self.epoch or latest.cut or latest.overtaken)):
                     continue  # logged out; or a login that another one took the place of
                 if self._serial(slot) < latest.serial:
                     self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")

@@ -52,6 +52,8 @@ LIMIT = 20_000
 """Steps; a schedule has some hundreds."""
 TRIES = 60
 """How often a worker asks at the end, every 3 s, before it counts as a loop."""
+APART = 10.0
+"""Seconds at the end after which another worker is asked, though the one before it has no token yet."""
 _REGISTRATIONS: dict[tuple[bool, bool, float, bool, bool], vendors.Registration] = {}
 
 
@@ -549,6 +551,7 @@ class Simulation:
     def _store_up(self) -> None:
         if "store" in self.net.down:
             self.tell("store", "is back")
+            self.watch.up_at = self.loop.now
         self.net.down.discard("store")
 
     def _do_store_restarted_empty(self, fault: Fault, node: Node | None) -> None:
@@ -609,9 +612,15 @@ class Simulation:
     async def _finish(self) -> None:
         workers = list(self.workers.values())
         await asyncio.sleep(self.plan.lifetime)
-        tasks = {self.loop.spawn(worker.node, self._settle(worker)) for worker in workers}
-        await asyncio.wait(tasks, timeout=TRIES * 4.0)
-        if any(not task.done() for task in tasks):
+        tasks = set()
+        for worker in workers:  # one after the other: the first renews, and the others find what it brought
+            task = self.loop.spawn(worker.node, self._settle(worker))
+            await asyncio.wait({task}, timeout=APART)
+            if not task.done():
+                tasks.add(task)
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=TRIES * 4.0)
+        if tasks:
             self.fail("liveness: a worker comes to no end")
             return
         for task in self.keepers:
