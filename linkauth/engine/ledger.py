@@ -52,7 +52,7 @@ class Ledger:
         self.unsettled_until = -math.inf
         """Until then (monotonic seconds) others may still put back what the store lost."""
         self._credential = credential
-        self._refused = ""
+        self._refused: str | None = None
         """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
         self._saving: Flight[None] | None = None
         self._looked_in_escrow = office.escrow is None

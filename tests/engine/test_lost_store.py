@@ -10,6 +10,7 @@ import pytest
 
 from linkauth.engine.records import secret_key
 from linkauth.errors import StoreUnavailable
+from linkauth.oauth.token import Token
 from linkauth.store import Change
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
@@ -294,3 +295,16 @@ async def test_who_has_logged_out_sees_a_login_whose_number_was_given_again():
     fresh = await back.refresh()
     assert await store.version(left.ledger.key) == left._holding.version
     assert await left.token() == fresh
+
+
+@virtual
+async def test_such_a_login_may_have_brought_no_refresh_token():
+    """There is nothing in it to be known by, and it is a session all the same."""
+    store = Telling()
+    left = await logged_in(Worker(store, Vendor()))
+    await left.logout()
+    store.empty()
+    token = Token(access_token="theirs", issued_at=clock.wall(), expires_at=clock.wall() + 60)
+    number = left._holding.version
+    await store.inner.commit(left.ledger.key, number, left.ledger._closed(number, token))
+    assert await left.token() == token

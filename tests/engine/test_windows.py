@@ -28,7 +28,14 @@ def placed(lifetime: float, refresh_ahead: float | None = None, spread: float = 
 
 @pytest.mark.parametrize(
     ("lifetime", "soft", "hard"),
-    [(900, 720, 840), (3600, 3300, 3540), (300, 240, 280), (2, 1.6, 2 - 2 / 15), (86400, 86100, 86340)],
+    [
+        (900, 720, 840),
+        (3600, 3300, 3540),
+        (300, 240, 280),
+        (2, 1.6, 2 - 2 / 15),
+        (0.5, 0.4, 7 / 15),
+        (86400, 86100, 86340),
+    ],
 )
 def test_renewal_begins_a_fifth_before_the_end(lifetime, soft, hard):
     """A fifth of the lifetime ahead, at most 300 s; the margin is a fifteenth, at most 60 s."""
