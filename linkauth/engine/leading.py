@@ -173,9 +173,9 @@ class Leading:
         return renewing(self._office, vendor, self._token, self._time, self._lease)
 
     async def _refused(self, words: str) -> Token:
-        """The refresh token is refused: believe it only if nobody has written a newer one meanwhile."""
+        """The refresh token is refused: believe it only if nobody has written a newer one meanwhile, here or elsewhere."""
         try:
-            if await self._came_back():
+            if await self._came_back() or self._holding.token is not self._token:
                 await self._lease.release()
                 raise Overtaken
         except StoreUnavailable:

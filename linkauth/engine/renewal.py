@@ -114,8 +114,10 @@ class Renewal:
             reading, time = await self._ledger.read()
             if reading.record is not None and reading.record.version > self._holding.version:
                 self._ledger.adopt(reading.record, time)
-            else:
+            elif self._holding.stored:
                 self._holding.anchor(time)
+            else:  # fetched for this process alone, its times are by this host's clock
+                self._holding.believe_wall()
         except StoreError:  # a broken record is the renewal's to tell
             self._holding.believe_wall()
 

@@ -336,6 +336,37 @@ async def test_a_logout_stands_though_a_renewal_was_under_way_without_the_store(
 
 
 @virtual
+async def test_a_refusal_does_not_bury_a_login_of_the_same_process():
+    """The store lost the lease, the user logged in, the lease was taken again; then the old refresh token is refused."""
+    store, vendor, gate = Store(), Vendor(), asyncio.Event()
+    credential = await logged_in(Worker(store, vendor))
+    vendor.faults.append(Fault(refusal(401, "TOKEN_INVALID"), gate=gate))
+    renewal = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    await store.inner.release(credential.ledger.key, 2)
+    fresh = await credential.login(email="ada@example.com", password="correct horse")
+    await asyncio.sleep(credential.ledger.ttl / 3)
+    gate.set()
+    assert await renewal == await credential.token() == fresh
+
+
+@virtual
+async def test_a_token_fetched_alone_by_a_wrong_clock_dies_in_its_time():
+    """An hour ahead, with the store away; then the store is back and the clock is set: it is served no longer for it."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    worker.wall_ahead = 3600
+    store.down.add("*")
+    credential = worker.credential(CLIENT)
+    old = await credential.token()
+    store.down.clear()
+    worker.wall_ahead += 45
+    await credential.token()
+    await asyncio.sleep(1000)
+    assert await credential.token() != old
+
+
+@virtual
 async def test_a_logout_that_gives_up_knows_what_it_has_seen():
     """Stopped until its time was over, it finds a later login: the token of the session before that is not served on."""
     store, vendor = Store(), Vendor()
