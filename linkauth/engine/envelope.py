@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from linkauth.engine.records import KINDS, SecretRecord, StoredRecord, TokenRecord
+from linkauth.engine.records import KINDS, SecretRecord, StoredRecord
 from linkauth.engine.sealing import sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
@@ -80,10 +80,9 @@ def _is_plain(record: StoredRecord) -> bool:
     """
     if isinstance(record, SecretRecord):
         return True
-    texts = [wire.unstructure(record)]
-    if isinstance(record, TokenRecord):
-        texts.append({**wire.unstructure(record.token), "extra": None})
-    return all(value.isprintable() for text in texts for value in text.values() if isinstance(value, str))
+    told = wire.unstructure(record)
+    token = {**told.get("token", {}), "extra": None}
+    return all(value.isprintable() for text in (told, token) for value in text.values() if isinstance(value, str))
 
 
 def _binding(key: str, version: int) -> bytes:
