@@ -320,10 +320,10 @@ def _troubled(part: Callable[[Plan, Random], None]) -> Callable[[Plan, Random], 
 def _keep_alive(plan: Plan, rng: Random) -> None:
     """Nobody asks for anything until the refresh token's end has come near and gone by."""
     plan.user = plan.rotates = True
-    plan.lapse, plan.lives, plan.lifetime = 300.0, 6, 60.0
+    plan.lapse, plan.lives, plan.lifetime = 500.0, 9, 60.0  # a round that failed, and its lease, fit in
     plan.workers, plan.accounts = max(plan.workers, 2), ("default",)
     do = rng.choice(("crash", "stall", "close", "store down", "cut store", ""))
-    at = rng.uniform(145.0, 230.0)
+    at = rng.uniform(240.0, 385.0)
     if do:
         plan.faults.append(Fault(do=do, at=at, host=rng.randrange(plan.workers), seconds=rng.choice((1.0, 10.0, 20.0))))
 

@@ -272,7 +272,8 @@ class Simulation:
         host.lives += 1
         name = f"w{host.number}" + ("" if host.lives == 1 else f".{host.lives}")
         client = (AnnouncingClient if self.plan.announces else StoreClient)(self, self.store)
-        node = Node(name)
+        node, loop = Node(name), self.loop
+        begun = 1000.0 * (host.number + 1)
 
         async def send(request: Request, seconds: float) -> Response:
             return await vendors.send(self, request, seconds)
@@ -282,8 +283,8 @@ class Simulation:
 
         world = World(
             send=send,
-            monotonic=lambda: 1000.0 * (host.number + 1) + self.loop.now - host.lag,
-            wall=lambda: EPOCH + self.loop.now + host.wall,
+            monotonic=lambda: begun + loop.now - host.lag,
+            wall=lambda: EPOCH + loop.now + host.wall,
             random=self.loop.rng,
             entropy=self.loop.rng.randbytes,
         )
@@ -307,7 +308,7 @@ class Simulation:
 
     async def _keep_alive(self, worker: Worker) -> None:
         with contextlib.suppress(asyncio.CancelledError):
-            await worker.engine.keep_alive(self.registration, every=self.plan.lapse / 6)
+            await worker.engine.keep_alive(self.registration, every=self.plan.lapse / 10)
 
     def worker_of(self, node: Node) -> Worker | None:
         return self.by_node.get(node)
