@@ -16,18 +16,21 @@ from tests.engine.fakes import Store, Vendor, Worker
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkauth.engine.office import Office
 
 KEY = "token/linkxg/0123456789abcdef"
 TTL = 15.0
 
 
-async def granted(office: Office, *, again: bool = True) -> Lease:
+async def granted(office: Office, *, again: bool = True, meanwhile: Callable[[], None] = lambda: None) -> Lease:
     async def ask() -> Any:
         return await office.shelf.ask(office.shelf.store.claim(KEY, office.owner(), TTL, 0, b""))
 
     claim, time = await ask()
     assert isinstance(claim, Granted)
+    meanwhile()
     return Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask if again else None)
 
 
@@ -191,6 +194,20 @@ async def test_a_lease_whose_time_seems_to_be_up_is_still_the_stores_to_judge():
     assert await lease.held()
     assert store.counts["extend"] == 0
     worker.wall_ahead = TTL
+    assert await lease.held()
+    assert store.counts["extend"] == 1
+
+
+@virtual
+async def test_what_was_slept_through_between_the_grant_and_the_work_counts():
+    """The lease is counted from the store's answer: whoever wakes up with an old one asks before anything is sent."""
+    store = Store()
+    worker = Worker(store, Vendor())
+
+    def sleep() -> None:
+        worker.wall_ahead += TTL
+
+    lease = await granted(worker.office, meanwhile=sleep)
     assert await lease.held()
     assert store.counts["extend"] == 1
 
