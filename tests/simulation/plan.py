@@ -119,7 +119,7 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     """The plan of ``seed``; ``scenario``: None lets the seed choose."""
     rng = Random(f"plan {seed}")
     name = scenario or rng.choice(NAMES)
-    if name == "keep alive" and not scenario and rng.random() < 0.75:  # ten times as long as the others
+    if name == "keep alive" and not scenario and rng.random() < 0.85:  # five times as long as the others
         name = "calm"
     plan = Plan(seed=seed, scenario=name)
     _vendor(plan, rng)

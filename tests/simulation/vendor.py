@@ -208,15 +208,16 @@ class VendorNode:
         self, reply: Callable[[object], None], by: Node, request: Request, sending: list[Any], cut: str = ""
     ) -> None:
         refresh = refresh_token(request)
-        if not sending and (late := self.family_of(refresh)) and refresh in late.spent:
+        waited_for = bool(sending) and by.alive
+        if not waited_for and (late := self.family_of(refresh)) and refresh in late.spent:
             late.spent[refresh].cut.add("the vendor acted late on what was sent before")
-        answer, response = self._served(request, refresh, by, waited_for=bool(sending))
+        answer, response = self._served(request, refresh, by, waited_for=waited_for)
         if answer is None:
             reply(response)
             return
         if cut:
             answer.cut.add(cut)
-        if not sending:  # the sender had given up before the vendor acted
+        if not waited_for:  # the sender had given up, or died, before the vendor acted
             answer.cut.add("the vendor acted late")
         self.sim.watch.decided(answer)
         if sending:

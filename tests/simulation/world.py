@@ -626,6 +626,8 @@ class Simulation:
             return
         for task in self.keepers:
             task.cancel()
+        for worker in workers:  # who still waits to log in is called off
+            worker.closing = True
         tasks = {self.loop.spawn(worker.node, worker.engine.aclose()) for worker in workers}
         await asyncio.wait(tasks, timeout=60.0)
         if any(not task.done() for task in tasks):
