@@ -109,6 +109,20 @@ async def test_after_a_suspend_what_another_worker_brought_is_taken():
     assert asleep.heard().count("adopted") == 1
 
 
+@virtual
+async def test_after_a_suspend_a_token_that_the_store_never_had_is_over():
+    """Fetched while the store was away: the store, asked now, cannot tell, so the wall clock is believed."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    store.down.add("*")
+    token = await credential.token()
+    store.down.clear()
+    await asyncio.sleep(3600)
+    worker.slept = 3600
+    assert (await credential.token()).access_token != token.access_token
+
+
 @pytest.mark.parametrize("empty", [False, True], ids=["same record", "no record"])
 @virtual
 async def test_a_look_that_finds_nothing_newer_changes_nothing(empty):

@@ -50,7 +50,7 @@ async def test_five_minutes(how, begins) -> None:
     errors: list[tuple[float, LinkAuthError]] = []
 
     async def caller(worker: Worker) -> None:
-        while monotonic() < vendor.back + 65:
+        while monotonic() < vendor.back + 75:
             begun = monotonic()
             try:
                 await worker.credential(USER).token()
@@ -61,7 +61,8 @@ async def test_five_minutes(how, begins) -> None:
 
     await asyncio.gather(*(caller(worker) for worker in workers for _ in range(3)))
     assert {type(error) for _, error in errors} <= {VendorUnavailable, NotSent, NoAnswer}
-    assert not [at for at, _ in errors if at < expires - 11 or at > vendor.back + 61]
+    # A flight of ten seconds may have begun at the last moment, and a minute's distance begins where it ends.
+    assert not [at for at, _ in errors if at < expires - 11 or at > vendor.back + 71]
     assert bool(errors) == (begins + OUTAGE > 900)
     times = [at for at, path, _ in vendor.sent if path == "/auth/refresh"]
     assert vendor.counts["reuse"] == 0
