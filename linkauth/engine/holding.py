@@ -107,7 +107,8 @@ class Holding:
 
     def unexpired(self) -> bool:
         """Whether the token may still be used when nothing better can be had."""
-        return self.token is not None and self._world.monotonic() < self.windows.end
+        # A jump that is too short to be ``jumped`` counts here, where there is no margin left.
+        return self.token is not None and self._world.monotonic() + max(self._passed(), 0.0) < self.windows.end
 
     def failed(self, error: LinkAuthError, wait: float) -> None:
         """Nothing is tried again for ``wait`` seconds."""

@@ -46,6 +46,20 @@ def test_sleep_between_the_look_and_the_taking_is_noticed():
     assert held.jumped()
 
 
+def test_a_short_sleep_is_no_part_of_a_tokens_end():
+    """Too short to be looked into, yet a token is not good for longer by it; a clock that was set back changes nothing."""
+    clocks = Clocks()
+    held = holding(clocks, 60)
+    clocks.wall += 1.0
+    assert not held.jumped()
+    clocks.pass_(held.windows.end - 50.0 - 1.01)
+    assert held.unexpired()
+    clocks.pass_(0.02)
+    assert not held.unexpired()
+    clocks.wall -= 3600
+    assert held.unexpired()
+
+
 @pytest.mark.parametrize("lifetime", [900, 300, 15, 2])
 def test_a_jump_is_what_could_carry_a_token_past_its_margin(lifetime):
     """As long as ``soft`` to ``hard`` or the margin behind it; at least a second and at most half a minute."""
