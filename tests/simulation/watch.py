@@ -553,6 +553,9 @@ class Watch:
         return any(grant.cut for grant in self.sim.vendor.grants.values() if grant.account == account)
 
     def needs_user(self, node: Node, account: str, words: str, began: float) -> None:
+        value = self.sim.store.slot(self.sim.keys[account]).value
+        if value is not None and self.read[value].get("spent") and self.may_be_lost(account):
+            self.lost.add(account)  # though it may be the user's doing as well
         if self.sim.comings and self.is_out(node, account, began):
             return
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
