@@ -1,10 +1,9 @@
-"""``python -m tests.mutation MODULE …``: change the module in a thousand ways, and see whether a test notices."""
+"""``python -m tests.mutation``: change the engine in a thousand ways, and see whether a test notices."""
 
 from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import resource
 import selectors
@@ -28,16 +27,32 @@ QUICK = 0.1
 """Seconds; slower tests are run only on what no quick one comes by."""
 SEED = 5_000_000
 KILLED, SURVIVED, STUCK = 1, 0, 3
+LEFT = Path(__file__).with_name("left.txt")
+"""Mutants that are known to survive, each under the reason why it may: a line that begins with ``# ``."""
+
+
+def named_in(file: Path) -> dict[str, str]:
+    """The mutants that ``left.txt``, or what a run has printed, names, and the reason above each."""
+    found, reason = {}, ""
+    for text in file.read_text().splitlines():
+        if text.startswith("# "):
+            reason = text[2:]
+        elif text:
+            found[text.partition("   [")[0]] = reason
+    return found
 
 
 class Run:
     """A pytest plugin: runs every test once to see where it goes, then those that matter on each mutant."""
 
-    def __init__(self, modules: list[str], schedules: int, place: Path, *, again: bool) -> None:
+    def __init__(self, modules: list[str], schedules: int, only: set[str]) -> None:
         self._modules = modules
         self._schedules = schedules
-        self._place = place
-        self._again = again
+        self._only = only
+        self._reasons = named_in(LEFT)
+        self._outcomes: Counter[str] = Counter()
+        self._left: set[str] = set()
+        self.unexplained = 0
         self._reach: dict[tuple[str, int], set[int]] = defaultdict(set)
         """Which tests come by a line of a module; -1 is the simulation."""
         self._took: list[float] = []
@@ -52,6 +67,11 @@ class Run:
         self._sift()
         for module in self._modules:
             self._try_all(module)
+        _tell("together", self._outcomes)
+        for known in self._reasons.keys() - self._left:
+            module = known.partition(" ")[0]
+            if module in self._modules or not (ENGINE / f"{module}.py").exists():
+                print(f"{known}   [is in left.txt, and is not left]", flush=True)
         return True
 
     def _survey(self) -> None:
@@ -97,26 +117,20 @@ class Run:
             tests.discard(at)
 
     def _try_all(self, module: str) -> None:
-        place = self._place / f"{module}.jsonl"
-        lines = place.read_text().splitlines() if place.exists() else []
-        known = {entry["name"]: entry for entry in map(json.loads, lines)}
-        told = []
-        began, cpu = time.monotonic(), _cpu()
+        cpu, outcomes = _cpu(), Counter()
         for mutant in mutants(module):
-            entry = known.get(mutant.name)
-            if entry is None or (self._again and entry["outcome"] == "survived"):
-                outcome, by = self._try(mutant)
-                entry = {"name": mutant.name, "outcome": outcome, "by": by}
-                with place.open("a") as file:
-                    file.write(json.dumps(entry) + "\n")
-            if entry["outcome"] == "survived":
-                print(mutant, f"[{entry['by']}]", flush=True)
-            told.append(entry)
-        counts = Counter(entry["outcome"] for entry in told)
-        print(
-            f"== {module}: {len(told)} mutants, {dict(counts)}, {_cpu() - cpu:.0f} s, {time.monotonic() - began:.0f} s by the wall",
-            flush=True,
-        )
+            if self._only and str(mutant) not in self._only:
+                continue
+            outcome, by = self._try(mutant)
+            outcomes[outcome] += 1
+            if outcome == "survived":
+                self._left.add(str(mutant))
+                if not self._reasons.get(str(mutant)):
+                    self.unexplained += 1
+                    print(f"{mutant}   [line {mutant.line}, {by}]", flush=True)
+        outcomes["seconds"] = round(_cpu() - cpu)
+        self._outcomes += outcomes
+        _tell(module, outcomes)
 
     def _try(self, mutant: Mutant) -> tuple[str, str]:
         near = set().union(*(self._reach[mutant.module, line] for line in mutant.lines))
@@ -126,7 +140,7 @@ class Run:
         status, by = self._forked(mutant, tests)
         if by >= 0 and status != SURVIVED:
             self._killers[mutant.module, mutant.function, by] += 1
-            return "killed" if status == KILLED else "killed: stuck", self._items[by].nodeid
+            return "killed", self._items[by].nodeid
         if self._schedules and -1 in near:
             status, _ = self._forked(mutant, [])
             if status != SURVIVED:
@@ -171,6 +185,13 @@ class Run:
         return SURVIVED
 
 
+def _tell(name: str, outcomes: Counter[str]) -> None:
+    """A row of the table in the README."""
+    killed, simulated, left = (outcomes[outcome] for outcome in ("killed", "killed by simulation", "survived"))
+    if tried := killed + simulated + left:
+        print(f"| {name} | {tried} | {killed} | {simulated} | {left} | {outcomes['seconds']} |", flush=True)
+
+
 def _limit(seconds: float) -> None:
     """End this process after so much of its own time, or when it has stood still for very long."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -197,16 +218,15 @@ def _cpu() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("modules", nargs="+", metavar="MODULE", help="a module of linkauth/engine")
+    every = sorted(path.stem for path in ENGINE.glob("*.py"))
+    parser.add_argument("modules", nargs="*", metavar="MODULE", default=every, help="of linkauth/engine; none: each")
     parser.add_argument("--schedules", type=int, default=150, help="of the simulation, for those that no test noticed")
-    parser.add_argument("--results", type=Path, default=Path("/tmp/linkauth-mutation"), help="where outcomes are kept")
-    parser.add_argument("--again", action="store_true", help="those that survived last time once more")
+    parser.add_argument("--only", type=Path, help="those named in this file: left.txt, or what a run has printed")
     given = parser.parse_args()
-    given.results.mkdir(parents=True, exist_ok=True)
-    run = Run(given.modules, given.schedules, given.results, again=given.again)
+    run = Run(given.modules, given.schedules, set(named_in(given.only)) if given.only else set())
     options = ["-q", "--noconftest", "--capture=no", "-k", TOO_SLOW, "-o", "timeout=0"]
     without = [f"-pno:{name}" for name in ("xdist", "cacheprovider", "sybil")]
-    return int(pytest.main([*options, *without, *TESTS], plugins=[run]))
+    return int(pytest.main([*options, *without, *TESTS], plugins=[run])) or bool(run.unexplained)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from mutmut.mutation.mutators import mutation_operators
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LONG, FEW = 120, 30
+"""Characters: what is shown of a mutant, and of what is around it."""
 ENGINE = Path(__file__).parents[2] / "linkauth" / "engine"
 
 # Each argument as None, or left out, is mostly a TypeError, which any test sees; ``omit`` leaves out those with a default.
@@ -42,13 +44,9 @@ class Mutant:
     twin: int
     """Which of those in this function that look the same."""
 
-    @property
-    def name(self) -> str:
-        """The same wherever the function stands in its file."""
-        return f"{self.function}:  {self.old}  ->  {self.new}" + f"  (#{self.twin})" * (self.twin > 1)
-
     def __str__(self) -> str:
-        return f"{self.module}.py:{self.line} {self.name}"
+        """The same wherever the function stands in its file: ``left.txt`` knows it by this."""
+        return f"{self.module} {self.function}:  {self.old}  ->  {self.new}" + f"  (#{self.twin})" * (self.twin > 1)
 
 
 def delete(node: cst.Expr) -> Iterator[cst.CSTNode]:
@@ -154,7 +152,7 @@ def mutants(module: str) -> list[Mutant]:
         if isinstance(node, cst.Name | cst.BaseNumber | cst.BaseCompOp | cst.ComparisonTarget | cst.SimpleString):
             shown = parents[node]
             other = shown.deep_replace(node, changed)
-        line, old, new = positions[node].start.line, _code(shown), _code(other)
+        line, (old, new) = positions[node].start.line, _apart(_code(shown), _code(other))
         alike[function, old, new] += 1
         told.append(Mutant(module, function, line, lines, old, new, source, alike[function, old, new]))
     return told
@@ -162,6 +160,22 @@ def mutants(module: str) -> list[Mutant]:
 
 def _code(node: Any) -> str:
     return " ".join(cst.Module([]).code_for_node(node).split())
+
+
+def _apart(old: str, new: str) -> tuple[str, str]:
+    """Both, without what long ones have in common."""
+    if len(old) <= LONG >= len(new):
+        return old, new
+    begin = max(_alike(old, new) - FEW, 0)
+    end = max(_alike(old[:begin:-1], new[:begin:-1]) - FEW, 0)
+    return f"… {old[begin : len(old) - end]} …", f"… {new[begin : len(new) - end]} …"
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return next(
+        (i for i, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1), min(len(one), len(other))
+    )
 
 
 def _replaced(module: cst.Module, place: Any, node: cst.CSTNode, changed: Any) -> str:
