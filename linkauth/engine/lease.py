@@ -31,6 +31,7 @@ class Lease:
         "_again",
         "_ahead",
         "_deadline",
+        "_gone",
         "_keeper",
         "_lost",
         "_sent",
@@ -62,6 +63,8 @@ class Lease:
         """Claims it from a store that lost it; and what is held once more, where it was claimed by a named owner."""
         self._sent = False
         self._lost = False
+        self._gone = False
+        """The store does not have it, and may have given its number to somebody else since: nothing of his is touched."""
         self._keeper: asyncio.Task[None] | None = None
 
     async def held(self) -> bool:
@@ -101,7 +104,8 @@ class Lease:
 
     async def release(self, note: bytes = b"") -> None:
         """Give it back and leave ``note``. A store that does not answer will end it in time."""
-        await self._shelf.quietly(self._shelf.store.release(self.key, self.number, note))
+        if not self._gone:
+            await self._shelf.quietly(self._shelf.store.release(self.key, self.number, note))
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name=f"linkauth lease {self.key}")
@@ -127,6 +131,8 @@ class Lease:
         return self._world.wall() - self._world.monotonic()
 
     async def _extend(self) -> None:
+        if self._gone:
+            return
         before, ahead = self._world.monotonic(), self._wall_ahead()
         try:
             kept = await self._shelf.do(self._shelf.store.extend(self.key, self.number, self._ttl))
@@ -134,7 +140,9 @@ class Lease:
             return  # it may come back before the lease ends
         if kept:
             self._deadline, self._ahead = before + self._ttl, ahead
-        elif not self._lost:
+            return
+        self._gone = True
+        if not self._lost:
             self._lost = True  # nothing is sent under it any more
             if self._sent:
                 await self._take_again()
@@ -149,3 +157,4 @@ class Lease:
             return
         if isinstance(claim, Granted):
             self.number = claim.number
+            self._gone = False

@@ -159,6 +159,25 @@ async def test_giving_back_to_a_store_that_is_away_harms_nobody():
 
 
 @virtual
+async def test_a_lease_that_the_store_has_lost_is_left_alone():
+    """Refused once, then its number was given to somebody else: his is neither extended nor given back."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    async with lease:
+        store.inner = emptied()
+        await lease.keep()
+        other = await store.inner.claim(KEY, "other", TTL, lease.number - 1, b"")
+        assert isinstance(other, Granted)
+        assert other.number == lease.number
+        await lease.release()
+        assert await holder(store) == "other"
+        await asyncio.sleep(TTL - 0.1)
+        await lease.keep()
+        await asyncio.sleep(0.2)
+        assert await holder(store) is None
+
+
+@virtual
 async def test_a_lease_is_known_by_its_owner():
     """A store that lost its data gave the same number to somebody else: it is not ours, and stays his."""
     store = Store()
