@@ -49,7 +49,7 @@ __all__ = ["Outcome", "Simulation", "run"]
 KEY = "c2ltdWxhdGlvbiBzaW11bGF0aW9uIHNpbXVsYXRpb24="
 """Of the stores that are encrypted."""
 LIMIT = 20_000
-"""Steps; a schedule has some hundreds."""
+"""Steps; a schedule has a hundred or two."""
 TRIES = 60
 """How often a worker asks at the end, every 3 s, before it counts as a loop."""
 APART = 10.0
