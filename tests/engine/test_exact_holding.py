@@ -56,8 +56,9 @@ def test_a_short_sleep_is_no_part_of_a_tokens_end():
     assert held.unexpired()
     clocks.pass_(0.02)
     assert not held.unexpired()
-    clocks.wall -= 3600
-    assert held.unexpired()
+    for step in (-3600, 7200):  # which a look at the store, and not this, has to tell from a sleep
+        clocks.wall += step
+        assert held.unexpired()
 
 
 @pytest.mark.parametrize("lifetime", [900, 300, 15, 2])
