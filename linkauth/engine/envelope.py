@@ -81,8 +81,8 @@ def _is_plain(record: StoredRecord) -> bool:
     if isinstance(record, SecretRecord):
         return True
     told = wire.unstructure(record)
-    token = {**told.get("token", {}), "extra": None}
-    return all(value.isprintable() for text in (told, token) for value in text.values() if isinstance(value, str))
+    parts = (told, told.get("token", {}))
+    return all(value.isprintable() for part in parts for value in part.values() if isinstance(value, str))
 
 
 def _binding(key: str, version: int) -> bytes:

@@ -131,8 +131,8 @@ class Holding:
         return self._world.wall() - self._world.monotonic()
 
     def _tolerance(self) -> float:
-        placed = self.windows
-        return min(max(min(placed.hard - placed.soft, placed.end - placed.hard), LEAST_JUMP), MOST_JUMP)
+        margin = self.windows.end - self.windows.hard  # the lead before it is never shorter
+        return min(max(margin, LEAST_JUMP), MOST_JUMP)
 
     def _place(self, placed: Windows, ahead: float) -> None:
         self.windows = placed
