@@ -141,15 +141,16 @@ class Judge:
         return self._lost(exchange, stored, claimed.at, sent.at, reuse.host)
 
     def _given_up(self, login: Login) -> str:
-        """Its last answer was never stored, for a reason."""
+        """Its last answer was never stored, or the store lost it, for a reason."""
         given = [*self._evidence.exchanges, *self._evidence.logins]
         last = max(
             (each for each in given if each.account == login.account and each.answered < login.at),
             key=lambda each: each.answered,
         )
-        if self._stored(last) is not None:
-            raise Unexcused("its last token had been stored")
-        return self._unstored(last)
+        stored = self._stored(last)
+        if stored is None:
+            return self._unstored(last)
+        return self._lost(last, stored, login.at, login.at, login.host)
 
     def _unstored(self, exchange: Exchange | Login) -> str:
         end = self._evidence.ended
@@ -228,7 +229,7 @@ class Judge:
             return "asked about again: the store had not heard that it is dead"
         raise Unexcused("a dead token was asked about again")
 
-    def _lost(self, exchange: Exchange, stored: float, claimed: float, sent: float, sender: str) -> str:
+    def _lost(self, exchange: Exchange | Login, stored: float, claimed: float, sent: float, sender: str) -> str:
         """The store had the answer, and had it no more when its next reader claimed."""
         losses = [each for each in self._evidence.disturbances if each.loses and _overlap(each, stored, claimed)]
         if not losses:
@@ -274,7 +275,7 @@ class Judge:
             found.add(token)
         return found
 
-    def _holders(self, exchange: Exchange, until: float) -> Iterator[tuple[str, float]]:
+    def _holders(self, exchange: Exchange | Login, until: float) -> Iterator[tuple[str, float]]:
         """Who last held the answer or one after it, in the worker that lives at ``until``, and since when."""
         newer = {exchange.issued, *self._successors(exchange.issued)}
         last: dict[str, Mark] = {}

@@ -170,16 +170,31 @@ def test_an_answer_that_was_never_stored_is_a_case_too():
 
 
 def test_a_login_that_was_never_stored_is_a_case():
-    """And a session that the user is sent for though it lives at the vendor's, with its last token stored."""
+    """Unless its worker was killed before it had it."""
     seen = evidence()
     seen.reuses.clear()
-    seen.logins[1].why = TOLD
-    (case,) = Judge(seen).cases()
-    assert case.why_not == "its last token had been stored"
-    seen.logins[1].why, seen.logins[1].seen, seen.logins[1].host = "", None, "host1"
+    seen.logins[1].seen, seen.logins[1].host = None, "host1"
     seen.disturbances.append(at(29.9, 31, "kill", "host1"))
     (case,) = Judge(seen).cases()
     assert (case.what, case.verdict) == ("a login was never stored", "the answer did not arrive (kill)")
+
+
+@pytest.mark.parametrize(
+    ("disturbances", "expected"),
+    [
+        ([], "the store had the answer, and had no reason to lose it"),
+        ([EMPTY], "host1, which held it, had"),
+        ([EMPTY, at(12, 18, "kill", "host1")], ""),
+    ],
+)
+def test_a_session_that_is_given_up_though_it_lives(disturbances, expected):
+    """Its last token was stored: the store must have lost it, and nobody can have been there who held it."""
+    seen = evidence(*disturbances)
+    seen.reuses.clear()
+    seen.logins[1].why, seen.logins[1].host = TOLD, "host2"
+    (case,) = Judge(seen).cases()
+    assert expected in case.why_not
+    assert bool(case.verdict) == (not expected)
 
 
 def test_evidence_is_kept(tmp_path):
