@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import platform
+import signal
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -25,6 +26,12 @@ ONCE = {
     "<frozen importlib._bootstrap>": {"_find_and_load"},
     "importlib/metadata/__init__.py": {"entry_points", "from_name", "load", "read_text"},
 }
+
+
+def pytest_configure() -> None:
+    """Children inherit a SIGINT that is ignored, as it is for what a script starts with ``&``: then nothing ends them."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
