@@ -141,11 +141,10 @@ class Lease:
         if kept:
             self._deadline, self._ahead = before + self._ttl, ahead
             return
-        self._gone = True
-        if not self._lost:
-            self._lost = True  # nothing is sent under it any more
-            if self._sent:
-                await self._take_again()
+        first = not self._lost
+        self._lost = self._gone = True  # nothing is sent under it any more
+        if first and self._sent:
+            await self._take_again()
 
     async def _take_again(self) -> None:
         """Shield the answer that is on its way from others who would ask with the same token, if nobody else does."""

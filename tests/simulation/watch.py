@@ -341,7 +341,8 @@ class Watch:
             away = away or self.sim.loop.now < self.up_at + TOLD  # its last tries began before
             kind = Grant if self.sim.plan.rotates else Rotation
             mine = answer.by is node and isinstance(answer, kind | Rotation)
-            if mine and answer.arrived and not answer.cut and not away:
+            fenced = isinstance(answer, Grant) and answer.overtaken  # the store has said that somebody claimed later
+            if mine and answer.arrived and not (answer.cut or away or fenced):
                 self.fail(5, f"{node} was closed with an answer that the store has not")
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
@@ -558,6 +559,9 @@ class Watch:
             self.lost.add(account)  # though it may be the user's doing as well
         if self.sim.comings and self.is_out(node, account, began):
             return
+        latest, looked = self.sim.vendor.latest[account], self.looked_at.get((node, self.sim.keys[account]), 0.0)
+        if looked < self.durable_at.get(latest.access, -1.0):
+            return  # it looked before the store had what there is now
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
         back = began < self.put_back_at.get(account, -1e9) + TOLD
         if (lost or back) and self._holders(account):
