@@ -107,9 +107,11 @@ class Holding:
 
     def unexpired(self) -> bool:
         """Whether the token may still be used when nothing better can be had."""
+        if self.token is None:
+            return False
         # Time that passed unnoticed and is too short to be ``jumped`` counts here, where there is no margin left.
-        passed = self._passed() if self.token is not None and not self.jumped() else 0.0
-        return self.token is not None and self._world.monotonic() + max(passed, 0.0) < self.windows.end
+        passed = 0.0 if self.jumped() else max(self._passed(), 0.0)
+        return self._world.monotonic() + passed < self.windows.end
 
     def failed(self, error: LinkAuthError, wait: float) -> None:
         """Nothing is tried again for ``wait`` seconds."""

@@ -559,9 +559,9 @@ class Watch:
             self.lost.add(account)  # though it may be the user's doing as well
         if self.sim.comings and self.is_out(node, account, began):
             return
-        latest, looked = self.sim.vendor.latest[account], self.looked_at.get((node, self.sim.keys[account]), 0.0)
-        if looked < self.durable_at.get(latest.access, -1.0):
-            return  # it looked before the store had what there is now
+        latest, looked = self.sim.vendor.latest[account], self.looked_at.get((node, self.sim.keys[account]), -1.0)
+        if began <= looked < self.durable_at.get(latest.access, -1.0):
+            return  # it looked, for this very caller, before the store had what there is now
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
         back = began < self.put_back_at.get(account, -1e9) + TOLD
         if (lost or back) and self._holders(account):
