@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow, Request, Response
     from linkauth.vendors.vendor import RotationProfile
 
-__all__ = ["Exchange", "Overtaken", "backoff", "drive"]
+__all__ = ["Exchange", "Overtaken", "backoff", "drive", "replayable"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,14 @@ def backoff(failures: int, first: float, chance: float) -> float:
     """
     gap = min(first * 2.0 ** min(failures, 30), LONGEST_GAP)
     return gap * (1.0 - chance / 2)
+
+
+def replayable(window: float, limit: float) -> float:
+    """Seconds of a vendor's replay ``window`` in which a try may begin, so that the vendor acts on it before the end.
+
+    It is given as long as a try must have left of the ``limit``, or half the window where that is less.
+    """
+    return window - min(limit * LEAST_SINGLE_USE, window / 2)
 
 
 async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
@@ -70,7 +78,7 @@ class Exchange(Generic[T]):
         "_lease",
         "_least",
         "_make",
-        "_profile",
+        "_replayable",
         "_single_use",
         "_time",
         "_world",
@@ -94,7 +102,7 @@ class Exchange(Generic[T]):
         self._deadline = world.monotonic() + limit
         self._least = limit * (LEAST_SINGLE_USE if single_use else LEAST)
         self._lease = lease
-        self._profile = profile
+        self._replayable = replayable(profile.replay_window, limit)
         self._single_use = single_use
         self._first_sent = math.inf
         self.in_doubt = False
@@ -129,7 +137,7 @@ class Exchange(Generic[T]):
 
     def _spent(self, wait: float = 0.0) -> bool:
         """Whether what is sent in ``wait`` seconds may be taken for a second use: beyond the vendor's replay window."""
-        return self.in_doubt and self._world.monotonic() + wait >= self._first_sent + self._profile.replay_window
+        return self.in_doubt and self._world.monotonic() + wait >= self._first_sent + self._replayable
 
     async def _once(self) -> T:
         # The pause before it may have lasted: the process was stopped.

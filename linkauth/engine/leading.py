@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.exchange import Exchange, Overtaken, backoff
+from linkauth.engine.exchange import Exchange, Overtaken, backoff, replayable
 from linkauth.engine.ledger import GRACE
 from linkauth.engine.note import Note, digest
 from linkauth.engine.windows import Verdict
@@ -221,7 +221,9 @@ class Leading:
             return GRACE  # the store lost what it had: whoever has something newer is about to say so
         if (unsettled := self._ledger.unsettled_until - self._office.world.monotonic()) > 0:
             return unsettled
-        if not self._doubtful or self._time.now < found.since + rotation.replay_window:
+        if not self._doubtful or self._time.now < found.since + replayable(
+            rotation.replay_window, self._office.timeout
+        ):
             return 0.0
         self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")
         lapses = token.refresh_expires_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from linkauth.errors import StoreError
 from linkauth.store import Granted
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Lease"]
 
+PART: Final = 3
+"""A lease is extended every third of its time, so two thirds are left as long as all is well. With less than one left
+nothing is sent: it may end, and somebody else begin, while the vendor is still at work.
+"""
+
 
 class Lease:
     """A granted lease. As a context manager it is extended every third of its time.
 
-    ``held()`` is asked right before anything is sent: a worker that was stopped for longer than its lease must not
-    spend a token that its successor is spending. A machine that slept may not know by its monotonic clock that it was
+    ``held()`` is asked right before anything is sent: a worker that was stopped for as long as its lease must not
+    spend a token that its successor will be spending. A machine that slept may not know by its monotonic clock that it was
     stopped; so what the wall clock says has passed counts too, where that is more.
     """
 
@@ -68,10 +73,10 @@ class Lease:
         self._keeper: asyncio.Task[None] | None = None
 
     async def held(self) -> bool:
-        """Whether the lease is still this worker's; asks the store only where its time is up."""
-        if not self._lost and self._left() <= 0:
+        """Whether the lease is this worker's, and for long enough; asks the store only where it might not be."""
+        if not self._lost and self._is_short():
             await self._extend()
-        return not self._lost and self._left() > 0
+        return not self._lost and not self._is_short()
 
     async def confirmed(self) -> bool:
         """As ``held``, and the store says so: one that lost its data has lost leases, and may give their numbers again.
@@ -120,12 +125,12 @@ class Lease:
 
     async def _keep(self) -> None:
         while not self._lost:
-            await asyncio.sleep(self._ttl / 3)
+            await asyncio.sleep(self._ttl / PART)
             await self._extend()
 
-    def _left(self) -> float:
+    def _is_short(self) -> bool:
         slept = max(self._wall_ahead() - self._ahead, 0.0)
-        return self._deadline - self._world.monotonic() - slept
+        return self._deadline - self._world.monotonic() - slept < self._ttl / PART
 
     def _wall_ahead(self) -> float:
         return self._world.wall() - self._world.monotonic()

@@ -74,7 +74,7 @@ class Renewal:
             note, owner = self._doubt(), self._office.owner()
             asked = await self._claim(note, owner, held)
             if asked is None:
-                return await self._alone()
+                return await self._alone(held)
             claim, time = asked
             if isinstance(claim, Newer):
                 self._ledger.adopt(claim.record, time)
@@ -131,8 +131,13 @@ class Renewal:
             self._ledger.adopt(record, time)
         return self._holding.judge() is not Verdict.WAIT
 
-    async def _alone(self) -> Token:
-        """With the store away, for this process alone: the vendor does not rotate, so this is only waste."""
+    async def _alone(self, known: int) -> Token:
+        """With the store away, for this process alone: the vendor does not rotate, so this is only waste.
+
+        Unless a login or a look that reached the store has brought another version than ``known`` meanwhile.
+        """
+        if self._holding.version != known and self._holding.judge() is not Verdict.WAIT:
+            return self._ledger.current()
         now = self._office.world.monotonic()
         time = StoreTime(self._office.world.wall(), now, now)
         vendor = await self._office.registrations.newest(self._vendor)

@@ -331,6 +331,25 @@ async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store
 
 
 @virtual
+async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked():
+    """The claim fails at last, and a look or a login has reached the store meanwhile: that token is the answer."""
+    store, vendor = Store(), Vendor()
+    credential = await paired(Worker(store, vendor), store)
+    await asyncio.sleep(2)
+    now = clock.wall()
+    fresh = Token(access_token="found", issued_at=now, expires_at=now + 900, refresh_token="stays")
+
+    def found(name: str) -> None:
+        if name == "claim":
+            credential._holding.take(fresh, 2, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic()))
+
+    store.before = found
+    store.down.add("claim")
+    assert (await credential.token()).access_token == "found"
+    assert vendor.counts["requests"] == 0
+
+
+@virtual
 async def test_a_logout_stands_though_a_renewal_was_under_way_without_the_store():
     """The store comes back, the user logs out, and then the vendor answers: that answer is not served."""
     store, vendor, gate = Store(), Vendor(), asyncio.Event()
@@ -410,10 +429,10 @@ async def test_a_user_without_any_token_needs_the_store():
     assert vendor.counts["requests"] == 0
 
 
-@pytest.mark.parametrize(("ago", "asked"), [(29.0, 1), (31.0, 0)])
+@pytest.mark.parametrize(("ago", "asked"), [(24.9, 1), (25.1, 0)])
 @virtual
 async def test_within_the_replay_window_nobody_waits_for_a_lost_holder(ago, asked):
-    """The vendor takes the token a second time, so there is no doubt; a moment later there is."""
+    """The vendor takes the token a second time, so there is no doubt; with 5 s left it may act too late, so there is."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     replays = attrs.evolve(PAGE, rotation=RotationProfile(rotates=True, replay_window=30.0))

@@ -121,15 +121,15 @@ async def test_a_lease_that_cannot_be_taken_anew_fails_nobody(again):
 
 
 @virtual
-async def test_a_store_that_is_away_costs_no_lease_before_its_time():
-    """Extending fails: the lease is good to its end, and not a moment longer."""
+async def test_a_lease_that_cannot_be_extended_is_good_for_two_thirds_of_its_time():
+    """Extending fails: what is sent later could still be on its way when somebody else has the lease."""
     store = Store()
     lease = await granted(Worker(store, Vendor()).office)
     store.down.add("extend")
     async with lease:
-        await asyncio.sleep(TTL - 1)
+        await asyncio.sleep(TTL * 2 / 3 - 0.1)
         assert await lease.held()
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.2)
         assert not await lease.held()
 
 
@@ -191,7 +191,7 @@ async def test_a_lease_is_known_by_its_owner():
     for _ in range(2):
         await asyncio.sleep(TTL - 1)
         assert await lease.confirmed()  # from now on it has its whole time again
-    await asyncio.sleep(TTL - 1)
+    await asyncio.sleep(TTL / 2)
     assert await lease.held()
     assert store.counts["extend"] == 0
     store.inner = emptied()
@@ -204,27 +204,31 @@ async def test_a_lease_is_known_by_its_owner():
 
 
 @virtual
-async def test_a_lease_whose_time_seems_to_be_up_is_still_the_stores_to_judge():
-    """The wall clock ran ahead by all of it: the store, asked then and not before, says that it is held."""
+async def test_a_lease_whose_time_seems_to_run_short_is_still_the_stores_to_judge():
+    """The wall clock ran ahead by two thirds of it: the store, asked then and not before, says that it is held."""
     store = Store()
     worker = Worker(store, Vendor())
     lease = await granted(worker.office)
-    worker.wall_ahead = TTL - 0.5
+    worker.wall_ahead = TTL * 2 / 3
     assert await lease.held()
     assert store.counts["extend"] == 0
-    worker.wall_ahead = TTL
+    worker.wall_ahead = TTL * 2 / 3 + 0.1
     assert await lease.held()
     assert store.counts["extend"] == 1
 
 
+@pytest.mark.parametrize("slept", [TTL, TTL - 0.1], ids=["all of it", "nearly all of it"])
 @virtual
-async def test_what_was_slept_through_between_the_grant_and_the_work_counts():
-    """The lease is counted from the store's answer: whoever wakes up with an old one asks before anything is sent."""
+async def test_what_was_slept_through_between_the_grant_and_the_work_counts(slept):
+    """The lease is counted from the store's answer: whoever wakes up with an old one asks before anything is sent.
+
+    Though a moment of it be left: it would end while the vendor is at work.
+    """
     store = Store()
     worker = Worker(store, Vendor())
 
     def sleep() -> None:
-        worker.wall_ahead += TTL
+        worker.wall_ahead += slept
 
     lease = await granted(worker.office, meanwhile=sleep)
     assert await lease.held()

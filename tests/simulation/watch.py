@@ -183,8 +183,12 @@ class Watch:
         return node in self.slept and node in self.stepped
 
     def _is_settled(self, claim: Claimed) -> bool:
-        """Whether it was granted by the store as it is now, and not so soon after a loss that its number is another's."""
-        return claim.epoch == self.epoch and claim.at > self.lost_at + UNHEARD
+        """Whether it was granted by the store as it is now, and not so soon after a loss that its number is another's.
+
+        Who is stopped hears of a loss when he goes on, and may then use a number that was given again.
+        """
+        heard = max([self.lost_at, *self.stopped.values()]) if self.epoch else -1e9
+        return claim.epoch == self.epoch and claim.at > heard + UNHEARD
 
     def _check_doubt(self, me: Node, family: Family | None, refresh: str, claim: Claimed) -> None:
         """What may be spent is spent only when nothing else is left; what is not stored, not at all."""
@@ -471,7 +475,7 @@ class Watch:
             grant.overtaken = grant.overtaken or self.numbers.get(key, 0) > after.version
             # A renewal that was claimed when a login's lease had ended goes before it.
             late = held is not None and not held.refresh and (held.overtaken or bool(self.epoch))
-            if held is not None and sim.plan.rotates and held.serial > grant.serial:
+            if held is not None and held.serial > grant.serial:
                 if not late:
                     self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
                 self.seen = {seen: what for seen, what in self.seen.items() if seen[1] != account}
