@@ -109,18 +109,31 @@ async def _keep_secret(ledger: Ledger, number: int, secret: Secret) -> None:
     record = SecretRecord(vendor=vendor.name, client_secret=secret.reveal())
     try:
         outcome, _ = await keeper.commit(number, office.envelope.close(key, number, record))
-        if isinstance(outcome, Superseded):  # a later rotation, whose secret is the one that lives
-            await office.registrations.look(vendor)
+        if isinstance(outcome, Superseded) and not _is_twin(outcome, number):
+            await office.registrations.look(vendor)  # a later rotation, whose secret is the one that lives
     except StoreError as error:
         office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}")
         fault = (
             f"the vendor has rotated the secret and the store has not taken it yet; this process offers it on: {error}"
         )
     else:
+        if isinstance(outcome, Superseded) and _is_twin(outcome, number):
+            claimed = await _claim(ledger)
+            if claimed is not None:
+                await _keep_secret(ledger, claimed[0].number, secret)
+            return
         # What an earlier rotation left unread is dead by now.
         await office.shelf.quietly(office.shelf.store.delete(answer_key(vendor), number))
         return
     raise StoreUnavailable(fault)
+
+
+def _is_twin(outcome: Superseded, number: int) -> bool:
+    """Whether what stands in the way has this very number, which a store that lost its data gave twice.
+
+    Then it is of a rotation that was answered before, and nobody but us has the secret that lives.
+    """
+    return outcome.record is not None and outcome.record.version == number
 
 
 async def _keep_answer(ledger: Ledger, number: int, raw: Secret) -> None:

@@ -105,6 +105,34 @@ async def test_a_late_rotation_gives_way_to_the_later_one():
 
 
 @virtual
+async def test_a_secret_is_stored_though_its_number_was_given_twice():
+    """The store lost its data while two rotated: the first to be stored must not hide the one that lives."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential, key = worker.credential(CLIENT), secret_key(CLIENT)
+    await credential.token()
+
+    async def twin():
+        record = SecretRecord(vendor=CLIENT.name, client_secret="dead")
+        await store.inner.commit(key, 1, worker.office.envelope.close(key, 1, record))
+
+    def first(name):
+        if name == "commit":
+            store.before = lambda _: None
+            return twin()
+        return None
+
+    store.before = first
+    await credential.rotate_secret()
+    assert vendor.counts[ROTATE] == 1
+    other = Worker(store, vendor).credential(CLIENT)
+    await other.token()
+    assert (await other.refresh()).access_token
+    assert vendor.sent[-1][2] == vendor.secret
+    assert await free(store)
+
+
+@virtual
 async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
     """A rotated secret that the store never took: offered once more, and then the log says so."""
     store, vendor = Store(), Vendor()

@@ -35,6 +35,9 @@ SWEEP = 50
 CHUNK = 500
 """Schedules that a forked process runs before it ends, never collecting garbage: some 50 MB."""
 
+WARM = 50
+"""Schedules that are run before the first fork, and not counted."""
+
 
 @attrs.define
 class Result:
@@ -91,6 +94,7 @@ def crews(
     progress: Callable[[Result], None] = lambda _: None,
 ) -> Result:
     """As ``campaign``, in ``jobs`` processes at a time, each of ``CHUNK`` schedules; ``progress`` hears of each."""
+    campaign(first, min(schedules, WARM), scenario, keep_going=True)  # what is made at its first use, the crews inherit
     result = Result()
     chunks = iter(range(first, first + schedules, CHUNK))
     running: dict[Connection, ForkProcess] = {}

@@ -102,6 +102,8 @@ class Watch:
     """By account: when a record came back that the store had lost."""
     numbers: dict[str, int] = attrs.field(factory=dict)
     """By key: the highest number given."""
+    lost_numbers: dict[str, int] = attrs.field(factory=dict)
+    """By key: the highest number given before a loss, by all but the store forgotten."""
     wiped: set[str] = attrs.field(factory=set)
     """Access tokens that the store had, and lost."""
     lost: set[str] = attrs.field(factory=set)
@@ -146,14 +148,14 @@ class Watch:
                 self.fail(1, f"{me} asks the vendor without a lease")
                 return
             held = lease is not None and lease.number == claim.number and lease.until > sim.store.now()
-            if not held and self._is_settled(claim) and not self._knows_no_time(me):
+            if not held and self._is_settled(key, claim) and not self._knows_no_time(me):
                 self.fail(1, f"{me} asks the vendor and its lease has ended")
             for other, theirs in self.flying.items():
                 began = self.claims.get((other, key))
                 if theirs != key or other is me or not other.alive or began is None:
                     continue
                 stopped = self.stopped.get(other, -1.0) >= began.at
-                if not stopped and claim.epoch == self.epoch and self._is_settled(began):
+                if not stopped and claim.epoch == self.epoch and self._is_settled(key, began):
                     self.fail(1, f"{me} and {other} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
         if login:  # by the user's word, whatever the fleet has agreed on
@@ -182,13 +184,12 @@ class Watch:
         """Whether neither of its clocks tells how long it slept."""
         return node in self.slept and node in self.stepped
 
-    def _is_settled(self, claim: Claimed) -> bool:
-        """Whether it was granted by the store as it is now, and not so soon after a loss that its number is another's.
+    def _is_settled(self, key: str, claim: Claimed) -> bool:
+        """Whether it was granted by the store as it is now, under a number that was not given before a loss as well.
 
-        Who is stopped hears of a loss when he goes on, and may then use a number that was given again.
+        Else whoever had that number first puts back what he holds under it, which ends this lease.
         """
-        heard = max([self.lost_at, *self.stopped.values()]) if self.epoch else -1e9
-        return claim.epoch == self.epoch and claim.at > heard + UNHEARD
+        return claim.epoch == self.epoch and claim.number > self.lost_numbers.get(key, 0)
 
     def _check_doubt(self, me: Node, family: Family | None, refresh: str, claim: Claimed) -> None:
         """What may be spent is spent only when nothing else is left; what is not stored, not at all."""
@@ -369,6 +370,7 @@ class Watch:
         for answer in self.open:
             answer.cut.add("the store lost its data")
         for key, slot in lost.items():
+            self.lost_numbers[key] = max(slot.last, self.lost_numbers.get(key, 0))
             if slot.version > left.get(key, EMPTY).version or slot.last > left.get(key, EMPTY).last:
                 account = self.sim.accounts_by_key.get(key)
                 self.dead_at.pop(key, None)
