@@ -5,7 +5,7 @@ A store sees bytes. Whatever cannot be read is a ``CorruptRecord`` that names th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from linkauth.engine.records import KINDS, SecretRecord, StoredRecord
 from linkauth.engine.sealing import sealed
@@ -14,6 +14,8 @@ from linkauth.oauth import wire
 from linkauth.oauth.token import secret_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from linkauth.engine.sealing import Sealer
     from linkauth.store import Record
 
@@ -60,7 +62,7 @@ class Envelope:
         except MalformedResponse as error:
             fault = str(error)
         else:
-            if _is_plain(record_found):
+            if isinstance(record_found, SecretRecord) or _is_plain(found):
                 return record_found
             fault = f"{name} holds unprintable characters"
         raise CorruptRecord(fault)
@@ -73,15 +75,12 @@ class Envelope:
         return found
 
 
-def _is_plain(record: StoredRecord) -> bool:
-    """Whether its texts are printable, as all that linkauth writes: they go into headers, errors and terminals.
+def _is_plain(members: Mapping[str, Any]) -> bool:
+    """Whether a record's texts are printable, as all that linkauth writes: they go into headers, errors and terminals.
 
     What a vendor said besides (``extra``) stays what it is, and so does an answer kept for the operator.
     """
-    if isinstance(record, SecretRecord):
-        return True
-    told = wire.unstructure(record)
-    parts = (told, told.get("token", {}))
+    parts = (members, wire.as_object(members.get("token")))
     return all(value.isprintable() for part in parts for value in part.values() if isinstance(value, str))
 
 

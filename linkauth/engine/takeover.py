@@ -11,6 +11,7 @@ from linkauth.store import Busy, Granted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
     from linkauth.engine.world import StoreTime
     from linkauth.oauth.exchange import Flow
@@ -75,19 +76,20 @@ async def logout(ledger: Ledger) -> None:
     """
     while True:
         claim, time = await _seize(ledger)
-        failure = await _revoke(ledger, claim, time)
-        if await ledger.forget(claim.number, "logged out"):
-            break  # else this process was stopped for longer than its lease, and somebody has renewed
+        lease = ledger.lease(claim, time)
+        failure = await _revoke(ledger, lease, time)
+        if await lease.held() and await ledger.forget(claim.number, "logged out"):
+            break  # else this process was stopped for longer than its lease, and somebody renews, or has renewed
     if failure is not None:
         raise failure
 
 
-async def _revoke(ledger: Ledger, claim: Granted, time: StoreTime) -> LinkAuthError | None:
+async def _revoke(ledger: Ledger, lease: Lease, time: StoreTime) -> LinkAuthError | None:
     """End the session at the vendor. What hinders that is returned."""
     office, token = ledger.office, ledger.holding.token
     if token is None:
         return None
-    async with ledger.lease(claim, time):
+    async with lease:
         vendor = await office.registrations.newest(ledger.vendor)
         exchange = Exchange(
             office.world,

@@ -15,6 +15,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import Token
+from linkauth.store import Granted
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual, wall
 
@@ -197,6 +198,31 @@ async def test_a_logout_that_somebody_overtook_ends_his_session_too():
 
     store.before = overtaken
     await credential.logout()
+    assert vendor.counts["/auth/logout"] == 2
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await Worker(store, vendor).credential(USER).token()
+
+
+@virtual
+async def test_a_logout_that_was_stopped_past_its_lease_lets_the_renewal_end_that_began_meanwhile():
+    """Else the renewal would be written after it, and bring the session back that the user has ended."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    key, token = credential.ledger.key, await credential.token()
+    gate = vendor.holds()
+    leaving = asyncio.create_task(credential.logout())
+    await asyncio.sleep(1)
+    assert credential.ledger.leading is not None
+    await store.inner.release(key, credential.ledger.leading.number)  # as if its lease had ended
+    worker.slept -= 20
+    renewal = await store.inner.claim(key, "other", 15, credential.ledger.holding.version, b"")
+    assert isinstance(renewal, Granted)
+    gate.set()
+    await asyncio.sleep(1)
+    record = TokenRecord(vendor=USER.name, account="default", token=token)
+    await store.inner.commit(key, renewal.number, credential._office.envelope.close(key, renewal.number, record))
+    await leaving
     assert vendor.counts["/auth/logout"] == 2
     with pytest.raises(ReauthorizationRequired, match="logged out"):
         await Worker(store, vendor).credential(USER).token()

@@ -240,6 +240,35 @@ def outage_longer_than_a_lease(plan: Plan) -> None:
 # -- the engine --------------------------------------------------------------------------------------------------------
 
 
+def wakes_at_the_leases_end(plan: Plan) -> None:
+    """The machine sleeps while the lease is granted, and wakes a moment before it ends."""
+    rotating(plan)
+    plan.lives, plan.slow, plan.workers = 1, 4.0, 2
+    plan.faults = [Fault(do="sleep", after="claim", seconds=14.9)]
+    plan.calm = 1.2 * plan.lifetime + 30.0
+    plan.asks += [Ask(at=plan.lifetime + step, host=host) for step in range(0, 24, 2) for host in range(2)]
+
+
+def finds_a_window_that_ends(plan: Plan) -> None:
+    """Whoever renews is cut off from the store for nearly as long as the vendor's window."""
+    rotating(plan)
+    plan.window, plan.slow, plan.workers, plan.lives, plan.announces = 30.0, 4.0, 2, 1, False
+    plan.faults = [Fault(do="store down", after="answered", seconds=27.0)]
+    begun = 0.99 * plan.lifetime
+    plan.calm = begun + 60.0
+    plan.asks = [Ask(at=1.0, host=0), Ask(at=1.0, host=1), Ask(at=begun, host=0)]
+    plan.asks += [Ask(at=begun + 27.5 + 0.1 * step, host=1) for step in range(50)]
+
+
+def logs_out_while_the_store_comes_back(plan: Plan) -> None:
+    """A claim fails for good while another call reaches the store, and finds what another worker has renewed."""
+    plan.user, plan.rotates, plan.loss = True, False, 0.0
+    plan.workers, plan.accounts, plan.lives = 2, ("default",), 1
+    plan.asks = [Ask(at=1.0, host=0), Ask(at=1.0, host=1), Ask(at=plan.lifetime * 0.99, host=1)]
+    plan.asks += [Ask(at=plan.lifetime - 0.5, host=0), Ask(at=plan.lifetime + 1.0, host=0, how="login")]
+    plan.faults = [Fault(do="cut store", at=plan.lifetime - 0.6, host=0, seconds=2.2)]
+
+
 @planted(100)
 def no_reading_again_under_the_lease() -> Iterator[tuple[Any, str, Any]]:
     """The claim takes the lease whatever has been written since."""
@@ -650,6 +679,42 @@ def keep_alive_by_the_token_that_is_served() -> Iterator[tuple[Any, str, Any]]:
         return self._holding.token
 
     yield Credential, "refresh", refresh
+
+
+@planted(2500, "sleep")
+def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
+    """Half a minute may pass unnoticed, however short the token's margin."""
+    yield Holding, "_tolerance", lambda self: 30.0
+
+
+@planted(5000, "comings and goings")
+def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, Any]]:
+    """What has the number of the record that is known as dead is not looked at."""
+    yield Ledger, "is_news", lambda self, record: record.version != self.holding.version
+
+
+@planted(40, "sleep", wakes_at_the_leases_end)
+def sending_under_a_lease_that_is_nearly_over() -> Iterator[tuple[Any, str, Any]]:
+    """A moment that is left of it is enough."""
+
+    def is_short(self: Lease) -> bool:
+        slept = max(self._wall_ahead() - self._ahead, 0.0)
+        return self._deadline - self._world.monotonic() - slept <= 0
+
+    yield Lease, "_is_short", is_short
+
+
+@planted(600, "store down", finds_a_window_that_ends)
+def replaying_to_the_windows_very_end() -> Iterator[tuple[Any, str, Any]]:
+    """The vendor is given no time to act on what is sent again."""
+    yield leadings, "replayable", lambda window, limit: window
+
+
+@planted(10, "partition", logs_out_while_the_store_comes_back)
+def alone_with_what_was_renewed_long_ago() -> Iterator[tuple[Any, str, Any]]:
+    """A claim that fails at last is followed by a renewal alone, whatever came meanwhile."""
+    alone = Renewal._alone
+    yield Renewal, "_alone", lambda self, known: alone(self, self._holding.version)
 
 
 # -- the store ---------------------------------------------------------------------------------------------------------

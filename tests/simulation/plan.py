@@ -119,11 +119,11 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     """The plan of ``seed``; ``scenario``: None lets the seed choose."""
     rng = Random(f"plan {seed}")
     name = scenario or rng.choice(NAMES)
-    if name == "keep alive" and not scenario and rng.random() < 0.85:  # five times as long as the others
+    if name == "keep alive" and not scenario and rng.random() < 0.9:  # five times as long as the others
         name = "calm"
     plan = Plan(seed=seed, scenario=name)
     _vendor(plan, rng)
-    plan.workers = rng.choice((1, 2, 2, 2, 2, 2, 2, 3, 4))
+    plan.workers = rng.choice((1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 4))
     plan.lives = rng.choice((1, 1, 1, 1, 1, 1, 1, 1, 2))
     plan.lifetime = rng.choice((20.0, 40.0, 60.0, 90.0))
     plan.slow = rng.choice((0.05, 0.2, 0.2, 1.0, 4.0))
@@ -133,7 +133,7 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     plan.announces = rng.random() < 0.3
     plan.sealed = rng.random() < 0.1
     plan.wrong = rng.choice((-1e8, -90.0, 40.0, 1e8)) if rng.random() < 0.15 else 0.0
-    if plan.user and rng.random() < 0.05:
+    if plan.user and rng.random() < 0.03:
         plan.accounts = ("one", "two")
     SCENARIOS[name](plan, rng)
     plan.calm = plan.lives * plan.lifetime + rng.uniform(2.0, 10.0)
@@ -146,7 +146,7 @@ def _vendor(plan: Plan, rng: Random) -> None:
     kind = rng.choice(("rotates", "rotates", "rotates", "window", "short window", "lenient", "keeps", "client"))
     plan.rotates = kind not in {"keeps", "client"}
     plan.user = kind != "client"
-    plan.window = {"window": 1000.0, "short window": 20.0}.get(kind, 0.0)
+    plan.window = {"window": 1000.0, "short window": 30.0}.get(kind, 0.0)
     plan.revokes = kind != "lenient"
 
 
@@ -157,7 +157,7 @@ def _asks(plan: Plan, rng: Random) -> list[Ask]:
         return asks
     for host in range(plan.workers):
         for account in plan.accounts:
-            times = [rng.uniform(0, plan.lives * plan.lifetime)] if rng.random() < 0.4 else []
+            times = [rng.uniform(0, plan.lives * plan.lifetime)] if rng.random() < 0.3 else []
             for life in range(plan.lives):
                 times += [(life + rng.uniform(0.8, 1.1)) * plan.lifetime for _ in range(rng.choice((1, 1, 1, 2)))]
             for at in times:

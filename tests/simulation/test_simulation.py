@@ -33,19 +33,6 @@ def test_the_promises_hold_in_twenty_thousand_schedules():
     check(0, 20_000)
 
 
-FOUND = {"sleep": (335,), "comings and goings": (394,)}
-"""Seeds that show what was wrong once: a sleep as long as a short token's margin was not noticed; a login was not believed
-whose number a store that lost its data had given before, to a logout. What else was found has a planted fault."""
-
-
-@pytest.mark.parametrize("scenario", FOUND)
-def test_what_was_found_once_stays_mended(scenario: str | None):
-    """The seeds that showed a fault of the engine, with the schedules that they stood for."""
-    with quiet():
-        for seed in FOUND[scenario]:
-            assert not run(make(seed, scenario)).problem
-
-
 def test_a_seed_replays_exactly():
     """The same seed gives the same story, step for step."""
     with quiet():

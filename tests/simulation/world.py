@@ -614,7 +614,8 @@ class Simulation:
         workers = list(self.workers.values())
         await asyncio.sleep(self.plan.lifetime)
         tasks = set()
-        for worker in workers:  # one after the other: the first renews, and the others find what it brought
+        asked = [worker for number, worker in enumerate(workers) if number == 0 or not self._is_as_new(worker)]
+        for worker in asked:  # one after the other: the first renews, and the others find what it brought
             task = self.loop.spawn(worker.node, self._settle(worker))
             await asyncio.wait({task}, timeout=APART)
             if not task.done():
@@ -636,6 +637,25 @@ class Simulation:
         self.watch.at_the_end(workers)
         if not self.main.done():
             self.main.set_result(None)
+
+    def _is_as_new(self, worker: Worker) -> bool:
+        """Whether nothing ever happened to it: it would only ask the store, and be given what the first has brought."""
+        node, watch = worker.node, self.watch
+        if (
+            worker.host.lives > 1
+            or worker.client.failures
+            or node in watch.stopped
+            or node in watch.stepped
+            or watch.epoch
+        ):
+            return False
+        ledgers = [worker.credential(account).ledger for account in self.plan.accounts]
+        return all(
+            ledger.holding.version <= self.store.slot(ledger.key).version
+            and not ledger.holding.failures
+            and (ledger.leading is None or ledger.leading.number <= ledger.holding.version)
+            for ledger in ledgers
+        )
 
     async def _settle(self, worker: Worker) -> None:
         for account in self.plan.accounts:
