@@ -137,7 +137,7 @@ class Credential:
             raise ConfigurationError("login: e-mail and password are needed")
         secret, password = Secret(password), ""  # a traceback with locals would show it
         self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
-        return await self._to_the_end(takeover.replace(self.ledger, lambda vendor: vendor.login(email, secret)))
+        return await self._brought(takeover.replace(self.ledger, lambda vendor: vendor.login(email, secret)))
 
     async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
@@ -155,7 +155,7 @@ class Credential:
         be tried again; ``UnsupportedGrant``.
         """
         params = masked(params)
-        return await self._to_the_end(authorization.finish(self.ledger, params))
+        return await self._brought(authorization.finish(self.ledger, params))
 
     async def logout(self) -> None:
         """Revoke at the vendor where it can, and forget here and in the store in any case.
@@ -306,6 +306,11 @@ class Credential:
         gap = backoff(self._holding.failures, FIRST_GAP, self._world.random.random())
         agreed = getattr(error, "retry_after", None)
         return gap if agreed is None else min(max(float(agreed), SHORT_GAP), LONGEST_ORDER)
+
+    async def _brought(self, work: Coroutine[Any, Any, Token]) -> Token:
+        """What the user's word brought; should it be over already, for this process was stopped, what renewing brings."""
+        token = await self._to_the_end(work)
+        return token if self._holding.unexpired() else await self.token()
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""

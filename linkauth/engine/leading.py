@@ -219,18 +219,16 @@ class Leading:
             return 0.0
         if self._store_is_behind():
             return GRACE  # the store lost what it had: whoever has something newer is about to say so
-        if (unsettled := self._ledger.unsettled_until - self._office.world.monotonic()) > 0:
+        unsettled = max(self._ledger.unsettled_until - self._office.world.monotonic(), 0.0)
+        window = replayable(rotation.replay_window, self._office.timeout)
+        if not self._doubtful or self._time.now < found.since + window:
             return unsettled
-        if not self._doubtful or self._time.now < found.since + replayable(
-            rotation.replay_window, self._office.timeout
-        ):
-            return 0.0
         self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")
         lapses = token.refresh_expires_at
         if self._holding.judge() is not Verdict.WAIT and (lapses is None or lapses > token.expires_at):
             raise InDoubt("a worker set out to renew and did not come back; it is given time")
         if found.kind:
-            return 0.0  # it did come back, and said that it had no answer
+            return unsettled  # it did come back, and said that it had no answer
         # However long ago it set out: had the store been away, it could not come back before now.
         return GRACE
 

@@ -142,6 +142,17 @@ class Ledger:
         """Whether a store that has ``version`` has lost what is held here."""
         return self.holding.token is not None and self.holding.stored and self.holding.version > version
 
+    def is_stored(self, record: Record | None) -> bool:
+        """Whether the store has what is held, ``record`` being what it has. Raises ``CorruptRecord``.
+
+        It may have taken a commit and not been heard to say so.
+        """
+        holding = self.holding
+        if not holding.stored and record is not None and record.version == holding.version:
+            found = self.office.envelope.open(self.key, record)
+            holding.stored = isinstance(found, TokenRecord) and found.token == holding.token
+        return holding.stored
+
     def is_news(self, record: Record) -> bool:
         """Whether ``record`` is another than the one that is known as dead here.
 
@@ -289,7 +300,7 @@ class Ledger:
             self.holding.take(token, number, time, stored=False)
             return
         try:
-            await self._outlive(outcome.record, token, time)
+            await self._outlive(outcome.record, token, number, time)
         except StoreUnavailable as error:
             fault = str(error)
         else:
@@ -304,14 +315,10 @@ class Ledger:
     def _left_behind(self) -> None:
         log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
 
-    async def _outlive(self, winner: Record, token: Token, time: StoreTime) -> None:
-        """Adopt ``winner``, unless it says that its token was refused because ``token``'s exchange had spent it.
-
-        Then ``token`` is the session that lives, and takes the place of the record that says it is dead.
-        """
+    async def _outlive(self, winner: Record, token: Token, number: int, time: StoreTime) -> None:
+        """Adopt ``winner``, unless ``token`` is the session that lives: then that takes its place."""
         while True:
-            found = self.office.envelope.open(self.key, winner)
-            if not isinstance(found, DeadRecord) or found.by_user or found.spent == digest(token):
+            if not self._is_outlived(winner, token, number):
                 self.adopt(winner, time)
                 return
             claim, time = await self.claim(b"", newer_than=winner.version)
@@ -324,6 +331,19 @@ class Ledger:
             # Not ``wait``: that is called off by closing, and here is an answer to lose.
             change = self.office.shelf.store.wait_for_change(self.key, winner.version, claim.remaining)
             await self.office.shelf.do(change, extra=claim.remaining)
+
+    def _is_outlived(self, winner: Record, token: Token, number: int) -> bool:
+        """Whether ``winner`` says that its token was refused, because ``token``'s exchange had spent it.
+
+        Or whether it ends sooner and has our own ``number``, which a store that lost its data gave twice.
+        """
+        match self.office.envelope.open(self.key, winner):
+            case DeadRecord(by_user=False, spent=spent):
+                return spent != digest(token)
+            case TokenRecord(token=other):
+                return winner.version == number and other.expires_at < token.expires_at
+            case _:
+                return False
 
     async def _follow(self) -> None:
         """Hear of a store that loses what only it and its workers have."""

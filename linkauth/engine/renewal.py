@@ -114,7 +114,7 @@ class Renewal:
             reading, time = await self._ledger.read()
             if reading.record is not None and reading.record.version > self._holding.version:
                 self._ledger.adopt(reading.record, time)
-            elif self._holding.stored:
+            elif self._ledger.is_stored(reading.record):
                 self._holding.anchor(time)
             else:  # fetched for this process alone, its times are by this host's clock
                 self._holding.believe_wall()

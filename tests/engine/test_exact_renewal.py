@@ -384,6 +384,38 @@ async def test_a_refusal_does_not_bury_a_login_of_the_same_process():
 
 
 @virtual
+async def test_a_clock_that_jumps_costs_no_renewal_of_what_the_store_took_and_did_not_say_so():
+    """The answer to the commit was lost; a look at the store tells that it has the token, and so how long it lives."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    store.lost.add("commit")
+    token = await credential.token()
+    assert not credential._holding.stored
+    store.lost.clear()
+    worker.wall_ahead += 3600
+    assert await credential.token() is token
+    assert credential._holding.stored
+    assert vendor.counts["requests"] == 1
+
+
+@virtual
+async def test_another_token_under_the_same_number_is_not_what_is_held():
+    """Fetched alone beside a record of the same version: its times are by this host's clock, which has jumped."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    store.down.add("*")
+    await asyncio.sleep(901)
+    await credential.token()
+    store.down.clear()
+    worker.wall_ahead += 3600
+    await credential.token()
+    assert vendor.counts["requests"] == 3
+
+
+@virtual
 async def test_a_token_fetched_alone_by_a_wrong_clock_dies_in_its_time():
     """An hour ahead, with the store away; then the store is back and the clock is set: it is served no longer for it."""
     store, vendor = Store(), Vendor()

@@ -165,6 +165,54 @@ async def test_closing_leaves_such_an_answer_in_escrow(caplog):
     assert not scene.escrow.kept
 
 
+@pytest.mark.parametrize("later", [-1, 1], ids=["sooner", "later"])
+@virtual
+async def test_of_two_answers_under_one_number_the_one_that_ends_later_lives(later):
+    """A store that lost its data gave the number twice, and the other was stored first."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await asyncio.sleep(100)
+    ends = clock.wall() + 900 + later
+    twin = attrs.evolve(await credential.token(), access_token="twin", expires_at=ends)
+
+    def first(name: str) -> Any:
+        if name == "commit":
+            store.before = lambda _: None
+            assert credential.ledger.leading is not None
+            number = credential.ledger.leading.number
+            return written(store, credential, number, TokenRecord(vendor=USER.name, account="default", token=twin))
+        return None
+
+    store.before = first
+    assert ((await credential.refresh()).access_token == "twin") is (later > 0)
+    other = await Worker(store, vendor).credential(USER).token()
+    assert other.access_token == (await credential.token()).access_token
+
+
+@virtual
+async def test_a_login_that_gave_way_to_a_token_that_is_over_brings_one_that_is_good():
+    """Somebody claimed later and wrote what has ended since: the caller is not given that."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    over = attrs.evolve(await credential.token(), access_token="over", expires_at=clock.wall() - 1)
+
+    async def later() -> None:
+        assert credential.ledger.leading is not None
+        await store.inner.release(credential.ledger.key, credential.ledger.leading.number)  # as if its lease had ended
+        await written(store, credential, 99, TokenRecord(vendor=USER.name, account="default", token=over))
+
+    def first(name: str) -> Any:
+        if name == "commit":
+            store.before = lambda _: None
+            return later()
+        return None
+
+    store.before = first
+    token = await credential.login(email="ada@example.com", password="correct horse")
+    assert token.expires_at > clock.wall()
+    assert await credential.token() == token
+
+
 @virtual
 async def test_a_clients_answer_that_was_forgotten_meanwhile_still_serves():
     """Somebody logs the client out while its token is on its way: whoever asked for it gets it, and nothing is stored."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from linkauth.errors import ReauthorizationRequired, StoreUnavailable
+from linkauth.engine.note import Note, digest
+from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.store import Granted
 from tests.engine.fakes import USER, Store, Vendor, Worker, logged_in
-from tests.engine.virtual import virtual
+from tests.engine.virtual import virtual, wall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -58,6 +60,23 @@ async def test_who_sees_a_store_come_back_waits_before_it_listens_again():
     await newest.ledger.put_back()
     assert (await renewing).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_what_is_in_doubt_waits_as_long_though_the_store_was_away():
+    """The moment for those who may put something back is over, and the access token is good: it is not spent for that."""
+    store, vendor = Deaf(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    key, version = credential.ledger.key, credential.ledger.holding.version
+    granted = await store.inner.claim(key, "lost", 1, version, b"")
+    assert isinstance(granted, Granted)
+    doubt = Note(doubt=digest(await credential.token()), since=wall(), failures=1, kind="NoAnswer")
+    await store.inner.release(key, granted.number, doubt.encode())
+    await away(store, credential.refresh())
+    await asyncio.sleep(1)
+    with pytest.raises(VendorUnavailable, match="given time"):
+        await credential.refresh()
+    assert vendor.counts["/auth/refresh"] == 0
 
 
 @virtual

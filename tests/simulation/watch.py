@@ -148,15 +148,18 @@ class Watch:
                 self.fail(1, f"{me} asks the vendor without a lease")
                 return
             held = lease is not None and lease.number == claim.number and lease.until > sim.store.now()
-            if not held and self._is_settled(key, claim) and not self._knows_no_time(me):
+            other = (
+                login and self.epoch
+            )  # its lease may have been lost, and the claim be another flight's of this worker
+            if not held and not other and self._is_settled(key, claim) and not self._knows_no_time(me):
                 self.fail(1, f"{me} asks the vendor and its lease has ended")
-            for other, theirs in self.flying.items():
-                began = self.claims.get((other, key))
-                if theirs != key or other is me or not other.alive or began is None:
+            for node, theirs in self.flying.items():
+                began = self.claims.get((node, key))
+                if theirs != key or node is me or not node.alive or began is None:
                     continue
-                stopped = self.stopped.get(other, -1.0) >= began.at
+                stopped = self.stopped.get(node, -1.0) >= began.at
                 if not stopped and claim.epoch == self.epoch and self._is_settled(key, began):
-                    self.fail(1, f"{me} and {other} ask the vendor at the same time")
+                    self.fail(1, f"{me} and {node} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
         if login:  # by the user's word, whatever the fleet has agreed on
             self.flying[me] = key
@@ -289,8 +292,8 @@ class Watch:
 
     def reuse(self, family: Family, refresh: str, by: Node) -> None:
         child = family.spent.get(refresh)
-        if child is None:
-            return
+        if child is None or (self.epoch and family.account in self.left):
+            return  # the store lost the logout, and who obeyed it has forgotten what was spent before
         claim = self.claims.get((by, self.sim.keys[family.account]))
         if claim is not None and (claim.epoch != self.epoch or claim.at < self.lost_at + UNHEARD):
             child.cut.add("the store lost a lease that was being used")
@@ -487,7 +490,8 @@ class Watch:
             self.dead_at.pop(key, None)
             if self.epoch and before.value is None:
                 self.put_back_at[account] = now
-            if account in self.left and grant.serial >= self.ended.get(account, 0) and grant.refresh == "":
+            login = grant.refresh == "" and grant.access not in self.wiped  # else one of before is put back
+            if account in self.left and grant.serial >= self.ended.get(account, 0) and login:
                 del self.left[account]
                 self.back[account] = now
             for answer in [a for a in self.open if isinstance(a, Grant) and a.account == account]:
