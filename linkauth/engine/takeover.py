@@ -78,10 +78,21 @@ async def logout(ledger: Ledger) -> None:
         claim, time = await _seize(ledger)
         lease = ledger.lease(claim, time)
         failure = await _revoke(ledger, lease, time)
-        if await lease.held() and await ledger.forget(claim.number, "logged out"):
-            break  # else this process was stopped for longer than its lease, and somebody renews, or has renewed
+        if await _is_undisturbed(ledger, lease, claim) and await ledger.forget(claim.number, "logged out"):
+            break
+        await lease.release()
     if failure is not None:
         raise failure
+
+
+async def _is_undisturbed(ledger: Ledger, lease: Lease, claim: Granted) -> bool:
+    """Whether the session that was revoked is the one that there is, and will be.
+
+    Somebody's answer may have come late, to be forgotten unrevoked; and this process may have been stopped for longer than
+    its lease, while somebody began to renew.
+    """
+    reading, _ = await ledger.read()
+    return reading.record == claim.record and await lease.held()
 
 
 async def _revoke(ledger: Ledger, lease: Lease, time: StoreTime) -> LinkAuthError | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
 import pytest
 
 from linkauth.engine.records import TokenRecord, secret_key
@@ -223,6 +224,29 @@ async def test_a_logout_that_was_stopped_past_its_lease_lets_the_renewal_end_tha
     record = TokenRecord(vendor=USER.name, account="default", token=token)
     await store.inner.commit(key, renewal.number, credential._office.envelope.close(key, renewal.number, record))
     await leaving
+    assert vendor.counts["/auth/logout"] == 2
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await Worker(store, vendor).credential(USER).token()
+
+
+@virtual
+async def test_a_session_that_was_stored_during_a_logout_is_revoked_too():
+    """The answer to an earlier login came late, under its own lower number: forgotten unrevoked it would live on."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    key, token = credential.ledger.key, await credential.token()
+    late = await store.inner.claim(key, "other", 1, credential.ledger.holding.version, b"")
+    assert isinstance(late, Granted)
+    await asyncio.sleep(2)
+    gate = vendor.holds()
+    leaving = asyncio.create_task(credential.logout())
+    await asyncio.sleep(1)
+    record = TokenRecord(vendor=USER.name, account="default", token=attrs.evolve(token, refresh_token="late"))
+    await store.inner.commit(key, late.number, credential._office.envelope.close(key, late.number, record))
+    gate.set()
+    begun = monotonic()
+    await leaving
+    assert monotonic() - begun < 1  # its own lease is not waited for
     assert vendor.counts["/auth/logout"] == 2
     with pytest.raises(ReauthorizationRequired, match="logged out"):
         await Worker(store, vendor).credential(USER).token()

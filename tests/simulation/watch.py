@@ -393,10 +393,12 @@ class Watch:
                     self.stored_secret = 0
 
     def _is_ahead(self, node: Node, account: str) -> bool:
-        """Whether ``node`` knows a higher version than the store has, which lost it."""
+        """Whether ``node`` knows a higher version than the store has, which lost it, or what the store never had."""
         worker = self.sim.worker_of(node)
-        held = worker.credential(account).ledger.holding.version if worker is not None else 0
-        return held > self.sim.store.slot(self.sim.keys[account]).version
+        if worker is None:
+            return False
+        holding = worker.credential(account).ledger.holding
+        return not holding.stored or holding.version > self.sim.store.slot(self.sim.keys[account]).version
 
     def _is_held(self, account: str) -> bool:
         """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""
