@@ -41,6 +41,7 @@ class Lease:
         "_lost",
         "_sent",
         "_shelf",
+        "_timer",
         "_ttl",
         "_world",
         "key",
@@ -70,6 +71,8 @@ class Lease:
         self._lost = False
         self._gone = False
         """The store does not have it, and may have given its number to somebody else since: nothing of his is touched."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Set while somebody works under it. A timer, for most work is over before there is anything to extend."""
         self._keeper: asyncio.Task[None] | None = None
 
     async def held(self) -> bool:
@@ -104,7 +107,7 @@ class Lease:
 
     async def keep(self) -> None:
         """Extend it, if anybody is working under it, and take it anew where the store has lost it."""
-        if self._keeper is not None and not self._keeper.done():
+        if self._timer is not None:
             await self._extend()
 
     async def release(self, note: bytes = b"") -> None:
@@ -113,20 +116,26 @@ class Lease:
             await self._shelf.quietly(self._shelf.store.release(self.key, self.number, note))
 
     async def __aenter__(self) -> Self:
-        self._keeper = asyncio.create_task(self._keep(), name=f"linkauth lease {self.key}")
+        self._timer = asyncio.get_running_loop().call_later(self._ttl / PART, self._begin)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._keeper is not None  # noqa: S101  # since it was entered
-        self._keeper.cancel()
-        await asyncio.wait({self._keeper})
+        assert self._timer is not None  # noqa: S101  # since it was entered
+        self._timer.cancel()
+        self._timer = None
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+
+    def _begin(self) -> None:
+        self._keeper = asyncio.create_task(self._keep(), name=f"linkauth lease {self.key}")
 
     async def _keep(self) -> None:
         while not self._lost:
-            await asyncio.sleep(self._ttl / PART)
             await self._extend()
+            await asyncio.sleep(self._ttl / PART)
 
     def _is_short(self) -> bool:
         slept = max(self._wall_ahead() - self._ahead, 0.0)

@@ -187,6 +187,8 @@ def stalls_with_the_answer(plan: Plan) -> None:
     rotating(plan)
     plan.window = 1000.0
     plan.faults = [Fault(do="stall", after="answered", steps=plan.seed % 3, seconds=25.0)]
+    plan.asks += [Ask(at=plan.lifetime + step, host=host) for step in (8, 16, 24) for host in range(plan.workers)]
+    plan.calm += 30.0
 
 
 def fails_while_somebody_stalls(plan: Plan) -> None:
@@ -318,7 +320,7 @@ def any_4xx_is_the_end() -> Iterator[tuple[Any, str, Any]]:
     yield Exchange, "_once", once
 
 
-@planted(300)
+@planted(1000)
 def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
     """A refused refresh token has its record deleted."""
 
@@ -340,7 +342,7 @@ def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
     yield Leading, "_came_back", came_back
 
 
-@planted(300)
+@planted(1000)
 def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
     """Every worker asks the vendor for itself about a dead refresh token."""
 

@@ -130,7 +130,7 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     plan.slowest = rng.choice((0.005, 0.02, 0.2))
     plan.loss = rng.choice((0.0, 0.0, 0.0, 0.05))
     plan.twice = rng.choice((0.0, 0.0, 0.1))
-    plan.announces = rng.random() < 0.3
+    plan.announces = rng.random() < 0.15
     plan.sealed = rng.random() < 0.1
     plan.wrong = rng.choice((-1e8, -90.0, 40.0, 1e8)) if rng.random() < 0.15 else 0.0
     if plan.user and rng.random() < 0.03:

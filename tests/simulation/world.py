@@ -629,7 +629,7 @@ class Simulation:
             task.cancel()
         for worker in workers:  # who still waits to log in is called off
             worker.closing = True
-        tasks = {self.loop.spawn(worker.node, worker.engine.aclose()) for worker in workers}
+        tasks = {self.loop.spawn(worker.node, worker.engine.aclose()) for worker in asked}
         await asyncio.wait(tasks, timeout=60.0)
         if any(not task.done() for task in tasks):
             self.fail("liveness: an engine does not close")
