@@ -28,10 +28,21 @@ def url(endpoint: str, fields: Mapping[str, str | None]) -> str:
     target = fields.get("redirect_uri") or ""
     if not target or not target.isprintable() or "#" in target or ":" not in target:
         raise ConfigurationError("redirect_uri: an absolute URI without a fragment is needed (RFC 6749 §3.1.2)")
-    if target.lower().startswith("http:"):
-        endpoint_url(target)  # no code goes unencrypted to another machine (RFC 9700 §2.6)
+    if fault := _unsafe(target):
+        raise ConfigurationError(f"redirect_uri: {fault}")
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
+
+
+def _unsafe(target: str) -> str:
+    """Why no code may go to ``target``: not unencrypted to another machine (RFC 9700 §2.6). Empty: it may."""
+    if not target.lower().startswith("http:"):
+        return ""
+    try:
+        endpoint_url(target)
+    except ConfigurationError as error:
+        return str(error).removeprefix("URL: ")
+    return ""
 
 
 def masked(params: Mapping[str, Any]) -> wire.Masked:
