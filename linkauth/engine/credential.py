@@ -174,16 +174,22 @@ class Credential:
         """
         if not self.vendor.rotates_secret:
             raise UnsupportedGrant(f"{self.vendor.name} does not rotate client secrets")
-        token = await self.token()
+        used: Token | None = None
+        refused: Token | None = None
+
+        async def authority() -> Token:
+            nonlocal used
+            used = await (self.token() if refused is None else self.replacement(refused))
+            return used
+
         try:
-            await self._to_the_end(rotation.rotate(self.ledger, token))
+            await self._to_the_end(rotation.rotate(self.ledger, authority))
         except InvalidToken:
-            pass
+            refused = used
         else:
             return
         # A 401 on any call: renew once and repeat it once.
-        token = await self.replacement(token)
-        await self._to_the_end(rotation.rotate(self.ledger, token))
+        await self._to_the_end(rotation.rotate(self.ledger, authority))
 
     async def unread_answer(self) -> Secret | None:
         """The answer to a ``rotate_secret`` in which no secret was recognised, as the store keeps it; None: there is none.

@@ -15,6 +15,8 @@ from linkauth.oauth.token import Secret
 from linkauth.store import Busy, Granted, Superseded
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from linkauth.engine.keeper import Keeper
     from linkauth.engine.ledger import Ledger
     from linkauth.engine.world import StoreTime
@@ -25,8 +27,8 @@ __all__ = ["rotate"]
 log = logging.getLogger("linkauth")
 
 
-async def rotate(ledger: Ledger, token: Token) -> None:
-    """Replace the client's secret at the vendor with ``token``'s authority.
+async def rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> None:
+    """Replace the client's secret at the vendor with the token that ``authority`` brings when it is this one's turn.
 
     Whoever finds another worker at it waits, and shares the secret that it brings. Raises ``UnsupportedGrant``, the
     vendor's refusal, ``VendorUnavailable``, ``MalformedResponse`` (``raw``: the answer; it is in the store, too),
@@ -35,33 +37,22 @@ async def rotate(ledger: Ledger, token: Token) -> None:
     """
     while True:
         try:
-            return await _rotate(ledger, token)
+            return await _rotate(ledger, authority)
         except Overtaken:
             continue  # this process was stopped for longer than its lease
 
 
-async def _rotate(ledger: Ledger, token: Token) -> None:
+async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> None:
     office, vendor = ledger.office, ledger.vendor
     claimed = await _claim(ledger)
     if claimed is None:
         return
     claim, time = claimed
     lease = Lease(office.shelf, office.world, secret_key(vendor), claim.number, office.timeout + LEASE_MORE, time)
-    newest = await office.registrations.newest(vendor)
-    exchange = Exchange(
-        office.world,
-        time,
-        lambda: newest.rotate_secret(token),
-        limit=office.timeout,
-        lease=lease,
-        profile=vendor.rotation,
-        # A lost answer took the secret with it: while the token lives, asking again is the one way to another.
-        single_use=False,
-    )
     begun = office.world.monotonic()
     try:
         async with lease:
-            secret = await exchange.run()
+            secret = await _asked(ledger, time, lease, await authority())
     except MalformedResponse as error:
         if isinstance(error.raw, Secret):
             await _keep_answer(ledger, claim.number, error.raw)
@@ -76,6 +67,23 @@ async def _rotate(ledger: Ledger, token: Token) -> None:
         raise
     await _keep_secret(ledger, claim.number, secret)
     ledger.tell(EventKind.SECRET_ROTATED, duration=office.world.monotonic() - begun)
+
+
+async def _asked(ledger: Ledger, time: StoreTime, lease: Lease, token: Token) -> Secret:
+    """The secret that the vendor gives."""
+    office = ledger.office
+    newest = await office.registrations.newest(ledger.vendor)
+    exchange = Exchange(
+        office.world,
+        time,
+        lambda: newest.rotate_secret(token),
+        limit=office.timeout,
+        lease=lease,
+        profile=ledger.vendor.rotation,
+        # A lost answer took the secret with it: while the token lives, asking again is the one way to another.
+        single_use=False,
+    )
+    return await exchange.run()
 
 
 async def _claim(ledger: Ledger) -> tuple[Granted, StoreTime] | None:

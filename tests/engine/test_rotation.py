@@ -80,6 +80,19 @@ async def test_a_rotation_that_nobody_told_of_does_not_count_as_this_one():
 
 
 @virtual
+async def test_a_token_that_ends_while_a_rotation_waits_is_renewed_before_it_is_shown():
+    """Somebody held the lease for so long: the vendor would refuse what was good when the rotation was asked for."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor, timeout=100).credential(CLIENT)
+    old = await credential.token()
+    await asyncio.sleep(715)
+    await store.inner.claim(secret_key(CLIENT), "somebody", 200, 0, b"")
+    await credential.rotate_secret()
+    assert [path for _, path, _ in vendor.sent] == ["/oauth/token", "/oauth/token", ROTATE]
+    assert await credential.token() != old
+
+
+@virtual
 async def test_a_late_rotation_gives_way_to_the_later_one():
     """Somebody has rotated after this worker, and stored it first: his secret is the one that lives."""
     store, vendor = Store(), Vendor()
