@@ -1,0 +1,11 @@
+"""Planted faults: wrong engines and stores, each of a few lines. A simulation that lets one through proves nothing.
+
+Each says what is wrong, which schedules are tried, and within how many of them it must be caught.
+"""
+
+from __future__ import annotations
+
+from tests.simulation.faults import engine, store, user
+from tests.simulation.faults.planting import FAULTS, Planted, hunt
+
+__all__ = ["FAULTS", "Planted", "engine", "hunt", "store", "user"]

@@ -1,0 +1,389 @@
+"""Wrong engines: renewal, its note and its lease, serving, the clocks, what is kept while the store is away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from linkauth.engine import engine as engines
+from linkauth.engine import holding as holdings
+from linkauth.engine import leading as leadings
+from linkauth.engine import ledger as ledgers
+from linkauth.engine.credential import Credential
+from linkauth.engine.exchange import Exchange
+from linkauth.engine.flight import Flight
+from linkauth.engine.holding import Holding
+from linkauth.engine.keeper import Keeper
+from linkauth.engine.leading import Leading
+from linkauth.engine.lease import Lease
+from linkauth.engine.ledger import Ledger
+from linkauth.engine.note import Note
+from linkauth.engine.records import token_key
+from linkauth.engine.renewal import Renewal
+from linkauth.engine.shelf import Shelf
+from linkauth.engine.windows import Windows
+from linkauth.engine.world import StoreTime
+from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
+from linkauth.store import Busy, Granted
+from tests.simulation.faults.planting import planted
+from tests.simulation.faults.schedules import (
+    busy_storm,
+    closes_while_asking,
+    comes_back_in_time,
+    dies_after_answer,
+    dies_with_the_answer,
+    finds_a_window_that_ends,
+    logs_out_while_the_store_comes_back,
+    lost_between_two,
+    never_answers,
+    outage_longer_than_a_lease,
+    refuses_commits,
+    rotating,
+    stalls_before_sending,
+    two_accounts,
+    wakes_at_the_leases_end,
+)
+from tests.simulation.store import StoreNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@planted(100)
+def no_reading_again_under_the_lease() -> Iterator[tuple[Any, str, Any]]:
+    """The claim takes the lease whatever has been written since."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        return slot.claim(owner, ttl, max(newer_than, slot.version), note, now)
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(500)
+def handed_out_before_committed() -> Iterator[tuple[Any, str, Any]]:
+    """The token is served, and then stored."""
+
+    async def store(self: Ledger, token: Any, number: int, time: Any, *, precious: bool) -> Any:
+        self.holding.take(token, number, time)
+        return await real(self, token, number, time, precious=precious)
+
+    real = Ledger.store
+    yield Ledger, "store", store
+
+
+@planted(300)
+def cancelled_with_a_caller() -> Iterator[tuple[Any, str, Any]]:
+    """A caller that is cancelled takes the flight down with it."""
+
+    async def join(self: Flight[Any], timeout: float | None = None) -> Any:
+        import asyncio
+
+        await asyncio.wait_for(self.task, timeout)
+        return self.result()
+
+    yield Flight, "join", join
+
+
+@planted(300, "vendor trouble")
+def any_4xx_is_the_end() -> Iterator[tuple[Any, str, Any]]:
+    """A 429 counts as a refused refresh token."""
+
+    async def once(self: Exchange[Any]) -> Any:
+        try:
+            return await real(self)
+        except RateLimited as error:
+            raise InvalidGrant("slow_down", str(error)) from None
+
+    real = Exchange._once
+    yield Exchange, "_once", once
+
+
+@planted(1000)
+def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
+    """A refused refresh token has its record deleted."""
+
+    async def bury(self: Ledger, lease: Lease, reason: str) -> Any:
+        await self.office.shelf.do(self.office.shelf.store.delete(self.key, lease.number))
+        self.holding.bury(reason, lease.number)
+        raise self.lost(reason)
+
+    yield Ledger, "bury", bury
+
+
+@planted(200, "calm", comes_back_in_time)
+def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
+    """``invalid_grant`` is believed though somebody may have written a newer token meanwhile."""
+
+    async def came_back(self: Leading) -> bool:
+        return False
+
+    yield Leading, "_came_back", came_back
+
+
+@planted(1000)
+def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
+    """Every worker asks the vendor for itself about a dead refresh token."""
+
+    async def bury(self: Ledger, lease: Lease, reason: str) -> Any:
+        await lease.release()
+        self.holding.bury(reason, self.holding.version)
+        raise self.lost(reason)
+
+    yield Ledger, "bury", bury
+
+
+@planted(100)
+def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
+    """A lease shorter than an exchange, and nobody extends it."""
+
+    def lease(self: Ledger, claim: Granted, time: StoreTime, *_: object) -> Lease:
+        return Lease(self.office.shelf, self.office.world, self.key, claim.number, 1e6, time)
+
+    async def claim(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+        self.ttl = 2.0
+        return await real(self, *args, **kwargs)
+
+    real = Ledger.claim
+    yield Ledger, "claim", claim
+    yield Ledger, "lease", lease
+
+
+@planted(100, "stall", stalls_before_sending)
+def lease_not_looked_at_before_sending() -> Iterator[tuple[Any, str, Any]]:
+    """A worker that was stopped for longer than its lease sends all the same."""
+
+    async def held(self: Lease) -> bool:
+        return True
+
+    yield Lease, "held", held
+
+
+@planted(100)
+def lease_ignored() -> Iterator[tuple[Any, str, Any]]:
+    """Busy is taken for granted."""
+
+    async def claim(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+        found, time = await real(self, *args, **kwargs)
+        if isinstance(found, Busy):
+            number = self.holding.version + 1
+            found = Granted(record=found.record, note=b"", now=found.now, number=number)
+        return found, time
+
+    real = Ledger.claim
+    yield Ledger, "claim", claim
+
+
+@planted(300, None, rotating)
+def jitter_forgotten() -> Iterator[tuple[Any, str, Any]]:
+    """All workers begin to renew at the same moment."""
+    real = holdings.windows
+    yield holdings, "windows", lambda token, time, ahead, spread: real(token, time, ahead, 0.0)
+
+
+@planted(20, "crash", dies_with_the_answer)
+def no_note() -> Iterator[tuple[Any, str, Any]]:
+    """Nothing says that a refresh token may have been spent."""
+    yield Renewal, "_doubt", lambda self: b""
+
+
+@planted(20, "calm", never_answers)
+def note_cleared_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
+    """A worker that had no answer gives the lease back as if it had not sent."""
+
+    async def give_up(self: Leading, error: Any, *, in_doubt: bool) -> None:
+        await real(self, error, in_doubt=False)
+
+    real = Leading._give_up
+    yield Leading, "_give_up", give_up
+
+
+@planted(20, "crash", dies_with_the_answer)
+def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
+    """A token in doubt is spent though the access token is still good."""
+    yield Leading, "_pause", lambda self: 0.0
+
+
+@planted(2500, "store down", outage_longer_than_a_lease)
+def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
+    """Who comes first after an outage spends at once, while the holder is about to commit."""
+    yield leadings, "GRACE", 0.0
+    yield ledgers, "GRACE", 0.0
+
+
+@planted(300, "vendor trouble", rotating)
+def sent_again_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
+    """No answer, no replay window: sent again at once."""
+
+    def wait(self: Exchange[Any], error: Any, tries: int) -> float | None:
+        return 0.0 if isinstance(error, NoAnswer) else real(self, error, tries)
+
+    real = Exchange._wait
+    yield Exchange, "_wait", wait
+
+
+@planted(300, "vendor trouble", rotating)
+def no_backoff() -> Iterator[tuple[Any, str, Any]]:
+    """A vendor that fails is asked again at once."""
+
+    def wait(self: Exchange[Any], error: Any, tries: int) -> float | None:
+        return 0.0 if isinstance(error, RateLimited | VendorUnavailable) else real(self, error, tries)
+
+    real = Exchange._wait
+    yield Exchange, "_wait", wait
+
+
+@planted(300, "vendor trouble", rotating)
+def distance_kept_by_each_worker_alone() -> Iterator[tuple[Any, str, Any]]:
+    """What the fleet agreed on about a failing vendor is not read."""
+
+    def decode(note: bytes) -> Note:
+        return attrs.evolve(real(note), retry_at=0.0)
+
+    real = Note.decode
+    yield Note, "decode", staticmethod(decode)
+
+
+@planted(300)
+def served_past_its_expiry() -> Iterator[tuple[Any, str, Any]]:
+    """A token is served for a minute after its end."""
+
+    def windows(*args: Any) -> Windows:
+        placed = real(*args)
+        return attrs.evolve(placed, soft=placed.soft + 60, hard=placed.hard + 60, end=placed.end + 60)
+
+    real = holdings.windows
+    yield holdings, "windows", windows
+
+
+@planted(300, "clocks")
+def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
+    """Expiry is read by this host's wall clock."""
+
+    async def ask(self: Shelf, call: Any) -> Any:
+        answer, time = await real(self, call)
+        return answer, attrs.evolve(time, now=self._world.wall())
+
+    real = Shelf.ask
+    yield Shelf, "ask", ask
+
+
+@planted(1000, "sleep")
+def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
+    """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
+
+    def place(self: Holding, placed: Windows, ahead: float) -> None:
+        real(self, placed, ahead)
+        self.wall_limit = 1e18
+
+    real = Holding._place
+    yield Holding, "_place", place
+    yield Holding, "jumped", lambda self: False
+
+
+@planted(300, None, two_accounts)
+def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
+    """The key leaves the account out."""
+    yield ledgers, "token_key", lambda vendor, account: token_key(vendor, "one")
+
+
+@planted(300, "store down", rotating)
+def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
+    """An answer that the store does not take is served, and forgotten."""
+
+    async def insist(self: Keeper) -> Any:
+        self.kept = None
+        return None
+
+    yield Keeper, "insist", insist
+
+
+@planted(20, "store down", refuses_commits)
+def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
+    """A refresh token is spent that the store has not got yet."""
+
+    async def settle(self: Ledger) -> bool:
+        return False
+
+    yield Ledger, "settle", settle
+
+
+@planted(20, "storm", busy_storm)
+def a_storm_is_not_compared() -> Iterator[tuple[Any, str, Any]]:
+    """Every 401 renews, whatever token failed."""
+
+    async def replacement(self: Credential, failed: Any) -> Any:
+        return await self.refresh()
+
+    yield Credential, "replacement", replacement
+
+
+@planted(300, None, dies_after_answer)
+def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
+    """What an earlier process left in escrow stays there."""
+
+    async def from_escrow(self: Keeper) -> None:
+        return None
+
+    async def bring_back(*_: Any) -> None:
+        pass
+
+    yield Keeper, "from_escrow", from_escrow
+    yield engines, "bring_back", bring_back
+
+
+@planted(50, "calm", lost_between_two)
+def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
+    """Who holds something newer than the store keeps it to himself."""
+
+    async def put_back(self: Ledger) -> None:
+        pass
+
+    yield Ledger, "put_back", put_back
+
+
+@planted(50, "calm", closes_while_asking)
+def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
+    """Closing cuts off what is in the air."""
+
+    async def aclose(self: Any) -> None:
+        for flight in list(self.office.flights._flights):
+            flight.task.cancel()
+
+    yield engines.Engine, "aclose", aclose
+
+
+@planted(2500, "sleep")
+def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
+    """Half a minute may pass unnoticed, however short the token's margin."""
+    yield Holding, "_tolerance", lambda self: 30.0
+
+
+@planted(5000, "comings and goings")
+def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, Any]]:
+    """What has the number of the record that is known as dead is not looked at."""
+    yield Ledger, "is_news", lambda self, record: record.version != self.holding.version
+
+
+@planted(40, "sleep", wakes_at_the_leases_end)
+def sending_under_a_lease_that_is_nearly_over() -> Iterator[tuple[Any, str, Any]]:
+    """A moment that is left of it is enough."""
+
+    def is_short(self: Lease) -> bool:
+        slept = max(self._wall_ahead() - self._ahead, 0.0)
+        return self._deadline - self._world.monotonic() - slept <= 0
+
+    yield Lease, "_is_short", is_short
+
+
+@planted(600, "store down", finds_a_window_that_ends)
+def replaying_to_the_windows_very_end() -> Iterator[tuple[Any, str, Any]]:
+    """The vendor is given no time to act on what is sent again."""
+    yield leadings, "replayable", lambda window, limit: window
+
+
+@planted(10, "partition", logs_out_while_the_store_comes_back)
+def alone_with_what_was_renewed_long_ago() -> Iterator[tuple[Any, str, Any]]:
+    """A claim that fails at last is followed by a renewal alone, whatever came meanwhile."""
+    alone = Renewal._alone
+    yield Renewal, "_alone", lambda self, known: alone(self, self._holding.version)

@@ -1,0 +1,71 @@
+"""What a planted fault is, and how it is hunted."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import attrs
+
+from tests.simulation.campaign import quiet
+from tests.simulation.plan import make
+from tests.simulation.world import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.simulation.plan import Plan
+    from tests.simulation.world import Outcome
+
+__all__ = ["FAULTS", "Planted", "hunt", "planted"]
+
+
+@attrs.frozen
+class Planted:
+    """``plant`` yields what to replace: ``(owner, name, replacement)``."""
+
+    name: str
+    what: str
+    plant: Callable[[], Iterator[tuple[Any, str, Any]]]
+    within: int
+    """Schedules; about ten times as many as it took when this was written."""
+    scenario: str | None = None
+    bias: Callable[[Plan], None] | None = None
+    """Makes of a plan one in which the fault can show."""
+
+
+FAULTS: list[Planted] = []
+
+
+def planted(within: int, scenario: str | None = None, bias: Callable[[Plan], None] | None = None) -> Any:
+    """Add a fault: the function's name is its name, its docstring says what is wrong."""
+
+    def add(plant: Callable[[], Iterator[tuple[Any, str, Any]]]) -> Any:
+        what = (plant.__doc__ or "").strip()
+        FAULTS.append(Planted(plant.__name__.replace("_", " "), what, plant, within, scenario, bias))
+        return plant
+
+    return add
+
+
+@contextmanager
+def grown(fault: Planted) -> Iterator[None]:
+    """While this lasts, the fault is there."""
+    with ExitStack() as stack:
+        for owner, name, replacement in fault.plant():
+            stack.enter_context(patch.object(owner, name, replacement))
+        yield
+
+
+def hunt(fault: Planted, first: int = 0) -> tuple[int, Outcome | None]:
+    """After how many schedules it was caught, and by which; None: it was not."""
+    with quiet(), grown(fault):
+        for tried in range(1, fault.within + 1):
+            plan = make(first + tried - 1, fault.scenario)
+            if fault.bias is not None:
+                fault.bias(plan)
+            outcome = run(plan)
+            if outcome.problem:
+                return tried, outcome
+    return fault.within, None

@@ -1,0 +1,129 @@
+"""Wrong engines: logins, logouts, client secrets, keep-alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from linkauth.engine import keep_alive as keeping
+from linkauth.engine import rotation as rotations
+from linkauth.engine import takeover as takeovers
+from linkauth.engine.credential import Credential
+from linkauth.engine.keeper import Keeper
+from linkauth.engine.ledger import Ledger
+from linkauth.engine.registrations import Registrations
+from linkauth.store import Busy, Granted
+from tests.simulation.faults.planting import planted
+from tests.simulation.faults.schedules import stalls_at_the_logout
+from tests.simulation.store import StoreNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@planted(300, "comings and goings")
+def a_logout_of_what_was_held_before() -> Iterator[tuple[Any, str, Any]]:
+    """A logout revokes what this worker held, and not what others have stored since."""
+    yield Ledger, "know", lambda self, record, time: None
+
+
+@planted(50, "calm", stalls_at_the_logout)
+def a_logout_is_undone() -> Iterator[tuple[Any, str, Any]]:
+    """A logout that came too late to be written counts as done."""
+
+    async def logout(ledger: Ledger) -> None:
+        claim, time = await takeovers._seize(ledger)
+        failure = await takeovers._revoke(ledger, ledger.lease(claim, time), time)
+        await ledger.forget(claim.number, "logged out")
+        if failure is not None:
+            raise failure
+
+    yield takeovers, "logout", logout
+
+
+@planted(300, "comings and goings")
+def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
+    """The store is not told of a logout."""
+
+    async def forget(self: Ledger, number: int, reason: str) -> bool:
+        self.holding.bury(reason, number)
+        return True
+
+    yield Ledger, "forget", forget
+
+
+@planted(300, "comings and goings")
+def a_login_overwrites_nothing() -> Iterator[tuple[Any, str, Any]]:
+    """A login serves its token, and leaves the record as it was."""
+
+    async def replace(ledger: Ledger, make: Any) -> Any:
+        async def store(token: Any, number: int, time: Any, *, precious: bool) -> Any:
+            ledger.holding.take(token, number, time)
+            return token
+
+        with patch.object(ledger, "store", store):
+            return await real(ledger, make)
+
+    real = takeovers.replace
+    yield takeovers, "replace", replace
+
+
+@planted(100, "new secrets")
+def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
+    """A new client secret is used by the process that has it, and nobody else hears of it."""
+
+    async def keep(ledger: Ledger, number: int, secret: Any) -> None:
+        ledger.office.registrations.learn(ledger.vendor, secret, number)
+
+    yield rotations, "_keep_secret", keep
+
+
+@planted(1000, "new secrets")
+def a_refused_secret_is_not_looked_up() -> Iterator[tuple[Any, str, Any]]:
+    """A worker whose client secret is refused does not ask the store for a newer one."""
+
+    async def newer(self: Registrations, vendor: Any, refused: Any) -> None:
+        return None
+
+    yield Registrations, "newer", newer
+
+
+@planted(300, "new secrets")
+def a_rotation_that_gives_up() -> Iterator[tuple[Any, str, Any]]:
+    """A new client secret is dropped where the store does not take it at once."""
+
+    async def insist(ledger: Ledger, keeper: Keeper) -> None:
+        keeper.kept = None
+
+    yield rotations, "_insist", insist
+
+
+@planted(100, "keep alive")
+def keep_alive_without_its_lease() -> Iterator[tuple[Any, str, Any]]:
+    """Every worker makes every round."""
+
+    def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
+        after, answer = slot.claim(owner, ttl, newer_than, note, now)
+        if isinstance(answer, Busy) and ttl == keeping.LEASE:
+            found = Granted(record=answer.record, note=b"", now=now, number=slot.lease.number)
+            return slot, found
+        return after, answer
+
+    yield StoreNode, "do_claim", do_claim
+
+
+@planted(20, "keep alive")
+def keep_alive_too_late() -> Iterator[tuple[Any, str, Any]]:
+    """Refresh tokens are renewed when they have lapsed."""
+    yield keeping, "EARLIEST", 1.01
+    yield keeping, "LATEST", 1.02
+
+
+@planted(100, "keep alive")
+def keep_alive_by_the_token_that_is_served() -> Iterator[tuple[Any, str, Any]]:
+    """A round asks for a token, and takes one that is good for a renewed one."""
+
+    async def refresh(self: Credential) -> Any:
+        return self._holding.token
+
+    yield Credential, "refresh", refresh
