@@ -482,6 +482,7 @@ class Watch:
             grant.overtaken = grant.overtaken or self.numbers.get(key, 0) > after.version
             # A renewal that was claimed when a login's lease had ended goes before it.
             late = held is not None and not held.refresh and (held.overtaken or bool(self.epoch))
+            late = late or bool(self.epoch and not sim.plan.rotates)  # nobody puts back what can be had again
             if held is not None and held.serial > grant.serial:
                 if not late:
                     self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
