@@ -174,7 +174,7 @@ class StoreClient:
         me = WHO.get()
         if self.sim.telling:
             self.sim.tell(me.name, f"{op}{_words(op, args)}")
-        self.sim.hook(op, me)
+        self.sim.mischief.hook(op, me)
         done = False
         try:
             for _ in range(TRIES):
@@ -185,7 +185,7 @@ class StoreClient:
                         self.sim.tell(me.name, f"  {op}: {_told(answer)}")
                     if self.sim.comings and op in {"read", "claim"}:
                         self.sim.watch.saw(me, key, answer.record)
-                    self.sim.hook(op + " answered", me)
+                    self.sim.mischief.hook(op + " answered", me)
                     return answer
                 if answer is REFUSED:
                     await asyncio.sleep(0.2)

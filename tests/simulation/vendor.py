@@ -186,9 +186,9 @@ class VendorNode:
         plan = self.sim.plan
         self.requests += 1
         work = plan.slow * (0.2 + self.sim.loop.rng.random())
-        kind = self.sim.trouble
+        kind = self.sim.mischief.trouble
         if kind == "hang":
-            self.sim.loop.post(self.node, self.sim.hang, self._act, reply, by, request, sending)
+            self.sim.loop.post(self.node, self.sim.mischief.hang, self._act, reply, by, request, sending)
         elif kind in {"500", "503"}:
             self._fail(reply, int(kind))
         elif kind == "429":
@@ -223,7 +223,7 @@ class VendorNode:
         if sending:
             answer.sent = sending[0]
             sending.append(answer)
-        self.sim.hook("acted", by)
+        self.sim.mischief.hook("acted", by)
         reply((answer, response))
 
     def _served(self, request: Request, refresh: str, by: Node, *, waited_for: bool) -> tuple[Answer | None, Response]:
@@ -323,7 +323,7 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
     me = WHO.get()
     if sim.telling:
         sim.tell(me.name, f"asks the vendor, within {seconds:.1f} s")
-    sim.hook("sending", me)
+    sim.mischief.hook("sending", me)
     sending: list[Any] = [sim.loop.now]
     sim.watch.sending(me, request)
 
@@ -368,8 +368,8 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         decided, answer = answer
         decided.arrived = True
         sim.watch.arrived(decided)
-        sim.hook("answered", me)
+        sim.mischief.hook("answered", me)
     elif answer.status >= 500 or answer.status == 429:
         sim.watch.failed_at[me, request.url, refresh_token(request)] = sim.loop.now
-        sim.hook("failed", me)
+        sim.mischief.hook("failed", me)
     return answer

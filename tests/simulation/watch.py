@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
     from linkauth.oauth.token import Token
     from linkauth.store import Granted
+    from tests.simulation.fleet import Worker
     from tests.simulation.loop import Node
-    from tests.simulation.world import Simulation, Worker
+    from tests.simulation.world import Simulation
 
 _DECODER = json.JSONDecoder()
 LONG = 7.0
@@ -324,7 +325,7 @@ class Watch:
         by = answer.by
         if not by.alive:
             answer.cut.add("its worker was dead")
-        for node, reason, until in self.sim.troubles:
+        for node, reason, until in self.sim.mischief.troubles:
             if node is by and until > self.sim.loop.now:
                 answer.cut.add(reason)
         claim = next((c for (node, _), c in self.claims.items() if node is by), None)
