@@ -4,7 +4,8 @@
 - ``net``, ``store``, ``vendor``: what a worker reaches, as nodes of their own, with delays, losses and repeats;
 - ``plan``: a seed becomes a schedule: vendor, network, callers, logins and logouts, new client secrets, keep-alive,
   and what goes wrong when;
-- ``world``: runs one schedule; ``watch``: the ten promises, and what excuses a lost session;
+- ``world``: runs one schedule, with its machines (``fleet``), those who ask (``callers``), and what goes wrong (``mischief``);
+- ``watch``: the ten promises; ``evidence``: what was seen, and what of it excuses a lost session;
 - ``campaign``: many schedules; ``python -m tests.simulation`` runs them, and tells the story of a seed;
 - ``faults``: wrong engines and stores, each of which must be caught.
 
