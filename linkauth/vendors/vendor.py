@@ -45,7 +45,11 @@ class RotationProfile:
     rotates: bool = False
     """A refresh token is good for one use."""
     replay_window: float = 0.0
-    """Seconds in which the spent token may be sent again; 0 where unknown."""
+    """Seconds in which the spent token may be sent again; 0 where unknown.
+
+    Nothing is sent again at its very end, for the vendor must act on it before that: half of the engine's ``timeout`` is
+    left, or half of a shorter window.
+    """
     reuse_revokes: bool = True
     """Spending it twice ends the session; true where unknown."""
 

@@ -13,12 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from linkauth import LinkXG, LinkXGUser
+from linkauth import LinkXG, LinkXGUser, OAuth2
 from linkauth.engine.credential import Credential
 from linkauth.engine.engine import Engine
 from linkauth.engine.world import World
 from linkauth.errors import NoAnswer, NotSent, StoreUnavailable
 from linkauth.oauth.exchange import Request, Response
+from linkauth.oauth.token import Token
+from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual
 
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
 BASE = "https://vendor.example/api/v1"
 CLIENT = LinkXG(client_id="shop", client_secret="first-secret", scope="products:read", base_url=BASE)
 USER = LinkXGUser(base_url=BASE)
+PAGE = OAuth2(
+    name="page",
+    client_id="shop",
+    token_url=f"{BASE}/oauth/token",
+    authorize_url=f"{BASE}/authorize",
+    rotation=RotationProfile(rotates=False),
+)
+"""A vendor whose refresh tokens stay good."""
 LIFETIME = 900.0
 _seeds = itertools.count(7)  # two workers with the same chance would give their leases the same owner
 
@@ -238,6 +248,15 @@ class Worker(Engine[Credential]):
 
     def heard(self) -> list[str]:
         return [event.kind.value for event in self.events]
+
+
+async def paired(worker: Worker, store: Store) -> Credential:
+    """A credential whose refresh token stays good, with a second to live."""
+    credential = worker.credential(PAGE)
+    _, time = await worker.office.shelf.ask(store.read(credential.ledger.key))
+    token = Token(access_token="old", issued_at=time.now, expires_at=time.now + 1, refresh_token="stays")
+    credential._holding.take(token, 1, time)
+    return credential
 
 
 async def logged_in(worker: Worker, account: str = "default") -> Credential:
