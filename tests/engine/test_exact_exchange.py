@@ -95,6 +95,16 @@ async def test_the_replay_window_opens_with_the_first_try():
     assert wire.gaps() == [0.4]  # a third try would have set out after 1.05 s
 
 
+@virtual
+async def test_no_pause_leads_beyond_the_replay_window():
+    """What would be sent too late is not waited for: the last failure is told at once."""
+    wire, began = Wire(NoAnswer, 9), monotonic()
+    with pytest.raises(NoAnswer):
+        await wire.exchange(window=2.0, single_use=True).run()
+    assert wire.gaps() == [0.0, 0.25, 0.5]
+    assert monotonic() - began == 0.75
+
+
 @pytest.mark.parametrize(("window", "until"), [(0.0, 0.0), (1.0, 0.5), (10.0, 5.0), (30.0, 25.0)])
 def test_what_is_sent_again_leaves_the_vendor_time_before_its_window_ends(window, until):
     """Half of the exchange's 10 s, or of a shorter window: a slow vendor that acts on it later takes it for stolen."""
