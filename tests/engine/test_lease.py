@@ -59,6 +59,18 @@ async def test_a_lease_lasts_as_long_as_the_work():
 
 
 @virtual
+async def test_nothing_extends_a_lease_when_the_work_is_over():
+    """An extension that the store has not answered yet is called off, and is over before anything else is done."""
+    store = Store()
+    lease = await granted(Worker(store, Vendor()).office)
+    store.hung.add("extend")
+    async with lease:
+        await asyncio.sleep(TTL / 3 + 0.1)
+        assert store.counts["extend"] == 1
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("linkauth lease")]
+
+
+@virtual
 async def test_a_lease_that_was_lost_under_a_request_shields_the_answer_again():
     """The store forgot it while the vendor is asked: it is taken anew, so that nobody spends the same token meanwhile."""
     store = Store()
