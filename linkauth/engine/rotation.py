@@ -52,16 +52,7 @@ async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> 
     begun = office.world.monotonic()
     try:
         async with lease:
-            secret = await _asked(ledger, time, lease, await authority())
-    except MalformedResponse as error:
-        if isinstance(error.raw, Secret):
-            await _keep_answer(ledger, claim.number, error.raw)
-        await lease.release()
-        raise
-    except NoAnswer:
-        log.error("%s: no answer to a rotation came, the old secret may be dead: rotate again at once", vendor.name)  # noqa: TRY400  # no traceback: its frames hold the token
-        await lease.release()
-        raise
+            secret = await _asked(ledger, lease, time, await authority())
     except Exception:
         await lease.release()
         raise
@@ -69,21 +60,29 @@ async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> 
     ledger.tell(EventKind.SECRET_ROTATED, duration=office.world.monotonic() - begun)
 
 
-async def _asked(ledger: Ledger, time: StoreTime, lease: Lease, token: Token) -> Secret:
-    """The secret that the vendor gives."""
-    office = ledger.office
-    newest = await office.registrations.newest(ledger.vendor)
+async def _asked(ledger: Ledger, lease: Lease, time: StoreTime, token: Token) -> Secret:
+    """The secret that the vendor gives for ``token``."""
+    office, vendor = ledger.office, ledger.vendor
+    newest = await office.registrations.newest(vendor)
     exchange = Exchange(
         office.world,
         time,
         lambda: newest.rotate_secret(token),
         limit=office.timeout,
         lease=lease,
-        profile=ledger.vendor.rotation,
+        profile=vendor.rotation,
         # A lost answer took the secret with it: while the token lives, asking again is the one way to another.
         single_use=False,
     )
-    return await exchange.run()
+    try:
+        return await exchange.run()
+    except MalformedResponse as error:
+        if isinstance(error.raw, Secret):
+            await _keep_answer(ledger, lease.number, error.raw)
+        raise
+    except NoAnswer:
+        log.error("%s: no answer to a rotation came, the old secret may be dead: rotate again at once", vendor.name)  # noqa: TRY400  # no traceback: its frames hold the token
+        raise
 
 
 async def _claim(ledger: Ledger) -> tuple[Granted, StoreTime] | None:

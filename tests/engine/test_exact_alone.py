@@ -84,14 +84,15 @@ async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store
     assert told == [("for this process alone", 3.0)]
 
 
+@pytest.mark.parametrize(("left", "requests"), [(900, 0), (-1, 1)], ids=["good", "over"])
 @virtual
-async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked():
-    """The claim fails at last, and a look or a login has reached the store meanwhile: that token is the answer."""
+async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked(left, requests):
+    """The claim fails at last, and a look or a login has reached the store meanwhile: that token is the answer, if good."""
     store, vendor = Store(), Vendor()
     credential = await paired(Worker(store, vendor), store)
     await asyncio.sleep(2)
     now = clock.wall()
-    fresh = Token(access_token="found", issued_at=now, expires_at=now + 900, refresh_token="stays")
+    fresh = Token(access_token="found", issued_at=now - 900, expires_at=now + left, refresh_token="stays")
 
     def found(name: str) -> None:
         if name == "claim":
@@ -99,8 +100,9 @@ async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked():
 
     store.before = found
     store.down.add("claim")
-    assert (await credential.token()).access_token == "found"
-    assert vendor.counts["requests"] == 0
+    vendor.fails(answer(200, {"access_token": "new", "token_type": "Bearer", "expires_in": 900}))
+    assert (await credential.token()).access_token == ("new" if requests else "found")
+    assert vendor.counts["requests"] == requests
 
 
 @virtual

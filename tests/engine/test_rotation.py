@@ -47,6 +47,20 @@ async def test_a_lost_answer_is_told_and_the_next_rotation_mends_it(caplog):
     assert (await credential.refresh()).access_token
 
 
+@virtual
+async def test_a_renewal_without_an_answer_is_none_of_a_rotation(caplog):
+    """It was the token that could not be had: nothing was rotated, nobody is told to rotate again, nobody is held up."""
+    caplog.set_level(logging.ERROR)
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor, timeout=1).credential(CLIENT)
+    vendor.fails(NoAnswer("cut off"), times=9)
+    with pytest.raises(NoAnswer):
+        await credential.rotate_secret()
+    assert vendor.counts[ROTATE] == 0
+    assert "rotat" not in caplog.text
+    assert await free(store)
+
+
 @pytest.mark.parametrize(
     ("outcome", "kind"),
     [(refusal(403, "FORBIDDEN"), OAuthError), (MalformedResponse("too large"), MalformedResponse)],
