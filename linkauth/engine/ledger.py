@@ -337,13 +337,10 @@ class Ledger:
 
         Or whether it ends sooner and has our own ``number``, which a store that lost its data gave twice.
         """
-        match self.office.envelope.open(self.key, winner):
-            case DeadRecord(by_user=False, spent=spent):
-                return spent != digest(token)
-            case TokenRecord(token=other):
-                return winner.version == number and other.expires_at < token.expires_at
-            case _:
-                return False
+        found = self.office.envelope.open(self.key, winner)
+        if isinstance(found, TokenRecord):
+            return winner.version == number and found.token.expires_at < token.expires_at
+        return isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token)
 
     async def _follow(self) -> None:
         """Hear of a store that loses what only it and its workers have."""

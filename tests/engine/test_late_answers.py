@@ -214,6 +214,19 @@ async def test_a_login_that_gave_way_to_a_token_that_is_over_brings_one_that_is_
 
 
 @virtual
+async def test_a_login_is_not_held_up_by_a_renewal_of_what_it_brought():
+    """The store took half of the token's life, so that may nearly be over: it is good, and handed out."""
+    store, vendor = Store(), Vendor()
+    vendor.lifetime = 3.0
+    credential = Worker(store, vendor).credential(USER)
+    store.before = lambda name: asyncio.sleep(1.45) if name == "commit" else None
+    begun = clock.monotonic()
+    await credential.login(email="ada@example.com", password="correct horse")
+    assert clock.monotonic() - begun == 1.45
+    assert vendor.counts["/auth/refresh"] == 0
+
+
+@virtual
 async def test_a_clients_answer_that_was_forgotten_meanwhile_still_serves():
     """Somebody logs the client out while its token is on its way: whoever asked for it gets it, and nothing is stored."""
     store, vendor = Store(), Vendor()

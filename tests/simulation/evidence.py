@@ -82,7 +82,7 @@ class Evidence:
     """By worker and lease: what was sent without an answer."""
     lost_at: float = -1e9
     up_at: float = -1e9
-    """When the store was last back."""
+    """When the store was last back, for one or for all."""
     looked_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)
     """When the store last showed a worker a record."""
     put_back_at: dict[str, float] = attrs.field(factory=dict)
@@ -107,6 +107,8 @@ class Evidence:
     """By account: the session that the last logout found in the store."""
     seen: dict[tuple[Node, str], tuple[int, float]] = attrs.field(factory=dict)
     """By worker and account: what ``ended`` was for the newest record that it has seen, and when."""
+    undone: dict[str, int] = attrs.field(factory=dict)
+    """By account: the first serial of a login that came late, and gave way to a renewal claimed after it."""
     secrets_cut: set[str] = attrs.field(factory=set)
     """Why the client's newest secret may be lost."""
     rotations: list[Rotation] = attrs.field(factory=list)
@@ -160,7 +162,7 @@ class Evidence:
             ended = serial - serial % GENERATION
         else:
             ended = self.ended.get(account, 0) if found["by_user"] else 0
-        if ended > self.seen.get((node, account), (0, 0.0))[0]:
+        if ended > max(self.seen.get((node, account), (0, 0.0))[0], self.undone.get(account, 0)):
             self.seen[node, account] = (ended, self.sim.loop.now)
 
     def secret_lost(self) -> bool:

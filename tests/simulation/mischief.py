@@ -140,7 +140,12 @@ class Mischief:
             self.sim.watch.disturb(node, "its worker was cut off from the store", fault.seconds)
             if fault.seconds >= 3.0:
                 self.troubles.append((node, "its worker was cut off from the store", self.sim.loop.now + fault.seconds))
-        self._later(fault.seconds, self.sim.net.cuts.discard, cut)
+        self._later(fault.seconds, self._heal, cut)
+
+    def _heal(self, cut: tuple[str, str]) -> None:
+        self.sim.net.cuts.discard(cut)
+        if cut[1] == "store":
+            self.sim.watch.up_at = self.sim.loop.now
 
     def _do_store_down(self, fault: Fault, node: Node | None) -> None:
         self.sim.net.down.add("store")

@@ -120,7 +120,9 @@ class Watch(Evidence):
         if not self.epoch and self.serial(slot) // GENERATION <= before // GENERATION:
             self.fail(4, f"{worker.node} has logged out {account}, and the store has its token")
         family = self.forgotten.get(account)
-        if family is not None and family.alive and not self.epoch and not self.stopped:
+        # A session that a later login has replaced is nobody's any more.
+        current = family is not None and family is self.sim.vendor.families[account]
+        if family is not None and current and family.alive and not self.epoch and not self.stopped:
             self.fail(4, f"{worker.node} has logged out {account}, and {family.current} is good at the vendor")
 
     def client_refused(self, by: Node, shown: str) -> None:
@@ -230,6 +232,7 @@ class Watch(Evidence):
             if held is not None and held.serial > grant.serial:
                 if not late:
                     self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
+                self.undone[account] = held.serial - held.serial % GENERATION
                 self.seen = {seen: what for seen, what in self.seen.items() if seen[1] != account}
             if grant.serial < self.ended.get(account, 0) and not self.epoch:
                 self.fail(4, f"{who} brings {grant.gives} back, whose session the user has ended")
