@@ -35,6 +35,8 @@ __all__ = ["LONGEST_ORDER", "InDoubt", "Leading", "renewing"]
 
 LOOK_GAP: Final = 0.25
 """Seconds between two looks meanwhile, where the store has nothing to wait for."""
+LONGEST_LOOK: Final = 1.0
+"""Seconds that such a look waits at the most; one that took twice as long was cut off from the store."""
 FIRST_GAP: Final = 1.0
 """Seconds after the first failed flight before the next; doubling from there."""
 LONGEST_ORDER: Final = 300.0
@@ -115,15 +117,19 @@ class Leading:
         Raises ``Overtaken`` where one did, and what it brought is adopted, or where the lease was lost meanwhile.
         """
         now = self._office.world.monotonic
-        end = now() + seconds
+        looked = now()
+        end = looked + seconds
         try:
             if self._store_is_behind():
                 await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
             # Should the store go away and come back meanwhile, the others need their time again.
             while self._holding.token is self._token and (left := max(end, self._ledger.unsettled_until) - now()) > 0:
-                await self._ledger.wait(left)
+                await self._ledger.wait(min(left, LONGEST_LOOK))
                 if await self._came_back():
                     break
+                if now() > looked + 2 * LONGEST_LOOK:
+                    end = now() + seconds
+                looked = now()
                 with self._office.flights.idle():
                     await asyncio.sleep(min(left, LOOK_GAP))  # a wait ends at once where the store has lost the lease
         except asyncio.CancelledError:  # called off by closing: nothing was sent, so nothing is held up

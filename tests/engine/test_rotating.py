@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import attrs
 import pytest
@@ -150,6 +151,27 @@ async def test_the_holder_that_comes_back_wins():
     await asyncio.sleep(1)
     assert await other.token() == fresh
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_the_holder_has_his_time_again_after_the_store_was_silent():
+    """Nobody could come forward while it was: what is in doubt is spent three seconds after it answers again."""
+    store, vendor = Store(), Vendor()
+    await logged_in(Worker(store, vendor))
+    await asyncio.sleep(890)
+    await killed_while_renewing(Worker(store, vendor), vendor, acts=False)
+    await asyncio.sleep(40)
+    begun = monotonic()
+
+    def silent(name: str) -> Any:
+        if name == "wait_for_change" and monotonic() > begun + 1:
+            store.before = lambda _: None
+            return asyncio.sleep(2.5)
+        return None
+
+    store.before = silent
+    assert (await Worker(store, vendor).credential(USER).token()).access_token
+    assert vendor.sent[-1][0] >= begun + 1 + 2.5 + 3
 
 
 @virtual

@@ -160,6 +160,39 @@ async def test_a_secret_is_stored_though_its_number_was_given_twice():
 
 
 @virtual
+async def test_a_secret_whose_number_was_given_twice_gives_way_to_a_later_rotation():
+    """Somebody rotates while it is to be stored anew: he is waited for, and his secret is the one that lives."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential, key = worker.credential(CLIENT), secret_key(CLIENT)
+    await credential.token()
+
+    def record(secret: str, number: int) -> bytes:
+        return worker.office.envelope.close(key, number, SecretRecord(vendor=CLIENT.name, client_secret=secret))
+
+    async def twin():
+        await store.inner.commit(key, 1, record("dead", 1))
+        later = await store.inner.claim(key, "other", 10, 1, b"")
+        vendor.secret = "later"
+        asyncio.get_running_loop().call_later(2, lambda: begun.append(asyncio.create_task(stores(later.number))))
+
+    async def stores(number: int) -> None:
+        await store.inner.commit(key, number, record("later", number))
+
+    def first(name):
+        if name == "commit":
+            store.before = lambda _: None
+            return twin()
+        return None
+
+    begun: list[asyncio.Task[None]] = []
+    store.before = first
+    await credential.rotate_secret()
+    assert (await credential.refresh()).access_token
+    assert vendor.sent[-1][2] == "later"
+
+
+@virtual
 async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
     """A rotated secret that the store never took: offered once more, and then the log says so."""
     store, vendor = Store(), Vendor()

@@ -163,16 +163,20 @@ class Watch(Evidence):
 
     def refusing(self, family: Family, refusal: Refusal) -> None:
         before = family.refusals.get(refusal.refresh)
-        claim = self.claims.get((refusal.by, self.sim.keys[family.account]))
-        dead = self.dead_at.get(self.sim.keys[family.account]) if before is not None and before.durable else None
+        key = self.sim.keys[family.account]
+        claim = self.claims.get((refusal.by, key))
+        twice = claim is not None and not self.is_settled(
+            key, claim
+        )  # the record that says so has a number given twice
+        dead = self.dead_at.get(key) if before is not None and before.durable else None
         self.sim.refusals += 1
         if self.sim.refusals > MOST_REFUSALS:
             self.fail(8, f"{self.sim.refusals} requests with dead refresh tokens: a loop")
-        if dead is not None and claim is not None and claim.at > dead:
+        if dead is not None and claim is not None and claim.at > dead and not twice:
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, which the store has as dead since {dead:.2f}")
         worker = self.sim.worker_of(refusal.by)
         alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
-        if before is not None and before.arrived and not before.cut and not alone:
+        if before is not None and before.arrived and not (before.cut or alone or twice):
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, and {before.by} had been told that it is dead")
 
     def closed(self, node: Node) -> None:
