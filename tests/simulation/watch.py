@@ -319,7 +319,10 @@ class Watch(Evidence):
             return  # it looked, for this very caller, before the store had what there is now
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
         back = began < self.put_back_at.get(account, -1e9) + TOLD
-        if (lost or back) and self.holders(account):
+        arriving = any(
+            isinstance(answer, Grant) and answer.account == account and answer.by.alive for answer in self.open
+        )
+        if (lost or back) and (arriving or self.holders(account)):
             return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
         if self.may_be_lost(account):
             self.lost.add(account)
