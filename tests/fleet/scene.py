@@ -41,7 +41,7 @@ class Scene:
         """Log in by the test user's password."""
         return await worker.ask("login", email=self.vendor.email, password=self.vendor.password, account=account)
 
-    async def expired(self, worker: Worker, seconds: float = 0.5) -> None:
+    async def expired(self, worker: Worker, seconds: float = 1.0) -> None:
         """Log in with a token that is over in a moment, then wait for that. Those that follow last."""
         self.lifetime(seconds)
         await self.login(worker)
