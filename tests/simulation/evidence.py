@@ -147,8 +147,7 @@ class Evidence:
 
     def has_left(self, account: str, seconds: float) -> bool:
         """Whether the store says so, for at least as long."""
-        value = self.sim.store.slot(self.sim.keys[account]).value
-        out = value is not None and bool(self.read[value].get("by_user"))
+        out = self.has_by_user(self.sim.store.slot(self.sim.keys[account]))
         return out and self.left.get(account, 0.0) + seconds < self.sim.loop.now
 
     def saw(self, node: Node, key: str, record: Record | None) -> None:
@@ -221,6 +220,8 @@ class Evidence:
                 self.dead_at.pop(key, None)
                 held = not self.open and self.is_held(account or "")
                 back = self.serial(left.get(key))
+                if account is not None and self.has_by_user(left.get(key)):
+                    back = self.ended.get(account, 0) - 1  # what came after that logout is lost
                 for grant in self.sim.vendor.grants.values():
                     if grant.account == account and (grant.serial > back or not self.sim.plan.rotates):
                         self.wiped.add(grant.access)
@@ -233,6 +234,10 @@ class Evidence:
                 if account is None:
                     self.secrets_cut.add("the store lost it")
                     self.stored_secret = 0
+
+    def has_by_user(self, slot: Slot | None) -> bool:
+        """Whether a slot says that the user has logged out."""
+        return slot is not None and slot.value is not None and bool(self.read[slot.value].get("by_user"))
 
     def is_ahead(self, node: Node, account: str) -> bool:
         """Whether ``node`` knows a higher version than the store has, which lost it, or what the store never had."""
