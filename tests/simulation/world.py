@@ -258,7 +258,7 @@ class Simulation:
         workers = list(self.workers.values())
         await asyncio.sleep(self.plan.lifetime)
         tasks = set()
-        asked = [worker for number, worker in enumerate(workers) if number == 0 or not self._is_as_new(worker)]
+        asked = [worker for worker in workers if not self._is_as_new(worker)]
         for worker in asked:  # one after the other: the first renews, and the others find what it brought
             task = self.loop.spawn(worker.node, self._settle(worker))
             await asyncio.wait({task}, timeout=APART)
@@ -274,7 +274,8 @@ class Simulation:
         for worker in workers:  # who still waits to log in is called off
             worker.closing = True
         tasks = {self.loop.spawn(worker.node, worker.engine.aclose()) for worker in asked}
-        await asyncio.wait(tasks, timeout=60.0)
+        if tasks:
+            await asyncio.wait(tasks, timeout=60.0)
         if any(not task.done() for task in tasks):
             self.fail("liveness: an engine does not close")
             return
@@ -283,22 +284,21 @@ class Simulation:
             self.main.set_result(None)
 
     def _is_as_new(self, worker: Worker) -> bool:
-        """Whether nothing ever happened to it: it would only ask the store, and be given what the first has brought."""
+        """Whether nothing ever happened to it, so that it would but do once more what it has done well before."""
         node, watch = worker.node, self.watch
-        if (
-            worker.host.lives > 1
-            or worker.client.failures
-            or node in watch.stopped
-            or node in watch.stepped
-            or watch.epoch
-        ):
+        if self.comings or self.plan.secrets or self.plan.lapse or watch.epoch:
             return False
-        ledgers = [worker.credential(account).ledger for account in self.plan.accounts]
-        return all(
-            ledger.holding.version <= self.store.slot(ledger.key).version
-            and not ledger.holding.failures
-            and (ledger.leading is None or ledger.leading.number <= ledger.holding.version)
-            for ledger in ledgers
+        if worker.host.lives > 1 or worker.client.failures or node in watch.stopped or node in watch.stepped:
+            return False
+        return all(self._is_well(worker.credential(account)) for account in self.plan.accounts)
+
+    def _is_well(self, credential: Credential) -> bool:
+        ledger, holding, flight = credential.ledger, credential.ledger.holding, credential._flights.get(self.loop)
+        return (
+            (flight is None or flight.landed)
+            and not holding.failures
+            and holding.version <= self.store.slot(ledger.key).version
+            and (ledger.leading is None or ledger.leading.number <= holding.version)
         )
 
     async def _settle(self, worker: Worker) -> None:
