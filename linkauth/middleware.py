@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, HOST
+from aiohttp.multipart import BodyPartReaderPayload
 from yarl import URL
 
 from linkauth.engine.credential import Credential as EngineCredential
@@ -57,8 +58,8 @@ class Credential(EngineCredential):
         if not self._sign(request, token):
             return await handler(request)
         response = await handler(request)
-        if response.status != UNAUTHORIZED or getattr(request.body, "consumed", False) or self.in_vain(token):
-            return response  # a body that was streamed away cannot be sent again: aiohttp would send it empty
+        if response.status != UNAUTHORIZED or _streamed_away(request.body) or self.in_vain(token):
+            return response
         # Given back first: with a small pool the renewal could not get a connection otherwise.
         response.release()
         fresh = await self.replacement(token)
@@ -88,3 +89,13 @@ class Credential(EngineCredential):
             return False
         request.headers[AUTHORIZATION] = token.authorization
         return True
+
+
+def _streamed_away(body: object) -> bool:
+    """Whether ``body`` cannot be sent again: aiohttp would send it empty, or cut.
+
+    Before 3.14.5 aiohttp says so neither of a multipart body for its parts, nor of a part that is passed on as it was received.
+    """
+    if getattr(body, "consumed", False) or isinstance(body, BodyPartReaderPayload):
+        return True
+    return isinstance(body, aiohttp.MultipartWriter) and any(_streamed_away(part) for part, _, _ in body)

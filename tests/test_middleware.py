@@ -7,11 +7,12 @@ import io
 import logging
 from collections import Counter
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 from yarl import URL
 
 from linkauth import AuthEngine, LinkXG, OAuth2, SageX3
@@ -19,6 +20,9 @@ from linkauth.engine.records import TokenRecord
 from linkauth.errors import LinkAuthError, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth_stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 BIG = b"x" * 5_000_000
 
@@ -340,23 +344,57 @@ async def chunks():
         yield b"chunk"
 
 
-def streamed() -> aiohttp.MultipartWriter:
+async def streamed() -> AsyncIterator[bytes]:
+    return chunks()
+
+
+async def received() -> aiohttp.BodyPartReader:
+    """A part of a multipart body as it comes in, to be passed on."""
+    stream = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16)
+    stream.feed_data(b"--cut\r\n\r\nchunk\r\n--cut--\r\n")
+    stream.feed_eof()
+    part = await aiohttp.MultipartReader({"Content-Type": "multipart/mixed; boundary=cut"}, stream).next()
+    assert isinstance(part, aiohttp.BodyPartReader)
+    return part
+
+
+def multipart(part: Any) -> aiohttp.MultipartWriter:
     found = aiohttp.MultipartWriter()
-    found.append(chunks())
+    found.append("text")
+    found.append(part)
     return found
 
 
-@pytest.mark.parametrize("make", [chunks, streamed], ids=["generator", "multipart"])
-async def test_a_body_that_streamed_away_is_not_sent_again(credential, site, make):
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("make", [streamed, received])
+async def test_a_body_that_streamed_away_is_not_sent_again(credential, site, make, depth):
     """It would arrive empty or cut: the 401 goes back to the caller, unread, and the request is sent once."""
+
+    async def body() -> Any:
+        found: Any = await make()
+        for _ in range(depth):
+            found = multipart(found)
+        return found
+
     async with credential.session() as session:
         await get(session, "a")
         site.revoke()
-        async with session.post("b", data=make()) as answer:
+        async with session.post("b", data=await body()) as answer:
             assert (answer.status, await answer.text()) == (401, "no")
         assert site.counts["api"] == 2
-        async with session.post("b", data=make()) as answer:
+        async with session.post("b", data=await body()) as answer:
             assert answer.status == 401
+
+
+async def test_a_multipart_body_whose_parts_can_be_sent_again_is_sent_again(credential, site):
+    """Many parts, one within another: the repeat carries all of them."""
+    async with credential.session() as session:
+        await get(session, "a")
+        site.revoke()
+        async with session.post("b", data=multipart(multipart(b"bytes"))) as answer:
+            assert answer.status == 200
+    refused, accepted = site.seen[1:]
+    assert refused[3] == accepted[3]
 
 
 async def test_the_first_answer_is_given_back_before_renewing(site):

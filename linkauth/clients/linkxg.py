@@ -120,6 +120,9 @@ class _Listing(Generic[T]):
     pagination: _Pagination | None = None
 
 
+attrs.resolve_types(_Listing)  # cattrs before 26.1 cannot for a generic class
+
+
 @attrs.frozen(kw_only=True)
 class _Single:
     data: ProductDetail
