@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 HOST = "https://vendor.test"
+VAIN = frozenset({"the vendor acted late", "the gateway gave up", "the answer was lost", "the answer came too late"})
+"""What cuts an answer so that nobody will ever have it."""
 
 
 @attrs.frozen(kw_only=True)

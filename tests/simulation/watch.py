@@ -10,7 +10,7 @@ import attrs
 
 from linkauth_stores.slot import Lease, Slot
 from tests.simulation.evidence import HEARD, UNHEARD, Claimed, Evidence
-from tests.simulation.vendor import GENERATION, Family, Grant, Refusal, Rotation, field, refresh_token
+from tests.simulation.vendor import GENERATION, VAIN, Family, Grant, Refusal, Rotation, field, refresh_token
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
@@ -320,7 +320,8 @@ class Watch(Evidence):
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
         back = began < self.put_back_at.get(account, -1e9) + TOLD
         arriving = any(
-            isinstance(answer, Grant) and answer.account == account and answer.by.alive for answer in self.open
+            isinstance(answer, Grant) and answer.account == account and answer.by.alive and not answer.cut & VAIN
+            for answer in self.open
         )
         if (lost or back) and (arriving or self.holders(account)):
             return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
