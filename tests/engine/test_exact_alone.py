@@ -106,6 +106,17 @@ async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked(left
 
 
 @virtual
+async def test_renewing_without_the_store_brings_another_token():
+    """Who asks for a newer token gets one, though the one that is held is good."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    token = await credential.token()
+    store.down.add("*")
+    assert (await credential.refresh()).access_token != token.access_token
+    assert vendor.counts["requests"] == 2
+
+
+@virtual
 async def test_a_logout_stands_though_a_renewal_was_under_way_without_the_store():
     """The store comes back, the user logs out, and then the vendor answers: that answer is not served."""
     store, vendor, gate = Store(), Vendor(), asyncio.Event()
