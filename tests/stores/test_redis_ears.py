@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import redis.exceptions
 
 from linkauth.errors import StoreUnavailable
 from linkauth.store import Change
 from linkauth_stores.redis import RedisStore
 from linkauth_stores.redis import ears as module
 from linkauth_stores.redis.ears import Ears, cancellations
+from linkauth_stores.redis.session import Session
 from tests.engine.virtual import monotonic, virtual
 from tests.servers import free_port
 
@@ -69,6 +71,10 @@ class Pubsub:
     @property
     def connection(self) -> Pubsub:
         return self
+
+    @property
+    def is_connected(self) -> bool:
+        return not self.dead
 
     async def send_command(self, *command: str) -> None:
         self.sent += 1
@@ -189,6 +195,81 @@ async def test_a_subscription_that_broke_unnoticed_is_asked_once_for_all():
     await asyncio.gather(*(ears.check() for _ in range(10)))
     assert await waiting
     assert (len(server.pubsubs), server.pubsubs[0].sent, server.pubsubs[1].sent) == (2, 1, 0)
+    await ears.aclose()
+
+
+@virtual
+async def test_a_subscription_is_told_from_the_next():
+    """And from one whose connection is lost, which its reader has yet to notice."""
+    server = Server()
+    ears = server.ears()
+    assert ears.place() is None
+    await ears.open()
+    first = ears.place()
+    assert first
+    server.pubsubs[0].dead = True
+    assert ears.place() == 0
+    server.cut()
+    await asyncio.sleep(0.01)
+    assert ears.place() == 0
+    await ears.open()
+    assert ears.place() not in {0, first}
+    await ears.aclose()
+
+
+@pytest.mark.parametrize("found", ["refused", "open"])
+@virtual
+async def test_who_claims_while_the_subscription_is_lost_waits_for_the_next(found):
+    """A server takes the other's place between two tries: it answers the claim before it was heard of."""
+    server = Server()
+    ears = server.ears()
+    heard: list[Change | None] = []
+
+    async def listen() -> None:
+        async for change in ears.changes():
+            heard[:] = [*heard, change]
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0.1)
+    heard.clear()
+    server.down = True
+    server.cut()
+    tries = 0
+
+    async def work(_: Any) -> str:
+        nonlocal tries
+        tries += 1
+        if tries == 1 and found == "refused":
+            raise redis.exceptions.ConnectionError
+        server.down = False
+        await asyncio.sleep(0.001)
+        return f"granted after {tries}"
+
+    session = Session(cast("Any", None), ears, 2.0, asyncio.Semaphore(1))
+    told = await session.ask(work, careful=True)
+    assert heard == [None]
+    assert told == ("granted after 3" if found == "refused" else "granted after 2")
+    assert await session.ask(work, careful=True) == f"granted after {tries}"
+    listening.cancel()
+    await ears.aclose()
+
+
+@virtual
+async def test_who_may_not_subscribe_claims_once():
+    """No subscription was ever to be had: nothing is waited for."""
+    server = Server()
+    server.down = True
+    ears = server.ears()
+    assert await ears.open() is None
+    tries = 0
+
+    async def work(_: Any) -> int:
+        nonlocal tries
+        tries += 1
+        return tries
+
+    session = Session(cast("Any", None), ears, 2.0, asyncio.Semaphore(1))
+    assert await session.ask(work, careful=True) == 1
     await ears.aclose()
 
 

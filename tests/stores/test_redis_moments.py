@@ -231,6 +231,28 @@ async def test_who_claims_over_a_broken_connection_hears_first_whether_the_serve
             await store.aclose()
 
 
+async def test_who_was_stopped_while_its_connections_were_cut_hears_first_that_there_may_be_another_server(server):
+    """It finds them all closed, and its client opens others in silence: the claim waits for the subscription all the same."""
+    store = RedisStore(server.url, timeout=PATIENCE)
+    heard: list[Change | None] = []
+
+    async def listen() -> None:
+        async for change in store.changes():
+            heard[:] = [*heard, change]
+
+    listening = asyncio.create_task(listen())
+    await warm(store)
+    for owner in ("a", "b", "c"):
+        heard.clear()
+        for kind in ("normal", "pubsub"):  # by a client that blocks: nothing of this process runs meanwhile
+            server.client().execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        time.sleep(0.05)  # noqa: ASYNC251  as it is when a process is stopped
+        await store.claim(KEY, owner, 15, 0, b"")
+        assert None in heard
+    listening.cancel()
+    await store.aclose()
+
+
 async def test_a_queue_is_no_outage_while_the_store_answers():
     """A place is waited for as long as others are answered, and no longer than the time-out where nobody is."""
     session = Session(cast("Any", None), cast("Any", None), 1.0, asyncio.Semaphore(0))

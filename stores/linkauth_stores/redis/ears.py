@@ -74,6 +74,16 @@ class Ears:
                     await self._settled.wait()
         return self._serial if self._up else None
 
+    def place(self) -> int | None:
+        """What tells this subscription from the next: 0 where it is lost, None where there never was one."""
+        if not self._floor:
+            return None
+        return self._floor if self._up and self._pubsub.connection.is_connected else 0
+
+    def stands(self, place: int | None) -> bool:
+        """Whether nothing was missed since ``place``: the subscription is the same, or nobody has ever had one."""
+        return place is None or (place > 0 and place == self.place())
+
     async def check(self, *, moved: bool = False) -> None:
         """A connection broke, so the subscription may lead nowhere, too: return when it has answered, or is a new one.
 

@@ -63,6 +63,7 @@ class Session:
         try:
             async with self.slot(self.timeout), asyncio.timeout(self.timeout):
                 while True:
+                    place = self.ears.place() if careful else None
                     try:
                         answer = await work(self.client)
                     except TypeError:  # see _UNSENT
@@ -73,13 +74,15 @@ class Session:
                         failures += 1
                         if failures > 1 or not _may_pass(error):
                             raise
-                        moved = isinstance(error, ReadOnlyError) or _code(error) == "READONLY"
-                        if moved:
-                            await self._look_it_up_again()
+                        moved = await self._has_moved(error)
                     else:
                         honour()
                         self.answered = asyncio.get_running_loop().time()
-                        return answer
+                        if not careful or self.ears.stands(place):
+                            return answer
+                        # The subscription was lost meanwhile, or before and not taken up again: so may be what the server had.
+                        await self.ears.check()
+                        careful = False
                     honour()
                     if careful:
                         await self.ears.check(moved=moved)
@@ -89,10 +92,12 @@ class Session:
         # Raised out here, so that nothing of redis-py's error hangs on it: that may hold commands or an address.
         raise problem
 
-    async def _look_it_up_again(self) -> None:
-        """A master that was made a replica keeps its connections, and its name may lead to the new master by now."""
-        if (pool := getattr(self.client, "connection_pool", None)) is not None:
+    async def _has_moved(self, error: RedisError) -> bool:
+        """Whether the server is no master any more. It keeps its connections, and its name may lead to the new one by now."""
+        moved = isinstance(error, ReadOnlyError) or _code(error) == "READONLY"
+        if moved and (pool := getattr(self.client, "connection_pool", None)) is not None:
             await pool.disconnect(inuse_connections=False)
+        return moved
 
     @contextlib.asynccontextmanager
     async def slot(self, patience: float) -> AsyncGenerator[None]:
