@@ -9,8 +9,8 @@ import attrs
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange, Overtaken, backoff, replayable
-from linkauth.engine.ledger import GRACE
 from linkauth.engine.note import Note, digest
+from linkauth.engine.watch import GRACE
 from linkauth.engine.windows import Verdict
 from linkauth.errors import (
     InvalidClient,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from linkauth.store import Granted
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["LONGEST_ORDER", "InDoubt", "Leading", "renewing"]
+__all__ = ["LONGEST_ORDER", "LOOK_GAP", "InDoubt", "Leading", "renewing"]
 
 LOOK_GAP: Final = 0.25
 """Seconds between two looks meanwhile, where the store has nothing to wait for."""
@@ -123,7 +123,7 @@ class Leading:
             if self._store_is_behind():
                 await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
             # Should the store go away and come back meanwhile, the others need their time again.
-            while self._holding.token is self._token and (left := max(end, self._ledger.unsettled_until) - now()) > 0:
+            while self._holding.token is self._token and (left := max(end - now(), self._ledger.unsettled())) > 0:
                 await self._ledger.wait(min(left, LONGEST_LOOK))
                 if await self._came_back():
                     break
@@ -225,7 +225,7 @@ class Leading:
             return 0.0
         if self._store_is_behind():
             return GRACE  # the store lost what it had: whoever has something newer is about to say so
-        unsettled = max(self._ledger.unsettled_until - self._office.world.monotonic(), 0.0)
+        unsettled = self._ledger.unsettled()
         window = replayable(rotation.replay_window, self._office.timeout)
         if not self._doubtful or self._time.now < found.since + window:
             return unsettled

@@ -14,6 +14,7 @@ from linkauth.engine.keeper import LONGEST_GAP, Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
+from linkauth.engine.watch import GRACE
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
@@ -30,8 +31,6 @@ __all__ = ["Ledger"]
 
 log = logging.getLogger("linkauth")
 
-GRACE: Final = 3.0
-"""Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
 LEASE_MORE: Final = 5.0
 """Seconds by which a lease outlasts the engine's time limit for an exchange."""
 
@@ -49,8 +48,7 @@ class Ledger:
         self.ttl = office.timeout + LEASE_MORE
         self.leading: Lease | None = None
         """The latest lease of this worker."""
-        self.unsettled_until = -math.inf
-        """Until then (monotonic seconds) others may still put back what the store lost."""
+        self._unsettled_until = -math.inf
         self._credential = credential
         self._refused: str | None = None
         """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
@@ -177,9 +175,10 @@ class Ledger:
             return False
         return isinstance(found, TokenRecord) and found.token.expires_at > held.expires_at
 
-    def beware(self) -> None:
-        """The store may have lost data: for a moment whoever holds something newer, or a lease, may put it back."""
-        self.unsettled_until = self.office.world.monotonic() + GRACE
+    def unsettled(self) -> float:
+        """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""
+        until = max(self._unsettled_until, self.office.watch.unsettled_until)
+        return max(until - self.office.world.monotonic(), 0.0)
 
     async def put_back(self) -> None:
         """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
@@ -194,7 +193,7 @@ class Ledger:
         if token is None or not self.is_newer_than(found):
             self.know(reading.record, time)
             return
-        self.beware()
+        self._unsettled_until = self.office.world.monotonic() + GRACE
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
         commit = self.office.shelf.store.commit(self.key, version, self._closed(version, token))
         outcome, time = await self.office.shelf.ask(commit)

@@ -54,9 +54,6 @@ class _Known:
         """Whether a store that has ``version`` has lost the secret."""
         return self.secret is not None and self.version > version
 
-    def beware(self) -> None:
-        """Nothing is spent by showing a secret."""
-
     async def put_back(self) -> None:
         """Commit the secret under its own number, should the store have lost it: at the vendor every older one is dead."""
         reading, _ = await self.shelf.ask(self.shelf.store.read(self.key))

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Overtaken
-from linkauth.engine.leading import Leading, renewing
+from linkauth.engine.leading import LOOK_GAP, Leading, renewing
 from linkauth.engine.note import Note, digest
 from linkauth.engine.windows import Verdict
 from linkauth.engine.world import StoreTime
@@ -126,6 +126,10 @@ class Renewal:
         reading, time = await self._ledger.read()
         record = reading.record
         if self._holding.token is None:  # else a login, or a look, has brought one while this one read
+            if record is None and self._vendor.rotation.rotates and (left := self._ledger.unsettled()):
+                with self._office.flights.idle():
+                    await asyncio.sleep(min(left, LOOK_GAP))  # who holds it is about to put it back
+                return False
             if record is None or not self._ledger.is_news(record):
                 raise self._ledger.lost(self._holding.dead or "nobody has logged in or paired yet")
             self._ledger.adopt(record, time)

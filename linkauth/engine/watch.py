@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import math
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from linkauth.engine.world import World
     from linkauth.store import Announcing, TokenStore
 
-__all__ = ["Followed", "Watch"]
+__all__ = ["GRACE", "Followed", "Watch"]
 
 log = logging.getLogger("linkauth")
 
+GRACE: Final = 3.0
+"""Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
 LISTEN: Final = 1.0
 """Seconds for which the first reading waits for the listening to begin."""
 GAP: Final = 1.0
@@ -46,10 +49,6 @@ class Followed(Protocol):
         """Whether a store that has ``version`` has lost what is held."""
         ...
 
-    def beware(self) -> None:
-        """The store may have lost data: spend nothing for a moment."""
-        ...
-
     async def put_back(self) -> None:
         """Commit what is held under its own number, should the store have lost it. Raises ``LinkAuthError``."""
         ...
@@ -62,6 +61,8 @@ class Watch:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
         self._store = cast("Announcing", store) if hasattr(store, "changes") else None
         self._world = world
+        self.unsettled_until = -math.inf
+        """Until then (monotonic seconds) others may still put back what the store lost, whatever it was."""
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
@@ -88,14 +89,13 @@ class Watch:
                     await heard.wait()
 
     def beware(self) -> None:
-        """The store was away and answers again: it may have lost data.
+        """The store was away and answers again: it may have lost data, that which this worker has never seen included.
 
         To be told at once. The listening begins again by itself, but perhaps a second later, when a refresh token that
-        an old record brought back is spent already.
+        an old record brought back is spent already, or a user sent for whose session others hold.
         """
-        for held in tuple(self._followed.values()):
-            if held.is_newer_than(0):
-                held.beware()
+        if self._store is not None:  # else nobody hears of a loss, and nobody puts anything back
+            self.unsettled_until = self._world.monotonic() + GRACE
 
     async def aclose(self) -> None:
         """Stop listening in this loop."""

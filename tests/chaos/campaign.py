@@ -112,23 +112,24 @@ class Campaign:
         while True:
             for name in self.scene.names:
                 if self.scene.witness.sessions[name].revoked:
-                    await self.scene.log_in(name, "the vendor ended it")
-                elif time.monotonic() > self.scene.witness.heard[name] + IDLE and await self._is_sent_for(name):
-                    await self.scene.log_in(name, TOLD)
+                    await self.scene.log_in(name, why="the vendor ended it")
+                elif time.monotonic() > self.scene.witness.heard[name] + IDLE and (by := await self._is_sent_for(name)):
+                    await self.scene.log_in(name, why=TOLD, told=time.monotonic(), by=by)
             await asyncio.sleep(0.2)
 
-    async def _is_sent_for(self, name: str) -> bool:
-        """Whether a worker, asked for the account's token, sends for the user."""
-        worker = random.choice(self.scene.hosts).worker
+    async def _is_sent_for(self, name: str) -> str:
+        """The host whose worker, asked for the account's token, sends for the user; empty: it does not."""
+        host = random.choice(self.scene.hosts)
+        worker = host.worker
         assert worker
         try:
             async with asyncio.timeout(1):
                 await worker.ask("token", account=name)
         except Refused as refused:
-            return refused.kind == "ReauthorizationRequired"
+            return host.name * (refused.kind == "ReauthorizationRequired")
         except (Died, TimeoutError):
             pass
-        return False
+        return ""
 
     async def _look_on(self) -> None:
         """Look after the workers: none dies of itself, none complains; how much memory they take."""

@@ -62,6 +62,9 @@ class Login:
     host: str = ""
     why: str = ""
     """What the one before had come to."""
+    told: float | None = None
+    """When a worker sent for the user, and ``by``: which."""
+    by: str = ""
     seen: float | None = None
     """As of an exchange's answer."""
     spent: str = "-"

@@ -141,16 +141,17 @@ class Judge:
         return self._lost(exchange, stored, claimed.at, sent.at, reuse.host)
 
     def _given_up(self, login: Login) -> str:
-        """Its last answer was never stored, or the store lost it, for a reason."""
+        """Its last answer was never stored, or the store lost it, for a reason, before its user was sent for."""
+        told, by = login.told or login.at, login.by or login.host
         given = [*self._evidence.exchanges, *self._evidence.logins]
         last = max(
-            (each for each in given if each.account == login.account and each.answered < login.at),
+            (each for each in given if each.account == login.account and each.answered < told),
             key=lambda each: each.answered,
         )
         stored = self._stored(last)
         if stored is None:
             return self._unstored(last)
-        return self._lost(last, stored, login.at, login.at, login.host)
+        return self._lost(last, stored, told, told, by)
 
     def _unstored(self, exchange: Exchange | Login) -> str:
         end = self._evidence.ended

@@ -153,8 +153,8 @@ class Scene:
         worker.on_mark = self.witness.hears("newcomer")
         return worker
 
-    async def log_in(self, name: str, why: str = "") -> None:
-        """By whichever worker can."""
+    async def log_in(self, name: str, **why: Any) -> None:
+        """By whichever worker can. ``why``: what the witness notes of it."""
         self.logins += 1
         self.witness.why[name] = why
         user = self.sandbox.linkxg.users[f"{name}@example.com"]

@@ -195,6 +195,13 @@ def test_a_session_that_is_given_up_though_it_lives(disturbances, expected):
     (case,) = Judge(seen).cases()
     assert expected in case.why_not
     assert bool(case.verdict) == (not expected)
+    # What happened after the user was sent for changes nothing; it may take a while until somebody can log in.
+    seen.logins[1].told, seen.logins[1].by, seen.logins[1].host, seen.logins[1].at = 30.0, "host2", "host1", 36.0
+    later = Exchange(account="account0", host="host1", spent="t1", issued="t2", arrived=33.0, answered=33.0, seen=33.1)
+    seen.exchanges.append(later)
+    (case,) = Judge(seen).cases()
+    assert expected in case.why_not
+    assert bool(case.verdict) == (not expected)
 
 
 def test_evidence_is_kept(tmp_path):

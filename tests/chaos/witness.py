@@ -34,8 +34,8 @@ class Witness:
         self.evidence = Evidence()
         self.sessions: dict[str, Session] = {}
         """The newest session of each account."""
-        self.why: dict[str, str] = {}
-        """Why an account is logged in next."""
+        self.why: dict[str, dict[str, Any]] = {}
+        """Of the login that an account gets next: why, and who told the user when."""
         self.heard: dict[str, float] = {}
         """When the vendor last gave an account a token."""
         self._by_issued: dict[str, Exchange | Login] = {}
@@ -62,7 +62,7 @@ class Witness:
             issued=issued,
             at=time.monotonic(),
             host=request.headers["X-Worker"],
-            why=self.why.pop(account, ""),
+            **self.why.pop(account, {}),
         )
         self.evidence.logins.append(login)
         self._by_issued[issued] = login

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linkauth.engine.note import Note, digest
-from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.errors import LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.store import Granted
 from tests.engine.fakes import USER, Store, Vendor, Worker, logged_in
-from tests.engine.virtual import virtual, wall
+from tests.engine.virtual import monotonic, virtual, wall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -86,10 +86,78 @@ async def test_who_waits_waits_anew_when_the_store_is_away_again():
     renewing = asyncio.create_task(older.refresh())
     await asyncio.sleep(2)
     await away(store, behind.credential(USER, "another").token())
+    await behind.credential(USER, "another").ledger.read()  # which the store answers
     await asyncio.sleep(0.6)
-    with pytest.raises(ReauthorizationRequired):
-        await behind.credential(USER, "another").token()  # which the store answers
     await asyncio.sleep(2)
     await newest.ledger.put_back()
     assert (await renewing).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_who_sees_a_store_come_back_empty_does_not_send_for_the_user_at_once():
+    """A worker just born holds nothing: it waits until the one that holds the session has put it back."""
+    store, vendor = Deaf(), Vendor()
+    newest = await logged_in(Worker(store, vendor))
+    store.inner._slots = {}
+    newborn = Worker(store, vendor).credential(USER)
+    await away(store, newborn.token())
+    await asyncio.sleep(1)  # a failure is remembered for half a second
+    asking = asyncio.create_task(newborn.token())
+    await asyncio.sleep(2)
+    await newest.ledger.put_back()
+    assert (await asking).access_token == (await newest.token()).access_token
+    assert vendor.counts["/auth/refresh"] == 0
+
+
+@virtual
+async def test_the_user_is_sent_for_when_nobody_puts_anything_back():
+    """Three seconds after the store's return, or at once where nobody could put anything back."""
+    store, vendor = Deaf(), Vendor()
+    newborn = Worker(store, vendor).credential(USER)
+    await away(store, newborn.token())
+    await asyncio.sleep(1)
+    begun = monotonic()
+    with pytest.raises(ReauthorizationRequired, match="nobody has logged in"):
+        await newborn.token()
+    assert 3 <= monotonic() - begun < 3.1
+    begun = monotonic()
+    with pytest.raises(ReauthorizationRequired):
+        await Worker(store, vendor).credential(USER).token()
+    assert monotonic() == begun
+
+
+@virtual
+async def test_a_worker_just_born_does_not_spend_what_a_store_came_back_with():
+    """It saw the store away, and reads a record that is older than the one that others hold: they have their time."""
+    store, vendor = Deaf(), Vendor()
+    newest = await logged_in(Worker(store, vendor))
+    snapshot = dict(store.inner._slots)
+    await newest.refresh()
+    store.inner._slots = snapshot
+    newborn = Worker(store, vendor).credential(USER)
+    await away(store, newborn.token())
+    await asyncio.sleep(1)
+    await newborn.token()
+    asking = asyncio.create_task(newborn.refresh())
+    await asyncio.sleep(2)
+    await newest.ledger.put_back()
+    assert (await asking).access_token == (await newest.token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_a_worker_that_closes_does_not_wait_for_what_may_be_put_back():
+    """It holds nothing, and has nothing to lose."""
+    store, vendor = Deaf(), Vendor()
+    worker = Worker(store, vendor)
+    newborn = worker.credential(USER)
+    await away(store, newborn.token())
+    await asyncio.sleep(1)
+    asking = asyncio.create_task(newborn.token())
+    await asyncio.sleep(0.1)
+    begun = monotonic()
+    await worker.aclose()
+    assert monotonic() == begun
+    with pytest.raises(LinkAuthError, match="called off"):
+        await asking

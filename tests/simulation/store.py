@@ -169,6 +169,15 @@ class StoreClient:
         self.sim = sim
         self.store = store
         self.failures = 0
+        self.away = False
+        self.back_at = -1e9
+        """When the store last answered after it had not."""
+
+    def _answered(self, answer: object) -> None:
+        """The engine gets this answer; ``REFUSED``: it hears that the store is away."""
+        if answer is not REFUSED and self.away:
+            self.back_at = self.sim.loop.now
+        self.away = answer is REFUSED
 
     async def _ask(self, op: str, key: str, *args: Any) -> Any:
         me = WHO.get()
@@ -181,6 +190,7 @@ class StoreClient:
                 answer = await self.sim.net.call(op, self.store.node, self.store.serve, me, op, key, args, patience=TRY)
                 if answer is not LATE and answer is not REFUSED:
                     done = True
+                    self._answered(answer)
                     if self.sim.telling:
                         self.sim.tell(me.name, f"  {op}: {_told(answer)}")
                     if self.sim.comings and op in {"read", "claim"}:
@@ -192,6 +202,7 @@ class StoreClient:
         finally:
             if not done:
                 self.failures += 1
+        self._answered(REFUSED)
         self.sim.tell(me.name, f"  {op}: the store is away")
         raise StoreUnavailable("the simulated store is away")
 
@@ -224,6 +235,7 @@ class StoreClient:
         answer = await self.sim.net.call(
             "wait", self.store.node, self.store.serve, me, "wait", key, (newer_than,), patience=wait
         )
+        self._answered(answer)
         if answer is REFUSED:
             self.failures += 1
             raise StoreUnavailable("the simulated store is away")

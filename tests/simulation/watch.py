@@ -26,6 +26,8 @@ ACTED = 1.0
 TOLD = 3.5
 """Seconds after the store is back, or a record that it had lost, in which somebody may still be told otherwise: three
 tries, and half a second for which a failure is remembered."""
+PATIENT = 2.5
+"""Seconds after a store's return in which whoever saw it come back without a session sends for nobody."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
@@ -324,6 +326,9 @@ class Watch(Evidence):
             for answer in self.open
         )
         if (lost or back) and (arriving or self.holders(account)):
+            worker = self.sim.worker_of(node)
+            if worker is not None and self.sim.plan.announces and self.sim.loop.now < worker.client.back_at + PATIENT:
+                self.fail(5, f"{node} sends for the user, and saw the store come back a moment ago: {words}")
             return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
         if self.may_be_lost(account):
             self.lost.add(account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import attrs
 
@@ -10,6 +11,7 @@ from linkauth.engine import engine as engines
 from linkauth.engine import holding as holdings
 from linkauth.engine import leading as leadings
 from linkauth.engine import ledger as ledgers
+from linkauth.engine import watch as watches
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
@@ -28,6 +30,7 @@ from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailab
 from linkauth.store import Busy, Granted
 from tests.simulation.faults.planting import planted
 from tests.simulation.faults.schedules import (
+    born_while_the_store_is_away,
     busy_storm,
     closes_while_asking,
     comes_back_in_time,
@@ -209,6 +212,19 @@ def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
     """Who comes first after an outage spends at once, while the holder is about to commit."""
     yield leadings, "GRACE", 0.0
     yield ledgers, "GRACE", 0.0
+    yield watches, "GRACE", 0.0
+
+
+@planted(10, "store down", born_while_the_store_is_away)
+def sends_for_the_user_when_the_store_comes_back_empty() -> Iterator[tuple[Any, str, Any]]:
+    """A worker just born that finds nothing there does not wait for those who hold the session."""
+
+    async def found(self: Renewal) -> bool:
+        with patch.object(self._ledger, "unsettled", lambda: 0.0):
+            return await real(self)
+
+    real = Renewal._found
+    yield Renewal, "_found", found
 
 
 @planted(300, "vendor trouble", rotating)

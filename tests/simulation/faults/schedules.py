@@ -139,6 +139,20 @@ def asks_right_after_a_failover(plan: Plan) -> None:
     plan.faults = [Fault(do="store fails over", at=58.0, seconds=30.0)]
 
 
+def born_while_the_store_is_away(plan: Plan) -> None:
+    """… and comes back empty: who is asked first holds nothing, the others hold the session."""
+    rotating(plan)
+    plan.announces = True
+    plan.workers, plan.lifetime, plan.calm = 2, 60.0, 75.0
+    plan.faults = [
+        Fault(do="crash", at=50.0, host=1, seconds=6.0),
+        Fault(do="store down", at=54.0, seconds=6.0),
+        Fault(do="store restarted empty", at=55.0),
+    ]
+    plan.asks = [Ask(at=at, host=host) for at, host in ((20, 0), (21, 1), (56.5, 1))]
+    plan.asks += [Ask(at=60.0 + 0.1 * step, host=1) for step in range(10)]
+
+
 def outage_longer_than_a_lease(plan: Plan) -> None:
     rotating(plan)
     plan.lifetime = 20.0
