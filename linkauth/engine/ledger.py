@@ -177,8 +177,7 @@ class Ledger:
 
     def unsettled(self) -> float:
         """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""
-        until = max(self._unsettled_until, self.office.watch.unsettled_until)
-        return max(until - self.office.world.monotonic(), 0.0)
+        return max(self._unsettled_until - self.office.world.monotonic(), self.office.watch.unsettled())
 
     async def put_back(self) -> None:
         """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
@@ -343,7 +342,7 @@ class Ledger:
 
     async def _follow(self) -> None:
         """Hear of a store that loses what only it and its workers have."""
-        if self.vendor.rotation.rotates:
+        if self.vendor.needs_user:
             await self.office.watch.follow(self)
 
     def _closed(self, number: int, token: Token) -> bytes:

@@ -126,7 +126,7 @@ class Renewal:
         reading, time = await self._ledger.read()
         record = reading.record
         if self._holding.token is None:  # else a login, or a look, has brought one while this one read
-            if record is None and self._vendor.rotation.rotates and (left := self._ledger.unsettled()):
+            if record is None and (left := self._ledger.unsettled()):
                 with self._office.flights.idle():
                     await asyncio.sleep(min(left, LOOK_GAP))  # who holds it is about to put it back
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> 
     begun = office.world.monotonic()
     try:
         async with lease:
-            secret = await _asked(ledger, lease, time, await authority())
+            secret = await _asked(ledger, lease, time, authority)
     except Exception:
         await lease.release()
         raise
@@ -60,9 +61,21 @@ async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> 
     ledger.tell(EventKind.SECRET_ROTATED, duration=office.world.monotonic() - begun)
 
 
-async def _asked(ledger: Ledger, lease: Lease, time: StoreTime, token: Token) -> Secret:
-    """The secret that the vendor gives for ``token``."""
+async def _asked(ledger: Ledger, lease: Lease, time: StoreTime, authority: Callable[[], Awaitable[Token]]) -> Secret:
+    """The secret that the vendor gives for a token of ``authority``.
+
+    Raises ``Overtaken`` where a secret stands above what would be written under this lease: another rotation's, while
+    this process was stopped and no clock told; or one put back into a store that lost its data, and gave low numbers again.
+    """
     office, vendor = ledger.office, ledger.vendor
+    token = await authority()
+    while left := office.watch.unsettled():
+        await asyncio.sleep(left)
+        token = await authority()  # the other may have ended meanwhile
+    await office.registrations.newest(vendor)  # what was left in escrow comes before a look
+    await office.registrations.look(vendor)
+    if office.registrations.version(vendor) >= lease.number:
+        raise Overtaken
     newest = await office.registrations.newest(vendor)
     exchange = Exchange(
         office.world,

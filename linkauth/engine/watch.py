@@ -55,14 +55,13 @@ class Followed(Protocol):
 
 
 class Watch:
-    """Hears of changes to what cannot be had again: refresh tokens that are good for one use, rotated client secrets."""
+    """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
 
     def __init__(self, store: TokenStore, world: World) -> None:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
         self._store = cast("Announcing", store) if hasattr(store, "changes") else None
         self._world = world
-        self.unsettled_until = -math.inf
-        """Until then (monotonic seconds) others may still put back what the store lost, whatever it was."""
+        self._unsettled_until = -math.inf
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
@@ -88,6 +87,10 @@ class Watch:
                 async with asyncio.timeout(LISTEN):
                     await heard.wait()
 
+    def unsettled(self) -> float:
+        """Seconds for which others may still put back what the store has lost, whatever it was."""
+        return max(self._unsettled_until - self._world.monotonic(), 0.0)
+
     def beware(self) -> None:
         """The store was away and answers again: it may have lost data, that which this worker has never seen included.
 
@@ -95,7 +98,7 @@ class Watch:
         an old record brought back is spent already, or a user sent for whose session others hold.
         """
         if self._store is not None:  # else nobody hears of a loss, and nobody puts anything back
-            self.unsettled_until = self._world.monotonic() + GRACE
+            self._unsettled_until = self._world.monotonic() + GRACE
 
     async def aclose(self) -> None:
         """Stop listening in this loop."""
@@ -109,18 +112,19 @@ class Watch:
             try:
                 async for change in store.changes():
                     if change is None:
+                        again = heard.is_set()
                         heard.set()
-                        await self._look_through()
+                        await self._look_through(again=again)
                     elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
                         await self._put_back(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
             await asyncio.sleep(GAP)
 
-    async def _look_through(self) -> None:
-        # Whoever begins to listen before he has read anything, as everybody does here, has nothing to look through.
+    async def _look_through(self, *, again: bool) -> None:
         followed = [held for held in self._followed.values() if held.is_newer_than(0)]
-        if not followed:
+        # Whoever begins to listen before he has read anything, as everybody does here, has missed nothing.
+        if not again and not followed:
             return
         self.beware()
         await asyncio.sleep(self._world.random.random() * SPREAD)

@@ -12,13 +12,21 @@ from linkauth.engine.records import secret_key
 from linkauth.errors import StoreUnavailable
 from linkauth.oauth.token import Token
 from linkauth.store import Change
+from linkauth.vendors.linkxg_user import LinkXGUser
+from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import BASE, CLIENT, USER, Store, Vendor, Worker, logged_in
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+class Keeping(LinkXGUser):
+    """LinkXG as it might be: a refresh token stays good."""
+
+    rotation = RotationProfile()
 
 
 class Telling(Store):
@@ -282,6 +290,31 @@ async def test_a_store_that_is_away_is_no_reason_to_put_back():
     store.down.add("read")
     with pytest.raises(StoreUnavailable):
         await credential.ledger.put_back()
+
+
+@virtual
+async def test_a_session_whose_refresh_token_stays_good_is_put_back_too():
+    """Nothing would be spent twice, but the user would have to come again once all who hold it have ended."""
+    store, vendor = Telling(), Vendor()
+    keeping = Keeping(base_url=BASE)
+    holder = Worker(store, vendor).credential(keeping)
+    await holder.login(email="ada@example.com", password="correct horse")
+    store.empty()
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert (await Worker(store, vendor).credential(keeping).token()) == await holder.token()
+
+
+@virtual
+async def test_who_has_lost_a_listener_may_have_lost_more_than_it_holds():
+    """It holds nothing, and was cut off from hearing: what it asks for next may be about to come back."""
+    store = Telling()
+    worker = Worker(store, Vendor())
+    await worker.credential(USER).ledger.read()
+    assert worker.office.watch.unsettled() == 0
+    store.tell(OSError("gone"))
+    await asyncio.sleep(1.5)
+    assert worker.office.watch.unsettled() > 2
 
 
 @virtual

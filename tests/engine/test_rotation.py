@@ -18,6 +18,7 @@ from linkauth.errors import (
     StoreUnavailable,
 )
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, refusal
+from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
 
 ROTATE = "/oauth/clients/shop/rotate"
@@ -129,6 +130,41 @@ async def test_a_late_rotation_gives_way_to_the_later_one():
     await credential.rotate_secret()
     assert (await credential.refresh()).access_token
     assert vendor.sent[-1][2] == "later"
+
+
+@virtual
+async def test_a_rotation_without_its_lease_asks_for_nothing():
+    """Its lease was over while it waited for a token, and no clock told: what it brought could not be stored."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    gate = vendor.holds()
+    rotation = asyncio.create_task(credential.rotate_secret())
+    await asyncio.sleep(1)
+    await store.inner.release(secret_key(CLIENT), 1)
+    other = Worker(store, vendor).credential(CLIENT, "another")
+    await other.rotate_secret()
+    gate.set()
+    await rotation
+    await Worker(store, vendor).credential(CLIENT, "third").token()
+    assert vendor.sent[-1][2] == vendor.secret
+    assert vendor.counts[ROTATE] == 2
+
+
+@virtual
+async def test_a_rotation_waits_for_secrets_that_may_be_put_back():
+    """The store restarted empty, and gives low numbers again: what stands above is not rotated under a lease below."""
+    store, vendor = Telling(), Vendor()
+    behind, ahead = Worker(store, vendor).credential(CLIENT), Worker(store, vendor).credential(CLIENT, "another")
+    await behind.token()
+    await ahead.rotate_secret()
+    await ahead.rotate_secret()
+    store.empty()
+    store.tell(None)
+    await behind.rotate_secret()
+    assert vendor.counts[ROTATE] == 3
+    await asyncio.sleep(1)  # by then everybody has put back what he holds
+    await Worker(store, vendor).credential(CLIENT, "third").token()
+    assert vendor.sent[-1][2] == vendor.secret
 
 
 @virtual

@@ -10,7 +10,8 @@ import pytest
 from linkauth.engine.note import Note, digest
 from linkauth.errors import LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.store import Granted
-from tests.engine.fakes import USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in
+from tests.engine.test_lost_store import Keeping
 from tests.engine.virtual import monotonic, virtual, wall
 
 if TYPE_CHECKING:
@@ -94,13 +95,15 @@ async def test_who_waits_waits_anew_when_the_store_is_away_again():
     assert vendor.counts["reuse"] == 0
 
 
+@pytest.mark.parametrize("user", [USER, Keeping(base_url=BASE)], ids=["rotates", "keeps"])
 @virtual
-async def test_who_sees_a_store_come_back_empty_does_not_send_for_the_user_at_once():
+async def test_who_sees_a_store_come_back_empty_does_not_send_for_the_user_at_once(user):
     """A worker just born holds nothing: it waits until the one that holds the session has put it back."""
     store, vendor = Deaf(), Vendor()
-    newest = await logged_in(Worker(store, vendor))
+    newest = Worker(store, vendor).credential(user)
+    await newest.login(email="ada@example.com", password="correct horse")
     store.inner._slots = {}
-    newborn = Worker(store, vendor).credential(USER)
+    newborn = Worker(store, vendor).credential(user)
     await away(store, newborn.token())
     await asyncio.sleep(1)  # a failure is remembered for half a second
     asking = asyncio.create_task(newborn.token())

@@ -251,7 +251,7 @@ class Evidence:
         """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""
         # Where messages get lost, whoever holds it may not listen just then.
         away = self.sim.net.cuts or self.sim.net.down or self.sim.net.loss
-        if self.flying or away or not self.sim.plan.rotates:
+        if not account or self.flying or away or not self.sim.plan.user:
             return False
         return any(not worker.node.frozen and not worker.closing for worker in self.holders(account))
 

@@ -119,7 +119,7 @@ class Mischief:
         if node is None or node.frozen:
             return
         seconds = max(0.0, min(fault.seconds, self.sim.plan.calm - self.sim.loop.now))  # everybody is woken at the calm
-        self.sim.by_node[node].host.lag += seconds
+        self.sim.by_node[node].host.lag += max(seconds - 1e-9, 0.0)  # rounding must not set the clock back
         self.sim.loop.postpone(node, seconds)
         self.sim.watch.slept[node] = self.sim.loop.now
         self._do_stall(fault, node)
