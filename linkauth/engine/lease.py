@@ -138,7 +138,7 @@ class Lease:
             await asyncio.sleep(self._ttl / PART)
 
     def _is_short(self) -> bool:
-        slept = max(self._wall_ahead() - self._ahead, 0.0)
+        slept = abs(self._wall_ahead() - self._ahead)  # a clock that was set back may hide a sleep
         return self._deadline - self._world.monotonic() - slept < self._ttl / PART
 
     def _wall_ahead(self) -> float:

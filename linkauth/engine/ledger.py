@@ -115,7 +115,7 @@ class Ledger:
         ``precious``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
         until the store does; otherwise it just serves this process.
         """
-        value = self._closed(number, token)
+        value, before = self._closed(number, token), self.holding.version
         try:
             outcome, now = await self.keeper.commit(number, value)
         except StoreError as error:
@@ -123,13 +123,15 @@ class Ledger:
         else:
             await self._landed(outcome, now, token, number)
             return self.current()
-        self.holding.take(token, number, time, stored=False)
+        if self.holding.token is None or self.holding.version <= max(before, number):
+            self.holding.take(token, number, time, stored=False)
+        # Else a later login of this process came through meanwhile: the store will say so to what is offered.
         if precious:
             self._go_on_saving(token, number, fault)
         else:
             self.keeper.kept = None
             await self.keeper.drop(number)
-        return token
+        return self.current()
 
     def _go_on_saving(self, token: Token, number: int, fault: str, pause: float = 0.0) -> None:
         """Offer what is kept again and again, ``pause`` seconds from now on."""

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from linkauth.engine.records import DeadRecord, TokenRecord
-from linkauth.errors import ReauthorizationRequired
+from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
@@ -90,6 +90,37 @@ async def test_an_answer_waits_for_whoever_holds_the_lease():
     await scene.inner.release(key, claim.number)
     await asyncio.sleep(1)
     assert not await scene.dead()
+
+
+@virtual
+async def test_a_login_whose_answer_was_lost_gives_way_to_a_later_one():
+    """Both of one process: the store took the first without saying so, and the second is over before that is known."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(USER)
+    lost, gate = True, asyncio.Event()
+
+    def first(name):
+        nonlocal lost
+        if name == "commit" and lost:
+            lost = False
+            return gone()
+        return None
+
+    async def gone():
+        await store.inner.release(credential.ledger.key, 1)
+        await gate.wait()
+        raise StoreUnavailable("the answer is lost")
+
+    store.before = first
+    early = asyncio.create_task(credential.login(email="ada@example.com", password="correct horse"))
+    await asyncio.sleep(1)
+    later = await credential.login(email="ada@example.com", password="correct horse")
+    gate.set()
+    assert await early == later
+    assert await credential.token() == later
+    await asyncio.sleep(5)
+    assert await credential.token() == later
+    assert await Worker(store, vendor).credential(USER).token() == later
 
 
 @virtual
