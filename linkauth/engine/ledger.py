@@ -15,6 +15,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.note import digest
 from linkauth.engine.records import DeadRecord, TokenRecord, token_key
 from linkauth.engine.watch import GRACE
+from linkauth.engine.windows import Verdict, windows
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
@@ -152,6 +153,21 @@ class Ledger:
             found = self.office.envelope.open(self.key, record)
             holding.stored = isinstance(found, TokenRecord) and found.token == holding.token
         return holding.stored
+
+    def is_over(self, record: Record, time: StoreTime) -> bool:
+        """Whether ``record`` is of a token that is not served any more, and of no other use: no user, no refresh token.
+
+        With the store away this process may have fetched a better one for itself alone.
+        """
+        if self.vendor.needs_user:
+            return False
+        found = self.office.envelope.open(self.key, record)
+        if not isinstance(found, TokenRecord):
+            return False
+        return (
+            windows(found.token, time, self.office.refresh_ahead, 0.0).judge(self.office.world.monotonic())
+            is Verdict.WAIT
+        )
 
     def is_news(self, record: Record) -> bool:
         """Whether ``record`` is another than the one that is known as dead here.

@@ -35,7 +35,7 @@ from linkauth.store import Busy, Newer
 if TYPE_CHECKING:
     from linkauth.engine.ledger import Ledger
     from linkauth.oauth.token import Token
-    from linkauth.store import Claim, Granted
+    from linkauth.store import Claim, Granted, Record
 
 __all__ = ["Renewal"]
 
@@ -62,7 +62,7 @@ class Renewal:
         """
         if await self._ledger.settle() and self._holding.judge() is Verdict.SERVE:
             return self._ledger.current()
-        limit = self._office.world.monotonic() + 2 * self._ledger.ttl
+        limit, passed = self._office.world.monotonic() + 2 * self._ledger.ttl, 0
         while self._office.world.monotonic() < limit:
             held = self._holding.version  # one look: another thread's loop may bring a token at any moment
             if held != known and self._holding.judge() is not Verdict.WAIT:
@@ -72,12 +72,12 @@ class Renewal:
                     return self._ledger.current()
                 continue
             note, owner = self._doubt(), self._office.owner()
-            asked = await self._claim(note, owner, held)
+            asked = await self._claim(note, owner, max(held, passed))
             if asked is None:
                 return await self._alone(held)
             claim, time = asked
             if isinstance(claim, Newer):
-                self._ledger.adopt(claim.record, time)
+                passed = self._adopt(claim.record, time)
             elif isinstance(claim, Busy):
                 await self._wait(min(claim.remaining, limit - self._office.world.monotonic()))
             elif (fresh := await self._lead(claim, time, note, owner)) is not None:
@@ -92,6 +92,13 @@ class Renewal:
             if self._vendor.rotation.rotates or (self._vendor.needs_user and self._holding.token is None):
                 raise
             return None
+
+    def _adopt(self, record: Record, time: StoreTime) -> int:
+        """Adopt what is newer; but not what is over where what is held is not: then its version, to be passed by."""
+        if self._holding.unexpired() and self._ledger.is_over(record, time):
+            return record.version
+        self._ledger.adopt(record, time)
+        return 0
 
     async def _lead(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Token | None:
         """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
@@ -133,6 +140,8 @@ class Renewal:
             if record is None or not self._ledger.is_news(record):
                 raise self._ledger.lost(self._holding.dead or "nobody has logged in or paired yet")
             self._ledger.adopt(record, time)
+        else:
+            self._ledger.know(record, time)
         return self._holding.judge() is not Verdict.WAIT
 
     async def _alone(self, known: int) -> Token:

@@ -11,6 +11,7 @@ from linkauth.engine.world import StoreTime
 from linkauth.errors import (
     ReauthorizationRequired,
     StoreUnavailable,
+    VendorUnavailable,
 )
 from linkauth.oauth.token import Token
 from linkauth_stores.memory import MemoryStore
@@ -47,6 +48,28 @@ async def test_after_a_suspend_a_token_that_the_store_never_had_is_over():
     await asyncio.sleep(3600)
     worker.slept = 3600
     assert (await credential.token()).access_token != token.access_token
+
+
+@virtual
+async def test_what_was_fetched_alone_serves_until_the_store_has_something_better():
+    """The store is back with a token that is over: nobody waits for the next one, and nobody minds a vendor that is away."""
+    store, vendor = Store(), Vendor()
+    await Worker(store, vendor).credential(CLIENT).token()
+    await asyncio.sleep(1000)
+    credential = Worker(store, vendor).credential(CLIENT)
+    store.down.add("*")
+    alone = await credential.token()
+    store.down.clear()
+    await asyncio.sleep(vendor.lifetime - 200)
+    vendor.fails(answer(503, {}), times=99)
+    with pytest.raises(VendorUnavailable):
+        await credential.refresh()
+    assert await credential.token() == alone
+    vendor.faults.clear()
+    await asyncio.sleep(60)
+    fresh = await credential.refresh()
+    assert fresh != alone
+    assert await Worker(store, vendor).credential(CLIENT).token() == fresh
 
 
 @pytest.mark.parametrize("empty", [False, True], ids=["same record", "no record"])

@@ -124,6 +124,47 @@ async def test_a_login_whose_answer_was_lost_gives_way_to_a_later_one():
 
 
 @virtual
+async def test_a_look_that_took_long_is_not_thrown_away_for_a_login():
+    """While it looked a login came through, and then another elsewhere, of which the look tells: that one is the newest."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    gate, first = asyncio.Event(), True
+
+    def slowly(name):
+        nonlocal first
+        if name == "read" and first:
+            first = False
+            return gate.wait()
+        return None
+
+    store.before = slowly
+    looking = asyncio.create_task(worker.credential(USER).token())
+    await asyncio.sleep(1)
+    await logged_in(worker)
+    newest = await (await logged_in(Worker(store, vendor))).token()
+    gate.set()
+    assert await looking == newest
+    assert await worker.credential(USER).token() == newest
+
+
+@virtual
+async def test_an_answer_under_a_number_that_was_given_before_serves_while_the_store_is_away():
+    """The store lost its data and counts anew: what is held has a higher number, and was spent for this answer."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await credential.refresh()
+    held, number = await credential.token(), credential.ledger.holding.version
+    _, time = await credential.ledger.read()
+    answer = attrs.evolve(held, access_token="answer")
+    store.down.add("commit")
+    for given in (number - 1, number):
+        assert await credential.ledger.store(answer, given, time, precious=True) == answer
+        assert await credential.token() == answer
+        credential.ledger.holding.take(held, number, time)
+    store.down.clear()
+
+
+@virtual
 async def test_a_login_that_came_first_stays():
     """The user logged in when the session looked dead: the old session's answer gives way to the new one."""
     scene = Kept()

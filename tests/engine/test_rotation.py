@@ -168,6 +168,21 @@ async def test_a_rotation_waits_for_secrets_that_may_be_put_back():
 
 
 @virtual
+async def test_a_rotation_that_has_waited_shows_a_token_that_is_good():
+    """The one that it had before the wait has ended since."""
+    store, vendor = Telling(), Vendor()
+    vendor.lifetime = 60
+    worker = Worker(store, vendor)
+    await worker.credential(CLIENT).token()
+    await asyncio.sleep(54)
+    worker.office.watch.beware()
+    begun = monotonic()
+    await worker.credential(CLIENT).rotate_secret()
+    assert monotonic() - begun == 3
+    assert vendor.counts[ROTATE] == 1
+
+
+@virtual
 async def test_a_secret_is_stored_though_its_number_was_given_twice():
     """The store lost its data while two rotated: the first to be stored must not hide the one that lives."""
     store, vendor = Store(), Vendor()
