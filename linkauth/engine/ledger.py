@@ -161,13 +161,9 @@ class Ledger:
         """
         if self.vendor.needs_user:
             return False
-        found = self.office.envelope.open(self.key, record)
-        if not isinstance(found, TokenRecord):
-            return False
-        return (
-            windows(found.token, time, self.office.refresh_ahead, 0.0).judge(self.office.world.monotonic())
-            is Verdict.WAIT
-        )
+        token = self.office.envelope.expect(self.key, record, TokenRecord).token
+        good = windows(token, time, self.office.refresh_ahead, 0.0)
+        return good.judge(self.office.world.monotonic()) is Verdict.WAIT
 
     def is_news(self, record: Record) -> bool:
         """Whether ``record`` is another than the one that is known as dead here.

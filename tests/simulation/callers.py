@@ -126,8 +126,9 @@ class Callers:
         except (VendorUnavailable, RateLimited, StoreUnavailable) as error:
             self.sim.tell(node.name, f"  a caller is told: {type(error).__name__}: {error}")
             good = good and known is not None and self.sim.watch.upset.get(account, -1.0) < known.at
-            # With no store to ask, a clock that was set is believed.
+            # With no store to ask, a clock that was set is believed. Whoever was stopped before it sent counts from then.
             blind = node in self.sim.watch.stopped or node in self.sim.watch.stepped
+            blind = blind or (known is not None and known.by in self.sim.watch.stopped)
             if good and known is not None and not blind:
                 self.sim.watch.fail(7, f"a caller on {node} got {type(error).__name__} while {known.access} was good")
         except InvalidClient as error:

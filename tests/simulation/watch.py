@@ -317,8 +317,8 @@ class Watch(Evidence):
         if self.sim.comings and self.is_out(node, account, began):
             return
         latest, looked = self.sim.vendor.latest[account], self.looked_at.get((node, self.sim.keys[account]), -1.0)
-        # Whoever fell asleep right after it had looked remembers that for half a second of its own clock.
-        recent = began <= looked or looked <= self.slept.get(node, -1.0) < looked + 0.5
+        # What it was told is remembered for half a second, of its own clock where it fell asleep right after.
+        recent = began <= looked + 1.0 or looked <= self.slept.get(node, -1.0) < looked + 0.5
         if recent and looked < self.durable_at.get(latest.access, -1.0):
             return  # it looked, for this very caller, before the store had what there is now
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
