@@ -176,18 +176,22 @@ class Ledger:
         return isinstance(found, TokenRecord) and digest(found.token) != self._refused
 
     def is_twin(self, record: Record | None) -> bool:
-        """Whether ``record`` has the number of what is held, yet is another, and lives longer.
+        """Whether ``record`` has the number of what is held, yet is another, and was issued later.
 
         A store that lost its data may have given a number twice.
         """
-        held = self.holding.token
-        if record is None or held is None or record.version != self.holding.version:
+        if record is None or record.version != self.holding.version:
             return False
+        return self._is_later(record)
+
+    def _is_later(self, record: Record) -> bool:
+        """Whether ``record`` is of a token that was issued after the one that is held, whatever their numbers say."""
+        held = self.holding.token
         try:
             found = self.office.envelope.open(self.key, record)
         except CorruptRecord:
             return False
-        return isinstance(found, TokenRecord) and found.token.expires_at > held.expires_at
+        return held is not None and isinstance(found, TokenRecord) and found.token.issued_at > held.issued_at
 
     def unsettled(self) -> float:
         """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""
@@ -196,6 +200,7 @@ class Ledger:
     async def put_back(self) -> None:
         """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
 
+        A lower number is newer where its token was issued later: the user has logged in again since the loss.
         A lease under which a vendor is being asked is taken again, should the store have lost that.
         """
         if self.leading is not None:
@@ -205,6 +210,9 @@ class Ledger:
         token, version = self.holding.token, self.holding.version
         if token is None or not self.is_newer_than(found):
             self.know(reading.record, time)
+            return
+        if reading.record is not None and self._is_later(reading.record):
+            self.adopt(reading.record, time)
             return
         self._unsettled_until = self.office.world.monotonic() + GRACE
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)

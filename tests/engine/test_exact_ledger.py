@@ -136,21 +136,19 @@ async def test_a_kept_answer_is_known_not_to_be_in_the_store():
 
 @virtual
 async def test_a_twin_has_the_same_number():
-    """A record of another version is simply older or newer; one that does not live longer is no better."""
+    """A record of another version is simply older or newer; one that was not issued later is no better."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     ledger, held = credential.ledger, credential._holding
-    longer = attrs.evolve(held.token, expires_at=held.token.expires_at + 1)
+    later = attrs.evolve(held.token, issued_at=held.token.issued_at + 1)
     twins = {
-        (number, token.expires_at > held.token.expires_at): ledger.is_twin(
-            Record(number, ledger._closed(number, token))
-        )
+        (number, token is later): ledger.is_twin(Record(number, ledger._closed(number, token)))
         for number in (held.version, held.version + 1)
-        for token in (longer, held.token)
+        for token in (later, held.token)
     }
     assert [what for what, twin in twins.items() if twin] == [(held.version, True)]
     nobody = Worker(store, vendor).credential(USER).ledger
-    assert not nobody.is_twin(Record(0, ledger._closed(0, longer)))
+    assert not nobody.is_twin(Record(0, ledger._closed(0, later)))
     assert not nobody.is_twin(None)
 
 

@@ -354,7 +354,7 @@ async def test_a_refusal_is_believed_though_the_store_cannot_be_read():
 
 
 @virtual
-async def test_a_twin_that_lives_longer_is_taken():
+async def test_a_twin_that_was_issued_later_is_taken():
     """After a loss somebody logs in anew, under the number that is held here: it is another session, and it is adopted."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))

@@ -179,6 +179,23 @@ async def test_what_was_put_back_by_a_newer_one_meanwhile_is_adopted():
 
 
 @virtual
+async def test_a_login_since_the_loss_is_not_taken_back():
+    """It began with lower numbers, and whoever holds the session before it has a higher: the user's last word holds."""
+    store, vendor = Telling(), Vendor()
+    before = await logged_in(Worker(store, vendor))
+    await before.refresh()
+    held = before._holding.version
+    store.empty()
+    await asyncio.sleep(10)
+    user = await logged_in(Worker(store, vendor))
+    record = (await store.read(user.ledger.key)).record
+    assert held > record.version
+    await asyncio.sleep(1)  # who holds the one before has heard of the login
+    assert (await store.read(user.ledger.key)).record == record
+    assert await before.token() == await user.token()
+
+
+@virtual
 async def test_a_store_that_does_not_take_it_is_offered_it_again(caplog):
     """It is away again when the session is to be put back: the watch goes on, and the next word of a loss finds it."""
     caplog.set_level(logging.INFO, "linkauth")

@@ -91,8 +91,8 @@ class Watch(Evidence):
             return  # its number is of a time before the loss, and nobody puts back what can be had again
         asked_for = self.refreshed.get(me, -1.0) >= latest.at
         late = latest.by in self.stopped  # its estimate of the store's clock errs, to the early side
-        worker = sim.worker_of(me)  # with no store to ask, a clock that was set is believed
-        blind = me in self.stepped and worker is not None and worker.client.failures > 0
+        worker = sim.worker_of(me)  # with no store to ask, a clock that was set is believed, and what is begun ended
+        blind = me in self.stepped.keys() | self.stopped.keys() and worker is not None and worker.client.failures > 0
         if durable is not None and durable < claim.at and fresh and not (asked_for or late or blind):
             self.fail(9, f"{me} renews {latest.access}, which is new and in the store since {durable:.2f}")
 
