@@ -63,6 +63,8 @@ class Evidence:
     claims: dict[tuple[Node, str], Claimed] = attrs.field(factory=dict)
     flying: dict[Node, str] = attrs.field(factory=dict)
     """Who waits for the vendor's answer, for which key."""
+    asked_at: dict[Node, float] = attrs.field(factory=dict)
+    """When somebody last asked the vendor for a token."""
     stopped: dict[Node, float] = attrs.field(factory=dict)
     """When a node last thawed, or began to be stopped."""
     slept: dict[Node, float] = attrs.field(factory=dict)

@@ -51,7 +51,7 @@ class Watch(Evidence):
         family = sim.vendor.family_of(refresh) if refresh else None
         account = login or (family.account if family else "default")
         key = sim.keys[account]
-        now = sim.loop.now
+        self.asked_at[me] = now = sim.loop.now
         claim = self.claims.get((me, key))
         if sim.plan.rotates:
             lease = sim.store.slot(key).lease
@@ -158,6 +158,9 @@ class Watch(Evidence):
         claim = self.claims.get((by, self.sim.keys[family.account]))
         if claim is not None and (claim.epoch != self.epoch or claim.at < self.lost_at + UNHEARD):
             child.cut.add("the store lost a lease that was being used")
+        gone = child.access in self.wiped
+        if gone and claim is not None and claim.at < min(self.up_at + UNHEARD, self.durable_at.get(child.access, 1e9)):
+            child.cut.add("who could put back what the store had lost had been cut off from it")
         if child.by is by and child.arrived:
             self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
         elif not child.cut:
@@ -178,7 +181,8 @@ class Watch(Evidence):
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, which the store has as dead since {dead:.2f}")
         worker = self.sim.worker_of(refusal.by)
         alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
-        if before is not None and before.arrived and not (before.cut or alone or twice):
+        crossed = before is not None and before.at > self.asked_at.get(refusal.by, -1.0)
+        if before is not None and before.arrived and not (before.cut or alone or twice or crossed):
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, and {before.by} had been told that it is dead")
 
     def closed(self, node: Node) -> None:
