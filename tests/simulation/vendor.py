@@ -66,6 +66,14 @@ class Answer:
     """How many commits of its worker had failed before it arrived."""
 
 
+@attrs.frozen
+class Sending:
+    """When a request went out, and until when its answer is waited for."""
+
+    at: float
+    until: float
+
+
 @attrs.define(eq=False, kw_only=True)
 class Grant(Answer):
     """A token that was granted."""
@@ -210,7 +218,8 @@ class VendorNode:
         self, reply: Callable[[object], None], by: Node, request: Request, sending: list[Any], cut: str = ""
     ) -> None:
         refresh = refresh_token(request)
-        waited_for = bool(sending) and by.alive
+        # A machine that sleeps cannot give up, yet waits no longer than that either.
+        waited_for = bool(sending) and by.alive and self.sim.loop.now <= sending[0].until
         if not waited_for and (late := self.family_of(refresh)) and refresh in late.spent:
             late.spent[refresh].cut.add("the vendor acted late on what was sent before")
         answer, response = self._served(request, refresh, by, waited_for=waited_for)
@@ -223,7 +232,7 @@ class VendorNode:
             answer.cut.add("the vendor acted late")
         self.sim.watch.decided(answer)
         if sending:
-            answer.sent = sending[0]
+            answer.sent = sending[0].at
             sending.append(answer)
         self.sim.mischief.hook("acted", by)
         reply((answer, response))
@@ -326,7 +335,8 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
     if sim.telling:
         sim.tell(me.name, f"asks the vendor, within {seconds:.1f} s")
     sim.mischief.hook("sending", me)
-    sending: list[Any] = [sim.loop.now]
+    patience = min(seconds, sim.longest)
+    sending: list[Any] = [Sending(sim.loop.now, sim.loop.now + patience)]
     sim.watch.sending(me, request)
 
     def gone() -> None:
@@ -343,7 +353,7 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
             me,
             request,
             sending,
-            patience=min(seconds, sim.longest),
+            patience=patience,
             lossy=False,
             repeatable=False,
             gone=gone,
