@@ -68,8 +68,9 @@ class Watch(Evidence):
                 began = self.claims.get((node, key))
                 if theirs != key or node is me or not node.alive or began is None:
                     continue
-                stopped = self.stopped.get(node, -1.0) >= began.at
-                if not stopped and claim.epoch == self.epoch and self.is_settled(key, began):
+                # From before a loss, what is seen here as its claim may be another flight's of this worker.
+                late = self.stopped.get(node, -1.0) >= began.at or self.asked_at[node] <= self.lost_at
+                if not late and claim.epoch == self.epoch and self.is_settled(key, began):
                     self.fail(1, f"{me} and {node} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
         if login:  # by the user's word, whatever the fleet has agreed on
@@ -84,7 +85,7 @@ class Watch(Evidence):
         if claim is None or latest is None or latest.revoked or claim.epoch != self.epoch:
             return
         durable = self.durable_at.get(latest.access)
-        fresh = now - latest.at < 0.5 * latest.lifetime
+        fresh = now - (latest.sent or latest.at) < 0.5 * latest.lifetime
         if self.epoch and sim.comings:
             return  # "logged out" may have had the number that a token has now
         if self.epoch and not sim.plan.rotates and self.is_ahead(me, account):
@@ -161,6 +162,8 @@ class Watch(Evidence):
         gone = child.access in self.wiped
         if gone and claim is not None and claim.at < min(self.up_at + UNHEARD, self.durable_at.get(child.access, 1e9)):
             child.cut.add("who could put back what the store had lost had been cut off from it")
+        if gone and child.access not in self.durable_at:
+            child.cut |= self.sim.vendor.latest[family.account].cut  # nobody is left who could
         if child.by is by and child.arrived:
             self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
         elif not child.cut:
@@ -182,7 +185,8 @@ class Watch(Evidence):
         worker = self.sim.worker_of(refusal.by)
         alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
         crossed = before is not None and before.at > self.asked_at.get(refusal.by, -1.0)
-        if before is not None and before.arrived and not (before.cut or alone or twice or crossed):
+        undone = self.epoch and family.account in self.left  # the store lost the logout that its worker obeyed
+        if before is not None and before.arrived and not (before.cut or alone or twice or crossed or undone):
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, and {before.by} had been told that it is dead")
 
     def closed(self, node: Node) -> None:
@@ -310,6 +314,8 @@ class Watch(Evidence):
             or node in self.stopped
             or grant.by in self.stopped
             or (valid is not None and valid.by in self.stopped)
+            # What was fetched alone gives way to what the store has, which may be of another login.
+            or (valid is not None and not sim.plan.rotates and sim.plan.user and valid.access not in self.durable_at)
         )  # their estimates of the store's clock err more, to the early side
         if valid is not None and now > began and not troubled:
             self.fail(7, f"a caller on {node} waited {now - began:.2f} s while {valid.access} was good")
