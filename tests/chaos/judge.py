@@ -41,6 +41,11 @@ MARGIN = 1 / 15
 
 TOLD = "the user was sent for"
 KILL = "kill"
+SLOW = "vendor is slow"
+TIMEOUT = 3.0
+"""Seconds that an engine here gives an exchange, all its tries together."""
+SHARE = 0.5
+"""Of these, the least that the last try has."""
 LOSES_ANSWERS = (
     *(f"link to the vendor: {how}" for how in ("cut", "refuse", "silence", "half open", "drip")),
     "vendor loses an answer",
@@ -203,6 +208,8 @@ class Judge:
             for each in self._of(exchange.host):
                 if each.what == "the machine stalled" and _overlap(each, asked, asked + 3.5):
                     return f"the answer did not arrive in time ({each.what})"
+            if self._cut_short(exchange, asked):
+                return "the answer did not arrive in time (the vendor was slow, and had failed before)"
             raise Unexcused("its worker did not get the answer, and nothing stood in the way")
         if until <= got.at:
             return self._at_once(exchange, asked, claimed, until)
@@ -210,6 +217,15 @@ class Judge:
         if clear >= CLEAR:
             raise Unexcused(f"{exchange.host} had the answer, and {clear:.1f} s without a disturbance to store it")
         return f"the answer's worker was {'killed' if kill else 'cut off or stopped'} before it was stored"
+
+    def _cut_short(self, exchange: Exchange | Login, asked: float) -> bool:
+        """A slow vendor: earlier tries had taken part of the time that all share, and this one was given ``SHARE`` of it."""
+        earlier = self._last(exchange.account, exchange.host, "sends", exchange.spent, asked - 0.01)
+        ended = self._last(exchange.account, exchange.host, "got no answer", exchange.spent, asked + TIMEOUT + SLACK)
+        if earlier is None or earlier.at < asked - TIMEOUT or ended is None or ended.at < asked + SHARE * TIMEOUT:
+            return False
+        slow = (each for each in self._evidence.disturbances if each.what == SLOW)
+        return any(each.begun < exchange.answered < each.ended for each in slow)
 
     def _at_once(self, exchange: Exchange | Login, asked: float, claimed: Mark | None, until: float) -> str:
         """Another worker sent while the answer was still on its way: the first lease had been lost."""
