@@ -64,9 +64,11 @@ def renewing(
 
 
 class Leading:
-    """One worker's turn at what ``ledger`` holds, granted by ``claim`` at ``time``, which was asked for as ``owner`` with ``note``."""
+    """One worker's turn at ``token``, granted by ``claim`` at ``time``, which was asked for as ``owner`` with ``note``."""
 
-    def __init__(self, ledger: Ledger, claim: Granted, time: StoreTime, note: bytes, owner: str) -> None:
+    def __init__(
+        self, ledger: Ledger, token: Token | None, claim: Granted, time: StoreTime, note: bytes, owner: str
+    ) -> None:
         self._ledger = ledger
         self._office = ledger.office
         self._vendor = ledger.vendor
@@ -74,7 +76,7 @@ class Leading:
         self._claim = claim
         self._time = time
         self._lease = ledger.lease(claim, time, note, owner)
-        self._token = ledger.holding.token
+        self._token = token
         self._found = Note.decode(claim.note)
         self._doubtful = bool(self._found.doubt) and self._found.doubt == digest(self._token)
         """Somebody set out to spend this very refresh token, and it is not known what became of that."""
@@ -82,14 +84,15 @@ class Leading:
     async def lead(self) -> Token:
         """The next token. Raises as ``Renewal.renew``; ``InDoubt``; ``Overtaken`` where somebody else was faster."""
         lease, claim, found, time = self._lease, self._claim, self._found, self._time
+        if claim.record is not None and self._ledger.is_twin(claim.record):
+            self._ledger.adopt(claim.record, time)
+        if self._holding.token is not self._token:  # nor does the note name what would be spent
+            await lease.release(claim.note)
+            raise Overtaken
         # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.
         if time.now < found.retry_at <= time.now + 2 * LONGEST_ORDER:
             await lease.release(claim.note)
             raise found.failure(found.retry_at - time.now)
-        if claim.record is not None and self._ledger.is_twin(claim.record):
-            await lease.release(claim.note)
-            self._ledger.adopt(claim.record, time)
-            raise Overtaken
         if reason := self._hopeless():
             return await self._ledger.bury(lease, reason)
         try:

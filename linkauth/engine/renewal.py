@@ -71,7 +71,8 @@ class Renewal:
                 if await self._found():
                     return self._ledger.current()
                 continue
-            note, owner = self._doubt(), self._office.owner()
+            token, owner = self._holding.token, self._office.owner()
+            note = self._doubt(token)
             asked = await self._claim(note, owner, max(held, passed))
             if asked is None:
                 return await self._alone(held)
@@ -80,7 +81,7 @@ class Renewal:
                 passed = self._adopt(claim.record, time)
             elif isinstance(claim, Busy):
                 await self._wait(min(claim.remaining, limit - self._office.world.monotonic()))
-            elif (fresh := await self._lead(claim, time, note, owner)) is not None:
+            elif (fresh := await self._lead(token, claim, time, note, owner)) is not None:
                 return fresh
         raise VendorUnavailable("another worker has been renewing for too long")
 
@@ -100,13 +101,14 @@ class Renewal:
         self._ledger.adopt(record, time)
         return 0
 
-    async def _lead(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Token | None:
+    async def _lead(
+        self, token: Token | None, claim: Granted, time: StoreTime, note: bytes, owner: str
+    ) -> Token | None:
         """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
-        before = self._holding.token
         try:
-            return await Leading(self._ledger, claim, time, note, owner).lead()
+            return await Leading(self._ledger, token, claim, time, note, owner).lead()
         except Overtaken:
-            adopted = self._holding.token is not before and self._holding.judge() is not Verdict.WAIT
+            adopted = self._holding.token is not token and self._holding.judge() is not Verdict.WAIT
             return self._ledger.current() if adopted else None
 
     async def _wait(self, seconds: float) -> None:
@@ -163,7 +165,7 @@ class Renewal:
         self._ledger.tell(EventKind.RENEWED, "for this process alone", self._office.world.monotonic() - now)
         return fresh
 
-    def _doubt(self) -> bytes:
+    def _doubt(self, token: Token | None) -> bytes:
         """The note that goes with a claim: what is about to be spent."""
-        spending = digest(self._holding.token) if self._vendor.rotation.rotates else ""
+        spending = digest(token) if self._vendor.rotation.rotates else ""
         return Note(doubt=spending, since=self._office.shelf.now()).encode() if spending else b""

@@ -196,6 +196,31 @@ async def test_a_login_since_the_loss_is_not_taken_back():
 
 
 @virtual
+async def test_what_is_adopted_while_the_lease_is_asked_for_is_not_spent():
+    """The note that goes with the claim names another token: were this worker to die, nobody would know of the doubt."""
+    store, vendor = Telling(), Vendor()
+    before = await logged_in(Worker(store, vendor))
+    await before.refresh()
+    store.empty()
+    store.ears.clear()  # it hears of the login only when it has asked for the lease
+    await asyncio.sleep(10)
+    user = await logged_in(Worker(store, vendor))
+
+    def meanwhile(name):
+        if name == "claim":
+            store.before = lambda _: None
+            return before.ledger.put_back()
+        return None
+
+    store.before = meanwhile
+    assert await before.refresh() == await user.token()
+    assert vendor.counts["/auth/refresh"] == 1
+    begun = monotonic()
+    await user.refresh()  # the lease is given back
+    assert monotonic() == begun
+
+
+@virtual
 async def test_a_store_that_does_not_take_it_is_offered_it_again(caplog):
     """It is away again when the session is to be put back: the watch goes on, and the next word of a loss finds it."""
     caplog.set_level(logging.INFO, "linkauth")
