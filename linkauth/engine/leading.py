@@ -86,7 +86,8 @@ class Leading:
         lease, claim, found, time = self._lease, self._claim, self._found, self._time
         if claim.record is not None and self._ledger.is_twin(claim.record):
             self._ledger.adopt(claim.record, time)
-        if self._holding.token is not self._token:  # nor does the note name what would be spent
+        # Another token was adopted while the lease was asked for: it may be fresh, and the note does not name it.
+        if self._holding.token is not self._token:
             await lease.release(claim.note)
             raise Overtaken
         # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.

@@ -175,14 +175,12 @@ class Ledger:
         found = self.office.envelope.open(self.key, record)
         return isinstance(found, TokenRecord) and digest(found.token) != self._refused
 
-    def is_twin(self, record: Record | None) -> bool:
+    def is_twin(self, record: Record) -> bool:
         """Whether ``record`` has the number of what is held, yet is another, and was issued later.
 
         A store that lost its data may have given a number twice.
         """
-        if record is None or record.version != self.holding.version:
-            return False
-        return self._is_later(record)
+        return record.version == self.holding.version and self._is_later(record)
 
     def _is_later(self, record: Record) -> bool:
         """Whether ``record`` is of a token that was issued after the one that is held, whatever their numbers say."""
@@ -355,11 +353,11 @@ class Ledger:
     def _is_outlived(self, winner: Record, token: Token, number: int) -> bool:
         """Whether ``winner`` says that its token was refused, because ``token``'s exchange had spent it.
 
-        Or whether it ends sooner and has our own ``number``, which a store that lost its data gave twice.
+        Or whether it was issued sooner and has our own ``number``, which a store that lost its data gave twice.
         """
         found = self.office.envelope.open(self.key, winner)
         if isinstance(found, TokenRecord):
-            return winner.version == number and found.token.expires_at < token.expires_at
+            return winner.version == number and found.token.issued_at < token.issued_at
         return isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token)
 
     async def _follow(self) -> None:

@@ -206,7 +206,7 @@ class Judge:
                 if each.what in (KILL, *LOSES_ANSWERS) and _overlap(each, asked, exchange.answered + 2.0):
                     return f"the answer did not arrive ({each.what})"
             for each in self._of(exchange.host):
-                if each.what == "the machine stalled" and _overlap(each, asked, asked + 3.5):
+                if each.what == "the machine stalled" and _overlap(each, asked, asked + TIMEOUT + SLACK):
                     return f"the answer did not arrive in time ({each.what})"
             if self._cut_short(exchange, asked):
                 return "the answer did not arrive in time (the vendor was slow, and had failed before)"

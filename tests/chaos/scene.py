@@ -20,6 +20,7 @@ from linkauth.engine.sealing import Sealer
 from linkauth.errors import StoreError
 from linkauth.sandbox import Sandbox
 from linkauth.store import Record
+from tests.chaos.judge import TIMEOUT
 from tests.chaos.witness import Witness
 from tests.fleet.fleet import Died, Fleet, Nursery, Refused, Worker
 from tests.fleet.link import Link
@@ -136,7 +137,7 @@ class Scene:
         """Start a worker there, and have it work."""
         worker = await self.fleet.worker(
             store=self.url(host),
-            engine={"timeout": 3.0, "keys": self.keys, "escrow": host.escrow},
+            engine={"timeout": TIMEOUT, "keys": self.keys, "escrow": host.escrow},
             detour=[self.sandbox.url, f"http://127.0.0.1:{host.vendor.port}"],
             name=host.name,
             trace=True,
@@ -148,7 +149,7 @@ class Scene:
     async def newcomer(self) -> Worker:
         """A worker that knows nothing, and that nothing separates from store and vendor."""
         worker = await self.fleet.worker(
-            store=self.url(), engine={"timeout": 3.0, "keys": self.keys}, name="newcomer", trace=True
+            store=self.url(), engine={"timeout": TIMEOUT, "keys": self.keys}, name="newcomer", trace=True
         )
         worker.on_mark = self.witness.hears("newcomer")
         return worker

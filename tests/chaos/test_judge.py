@@ -101,15 +101,18 @@ def test_what_is_excused(disturbances, without, expected):
 
 
 def test_a_slow_vendor_excuses_what_it_had_made_late_itself():
-    """It failed before, so that the last try had half the time; a try with all of it, or with less, is no excuse."""
+    """It failed before, so that the last try had half the time; a try with all of it, or with less, is no excuse.
+
+    Nor is a try of long ago, which was another exchange's.
+    """
     slow = at(10.05, 13, "vendor is slow")
     late = {"host1 sends t0": 10.01, "host1 got no answer t0": 11.6}
     assert "nothing stood in the way" in verdict(evidence(slow, without=NO_ANSWER, moved=late))
-    for gave_up, excused in ((11.6, True), (11.3, False)):
+    for before, gave_up, excused in ((8.9, 11.6, True), (8.9, 11.3, False), (6.9, 11.6, False)):
         seen = evidence(slow, without=NO_ANSWER, moved={**late, "host1 got no answer t0": gave_up})
-        seen.marks.insert(1, Mark(host="host1", at=8.9, what="sends", token="t0", account="account0"))
+        seen.marks.insert(1, Mark(host="host1", at=before, what="sends", token="t0", account="account0"))
         assert ("had failed before" in verdict(seen)) is excused
-        seen.disturbances.clear()
+        seen.disturbances[:] = [at(10.05, 13, "vendor says 503")]
         assert "nothing stood in the way" in verdict(seen)
 
 

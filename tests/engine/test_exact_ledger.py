@@ -149,7 +149,6 @@ async def test_a_twin_has_the_same_number():
     assert [what for what, twin in twins.items() if twin] == [(held.version, True)]
     nobody = Worker(store, vendor).credential(USER).ledger
     assert not nobody.is_twin(Record(0, ledger._closed(0, later)))
-    assert not nobody.is_twin(None)
 
 
 @virtual

@@ -154,8 +154,8 @@ class Watch(Evidence):
 
     def reuse(self, family: Family, refresh: str, by: Node) -> None:
         child = family.spent.get(refresh)
-        if child is None or (self.epoch and family.account in self.left):
-            return  # the store lost the logout, and who obeyed it has forgotten what was spent before
+        if child is None or self._lost_logout(family):
+            return  # who obeyed it has forgotten what was spent before
         claim = self.claims.get((by, self.sim.keys[family.account]))
         if claim is not None and (claim.epoch != self.epoch or claim.at < self.lost_at + UNHEARD):
             child.cut.add("the store lost a lease that was being used")
@@ -168,6 +168,10 @@ class Watch(Evidence):
             self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
         elif not child.cut:
             self.fail(2, f"{by} sends {refresh}, spent by {child.by} for {child.gives}, and nothing was cut off")
+
+    def _lost_logout(self, family: Family) -> bool:
+        """Whether the user has left, and the store may have lost the word of it."""
+        return bool(self.epoch) and family.account in self.left
 
     def refusing(self, family: Family, refusal: Refusal) -> None:
         before = family.refusals.get(refusal.refresh)
@@ -185,7 +189,7 @@ class Watch(Evidence):
         worker = self.sim.worker_of(refusal.by)
         alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
         crossed = before is not None and before.at > self.asked_at.get(refusal.by, -1.0)
-        undone = self.epoch and family.account in self.left  # the store lost the logout that its worker obeyed
+        undone = self._lost_logout(family)  # its worker obeyed that, and wrote nothing down
         if before is not None and before.arrived and not (before.cut or alone or twice or crossed or undone):
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, and {before.by} had been told that it is dead")
 
@@ -327,7 +331,8 @@ class Watch(Evidence):
         if self.sim.comings and self.is_out(node, account, began):
             return
         latest, looked = self.sim.vendor.latest[account], self.looked_at.get((node, self.sim.keys[account]), -1.0)
-        # What it was told is remembered for half a second, of its own clock where it fell asleep right after.
+        # What it was told, up to half a second after it looked, is remembered for half a second: of its own clock where
+        # it fell asleep right after.
         recent = began <= looked + 1.0 or looked <= self.slept.get(node, -1.0) < looked + 0.5
         if recent and looked < self.durable_at.get(latest.access, -1.0):
             return  # it looked, for this very caller, before the store had what there is now
