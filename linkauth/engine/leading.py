@@ -136,7 +136,7 @@ class Leading:
                 looked = now()
                 with self._office.flights.idle():
                     await asyncio.sleep(min(left, LOOK_GAP))  # a wait ends at once where the store has lost the lease
-        except asyncio.CancelledError:  # called off by closing: nothing was sent, so nothing is held up
+        except asyncio.CancelledError:  # called off by closing: nothing was spent, so nothing is held up
             await self._lease.release(self._claim.note)
             raise
         if self._holding.token is not self._token or not await self._lease.confirmed():
@@ -161,6 +161,9 @@ class Leading:
             raise
         except LinkAuthError as error:
             if isinstance(error, InvalidGrant | InvalidToken) and self._vendor.needs_user:
+                # Asking spent nothing: who may hold a later login is waited for now, and only now.
+                if not self._vendor.rotation.rotates and (pause := self._unheard()):
+                    await self._let_come_back(pause)
                 raise
             if isinstance(error, MalformedResponse) and error.salvage is not None:
                 # Unusable, but it brought a new refresh token: the old one is spent.
@@ -227,9 +230,9 @@ class Leading:
         rotation, token, found = self._vendor.rotation, self._token, self._found
         if not rotation.rotates or token is None:
             return 0.0
+        unsettled = self._unheard()
         if self._store_is_behind():
-            return GRACE  # the store lost what it had: whoever has something newer is about to say so
-        unsettled = self._ledger.unsettled()
+            return unsettled
         window = replayable(rotation.replay_window, self._office.timeout)
         if not self._doubtful or self._time.now < found.since + window:
             return unsettled
@@ -241,6 +244,10 @@ class Leading:
             return unsettled  # it did come back, and said that it had no answer
         # However long ago it set out: had the store been away, it could not come back before now.
         return GRACE
+
+    def _unheard(self) -> float:
+        """Seconds in which others may put back what the store has lost: whoever has something newer is about to say so."""
+        return GRACE if self._store_is_behind() else self._ledger.unsettled()
 
     def _store_is_behind(self) -> bool:
         return self._claim.record is None or self._claim.record.version < self._holding.version

@@ -89,7 +89,8 @@ async def _is_undisturbed(ledger: Ledger, lease: Lease, claim: Granted) -> bool:
     """Whether the session that was revoked is the one that there is, and will be.
 
     Somebody's answer may have come late, to be forgotten unrevoked; and this process may have been stopped for longer than
-    its lease, while somebody began to renew.
+    its lease, while somebody began to renew. An answer that an outage had kept back and that comes in the milliseconds
+    between this look and the forgetting is forgotten unrevoked: a store does not tell what a commit took the place of.
     """
     reading, _ = await ledger.read()
     return reading.record == claim.record and await lease.held()

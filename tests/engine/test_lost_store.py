@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linkauth.engine.records import secret_key
-from linkauth.errors import StoreUnavailable
+from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth.oauth.token import Token
 from linkauth.store import Change
 from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import BASE, CLIENT, USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import BASE, CLIENT, USER, Store, Vendor, Worker, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
@@ -345,6 +345,44 @@ async def test_a_session_whose_refresh_token_stays_good_is_put_back_too():
     store.tell(None)
     await asyncio.sleep(1)
     assert (await Worker(store, vendor).credential(keeping).token()) == await holder.token()
+
+
+@virtual
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_refusal_where_nothing_is_spent_waits_for_what_others_put_back(heard):
+    """It missed the user's leaving and coming back, and the store has lost both: the session that lives is taken."""
+    store, vendor = Telling(), Vendor()
+    keeping = Keeping(base_url=BASE)
+    asleep, awake = (Worker(store, vendor).credential(keeping) for _ in range(2))
+    await asleep.login(email="ada@example.com", password="correct horse")
+    before = (await store.read(asleep.ledger.key)).record
+    await awake.logout()
+    fresh = await awake.login(email="ada@example.com", password="correct horse")
+    store.empty()
+    if heard:  # it fell back to what it had before
+        await store.inner.commit(asleep.ledger.key, before.version, before.value)
+        asleep._office.watch.beware()
+    vendor.fails(refusal(401, "TOKEN_INVALID"))
+    refreshing = asyncio.create_task(asleep.refresh())
+    await asyncio.sleep(0.5)
+    await awake.ledger.put_back()
+    assert (await refreshing).access_token == fresh.access_token
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
+async def test_a_refusal_that_nobody_contradicts_is_believed_after_a_moment():
+    """And the vendor is asked at once, for asking spends nothing."""
+    store, vendor = Telling(), Vendor()
+    credential = Worker(store, vendor).credential(Keeping(base_url=BASE))
+    await credential.login(email="ada@example.com", password="correct horse")
+    store.empty()
+    begun = monotonic()
+    vendor.fails(refusal(401, "TOKEN_INVALID"))
+    with pytest.raises(ReauthorizationRequired):
+        await credential.refresh()
+    assert vendor.sent[-1][0] < begun + 1
+    assert 3 <= monotonic() - begun < 4
 
 
 @virtual
