@@ -258,6 +258,7 @@ async def test_what_killed_processes_left_is_swept(place: Path) -> None:
     first = FileStore(place)
     claim = await first.claim(KEY, "me", 30, 0, b"")
     assert isinstance(claim, Granted)
+    await first.aclose()  # which waits for its own sweep: what is put there now is for the second store's
     alive = {path.name for path in place.glob(".*.alive")}
     old = time.time() - 3600
     for name in (".00.0123.tmp", ".0f.4567.tmp", f".{'0' * 32}.alive", f".{'1' * 32}.new", f".{'2' * 32}.new"):
@@ -270,7 +271,6 @@ async def test_what_killed_processes_left_is_swept(place: Path) -> None:
         await second.aclose()
     left = {path.name for path in place.glob(".*") if path.suffix != ".lock"}
     assert left == {".0f.4567.tmp", f".{'2' * 32}.new", *alive}
-    await first.aclose()
 
 
 async def test_expired_records_do_not_pile_up(place: Path) -> None:
@@ -305,6 +305,7 @@ async def test_a_record_that_is_written_while_the_sweep_waits_for_its_lock_stays
 ) -> None:
     """It was forgettable when the sweep looked, and is not any more when it may remove it."""
     await store.commit(KEY, 1, b"old", ttl=60)
+    await store.aclose()  # which waits for the sweep that this began
     monkeypatch.setattr(store, "_clock", lambda: time.time() + 7200)
     locked = folder.locked
 
