@@ -97,8 +97,9 @@ class Callers:
         except InvalidClient as error:
             self._client_refused(worker, error)
         except LinkAuthError as error:
-            # Stopped between sending and the answer, twice in a row: each token had ended when the vendor got to it.
-            late = isinstance(error, InvalidToken) and self.sim.watch.stopped.get(node, -1.0) >= began
+            # Twice in a row, the token had ended when the vendor got to it: the worker was stopped, or the vendor slow.
+            late = max(self.sim.watch.stopped.get(node, -1.0), self.sim.watch.ran_out.get(node, -1.0)) >= began
+            late = late and isinstance(error, InvalidToken)
             if not worker.closing and not late:
                 self.sim.fail(f"{ask.how} on {node}: {type(error).__name__}: {error}")
         else:

@@ -114,6 +114,8 @@ class Evidence:
     secrets_cut: set[str] = attrs.field(factory=set)
     """Why the client's newest secret may be lost."""
     rotations: list[Rotation] = attrs.field(factory=list)
+    ran_out: dict[Node, float] = attrs.field(factory=dict)
+    """When the token that a worker had shown for a rotation ran out before the vendor got to it."""
     stored_secret: int = 0
     refused_secrets: dict[Node, tuple[tuple[str, int] | None, float, int]] = attrs.field(factory=dict)
     """What a worker was refused with while the store had a newer one, how often the store had failed it; when; how often."""

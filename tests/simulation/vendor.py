@@ -222,7 +222,7 @@ class VendorNode:
         waited_for = bool(sending) and by.alive and self.sim.loop.now <= sending[0].until
         if not waited_for and (late := self.family_of(refresh)) and refresh in late.spent:
             late.spent[refresh].cut.add("the vendor acted late on what was sent before")
-        answer, response = self._served(request, refresh, by, waited_for=waited_for)
+        answer, response = self._served(request, refresh, by, sending, waited_for=waited_for)
         if answer is None:
             reply(response)
             return
@@ -237,11 +237,13 @@ class VendorNode:
         self.sim.mischief.hook("acted", by)
         reply((answer, response))
 
-    def _served(self, request: Request, refresh: str, by: Node, *, waited_for: bool) -> tuple[Answer | None, Response]:
+    def _served(
+        self, request: Request, refresh: str, by: Node, sending: list[Any], *, waited_for: bool
+    ) -> tuple[Answer | None, Response]:
         if request.url.endswith("/revoke"):
             return None, self._revoke(field(request, b"token"), by)
         if request.url.endswith("/rotate"):
-            return self._rotate(request.headers["Authorization"].removeprefix("Bearer "), by)
+            return self._rotate(request.headers["Authorization"].removeprefix("Bearer "), by, sending)
         if self.sim.plan.secrets and field(request, b"client_secret") != f"secret-{self.secret}":
             self.sim.tell("vendor", f"does not know {by.name}'s client secret")
             if waited_for:
@@ -269,9 +271,11 @@ class VendorNode:
             grant.revoked = True
         return Response(status=200)
 
-    def _rotate(self, access: str, by: Node) -> tuple[Rotation | None, Response]:
+    def _rotate(self, access: str, by: Node, sending: list[Any]) -> tuple[Rotation | None, Response]:
         grant = self.grants[access]
         if grant.revoked or grant.expires <= self.sim.loop.now:
+            if sending and not grant.revoked and sending[0].at < grant.expires:
+                self.sim.watch.ran_out[by] = self.sim.loop.now
             return None, Response(status=401, body=wire.dump({"error": "invalid_token"}))
         self.secret += 1
         self.sim.tell("vendor", f"gives {by.name} client secret {self.secret}; the one before is dead")

@@ -272,7 +272,12 @@ class Watch(Evidence):
         if new["by_user"]:
             self.left[account] = now
             family = sim.vendor.by_refresh[held.gives] if held is not None else None
-            self.forgotten[account] = family if held is not None and family and family.current == held.gives else None
+            found = held is not None and family is not None and family.current == held.gives
+            # An answer that an outage had kept back may land after the logout's last look at the store; no longer before
+            # the forgetting than it takes on its way.
+            looked = self.looked_at.get((who, key), -1.0)
+            landed = held is not None and self.durable_at.get(held.access, -1.0) > looked > now - 3 * sim.net.slowest
+            self.forgotten[account] = family if found and not landed else None
             logins = [a for a in self.open if isinstance(a, Grant) and a.account == account and not a.refresh]
             # The logout was stopped for longer than its lease: a login that was claimed meanwhile comes after it.
             later = [a for a in logins if self.claims[a.by, key].number > after.version]
