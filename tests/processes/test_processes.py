@@ -45,6 +45,8 @@ async def test_kill_9_of_the_process_that_renews(sandbox, start):
 async def logged_in(sandbox, worker):
     answer = await worker.do("login", email=sandbox.linkxg.email, password=sandbox.linkxg.password)
     assert answer["errors"] == {}
+    # Does not count: a token that was over on its way, on a busy machine, and was renewed.
+    sandbox.linkxg.counts["refresh_requests"] = 0
 
 
 async def test_two_processes_refresh_at_the_same_moment(sandbox, start):
@@ -88,11 +90,11 @@ async def test_kill_9_between_the_answer_and_the_commit(sandbox, start, tmp_path
     how = {"keys": KEY, "timeout": 5.0} | ({"escrow": str(tmp_path / "escrow")} if escrow else {})
     (first,) = await start(1, "user", engine=how)
     (doomed,) = await start(1, "user", engine=how, stuck=True)
-    sandbox.linkxg.settings.user_token_lifetime = 0.5
+    sandbox.linkxg.settings.user_token_lifetime = 1.0
     await logged_in(sandbox, first)
     sandbox.linkxg.settings.user_token_lifetime = 900.0
     await first.kill()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.0)
     doomed.order("token")
     assert await doomed.hear() == {"stuck": True}
     await doomed.kill()
