@@ -201,7 +201,8 @@ class Announcing(Protocol):
     def changes(self) -> AsyncIterator[Change | None]:
         """Every change that anybody makes, as it happens. None: some may have been missed, and data may be lost.
 
-        Begins with None. Ends only when the store is closed; costs the store one subscription, and no calls.
+        Begins with None. Ends only when the store is closed; costs the store one subscription, and no calls. While the
+        connection is lost a claim waits until None was told: what it found might be old, and would be spent again.
         """
         ...
 

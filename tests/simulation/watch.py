@@ -287,15 +287,28 @@ class Watch(Evidence):
         elif held is not None:
             family = sim.vendor.by_refresh[held.gives]
             replaced = self.epoch and family is not sim.vendor.families[account]  # the later login's record was lost
-            # Who was stopped for longer than its lease has come back after the look at the store that followed the refusal.
-            refused, looked = family.refusals.get(held.refresh), self.looked_at.get((who, key), -1.0)
-            late = held.cut and refused and refused.at < looked < self.durable_at.get(held.access, -1.0)
+            # Who was stopped for longer than its lease, or kept from the store, has come back between the look at the
+            # store that followed the refusal and this. (The claim of a store as Redis is waits until that is known.)
+            refused, looked = self._refused_at(who, account, held), self.looked_at.get((who, key), -1.0)
+            late = refused < looked < self.durable_at.get(held.access, -1.0)
+            owner = sim.worker_of(held.by)
+            if late and owner is not None and owner.client.failures > held.failed_before:
+                held.cut.add("the store was away, and a refusal came on top of it")
+            late = late and bool(held.cut)
             if family.alive and held.gives == family.current and now < family.lapses and not (replaced or late):
                 self.fail(4, f"{who} buries {held.gives}, which is alive")
         for answer in [a for a in self.open if isinstance(a, Refusal)]:
             if (family := sim.vendor.by_refresh.get(answer.refresh)) is not None and answer.refresh in family.refusals:
                 answer.durable = True
                 self.open.remove(answer)
+
+    def _refused_at(self, who: Node, account: str, held: Grant) -> float:
+        """When the vendor refused what ``held`` came instead of: the token that it was given for, or one before a login."""
+        families = (family for family in self.sim.vendor.by_refresh.values() if family.account == account)
+        found = (refusal for family in families for refusal in family.refusals.values())
+        return max(
+            (r.at for r in found if (r.refresh == held.refresh or (not held.refresh and r.by is who))), default=1e9
+        )
 
     # -- the callers -------------------------------------------------------------------------------------------------
 
