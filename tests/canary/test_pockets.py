@@ -157,8 +157,8 @@ def in_redis(server: Server) -> Iterator[bytes]:
     for name in client.scan_iter():
         if client.type(name) == b"hash":
             yield b"\n".join(part for pair in client.hgetall(name).items() for part in pair)
-        else:
-            yield client.get(name)
+        elif (found := client.get(name)) is not None:  # else it expired meanwhile
+            yield found
     client.flushdb()
     client.close()
 
