@@ -202,7 +202,7 @@ class Announcing(Protocol):
         """Every change that anybody makes, as it happens. None: some may have been missed, and data may be lost.
 
         Begins with None. Ends only when the store is closed; costs the store one subscription, and no calls. While the
-        connection is lost a claim waits until None was told: what it found might be old, and would be spent again.
+        connection is lost a claim waits for it, as long as a call may take: what it finds might be old, and be spent again.
         """
         ...
 

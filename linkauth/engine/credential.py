@@ -168,9 +168,10 @@ class Credential:
         """Replace the client's secret (LinkXG). It is stored before this returns, and every worker goes on with it.
 
         Callers at the same moment, in any process, share one rotation. Raises ``UnsupportedGrant`` for other vendors;
-        ``MalformedResponse`` where the answer has no secret that is known: then its ``raw`` and a record in the store
-        (``unread_answer``) hold the answer, for the old secret is dead; ``StoreUnavailable`` where the store did not take
-        the new secret, which this process then goes on offering.
+        ``InvalidToken`` where the vendor refused the access token twice, though it was replaced or may have run out on its
+        way (nothing is spent: try again); ``MalformedResponse`` where the answer has no secret that is known: then its
+        ``raw`` and a record in the store (``unread_answer``) hold the answer, for the old secret is dead;
+        ``StoreUnavailable`` where the store did not take the new secret, which this process then goes on offering.
         """
         if not self.vendor.rotates_secret:
             raise UnsupportedGrant(f"{self.vendor.name} does not rotate client secrets")

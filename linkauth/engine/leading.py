@@ -143,7 +143,10 @@ class Leading:
             raise Overtaken
 
     async def _exchange(self) -> Token:
-        """Ask the vendor. What fails is left word of for the fleet, and raised; a refused refresh token only raised."""
+        """Ask the vendor. What fails is left word of for the fleet, and raised; a refused refresh token only raised.
+
+        ``Overtaken``: it was refused, and somebody had a later login.
+        """
         exchange: Exchange[Token] | None = None
         try:
             vendor = await self._office.registrations.newest(self._vendor)
@@ -230,18 +233,16 @@ class Leading:
         rotation, token, found = self._vendor.rotation, self._token, self._found
         if not rotation.rotates or token is None:
             return 0.0
-        unsettled = self._unheard()
-        if self._store_is_behind():
-            return unsettled
+        unheard = self._unheard()
         window = replayable(rotation.replay_window, self._office.timeout)
-        if not self._doubtful or self._time.now < found.since + window:
-            return unsettled
+        if self._store_is_behind() or not self._doubtful or self._time.now < found.since + window:
+            return unheard
         self._ledger.tell(EventKind.IN_DOUBT, "a worker set out to renew and did not come back")
         lapses = token.refresh_expires_at
         if self._holding.judge() is not Verdict.WAIT and (lapses is None or lapses > token.expires_at):
             raise InDoubt("a worker set out to renew and did not come back; it is given time")
         if found.kind:
-            return unsettled  # it did come back, and said that it had no answer
+            return unheard  # it did come back, and said that it had no answer
         # However long ago it set out: had the store been away, it could not come back before now.
         return GRACE
 

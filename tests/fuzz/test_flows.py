@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -256,3 +257,19 @@ TestFlows.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+def test_a_walk_without_faults(vendor):
+    """What chance may leave out: paired or logged in, renewed twice with what that brought, and logged out."""
+    flows = Flows()
+    flows.begin(vendor=vendor)
+    flows.pair(fault=None, known=True, more=None)
+    flows.login(fault=None, password="x")
+    for _ in range(2):
+        flows.renew(fault=None, acts=False)
+        flows.no_spent_token_was_sent()
+        assert flows.token is not None
+        assert bool(flows.token.refresh_token) is vendor.needs_user
+    flows.logout(fault=None)
+    assert flows.token is None

@@ -98,8 +98,8 @@ class Callers:
             self._client_refused(worker, error)
         except LinkAuthError as error:
             # Twice in a row, the token had ended when the vendor got to it: the worker was stopped, or the vendor slow.
-            late = max(self.sim.watch.stopped.get(node, -1.0), self.sim.watch.ran_out.get(node, -1.0)) >= began
-            late = late and isinstance(error, InvalidToken)
+            disturbed = max(self.sim.watch.stopped.get(node, -1.0), self.sim.watch.ran_out.get(node, -1.0))
+            late = isinstance(error, InvalidToken) and disturbed >= began
             if not worker.closing and not late:
                 self.sim.fail(f"{ask.how} on {node}: {type(error).__name__}: {error}")
         else:

@@ -115,7 +115,7 @@ class Evidence:
     """Why the client's newest secret may be lost."""
     rotations: list[Rotation] = attrs.field(factory=list)
     ran_out: dict[Node, float] = attrs.field(factory=dict)
-    """When the token that a worker had shown for a rotation ran out before the vendor got to it."""
+    """When the token that a worker had shown last for a rotation ran out before the vendor got to it; -1: it was no good."""
     stored_secret: int = 0
     refused_secrets: dict[Node, tuple[tuple[str, int] | None, float, int]] = attrs.field(factory=dict)
     """What a worker was refused with while the store had a newer one, how often the store had failed it; when; how often."""
@@ -250,6 +250,10 @@ class Evidence:
             return False
         holding = worker.credential(account).ledger.holding
         return not holding.stored or holding.version > self.sim.store.slot(self.sim.keys[account]).version
+
+    def is_unseen(self, node: Node, key: str, access: str) -> bool:
+        """Whether the store had ``access`` only after ``node``'s last look at it."""
+        return self.looked_at.get((node, key), -1.0) < self.durable_at.get(access, -1.0)
 
     def is_held(self, account: str) -> bool:
         """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""

@@ -274,8 +274,8 @@ class VendorNode:
     def _rotate(self, access: str, by: Node, sending: list[Any]) -> tuple[Rotation | None, Response]:
         grant = self.grants[access]
         if grant.revoked or grant.expires <= self.sim.loop.now:
-            if sending and not grant.revoked and sending[0].at < grant.expires:
-                self.sim.watch.ran_out[by] = self.sim.loop.now
+            good = sending and not grant.revoked and sending[0].at < grant.expires
+            self.sim.watch.ran_out[by] = self.sim.loop.now if good else -1.0
             return None, Response(status=401, body=wire.dump({"error": "invalid_token"}))
         self.secret += 1
         self.sim.tell("vendor", f"gives {by.name} client secret {self.secret}; the one before is dead")

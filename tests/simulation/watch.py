@@ -272,12 +272,12 @@ class Watch(Evidence):
         if new["by_user"]:
             self.left[account] = now
             family = sim.vendor.by_refresh[held.gives] if held is not None else None
-            found = held is not None and family is not None and family.current == held.gives
-            # An answer that an outage had kept back may land after the logout's last look at the store; no longer before
-            # the forgetting than it takes on its way.
-            looked = self.looked_at.get((who, key), -1.0)
-            landed = held is not None and self.durable_at.get(held.access, -1.0) > looked > now - 3 * sim.net.slowest
-            self.forgotten[account] = family if found and not landed else None
+            current = held is not None and family is not None and family.current == held.gives
+            # An answer that an outage had kept back may land between the logout's last look at the store and this, which
+            # are no further apart than a message takes on its way.
+            near = now - 3 * sim.net.slowest < self.looked_at.get((who, key), -1.0)
+            landed = held is not None and near and self.is_unseen(who, key, held.access)
+            self.forgotten[account] = family if current and not landed else None
             logins = [a for a in self.open if isinstance(a, Grant) and a.account == account and not a.refresh]
             # The logout was stopped for longer than its lease: a login that was claimed meanwhile comes after it.
             later = [a for a in logins if self.claims[a.by, key].number > after.version]
@@ -289,13 +289,13 @@ class Watch(Evidence):
             replaced = self.epoch and family is not sim.vendor.families[account]  # the later login's record was lost
             # Who was stopped for longer than its lease, or kept from the store, has come back between the look at the
             # store that followed the refusal and this. (The claim of a store as Redis is waits until that is known.)
-            refused, looked = self._refused_at(who, account, held), self.looked_at.get((who, key), -1.0)
-            late = refused < looked < self.durable_at.get(held.access, -1.0)
+            looked_again = self._refused_at(who, account, held) < self.looked_at.get((who, key), -1.0)
+            late = looked_again and self.is_unseen(who, key, held.access)
             owner = sim.worker_of(held.by)
             if late and owner is not None and owner.client.failures > held.failed_before:
                 held.cut.add("the store was away, and a refusal came on top of it")
-            late = late and bool(held.cut)
-            if family.alive and held.gives == family.current and now < family.lapses and not (replaced or late):
+            excused = replaced or (late and held.cut)
+            if family.alive and held.gives == family.current and now < family.lapses and not excused:
                 self.fail(4, f"{who} buries {held.gives}, which is alive")
         for answer in [a for a in self.open if isinstance(a, Refusal)]:
             if (family := sim.vendor.by_refresh.get(answer.refresh)) is not None and answer.refresh in family.refusals:
@@ -305,10 +305,9 @@ class Watch(Evidence):
     def _refused_at(self, who: Node, account: str, held: Grant) -> float:
         """When the vendor refused what ``held`` came instead of: the token that it was given for, or one before a login."""
         families = (family for family in self.sim.vendor.by_refresh.values() if family.account == account)
-        found = (refusal for family in families for refusal in family.refusals.values())
-        return max(
-            (r.at for r in found if (r.refresh == held.refresh or (not held.refresh and r.by is who))), default=1e9
-        )
+        refusals = (refusal for family in families for refusal in family.refusals.values())
+        before = (each for each in refusals if (each.refresh == held.refresh if held.refresh else each.by is who))
+        return max((each.at for each in before), default=1e9)
 
     # -- the callers -------------------------------------------------------------------------------------------------
 
@@ -352,7 +351,7 @@ class Watch(Evidence):
         # What it was told, up to half a second after it looked, is remembered for half a second: of its own clock where
         # it fell asleep right after.
         recent = began <= looked + 1.0 or looked <= self.slept.get(node, -1.0) < looked + 0.5
-        if recent and looked < self.durable_at.get(latest.access, -1.0):
+        if recent and self.is_unseen(node, self.sim.keys[account], latest.access):
             return  # it looked, for this very caller, before the store had what there is now
         lost = self.epoch and self.sim.store.slot(self.sim.keys[account]).value is None
         back = began < self.put_back_at.get(account, -1e9) + TOLD
