@@ -7,6 +7,7 @@
 - ``world``: runs one schedule, with its machines (``fleet``), those who ask (``callers``), and what goes wrong (``mischief``);
 - ``watch``: the ten promises; ``evidence``: what was seen, and what of it excuses a lost session;
 - ``campaign``: many schedules; ``python -m tests.simulation`` runs them, and tells the story of a seed;
+- ``baseline``: fixed seeds, and how they came out before, so that every change to the engine can be compared;
 - ``faults``: wrong engines and stores, each of which must be caught.
 
 A store whose clock is wrong throughout is simulated, one whose clock steps is not: time is the store's, so whatever a

@@ -157,9 +157,13 @@ class Evidence:
     def saw(self, node: Node, key: str, record: Record | None) -> None:
         """``node`` has read ``record``: from now on it knows of the logout or login that it tells of."""
         account = self.sim.accounts_by_key.get(key)
-        if record is None or account is None or self.epoch:
+        if record is None or account is None:
             return
         found = self.reading(key, record.version, record.value)
+        if found["kind"] == "reauthorize":
+            self.gave_up(node, account)
+        if self.epoch or not self.sim.comings:
+            return
         if found["kind"] == "token":
             serial = self.sim.vendor.grants[found["token"]["access_token"]].serial
             ended = serial - serial % GENERATION
@@ -167,6 +171,12 @@ class Evidence:
             ended = self.ended.get(account, 0) if found["by_user"] else 0
         if ended > max(self.seen.get((node, account), (0, 0.0))[0], self.undone.get(account, 0)):
             self.seen[node, account] = (ended, self.sim.loop.now)
+
+    def gave_up(self, node: Node, account: str) -> None:
+        """``node`` knows that only the user can help: whatever its callers were given before, it serves no more."""
+        worker = self.sim.worker_of(node)
+        if worker is not None:
+            worker.known.pop(account, None)
 
     def secret_lost(self) -> bool:
         """Whether nobody needs to have the client's newest secret."""

@@ -193,7 +193,7 @@ class StoreClient:
                     self._answered(answer)
                     if self.sim.telling:
                         self.sim.tell(me.name, f"  {op}: {_told(answer)}")
-                    if self.sim.comings and op in {"read", "claim"}:
+                    if op in {"read", "claim"}:
                         self.sim.watch.saw(me, key, answer.record)
                     self.sim.mischief.hook(op + " answered", me)
                     return answer

@@ -269,6 +269,7 @@ class Watch(Evidence):
             return
         sim.tell("store", f"is told by {who.name} that only the user can help")
         self.dead_at[key] = now
+        self.gave_up(who, account)
         if new["by_user"]:
             self.left[account] = now
             family = sim.vendor.by_refresh[held.gives] if held is not None else None
