@@ -41,6 +41,11 @@ class Hooks:
         """Let the store's clock go on. As it is: sleep."""
         await asyncio.sleep(seconds)
 
+    async def set_back(self, seconds: float) -> bool:
+        """Set the store's clock back. False, as it is: this store's clock cannot be set by a test."""
+        del seconds
+        return False
+
     def process_url(self) -> str | None:
         """The URL with which ``open_store`` opens the data in another process; None: no process shares it."""
         return None

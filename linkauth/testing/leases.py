@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from linkauth.store import Busy, Committed, Newer, Record, Superseded
 from linkauth.testing.hooks import LONG, Hooks, granted
 
@@ -95,6 +97,35 @@ class Leases(Hooks):
             assert not await one.extend(key, lost.number, LONG)
             assert not await one.release(key, lost.number, b"late")
             assert (await one.read(key)).note == b""
+
+    async def test_no_lease_outlasts_its_own_span(self) -> None:
+        """Where the store's clock was set back, a dead holder's lease ends after as long as it was claimed or extended for."""
+        async with self.opened_twice() as (one, other):
+            for extended in (False, True):
+                key = self.fresh()
+                dead = granted(await one.claim(key, "dead", LONG if extended else self.moment, 0, b"in doubt"))
+                assert not extended or await one.extend(key, dead.number, self.moment)
+                if not await self.set_back(20 * LONG):
+                    pytest.skip("no test can set this store's clock back")
+                claim = await other.claim(key, "next", LONG, 0, b"")
+                assert isinstance(claim, Busy)
+                assert claim.remaining <= self.moment
+                await self.lapse()
+                claim = granted(await other.claim(key, "next", LONG, 0, b""))
+                assert (claim.number, claim.inherited, claim.note) == (dead.number + 1, True, b"in doubt")
+
+    async def test_a_repeated_claim_outlasts_nothing_either(self) -> None:
+        """Nor does the holder's own repeat prolong what a clock that was set back made long; it leaves its note."""
+        async with self.opened_twice() as (one, other):
+            key = self.fresh()
+            granted(await one.claim(key, "me", LONG, 0, b"first"))
+            if not await self.set_back(20 * LONG):
+                pytest.skip("no test can set this store's clock back")
+            granted(await one.claim(key, "me", LONG / 2, 0, b"second"))
+            claim = await other.claim(key, "you", LONG, 0, b"")
+            assert isinstance(claim, Busy)
+            assert LONG / 2 < claim.remaining <= LONG
+            assert claim.note == b"second"
 
     async def test_a_released_lease_is_not_inherited(self) -> None:
         """``release`` clears the note, or leaves the one it is given; a second time it finds nothing to give back."""

@@ -22,6 +22,8 @@ __all__ = ["Lease", "Slot"]
 FORMAT = 1
 FORGOTTEN_AFTER = 3600.0
 """Seconds for which the numbers of a record outlive its ``ttl``: longer than any lease, so that they still fence."""
+LONGEST_LEASE = 600.0
+"""Seconds that a lease may have left whose own span is not known: an earlier linkauth took it."""
 
 T = TypeVar("T")
 
@@ -39,6 +41,16 @@ class Lease:
     inherited: bool = False
     process: str = ""
     """What the store knows its process by, if it can tell a dead one."""
+    span: float = LONGEST_LEASE
+    """Seconds for which it was claimed or extended last: it never has more than that left, whatever the clock did."""
+
+    def lasting(self, seconds: float, now: float) -> Lease:
+        """Until ``seconds`` from now."""
+        return attrs.evolve(self, until=now + seconds, span=seconds)
+
+    def within_its_span(self, now: float) -> Lease:
+        """The same, unless the store's clock was set back since: then its end comes nearer, or nobody could have it for so long."""
+        return self.lasting(self.span, now) if self.until > now + self.span else self
 
 
 @attrs.frozen(kw_only=True)
@@ -78,16 +90,19 @@ class Slot:
         record, lease = self.record(now), self.lease
         if record is not None and record.version > newer_than:
             return self, Newer(record=record, note=self.note, now=now)
-        if lease is not None and lease.owner == owner:
-            lease = attrs.evolve(lease, until=max(lease.until, now + ttl))
-            return attrs.evolve(self, lease=lease), self._granted(lease, now)
+        lease = None if lease is None else lease.within_its_span(now)
+        if lease is not None and lease.owner == owner:  # a repeat
+            lease = lease if lease.until > now + ttl else lease.lasting(ttl, now)
+            return attrs.evolve(self, lease=lease, note=note), self._granted(lease, now)
         if lease is not None and lease.until > now:
-            return self, Busy(record=record, note=self.note, now=now, holder=lease.owner, remaining=lease.until - now)
+            stands = self if lease is self.lease else attrs.evolve(self, lease=lease)
+            return stands, Busy(record=record, note=self.note, now=now, holder=lease.owner, remaining=lease.until - now)
         number = max(self.last, newer_than) + 1
         lease = Lease(
             number=number,
             owner=owner,
             until=now + ttl,
+            span=ttl,
             found=self.note,
             inherited=lease is not None,
             process=process,
@@ -123,7 +138,7 @@ class Slot:
         lease = self.lease
         if lease is None or lease.number != number or lease.until <= now:
             return self, False
-        return attrs.evolve(self, lease=attrs.evolve(lease, until=now + ttl)), True
+        return attrs.evolve(self, lease=lease.lasting(ttl, now)), True
 
     def release(self, number: int, note: bytes, now: float) -> tuple[Slot, bool]:
         lease = self.lease
@@ -217,6 +232,7 @@ def _lease(found: dict[str, Any]) -> Lease:
         found=_bytes(found["found"]),
         inherited=_typed(found["inherited"], bool),
         process=_typed(found["process"], str),
+        span=_seconds(found.get("span", LONGEST_LEASE)),
     )
 
 

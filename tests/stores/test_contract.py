@@ -29,6 +29,22 @@ FAULTS = [
     ("a lost store starts again", "number = max(self.last, newer_than) + 1", "number = self.last + 1"),
     ("two hold at once", "if lease is not None and lease.until > now:", "if False:"),
     ("leases never end", "if lease is not None and lease.until > now:", "if lease is not None:"),
+    ("a clock that was set back prolongs a lease", "if self.until > now + self.span else", "if False else"),
+    (
+        "a lease is shortened anew each time",
+        "attrs.evolve(self, lease=lease)\n            return stands",
+        "self\n            return stands",
+    ),
+    (
+        "an extended lease has its old span",
+        "attrs.evolve(self, until=now + seconds, span=seconds)",
+        "attrs.evolve(self, until=now + seconds)",
+    ),
+    (
+        "a repeated claim leaves no note",
+        "lease=lease, note=note), self._granted(lease, now)\n        if",
+        "lease=lease), self._granted(lease, now)\n        if",
+    ),
     ("nobody inherits", "inherited=lease is not None", "inherited=False"),
     ("everybody inherits", "inherited=lease is not None", "inherited=True"),
     ("no fence", "return self, Superseded(", "return self._written(number, value, None), Superseded("),
@@ -59,6 +75,10 @@ async def _broken(module: ModuleType) -> list[str]:
 
         async def advance(self, seconds: float) -> None:
             self.ahead += seconds
+
+        async def set_back(self, seconds: float) -> bool:
+            self.ahead -= seconds
+            return True
 
     for name in dir(Contract):
         if name.startswith("test_"):

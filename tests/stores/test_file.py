@@ -19,6 +19,7 @@ from linkauth.testing import StoreContract
 from linkauth.testing.worker import add_one
 from linkauth_stores import file, folder
 from linkauth_stores.file import FileStore, from_url
+from linkauth_stores.slot import Slot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,10 @@ class TestFileStore(StoreContract):
     async def advance(self, seconds: float) -> None:
         self.ahead += seconds
 
+    async def set_back(self, seconds: float) -> bool:
+        self.ahead -= seconds
+        return True
+
     async def make_store(self) -> FileStore:
         return FileStore(self.folder, clock=self.clock)
 
@@ -49,6 +54,17 @@ class TestFileStore(StoreContract):
 
     def process_url(self) -> str:
         return f"file:{self.folder}"
+
+
+def test_a_lease_of_an_earlier_linkauth_has_ten_minutes_left_at_the_most() -> None:
+    """What it wrote says nothing of a lease's span; it is read, and lasts no longer than that."""
+    written = Slot().claim("earlier", 15, 0, b"note", 10_000.0)[0].dump("k")
+    slot = Slot.load(written.replace(b', "span": 15', b""), "k", "k")
+    assert slot.lease is not None
+    assert (slot.lease.until, slot.lease.span) == (10_015, 600)
+    claim = slot.claim("later", 15, 0, b"", 1_000.0)[1]
+    assert isinstance(claim, Busy)
+    assert claim.remaining == 600
 
 
 @pytest.fixture

@@ -38,6 +38,10 @@ class TestMemoryStore(StoreContract):
     async def advance(self, seconds: float) -> None:
         self.clock.now += seconds
 
+    async def set_back(self, seconds: float) -> bool:
+        self.clock.now -= seconds
+        return True
+
 
 def test_several_loops_in_several_threads_share_one_store() -> None:
     """Each of 8 threads' loops adds under the lease; who waits in one loop is woken from another."""

@@ -54,6 +54,19 @@ async def test_numbers_past_what_lua_prints_exactly_stay_exact(store):
     assert (await store.claim(KEY, "b", 15, number + 1, b"")).number == number + 2
 
 
+@pytest.mark.parametrize("span", [None, "1:6000"], ids=["none", "a lease's before"])
+async def test_a_lease_of_an_earlier_linkauth_has_ten_minutes_left_at_the_most(server, mine, span):
+    """It says nothing of its span, and leaves another's lying about: it is not cut to that, nor does it last for ever."""
+    key = f"linkauth:{{{KEY}}}:lease"
+    until = int(server.client().time()[0] + 7200) * 1000
+    server.client().hset(key, mapping={"top": 2, "owner": "earlier", "number": 2, "until": until, "inherited": 0})
+    if span is not None:
+        server.client().hset(key, "span", span)
+    claim = await mine.claim(KEY, "b", 15, 0, b"")
+    assert isinstance(claim, Busy)
+    assert 590 < claim.remaining <= 600
+
+
 SPOILT = {
     **{
         f"version {text!r}": ("", "version", text)

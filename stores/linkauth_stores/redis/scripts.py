@@ -7,14 +7,17 @@ braces:
 ``PREFIX:{KEY}``       the record: ``version``, ``value``. Expires where the commit said so.
 ``PREFIX:{KEY}:lease`` ``top``: the highest number ever given, ``gone``: the highest under which the record was deleted
                      or taken, ``note``, and while a lease has not been given back ``owner``, ``number``, ``until``
-                     (ms, the server's clock), ``before`` (the note that the claim found) and ``inherited``. Never
+                     (ms, the server's clock), ``before`` (the note that the claim found), ``inherited`` and
+                     ``span`` (its number, a colon, and for how many ms it was claimed or extended last). Never
                      expires, except beside a record that does.
 ``PREFIX:{KEY}:taken`` a record that was just taken, and ``by`` whom. Gone when whoever took it has given up asking again.
 ==================== ================================================================================================
 
 The lease is data with an end rather than a key with a time to live: who claims after it must see that it ended without
 a release. ``top`` and ``gone`` are not in the record, so that numbers go on growing after it, and nothing comes back.
-``before`` and ``inherited`` let a repeated claim, whose first answer was lost, answer as the first one did.
+``before`` and ``inherited`` let a repeated claim, whose first answer was lost, answer as the first one did. ``span`` keeps
+a lease from outlasting itself where the server's clock was set back; an earlier linkauth neither writes nor removes it, hence
+the number in it, and its leases have ten minutes left at the most.
 
 Every answer begins with a word, the server's TIME (seconds, microseconds), and the version, value and note found.
 Numbers stay below 2**53; ``text`` keeps Lua from writing large ones as 1e+15. What is not written as here is not
@@ -35,7 +38,8 @@ local record, lease = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local r = redis.call('HMGET', record, 'version', 'value')
-local l = redis.call('HMGET', lease, 'top', 'owner', 'number', 'until', 'note', 'before', 'inherited', 'gone')
+local l = redis.call('HMGET', lease, 'top', 'owner', 'number', 'until', 'note', 'before', 'inherited', 'gone',
+                     'span')
 local function digits(s)  -- nil for what is written otherwise than here: tonumber takes 0x10, 1e5 and nan, too
     if not s then return 0 end
     if #s <= 16 and string.find(s, '^%d+$') then return tonumber(s) end
@@ -49,10 +53,17 @@ end
 local held = owner and ends > now
 
 local function text(n) return string.format('%.0f', n) end
+local function last(n, ms)  -- lease n ends in so many ms
+    redis.call('HSET', lease, 'until', text(now + ms), 'span', text(n) .. ':' .. text(ms))
+end
+local function longest()  -- ms that the lease may have left
+    local of, ms = string.match(l[9] or '', '^(%d+):(%d+)$')
+    return of and of == l[3] and digits(ms) or 600000
+end
 local function answer(word, ...) return {word, time[1], time[2], r[1], r[2], l[5], ...} end
 local function settle(mine)  -- another lease that was not given back stays, and its note
     if owner and number ~= mine then return end
-    redis.call('HDEL', lease, 'owner', 'number', 'until', 'before', 'inherited', 'note')
+    redis.call('HDEL', lease, 'owner', 'number', 'until', 'before', 'inherited', 'note', 'span')
     held = false
 end
 local function tell(channel, key, v)  -- who may not publish: others poll
@@ -94,8 +105,13 @@ CLAIM = _script(
     """
 local who, ttl, known, note = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if version > known then return answer('newer') end
+if held and ends - now > longest() then  -- the clock was set back
+    ends = now + longest()
+    last(number, longest())
+end
 if owner == who and number > known then  -- a repeat: answer as the first time
-    redis.call('HSET', lease, 'until', text(now + ttl), 'note', note)
+    if ends < now + ttl then last(number, ttl) end
+    redis.call('HSET', lease, 'note', note)
     outlive(ttl)
     l[5] = l[6]
     return answer('granted', number, inherited)
@@ -103,8 +119,9 @@ end
 if held then return answer('busy', owner, ends - now) end
 inherited = owner and 1 or 0
 number = math.max(top, known, version) + 1
-redis.call('HSET', lease, 'top', text(number), 'owner', who, 'number', text(number), 'until', text(now + ttl),
-           'note', note, 'before', l[5] or '', 'inherited', inherited)
+redis.call('HSET', lease, 'top', text(number), 'owner', who, 'number', text(number), 'note', note,
+           'before', l[5] or '', 'inherited', inherited)
+last(number, ttl)
 outlive(ttl)
 return answer('granted', number, inherited)
 """,
@@ -144,7 +161,7 @@ return answer('committed')
 EXTEND = _script(
     """
 if not held or number ~= tonumber(ARGV[1]) then return answer('no') end
-redis.call('HSET', lease, 'until', text(now + tonumber(ARGV[2])))
+last(number, tonumber(ARGV[2]))
 outlive(tonumber(ARGV[2]))
 return answer('yes')
 """,
