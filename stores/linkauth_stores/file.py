@@ -3,7 +3,8 @@
 - A file is replaced whole and durably (``folder``). A lock is held for one read, change and write, never across an
   await: the lease is data like the rest.
 - A lease names its owner's process (``presence``), so that a dead one is known at once, not when its lease ends.
-- All of it happens in threads. What a cancelled call has begun goes on there; a cancelled ``claim`` gives its lease back.
+- All of it happens in threads (``threads``). What a cancelled call has begun goes on there; a cancelled ``claim`` gives its
+  lease back. Reading needs no lock, and who waits for one holds up only those who need the same.
 - NFS and its like are not for this store: their locks lock nothing, or fail.
 """
 
@@ -14,7 +15,6 @@ import os
 import random
 import re
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ from urllib.parse import unquote
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, StoreUnavailable
 from linkauth.store import Granted
 from linkauth_stores.slot import Slot
+from linkauth_stores.threads import Threads
 
 try:
     from linkauth_stores import folder, presence
@@ -32,6 +33,7 @@ except ImportError:  # no fcntl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
+    from concurrent.futures import Future
 
     from linkauth.store import Claim, Commit, Reading
 
@@ -40,7 +42,6 @@ __all__ = ["FileStore", "from_url"]
 T = TypeVar("T")
 
 SUFFIX = ".record"
-THREADS = 4
 SWEEP_EVERY = 100
 """Changes between two sweeps."""
 SWEEP_AT_MOST = 200
@@ -76,7 +77,8 @@ class FileStore:
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
         self._path = Path(path)
         self._clock = clock
-        self._pools: dict[int, ThreadPoolExecutor] = {}
+        self._threads = Threads()
+        self._locked_at: dict[str, float] = {}
         self._changes = 0
 
     # What runs in a thread.
@@ -107,12 +109,17 @@ class FileStore:
         with self._folder() as (at, path):
             return self._load(at, path, key).read(self._clock())
 
-    def _change(self, key: str, step: Callable[[Slot, float, int], tuple[Slot, T]]) -> T:
-        with self._folder() as (at, path), folder.locked(at, _name(key)):
+    def _change(self, asked: float, key: str, step: Callable[[Slot, float, int], tuple[Slot, T]]) -> T:
+        name = _name(key)
+        lock = folder.lock_of(name)
+        # Who has stood behind others of this process waits no longer than they, unless they got on.
+        until = max(asked, self._locked_at.get(lock, asked)) + folder.PATIENCE
+        with self._folder() as (at, path), folder.locked(at, name, until=until):
+            self._locked_at[lock] = time.monotonic()
             before = self._load(at, path, key)
             after, answer = step(before if self._lives(at, before) else before.lapse(), self._clock(), at)
             if after is not before:
-                folder.replace(at, _name(key), after.dump(key))
+                folder.replace(at, name, after.dump(key))
         return answer
 
     def _undo(self, key: str, answer: Future[Claim]) -> None:
@@ -120,7 +127,7 @@ class FileStore:
         with suppress(StoreError):  # then its lease ends by itself
             claimed = answer.result()
             if isinstance(claimed, Granted):
-                self._change(key, lambda slot, _now, _at: (slot.unclaim(claimed.number), None))
+                self._change(time.monotonic(), key, lambda slot, _now, _at: (slot.unclaim(claimed.number), None))
 
     def _quiet(self, key: str, newer_than: int) -> bool:
         with self._folder() as (at, path):
@@ -173,32 +180,26 @@ class FileStore:
             return line is not None and Slot.load_head(line, None, str(path / name))[1].forgettable(self._clock())
 
         if forgettable():
-            with folder.locked(at, name, patience=0):
+            with folder.locked(at, name):
                 if forgettable():
                     os.unlink(name, dir_fd=at)
 
     # What runs in the loop.
 
-    def _begin(self, step: Callable[..., T], *arguments: Any) -> Future[T]:
-        me = os.getpid()
-        if me not in self._pools:  # at first, or in a forked child, which has none of its parent's threads
-            self._pools.setdefault(me, ThreadPoolExecutor(THREADS, "linkauth-file"))
-        return self._pools[me].submit(step, *arguments)
-
-    async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.wrap_future(self._begin(step, *arguments))
+    async def _look(self, step: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.wrap_future(self._threads.begin("", step, *arguments))
 
     def _begin_change(self, key: str, step: Callable[[Slot, float, int], tuple[Slot, T]]) -> Future[T]:
         if self._changes % SWEEP_EVERY == 0:
-            self._begin(self._sweep)
+            self._threads.begin("", self._sweep)
         self._changes += 1
-        return self._begin(self._change, key, step)
+        return self._threads.begin(folder.lock_of(_name(key)), self._change, time.monotonic(), key, step)
 
     async def _write(self, key: str, step: Callable[[Slot, float, int], tuple[Slot, T]]) -> T:
         return await asyncio.wrap_future(self._begin_change(key, step))
 
     async def read(self, key: str) -> Reading:
-        return await self._do(self._read, key)
+        return await self._look(self._read, key)
 
     async def claim(self, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Claim:
         def step(slot: Slot, now: float, at: int) -> tuple[Slot, Claim]:
@@ -209,7 +210,7 @@ class FileStore:
             return await asyncio.wrap_future(answer)
         except asyncio.CancelledError:
             if not answer.cancelled():
-                self._begin(self._undo, key, answer)
+                self._threads.begin(folder.lock_of(_name(key)), self._undo, key, answer)
             raise
 
     async def commit(self, key: str, number: int, value: bytes, ttl: float | None = None) -> Commit:
@@ -224,7 +225,7 @@ class FileStore:
     async def wait_for_change(self, key: str, newer_than: int, timeout: float) -> None:
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + timeout, SHORTEST
-        while await self._do(self._quiet, key, newer_than):
+        while await self._look(self._quiet, key, newer_than):
             left = end - loop.time()
             if left <= 0:
                 return
@@ -238,16 +239,14 @@ class FileStore:
         return await self._write(key, lambda slot, now, _: slot.delete(number, now))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
-        names = await self._do(self._names, prefix)
+        names = await self._look(self._names, prefix)
         for start in range(0, len(names), 100):
-            for key in await self._do(self._keys, names[start : start + 100], prefix):
+            for key in await self._look(self._keys, names[start : start + 100], prefix):
                 yield key
 
     async def aclose(self) -> None:
         """Wait for what runs in the threads, and end them. A later call begins new ones."""
-        pool = self._pools.pop(os.getpid(), None)
-        if pool is not None:
-            await asyncio.to_thread(pool.shutdown)
+        await self._threads.aclose()
 
 
 def _absolute(path: Path) -> Path:

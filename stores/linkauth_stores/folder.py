@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["Refused", "is_temporary", "locked", "names", "opened", "read", "replace", "sweep"]
+__all__ = ["Refused", "is_temporary", "lock_of", "locked", "names", "opened", "read", "replace", "sweep"]
 
 STRIPES = 16
 """Lock files. Keys share them by hash: a lock file that is never deleted needs no care, and one per key would litter."""
@@ -134,12 +134,12 @@ def read(folder: int, name: str, *, line: bool = False) -> bytes | None:
 
 
 @contextmanager
-def locked(folder: int, name: str, *, patience: float | None = None) -> Generator[None]:
-    """Alone with ``name`` among all processes and threads. ``BlockingIOError`` after ``patience`` seconds, None: ``PATIENCE``."""
-    lock = _open(folder, f".{_stripe(name)}.lock", os.O_RDWR | os.O_CREAT)
+def locked(folder: int, name: str, *, until: float = 0.0) -> Generator[None]:
+    """Alone with ``name`` among all processes and threads. ``BlockingIOError`` if it is not so ``until`` then (monotonic seconds)."""
+    lock = _open(folder, f".{lock_of(name)}.lock", os.O_RDWR | os.O_CREAT)
     _held.add(lock)
     try:
-        _lock(lock, time.monotonic() + (PATIENCE if patience is None else patience))
+        _lock(lock, until)
         yield
         # Not by closing alone: a child forked in between has the lock, too, as long as it has the descriptor.
         fcntl.flock(lock, fcntl.LOCK_UN)
@@ -163,7 +163,7 @@ def _lock(lock: int, until: float) -> None:
 
 def replace(folder: int, name: str, content: bytes) -> None:
     """Put ``content`` in the place of ``name``, whole and durable or not at all. Needs the lock."""
-    temporary = f".{_stripe(name)}.{secrets.token_hex(8)}.tmp"
+    temporary = f".{lock_of(name)}.{secrets.token_hex(8)}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, 0o600, dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -185,11 +185,11 @@ def is_temporary(name: str) -> bool:
 
 def sweep(folder: int, name: str) -> None:
     """Remove the temporary file ``name`` that a killed process left: who writes one holds the lock in its name."""
-    with locked(folder, name, patience=0):
+    with locked(folder, name):
         os.unlink(name, dir_fd=folder)
 
 
-def _stripe(name: str) -> str:
+def lock_of(name: str) -> str:
     """The lock that guards ``name``. A temporary file's name begins with its own."""
     if name.startswith("."):
         return name[1:3]

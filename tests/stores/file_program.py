@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from linkauth.store import Busy, Granted
-from linkauth_stores import folder
+from linkauth_stores import file, folder
 from linkauth_stores.file import FileStore
 
 KEYS = ("a", "b", "c")
@@ -84,6 +84,13 @@ def locked(place: str) -> None:
         assert os.fstat(descriptor)
 
 
+def keeps(place: str) -> None:
+    """Take the lock that guards ``k``, tell it, and keep it until the input ends."""
+    with folder.opened(Path(place)) as at, folder.locked(at, file._name("k")):
+        print("locked", flush=True)
+        sys.stdin.read()
+
+
 def orphan(place: str) -> None:
     """Claim, fork a child that does nothing, tell its process id, and wait to be killed."""
     store = FileStore(place)
@@ -97,4 +104,4 @@ def orphan(place: str) -> None:
 
 
 if __name__ == "__main__":
-    {"kills": kills, "fork": fork, "locked": locked, "orphan": orphan}[sys.argv[1]](sys.argv[2])
+    {"kills": kills, "fork": fork, "locked": locked, "keeps": keeps, "orphan": orphan}[sys.argv[1]](sys.argv[2])

@@ -77,8 +77,9 @@ class Held:
 
     def __init__(self, place: Path, key: str) -> None:
         self.place, self.key = place, key
-        self.locked, self.leave = threading.Event(), threading.Event()
+        self.locked, self.leave, self.wanted = threading.Event(), threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._hold)
+        self.tries = pytest.MonkeyPatch()
 
     def _hold(self) -> None:
         with folder.opened(self.place) as at, folder.locked(at, file._name(self.key)):
@@ -88,9 +89,22 @@ class Held:
     async def __aenter__(self) -> Self:
         self.thread.start()
         await asyncio.to_thread(self.locked.wait)
+        lock = folder._lock
+
+        def told(descriptor: int, until: float) -> None:
+            if until:  # a sweep, which waits for no lock, is not meant
+                self.wanted.set()
+            lock(descriptor, until)
+
+        self.tries.setattr(folder, "_lock", told)
         return self
 
+    async def until_wanted(self) -> None:
+        """Until somebody waits for the lock."""
+        assert await asyncio.to_thread(self.wanted.wait, 30)
+
     async def __aexit__(self, *_: object) -> None:
+        self.tries.undo()
         self.leave.set()
         await asyncio.to_thread(self.thread.join)
 
@@ -98,10 +112,9 @@ class Held:
 async def test_the_loop_goes_on_while_a_call_waits_for_the_lock(place: Path) -> None:
     """Another process keeps the lock for a while: the loop turns, and the call succeeds afterwards."""
     store = FileStore(place)
-    async with Held(place, "k"):
+    async with Held(place, "k") as held:
         claiming = asyncio.create_task(store.claim("k", "me", 30, 0, b""))
-        for _ in range(50):
-            await asyncio.sleep(0.001)
+        await held.until_wanted()
         assert not claiming.done()
         assert (await store.read("k")).record is None, "reading needs no lock"
     assert isinstance(await claiming, Granted)
@@ -149,9 +162,9 @@ async def test_a_cancelled_claim_leaves_no_lease(place: Path, steps: int) -> Non
 async def test_a_claim_cancelled_under_way_is_taken_back(place: Path) -> None:
     """The claim is certain to be under way when it is cancelled, and granted after that: it still leaves no lease."""
     store = FileStore(place)
-    async with Held(place, "k"):
+    async with Held(place, "k") as held:
         claiming = asyncio.create_task(store.claim("k", "cancelled", 30, 0, b"mine"))
-        await asyncio.sleep(0.02)
+        await held.until_wanted()
         claiming.cancel()
         with pytest.raises(asyncio.CancelledError):
             await claiming
@@ -167,7 +180,7 @@ async def test_closing_lets_what_was_begun_land(place: Path) -> None:
     store = FileStore(place)
     async with Held(place, "k") as held:
         committing = asyncio.create_task(store.commit("k", 1, b"value"))
-        await asyncio.sleep(0.02)
+        await held.until_wanted()
         committing.cancel()
         await asyncio.wait([committing])
         held.leave.set()

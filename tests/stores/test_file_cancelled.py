@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linkauth.store import Busy, Granted
-from linkauth_stores.file import THREADS, FileStore
+from linkauth_stores.file import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,20 +76,19 @@ async def test_what_was_not_granted_is_not_given_back(store: Slow) -> None:
 
 
 async def test_what_no_thread_had_begun_never_happens(store: Slow) -> None:
-    """All threads are at other calls: a claim that waits for one is gone when it is cancelled, number and all."""
-    await store.claim("a/b/c", "me", 30, 0, b"")
-    await store.aclose()
+    """The lock's thread is at another call: a claim that waits for it is gone when it is cancelled, number and all."""
+    await store.claim(KEY, "first", 30, 0, b"")
+    await store.release(KEY, 1)
     await store.stop()
-    others = [asyncio.create_task(store.read("a/b/c")) for _ in range(THREADS)]
-    for _ in others:
-        await asyncio.to_thread(store.stopped.acquire)
+    other = asyncio.create_task(store.extend(KEY, 1, 30))
+    await asyncio.to_thread(store.stopped.acquire)
     claiming = asyncio.create_task(store.claim(KEY, "cancelled", 30, 0, b"mine"))
     await asyncio.sleep(0)
     claiming.cancel()
     with pytest.raises(asyncio.CancelledError):
         await claiming
     store.go_on.set()
-    await asyncio.gather(*others)
+    await other
     claim = await store.claim(KEY, "next", 30, 0, b"")
     assert isinstance(claim, Granted)
-    assert claim.number == 1
+    assert claim.number == 2

@@ -111,7 +111,7 @@ async def test_a_planted_link_is_refused(store: FileStore, place: Path, name: st
     await store.read(KEY)
     target = place.parent / "target"
     target.write_bytes(b"somebody's")
-    planted = place / (name if name == NAME else f".{folder._stripe(NAME)}.lock")
+    planted = place / (name if name == NAME else f".{folder.lock_of(NAME)}.lock")
     planted.symlink_to(target)
     with pytest.raises(StoreUnavailable, match="is a symbolic link"):
         await store.commit(KEY, 1, b"value")
