@@ -5,7 +5,7 @@
     LinkAuthError
     ├── ConfigurationError          you: an argument cannot work (also a ValueError)
     ├── UnsupportedGrant            you: this vendor has no such flow
-    ├── OAuthError                  the vendor said no: .error .description .status
+    ├── OAuthError                  the vendor said no: .error .description .status .details
     │   ├── InvalidRequest            you: the vendor could not read the request
     │   ├── InvalidClient             you: wrong client id or client secret
     │   ├── InvalidGrant              the user: the code, password or refresh token is no longer good
@@ -14,8 +14,12 @@
     │   ├── InvalidToken              nobody, as a rule: the access token was refused
     │   ├── InsufficientScope         you: the token lacks a scope
     │   ├── AccessDenied              the user (or the account's owner) refused
-    │   ├── RateLimited               nobody: wait .retry_after seconds
-    │   └── AuthorizationPending      the user: has not answered yet, ask again later
+    │   │   └── Forbidden               you: what you pay for, or who you are, and no user can lift it
+    │   ├── RateLimited               nobody: wait .retry_after seconds; .limit .remaining .reset_at
+    │   ├── AuthorizationPending      the user: has not answered yet, ask again later
+    │   ├── NotFound                  you: an API has no such thing
+    │   ├── Conflict                  you: what an API has stands against it
+    │   └── UnprocessableContent      you: a field is wrong; .details says which
     ├── ReauthorizationRequired     the user: must log in or pair again; .credential
     ├── StateMismatch               the user: start again; or somebody forged a callback
     ├── UntrustedEndpoint           you: look who sent this; no secret went there
@@ -44,7 +48,9 @@ __all__ = [
     "AccessDenied",
     "AuthorizationPending",
     "ConfigurationError",
+    "Conflict",
     "CorruptRecord",
+    "Forbidden",
     "GraphQLError",
     "InsufficientScope",
     "InvalidClient",
@@ -55,6 +61,7 @@ __all__ = [
     "LinkAuthError",
     "MalformedResponse",
     "NoAnswer",
+    "NotFound",
     "NotSent",
     "OAuthError",
     "RateLimited",
@@ -63,6 +70,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "UnauthorizedClient",
+    "UnprocessableContent",
     "UnsupportedGrant",
     "UntrustedEndpoint",
     "VendorUnavailable",
@@ -112,7 +120,8 @@ class OAuthError(LinkAuthError):
     """The vendor said no (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.1).
 
     ``error`` is the vendor's code, ``description`` its words (shortened, printable), ``status`` the HTTP status, 0
-    where the refusal came in a callback.
+    where the refusal came in a callback. ``details``: what else an API said, such as which field is wrong: a JSON value
+    in a shape of the vendor's own, its texts shortened and printable; an empty mapping where it said nothing.
     """
 
     code: ClassVar[str] = ""
@@ -121,11 +130,13 @@ class OAuthError(LinkAuthError):
     error: str
     description: str
     status: int
+    details: Any
 
-    def __init__(self, error: str = "", description: str = "", *, status: int = 0) -> None:
+    def __init__(self, error: str = "", description: str = "", *, status: int = 0, details: Any = None) -> None:
         self.error = error or self.code
         self.description = description
         self.status = status
+        self.details = {} if details is None else details
         words = f"{self.error}: {description}" if description else self.error
         if status:
             words += f" (HTTP {status})"
@@ -184,13 +195,31 @@ class AccessDenied(OAuthError):
     code = "access_denied"
 
 
+class Forbidden(AccessDenied):
+    """Not allowed, and no user can lift it: a subscription's limit, or a caller of another tenant.
+
+    Of LinkXG: ``LIMIT_EXCEEDED``, ``MISSING_CAPABILITY``, ``TENANT_MISMATCH`` (docs.linkxg.com, "Error handling").
+    """
+
+    who = "you"
+    code = "forbidden"
+
+
 class RateLimited(OAuthError):
-    """Too many requests. ``retry_after``: seconds to wait as the vendor said, None where it did not."""
+    """Too many requests. Each attribute is None where the vendor did not say it.
+
+    ``retry_after``: seconds to wait (RFC 9110 §10.2.3). ``limit``: requests that are allowed in the vendor's window, and
+    ``remaining``: how many of them are left (``X-RateLimit-Limit``, ``-Remaining``). ``reset_at``: when the window ends,
+    Unix seconds by the vendor's clock (``X-RateLimit-Reset``).
+    """
 
     who = "nobody"
     code = "rate_limit_exceeded"
 
     retry_after: float | None
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: float | None = None
 
     def __init__(
         self,
@@ -198,10 +227,17 @@ class RateLimited(OAuthError):
         description: str = "",
         *,
         status: int = 429,
+        details: Any = None,
         retry_after: float | None = None,
+        limit: int | None = None,
+        remaining: int | None = None,
+        reset_at: float | None = None,
     ) -> None:
-        super().__init__(error, description, status=status)
+        super().__init__(error, description, status=status, details=details)
         self.retry_after = retry_after
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_at = reset_at
 
 
 class AuthorizationPending(OAuthError):
@@ -209,6 +245,24 @@ class AuthorizationPending(OAuthError):
 
     who = "the user"
     code = "authorization_pending"
+
+
+class NotFound(OAuthError):
+    """An API has no such thing, or not for this caller (HTTP 404)."""
+
+    code = "not_found"
+
+
+class Conflict(OAuthError):
+    """What an API already has stands against the request (HTTP 409), such as a SKU that is taken."""
+
+    code = "conflict"
+
+
+class UnprocessableContent(OAuthError):
+    """An API understood the request and refuses what is in it (HTTP 422); ``details`` says which field."""
+
+    code = "unprocessable_content"
 
 
 class ReauthorizationRequired(LinkAuthError):
@@ -266,11 +320,14 @@ class VendorUnavailable(LinkAuthError):
 
 
 class NotSent(VendorUnavailable):
-    """No connection came about: the vendor certainly saw nothing of the request."""
+    """No connection came about: the vendor certainly saw nothing of the request, so it may be sent again as it is."""
 
 
 class NoAnswer(VendorUnavailable):
-    """The request, or part of it, was sent and no whole answer came: the vendor may have acted on it."""
+    """The request, or part of it, was sent and no whole answer came: the vendor may have acted on it.
+
+    Look before you repeat a call that changes something. Of token requests linkauth itself takes care.
+    """
 
 
 class StoreError(LinkAuthError):

@@ -35,6 +35,9 @@ _BY_STATUS: Final[dict[int, type[OAuthError]]] = {
     400: errors.InvalidRequest,
     401: errors.InvalidToken,
     403: errors.AccessDenied,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    422: errors.UnprocessableContent,
 }
 """What a status means where the vendor's code is not one that is documented (RFC 6750 §3.1)."""
 
@@ -111,13 +114,15 @@ def refuse(response: Response, vendor: str, codes: Mapping[str, type[OAuthError]
     The refusal's words are read where any of the vendors puts them: ``{"error": {"code", "message"}}``, ``{"error",
     "error_description"}``, ``{"error": "text"}`` or ``{"message"}``. ``codes``: the vendor's own. A code that neither
     the vendor's page nor RFC 6749 has keeps its words in ``.error``, and the status decides the class: 400
-    ``InvalidRequest``, 401 ``InvalidToken``, 403 ``AccessDenied``, 429 ``RateLimited``, 5xx ``VendorUnavailable``.
+    ``InvalidRequest``, 401 ``InvalidToken``, 403 ``AccessDenied``, 404 ``NotFound``, 409 ``Conflict``, 422
+    ``UnprocessableContent``, 429 ``RateLimited``, 5xx ``VendorUnavailable``. ``.details`` is the envelope's.
     """
     code, description = _said(response.body)
-    error = grants.refusal(response, vendor, code, description, codes, _BY_STATUS)
+    details = grants.details(response.body)
+    error = grants.refusal(response, vendor, code, description, codes, _BY_STATUS, details)
     kind = _BY_STATUS.get(response.status)
     if kind is not None and type(error) is OAuthError:
-        error = kind(code, description, status=response.status)
+        error = kind(code, description, status=response.status, details=details)
     raise error
 
 

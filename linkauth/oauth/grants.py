@@ -16,7 +16,7 @@ from linkauth import errors
 from linkauth.errors import MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.exchange import Request, Response
-from linkauth.oauth.refusals import known, raise_refusal, refusal, said
+from linkauth.oauth.refusals import details, known, raise_refusal, refusal, said
 from linkauth.oauth.token import SecretStr, Token
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "Refuse",
     "basic",
     "bearer",
+    "details",
     "grant",
     "is_success",
     "kept",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from linkauth import errors
 from linkauth.errors import MalformedResponse, OAuthError, RateLimited, VendorUnavailable
-from linkauth.oauth import wire
+from linkauth.oauth import limits, wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from linkauth.oauth.exchange import Response
 
-__all__ = ["known", "raise_refusal", "refusal", "said"]
+__all__ = ["details", "known", "raise_refusal", "refusal", "said"]
 
 _BY_CODE: Final[dict[str, type[OAuthError]]] = {
     kind.code: kind
@@ -60,6 +60,11 @@ def said(
     return [t if isinstance(t, str) and t in plain else wire.words(t, *secrets) for t in map(value.get, names)]
 
 
+def details(body: bytes, *secrets: str) -> Any:
+    """``error.details`` of the JSON object in ``body`` (LinkXG's envelope), made fit to show; None where there is none."""
+    return wire.fit(wire.as_object(wire.as_object(wire.decode(body)).get("error")).get("details"), *secrets)
+
+
 def known(code: str, by_code: Mapping[str, type[OAuthError]] | None = None) -> type[OAuthError]:
     """The class of an error code: ``by_code`` (the vendor's own) first, then RFC 6749's and 6750's, else ``OAuthError``."""
     return {**_BY_CODE, **(by_code or {})}.get(code, OAuthError)
@@ -72,27 +77,29 @@ def refusal(
     description: str,
     by_code: Mapping[str, type[OAuthError]] | None = None,
     by_status: Mapping[int, type[OAuthError]] | None = None,
+    details: Any = None,
 ) -> Exception:
     """The error that a refusing answer means. ``by_code``: the vendor's own codes, before RFC 6749's.
 
     429 and 5xx are told by status, whatever the body says, for proxies send them too. ``by_status``: the class for an
-    answer without a code, where it is not RFC 6749's.
+    answer without a code, where it is not RFC 6749's. ``details``: what else the vendor said (``OAuthError.details``).
     """
     status = response.status
     if status == 429 or code == RateLimited.code:
-        after = wire.retry_after(response.headers)
-        return RateLimited(code, description, status=status, retry_after=after)
+        after, window = limits.retry_after(response.headers), limits.rate_limit(response.headers)
+        return RateLimited(code, description, status=status, details=details, retry_after=after, **window)
     if status >= 500:
         words = "".join(f": {text}" for text in (code, description) if text)
-        after = wire.retry_after(response.headers)
+        after = limits.retry_after(response.headers)
         # A gateway that gave up (502, 504) may well have delivered the request.
         kind = errors.NoAnswer if status in {502, 504} else VendorUnavailable
         return kind(f"{vendor} answered HTTP {status}{words}", retry_after=after)
     if code:
-        return known(code, by_code)(code, description, status=status)
+        return known(code, by_code)(code, description, status=status, details=details)
     by_status = {**_BY_STATUS, **(by_status or {})}
     if status in by_status:
         by = by_status[status]
-        return by(by.code or "unauthorized", description or f"{vendor} gave no reason", status=status)
+        reason = description or f"{vendor} gave no reason"
+        return by(by.code or "unauthorized", reason, status=status, details=details)
     words = f": {description}" if description else " with nothing that is documented"
     return MalformedResponse(f"{vendor} answered HTTP {status}{words}")

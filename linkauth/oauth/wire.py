@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from email.utils import mktime_tz, parsedate_tz  # no clock: they take a text and give a number
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origin
 from urllib.parse import quote, quote_plus
@@ -31,8 +30,8 @@ __all__ = [
     "camel",
     "decode",
     "dump",
+    "fit",
     "members",
-    "retry_after",
     "structure",
     "teach",
     "words",
@@ -48,9 +47,6 @@ DEEPEST: Final = 32
 
 LONGEST_NUMBER: Final = 300
 """Digits of a number in an answer."""
-
-LONGEST_DATE: Final = 64
-"""Characters of a date in a header; the longest form has 33."""
 
 
 class Masked(dict[str, Any]):
@@ -256,28 +252,13 @@ def words(value: object, *secrets: str | None) -> str:
     return line(value, LONGEST_WORDS)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds (RFC 9110 §10.2.3); None where there is none, or none that makes sense.
-
-    A date counts from the answer's own ``Date`` (RFC 9110 §6.6.1): both are the vendor's clock, so nobody's wrong clock
-    does harm. One without the other says nothing.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= 9 else None
-    until, now = _http_date(text), _http_date(headers.get("date", ""))
-    return None if until is None or now is None or until - now > 999_999_999 else max(until - now, 0.0)
-
-
-def _http_date(text: str) -> float | None:
-    """Unix seconds of a date as HTTP writes it (RFC 9110 §5.6.7), in any of its three forms."""
-    if len(text) > LONGEST_DATE:
-        return None
-    try:
-        parts = parsedate_tz(text)
-        return None if parts is None else float(mktime_tz(parts))
-    except (ValueError, OverflowError, IndexError):  # the 31st of February, the year 0
-        return None
+def fit(value: Any, *secrets: str | None) -> Any:
+    """A vendor's own JSON for an error, every text and name in it as ``words`` makes them; numbers stay as they are."""
+    if isinstance(value, dict):
+        return {words(name, *secrets): fit(each, *secrets) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [fit(each, *secrets) for each in cast("list[object]", value)]
+    return words(value, *secrets) if isinstance(value, str) else value
 
 
 def unstructure(value: attrs.AttrsInstance) -> dict[str, Any]:

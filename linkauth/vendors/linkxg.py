@@ -34,9 +34,12 @@ CODES: Final[dict[str, type[errors.OAuthError]]] = {
     "REFRESH_TOKEN_REUSED": errors.InvalidGrant,
     "INSUFFICIENT_SCOPE": errors.InsufficientScope,
     "INSUFFICIENT_PERMISSIONS": errors.AccessDenied,
-    "MISSING_CAPABILITY": errors.AccessDenied,
-    "LIMIT_EXCEEDED": errors.AccessDenied,
-    "TENANT_MISMATCH": errors.AccessDenied,
+    "MISSING_CAPABILITY": errors.Forbidden,
+    "LIMIT_EXCEEDED": errors.Forbidden,
+    "TENANT_MISMATCH": errors.Forbidden,
+    "VALIDATION_ERROR": errors.UnprocessableContent,
+    "DUPLICATE_SKU": errors.Conflict,
+    "INVALID_FORMAT": errors.InvalidRequest,
 }
 
 
@@ -115,4 +118,5 @@ def raise_refusal(
     code, words = grants.said(response.body, ("code", "message"), *secrets, inside="error", codes=by_code)
     if not code:
         code, words = grants.said(response.body, ("error", "error_description"), *secrets)
-    raise grants.refusal(response, vendor, code, words, by_code, by_status)
+    details = grants.details(response.body, *secrets)
+    raise grants.refusal(response, vendor, code, words, by_code, by_status, details)

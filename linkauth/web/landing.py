@@ -122,7 +122,7 @@ def failure(error: LinkAuthError) -> Landing:  # noqa: PLR0911  # a table, with 
         case AuthorizationPending():
             title, text = "Not answered yet", "The request waits for somebody to accept it at $vendor."
             return Landing(status=503, title=title, text=text, words=error.description, retry_after=PENDING_AGAIN)
-        case AccessDenied():
+        case AccessDenied(who="the user"):
             title, text = "Not connected", "The request was refused at $vendor, so this app has no access."
             return Landing(status=403, title=title, text=text, words=error.description, again=True, final=True)
         case InvalidRequest(status=0) | UntrustedEndpoint():

@@ -46,12 +46,21 @@ async def failure(session: aiohttp.ClientSession, vendor: str) -> LinkAuthError:
         ("TOKEN_INVALID", 401, errors.InvalidToken),
         ("INSUFFICIENT_SCOPE", 403, errors.InsufficientScope),
         ("INSUFFICIENT_PERMISSIONS", 403, errors.AccessDenied),
-        ("MISSING_CAPABILITY", 403, errors.AccessDenied),
-        ("LIMIT_EXCEEDED", 403, errors.AccessDenied),
-        ("TENANT_MISMATCH", 403, errors.AccessDenied),
+        ("MISSING_CAPABILITY", 403, errors.Forbidden),
+        ("LIMIT_EXCEEDED", 403, errors.Forbidden),
+        ("TENANT_MISMATCH", 403, errors.Forbidden),
         ("SOMETHING_NEW", 403, errors.AccessDenied),
-        ("NOT_FOUND", 404, OAuthError),
+        ("NOT_FOUND", 404, errors.NotFound),
+        ("SOMETHING_NEW", 404, errors.NotFound),
+        ("DUPLICATE_SKU", 409, errors.Conflict),
+        ("SOMETHING_NEW", 409, errors.Conflict),
+        ("VALIDATION_ERROR", 422, errors.UnprocessableContent),
+        ("SOMETHING_NEW", 422, errors.UnprocessableContent),
+        ("INVALID_FORMAT", 400, errors.InvalidRequest),
+        ("SOMETHING_NEW", 418, OAuthError),
         ("TOKEN_EXPIRED", 200, errors.InvalidToken),
+        ("LIMIT_EXCEEDED", 200, errors.Forbidden),
+        ("VALIDATION_ERROR", 200, errors.UnprocessableContent),
     ],
 )
 async def test_linkxg_enveloped_refusals(
@@ -78,7 +87,11 @@ async def test_linkxg_enveloped_refusals(
         ({"error": "Invalid API key"}, 401, errors.InvalidToken, "Invalid API key"),
         ({"error": "limit must be a number"}, 400, errors.InvalidRequest, "limit must be a number"),
         ({"message": "Unauthorised"}, 401, errors.InvalidToken, "Unauthorised"),
-        ({"message": "No such folder"}, 404, OAuthError, "No such folder"),
+        ({"message": "No such folder"}, 404, errors.NotFound, "No such folder"),
+        ({}, 404, errors.NotFound, "not_found"),
+        ({"error": "slug is taken"}, 409, errors.Conflict, "slug is taken"),
+        ({"error": "url must be a URL"}, 422, errors.UnprocessableContent, "url must be a URL"),
+        ("text", 422, errors.UnprocessableContent, "unprocessable_content"),
         ({}, 401, errors.InvalidToken, "invalid_token"),
         ("text", 403, errors.AccessDenied, "access_denied"),
         (enveloped("TOKEN_EXPIRED"), 401, errors.InvalidToken, "TOKEN_EXPIRED"),
@@ -101,6 +114,25 @@ async def test_refusals_in_every_shape(
     assert (error.error, error.status) == (said, status)
 
 
+@pytest.mark.parametrize(
+    ("code", "status"), [("VALIDATION_ERROR", 422), ("DUPLICATE_SKU", 409), ("LIMIT_EXCEEDED", 403)]
+)
+async def test_details_say_which_field(api: Api, session: aiohttp.ClientSession, code: str, status: int) -> None:
+    """``error.details`` arrives as the vendor sent it, its texts made fit to show; elsewhere it is empty."""
+    details = {"fields": [{"field": "sku", "message": "is taken\r\n" + "x" * 900, "limit": 10}]}
+    api.answers({"success": False, "error": {"code": code, "message": "no", "details": details}}, status)
+    error = await failure(session, "linkxg")
+    assert isinstance(error, OAuthError)
+    (field,) = error.details["fields"]
+    assert (field["field"], field["limit"]) == ("sku", 10)
+    assert field["message"].startswith("is taken  xx")
+    assert len(field["message"]) == 301
+    api.answers({"error": "no"}, status)
+    error = await failure(session, "linkkit")
+    assert isinstance(error, OAuthError)
+    assert error.details == {}
+
+
 @pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])
 async def test_rate_limit_carries_retry_after(api: Api, session: aiohttp.ClientSession, vendor: str) -> None:
     """429 is ``RateLimited`` with the seconds that the vendor said."""
@@ -108,6 +140,20 @@ async def test_rate_limit_carries_retry_after(api: Api, session: aiohttp.ClientS
     error = await failure(session, vendor)
     assert isinstance(error, errors.RateLimited)
     assert error.retry_after == 17
+    assert (error.limit, error.remaining, error.reset_at) == (None, None, None)
+
+
+async def test_rate_limit_says_how_much_is_left(api: Api, session: aiohttp.ClientSession) -> None:
+    """LinkXG's ``X-RateLimit-*`` are on the error, as numbers; what is no such number is None."""
+    said = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1700000060"}
+    api.answers(enveloped("RATE_LIMIT_EXCEEDED"), 429, said)
+    error = await failure(session, "linkxg")
+    assert isinstance(error, errors.RateLimited)
+    assert (error.limit, error.remaining, error.reset_at) == (100, 0, 1_700_000_060.0)
+    api.answers(enveloped("RATE_LIMIT_EXCEEDED"), 429, dict.fromkeys(said, "9" * 400))
+    error = await failure(session, "linkxg")
+    assert isinstance(error, errors.RateLimited)
+    assert (error.limit, error.remaining, error.reset_at) == (None, None, None)
 
 
 @pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])

@@ -133,8 +133,10 @@ def test_a_token_has_what_is_promised() -> None:
 def test_the_tree_of_errors() -> None:
     """Every error of the front door comes from ``linkauth`` and derives as the page says."""
     said_no = ["InvalidRequest", "InvalidClient", "InvalidGrant", "UnauthorizedClient", "InvalidScope", "InvalidToken"]
-    said_no += ["InsufficientScope", "AccessDenied", "RateLimited", "AuthorizationPending"]
+    said_no += ["InsufficientScope", "AccessDenied", "Forbidden", "RateLimited", "AuthorizationPending"]
+    said_no += ["NotFound", "Conflict", "UnprocessableContent"]
     others = ["ReauthorizationRequired", "StateMismatch", "UntrustedEndpoint", "MalformedResponse", "VendorUnavailable"]
+    others += ["NotSent", "NoAnswer"]
     others += ["GraphQLError", "UnsupportedGrant", "ConfigurationError"]
     for name in (*said_no, *others, "StoreUnavailable", "CorruptRecord"):
         assert issubclass(getattr(linkauth, name), LinkAuthError)

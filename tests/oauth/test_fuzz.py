@@ -24,7 +24,7 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
-from linkauth.oauth import grants, jwt, url, wire
+from linkauth.oauth import grants, jwt, limits, url, wire
 from linkauth.oauth.discovery import Metadata, discovery
 from linkauth.oauth.exchange import Response
 from linkauth.oauth.token import Secret, Token
@@ -248,7 +248,7 @@ def test_words(value, secrets):
 @example(header="1 Jan 99999999999999999999 0:0:0 +9999999999999", date="1 Jan 2026 0:0 GMT")
 def test_retry_after(header, date):
     """Seconds that can be waited for, or None."""
-    seconds = wire.retry_after({"retry-after": header, "date": date})
+    seconds = limits.retry_after({"retry-after": header, "date": date})
     assert seconds is None or 0 <= seconds < 1e9
 
 

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from linkauth.errors import MalformedResponse
-from linkauth.oauth import wire
+from linkauth.oauth import limits, wire
 from linkauth.oauth.token import Secret, SecretStr
 
 
@@ -136,9 +136,31 @@ def test_words():
 
 def test_retry_after():
     """Seconds; a date without one to count from, a fraction or nonsense is None."""
-    assert wire.retry_after({"retry-after": " 17 "}) == 17
+    assert limits.retry_after({"retry-after": " 17 "}) == 17
     for text in ("", "-1", "1.5", "x", "Wed, 21 Oct 2026 07:28:00 GMT", "9" * 10, "\u0661", "\u00b2"):
-        assert wire.retry_after({"retry-after": text}) is None
+        assert limits.retry_after({"retry-after": text}) is None
+
+
+def test_fit():
+    """A vendor's own JSON with every text and name as ``words`` makes it, at every depth; all else is left as it is."""
+    told = {"a b": ["a b", {"field\n": "a%20b is wrong" + "x" * 400}], "n": [1, 2.5, None, True]}
+    shown = wire.fit(told, "a b")
+    assert shown["n"] == [1, 2.5, None, True]
+    assert shown["****"][0] == "****"
+    assert shown["****"][1]["field "].startswith("**** is wrongxx")
+    assert len(shown["****"][1]["field "]) == 301
+    assert wire.fit(None) is None
+
+
+def test_rate_limit():
+    """Counts and Unix seconds where they are that; seconds from now, milliseconds and nonsense are None."""
+    said = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": " 0 ", "x-ratelimit-reset": "1700000060"}
+    assert limits.rate_limit(said) == {"limit": 60, "remaining": 0, "reset_at": 1_700_000_060.0}
+    nothing = {"limit": None, "remaining": None, "reset_at": None}
+    for text in ("", "-1", "1.5", "x", "9" * 5000, "\u0661", "\u00b2", "1e9", "0x10", "60, 60;w=60"):
+        assert limits.rate_limit(dict.fromkeys(said, text)) == nothing
+    for text in ("30", "999999999", "1700000060000", "0000000060"):
+        assert limits.rate_limit({"x-ratelimit-reset": text})["reset_at"] is None
 
 
 @pytest.mark.parametrize(
@@ -155,7 +177,7 @@ def test_retry_after():
 )
 def test_retry_after_as_a_date(until, now, seconds):
     """A date counts from the answer's own Date, by no clock of ours; one in the past is no wait."""
-    assert wire.retry_after({"retry-after": until, "date": now}) == seconds
+    assert limits.retry_after({"retry-after": until, "date": now}) == seconds
 
 
 def test_masked_shows_nothing():

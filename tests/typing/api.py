@@ -12,10 +12,15 @@ import aiohttp
 import linkauth
 from linkauth import (
     AuthEngine,
+    Conflict,
     Credential,
+    Forbidden,
     Linkkit,
     LinkXG,
     LinkXGUser,
+    NoAnswer,
+    NotFound,
+    NotSent,
     OAuth2,
     OAuthError,
     RateLimited,
@@ -23,6 +28,7 @@ from linkauth import (
     Status,
     Token,
     TokenStore,
+    UnprocessableContent,
     VendorUnavailable,
     open_store,
 )
@@ -106,8 +112,13 @@ def token(token: Token) -> None:
 
 def errors(error: Exception) -> float | None:
     match error:
-        case RateLimited() | VendorUnavailable():
+        case RateLimited():
+            assert_type((error.limit, error.remaining), tuple[int | None, int | None])
+            return assert_type(error.reset_at, float | None)
+        case NotSent() | NoAnswer() | VendorUnavailable():
             return assert_type(error.retry_after, float | None)
+        case NotFound() | Conflict() | UnprocessableContent() | Forbidden():
+            assert_type(error.details, Any)
         case OAuthError():
             assert_type((error.error, error.description, error.status), tuple[str, str, int])
         case linkauth.LinkAuthError():

@@ -48,9 +48,12 @@ LINKXG_CODES = {
     ("REFRESH_TOKEN_REUSED", 401): errors.InvalidGrant,
     ("INSUFFICIENT_SCOPE", 403): errors.InsufficientScope,
     ("INSUFFICIENT_PERMISSIONS", 403): errors.AccessDenied,
-    ("MISSING_CAPABILITY", 403): errors.AccessDenied,
-    ("LIMIT_EXCEEDED", 403): errors.AccessDenied,
-    ("TENANT_MISMATCH", 403): errors.AccessDenied,
+    ("MISSING_CAPABILITY", 403): errors.Forbidden,
+    ("LIMIT_EXCEEDED", 403): errors.Forbidden,
+    ("TENANT_MISMATCH", 403): errors.Forbidden,
+    ("VALIDATION_ERROR", 422): errors.UnprocessableContent,
+    ("DUPLICATE_SKU", 409): errors.Conflict,
+    ("INVALID_FORMAT", 400): errors.InvalidRequest,
 }
 LINKXG_FLAT = {
     ("invalid_request", 400): errors.InvalidRequest,
@@ -158,7 +161,9 @@ def test_a_proxys_page_ends_no_session(case):
 def test_words_give_nothing_away(case):
     """A vendor that repeats what it was sent: masked; a long or hostile text: one short printable line."""
     said = " ".join(SECRETS) + "\r\n\x1b[31m" + "x" * 5000
-    for body in ({"error": "invalid_grant", "error_description": said}, {"error": said}, {"message": said}):
+    bodies = [{"error": "invalid_grant", "error_description": said}, {"error": said}, {"message": said}]
+    bodies += [{"error": {"code": "VALIDATION_ERROR", "message": said, "details": {said: [{"field": said}]}}}]
+    for body in bodies:
         error = case.outcome(answer(body, 400))
         shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
         sent = _sent(case)
