@@ -80,7 +80,7 @@ __all__ = [
 class LinkAuthError(Exception):
     """The root of everything that linkauth raises on purpose."""
 
-    who: ClassVar[str] = "you"
+    who: str = "you"
     """Who has to act: ``"you"``, ``"the user"``, ``"the vendor"``, ``"the operator"`` or ``"nobody"``."""
 
     unpicklable: ClassVar[frozenset[str]] = frozenset()

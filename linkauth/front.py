@@ -16,13 +16,15 @@ from linkauth.engine.world import World
 from linkauth.middleware import Credential
 from linkauth.oauth.discovery import discovery
 from linkauth.oauth.token import secret_str
-from linkauth.transport import Transport
+from linkauth.transport import Proxies, Transport, masked, verifying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from ssl import SSLContext
     from types import TracebackType
 
     from aiohttp import web
+    from yarl import URL
 
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Listener
@@ -36,15 +38,26 @@ class OAuth2(vendors.OAuth2):
     """Any RFC 6749 vendor (``linkauth.vendors.OAuth2``), and the way to read its addresses from the vendor itself."""
 
     @classmethod
-    async def discover(cls, issuer: str, *, timeout: float = 10.0, **arguments: Any) -> Self:  # one exchange's limit
+    async def discover(
+        cls,
+        issuer: str,
+        *,
+        timeout: float = 10.0,  # one exchange's limit
+        proxy: str | URL | Secret | None = None,
+        ssl: SSLContext | bool | None = None,
+        trust_env: bool = False,
+        **arguments: Any,
+    ) -> Self:
         """The vendor that ``issuer`` describes (RFC 8414, OpenID Connect Discovery); ``arguments`` as for the class.
 
         What is among ``arguments`` goes before what the metadata says; ``authorize_url=None`` makes it client
-        credentials. ``name`` defaults to the issuer's host. ``timeout``: seconds for each of the two places looked at.
+        credentials. ``name`` defaults to the issuer's host. ``timeout``: seconds for the answer of each of the two
+        places looked at. ``proxy``, ``ssl``, ``trust_env``: as for ``AuthEngine``.
         Raises ``ConfigurationError``, ``UntrustedEndpoint`` where the metadata names another issuer,
         ``MalformedResponse``, ``VendorUnavailable``.
         """
-        transport = Transport()
+        proxy = masked(proxy)
+        transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
         try:
             metadata = await drive(discovery(issuer), lambda request: transport.send(request, timeout))
         finally:
@@ -70,6 +83,9 @@ class AuthEngine(Engine[Credential]):
         timeout: float = 10.0,
         escrow: str | Escrow | None = None,
         on_event: Listener | None = None,
+        proxy: str | URL | Secret | None = None,
+        ssl: SSLContext | bool | None = None,
+        trust_env: bool = False,
     ) -> None:
         """Make an engine. No I/O happens here.
 
@@ -80,11 +96,18 @@ class AuthEngine(Engine[Credential]):
         ``escrow``: a folder where answers wait, encrypted, while the store is away. ``on_event``: is called with
         each ``Event``.
 
+        ``proxy``: the ``http://`` or ``https://`` URL of a proxy for token requests, user and password in it where it
+        asks for them. ``trust_env``: where no ``proxy`` is given take it from ``HTTPS_PROXY``, but for the hosts in
+        ``NO_PROXY``; they are read here, once, and a netrc never is. A request goes through a proxy by CONNECT alone, so
+        that the proxy sees the vendor's name and nothing else, and what stays on this machine goes there directly.
+        ``ssl``: a context with another list of authorities or with a client certificate; it must verify the server.
+
         Raises ``ConfigurationError``.
         """
         store = secret_str(store) if isinstance(store, str) else store
         keys = hidden(keys)
-        self._transport = Transport()
+        proxy = masked(proxy)
+        self._transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
         world = World(
             send=self._transport.send,
             monotonic=time.monotonic,

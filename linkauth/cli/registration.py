@@ -70,7 +70,8 @@ def engine(chosen: argparse.Namespace) -> AuthEngine:
     if not chosen.store:
         raise ConfigurationError("which store? Give --store URL or set $LINKAUTH_STORE")
     keys = os.environ.get("LINKAUTH_KEYS")
-    return AuthEngine(chosen.store, keys=[key.strip() for key in keys.split(",") if key.strip()] if keys else None)
+    several = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
+    return AuthEngine(chosen.store, keys=several, trust_env=True)
 
 
 async def credential(opened: AuthEngine, chosen: argparse.Namespace) -> Credential:
@@ -107,7 +108,7 @@ async def _oauth2(given: dict[str, Any], extra: Mapping[str, str]) -> Vendor:
     names = ("client_id", "client_secret", "scope", "token_url", "authorize_url", "revoke_url", "client_auth")
     rest: dict[str, Any] = {"name": given.get("name", "oauth2"), "api_url": given.get("base_url"), "extra": extra}
     rest.update(_some(given, *names))
-    return await OAuth2.discover(given["issuer"], **rest) if "issuer" in given else OAuth2(**rest)
+    return await OAuth2.discover(given["issuer"], trust_env=True, **rest) if "issuer" in given else OAuth2(**rest)
 
 
 async def _only_one(opened: AuthEngine) -> str:
