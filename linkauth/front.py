@@ -19,6 +19,7 @@ from linkauth.oauth.token import secret_str
 from linkauth.transport import Proxies, Transport, masked, verifying
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Sequence
     from ssl import SSLContext
     from types import TracebackType
@@ -81,7 +82,7 @@ class AuthEngine(Engine[Credential]):
         keys: str | Secret | Sequence[str | Secret] | None = None,
         refresh_ahead: float | None = None,
         timeout: float = 10.0,
-        escrow: str | Escrow | None = None,
+        escrow: str | os.PathLike[str] | Escrow | None = None,
         on_event: Listener | None = None,
         proxy: str | URL | Secret | None = None,
         ssl: SSLContext | bool | None = None,
@@ -93,7 +94,7 @@ class AuthEngine(Engine[Credential]):
         key or several, newest first, with which everything that is stored is encrypted. ``refresh_ahead``: seconds
         before expiry at which renewal begins; None: a fifth of the token's lifetime, at most 300. ``timeout``: seconds
         for one exchange with a vendor, its retries included; a caller waits no longer than this and a second.
-        ``escrow``: a folder where answers wait, encrypted, while the store is away. ``on_event``: is called with
+        ``escrow``: the path of a folder where answers wait, encrypted, while the store is away. ``on_event``: is called with
         each ``Event``.
 
         ``proxy``: the ``http://`` or ``https://`` URL of a proxy for token requests, user and password in it where it

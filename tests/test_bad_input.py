@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,14 @@ def test_a_store_url_that_names_no_store(url):
     """An unknown scheme, a store without a place: refused without showing the URL, which may hold a password."""
     with pytest.raises(ConfigurationError) as caught:
         AuthEngine(url)
+    says(caught.value, "you")
+
+
+@pytest.mark.parametrize("store", [Path("/var/lib/app"), None, 42, b"memory:", FileStore])
+def test_what_is_neither_a_url_nor_a_store(store):
+    """A folder's path without its scheme, or nothing: refused when the engine is made, not when the first login is lost."""
+    with pytest.raises(ConfigurationError, match="file:") as caught:
+        AuthEngine(store)
     says(caught.value, "you")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from linkauth.engine import authorization
 from linkauth.engine.envelope import Envelope
-from linkauth.engine.escrow import FolderEscrow
+from linkauth.engine.escrow import chosen
 from linkauth.engine.events import Teller
 from linkauth.engine.flight import Flights
 from linkauth.engine.keep_alive import KeepAlive
@@ -24,6 +24,7 @@ from linkauth.oauth.token import secret_str
 from linkauth.store import TokenStore, open_store
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from linkauth.engine.credential import Credential
@@ -50,12 +51,14 @@ class Engine(Generic[C]):
         keys: str | Secret | Sequence[str | Secret] | None = None,
         refresh_ahead: float | None = None,
         timeout: float = 10.0,
-        escrow: str | Escrow | None = None,
+        escrow: str | os.PathLike[str] | Escrow | None = None,
         on_event: Listener | None = None,
     ) -> None:
         # A traceback with locals shows what is wrong with one argument beside all the others.
         store = secret_str(store) if isinstance(store, str) else store  # its URL may hold a password
         keys = hidden(keys)
+        if not isinstance(store, str) and (isinstance(store, type) or not hasattr(store, "claim")):
+            raise ConfigurationError("store: a URL such as file:~/.linkauth is needed, or a TokenStore")
         if not timeout > 0:
             raise ConfigurationError("timeout: seconds above 0 are needed")
         if refresh_ahead is not None and not refresh_ahead >= 0:
@@ -63,15 +66,13 @@ class Engine(Generic[C]):
         sealer = None
         if keys is not None:
             sealer = Sealer(keys, world.entropy)
-        if isinstance(escrow, str) and sealer is None:
-            raise ConfigurationError("escrow: answers are kept encrypted, so keys are needed too")
+        kept = chosen(escrow, world.entropy, sealed=sealer is not None)
         self._owns_store = isinstance(store, str)
         opened = open_store(store) if isinstance(store, str) else store
         teller = Teller(on_event, world.wall)
         flights, watch = Flights(), Watch(opened, world)
         shelf = Shelf(opened, world, teller, timeout, watch.beware)
         envelope = Envelope(sealer)
-        kept = FolderEscrow(escrow, world.entropy) if isinstance(escrow, str) else escrow
         self._make = make
         self._credentials: dict[tuple[Vendor, str], C] = {}
         self.office = Office(

@@ -11,24 +11,29 @@ import asyncio
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import attrs
 
 from linkauth.engine.shelf import PATIENCE
-from linkauth.errors import StoreError, StoreUnavailable
+from linkauth.errors import ConfigurationError, StoreError, StoreUnavailable
 from linkauth.oauth.token import secret_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Escrow", "FolderEscrow", "Kept", "tried"]
+__all__ = ["Escrow", "FolderEscrow", "Kept", "chosen", "tried"]
 
 log = logging.getLogger("linkauth")
 
 SUFFIX: Final = ".answer"
 NAMED: Final = re.compile(r"([!-~]+)@([0-9]{1,16})" + re.escape(SUFFIX))
+UNNAMED: Final = re.compile(r"\.[0-9a-f]{16}")
+"""What an answer is written to before it has its name."""
+LEFT_AFTER: Final = 3600.0
+"""Seconds after which such a file has no writer any more."""
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a file that is read. An answer has some thousand."""
 
@@ -77,28 +82,55 @@ async def tried(call: Awaitable[T]) -> T | None:
     return None
 
 
-class FolderEscrow:
-    """An escrow of files, 0600 in a 0700 folder. Raises ``StoreUnavailable`` where the folder cannot be used."""
+def chosen(
+    escrow: str | os.PathLike[str] | Escrow | None, entropy: Callable[[int], bytes], *, sealed: bool
+) -> Escrow | None:
+    """What an engine was given as ``escrow``: a folder's path is made into one. No I/O.
 
-    def __init__(self, folder: str, entropy: Callable[[int], bytes]) -> None:
-        self._folder = Path(folder).expanduser()
+    ``sealed``: whether the engine has keys. Raises ``ConfigurationError`` for a folder without them, and for what is neither
+    a path nor has an escrow's methods: it would fail when the first answer is there, and be lost.
+    """
+    if isinstance(escrow, str | os.PathLike):
+        if not sealed:
+            raise ConfigurationError("escrow: answers are kept encrypted, so keys are needed too")
+        return FolderEscrow(escrow, entropy)
+    if escrow is None or all(callable(getattr(escrow, name, None)) for name in ("put", "drop", "find", "everything")):
+        return escrow
+    raise ConfigurationError("escrow: a folder's path is needed, or an object with put, drop, find and everything")
+
+
+class FolderEscrow:
+    """An escrow of files, 0600 in a 0700 folder; ``~`` is home.
+
+    Every method raises ``StoreUnavailable``, which names the folder and what the system says, where it cannot be used.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], entropy: Callable[[int], bytes]) -> None:
+        """No I/O. Raises ``ConfigurationError`` where ``folder`` names none."""
+        path = cast("object", os.fspath(folder))
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise ConfigurationError("escrow: the path of a folder is needed, as a string or a path")
+        try:
+            self._folder = Path(path).expanduser()
+        except RuntimeError:
+            raise ConfigurationError(f"escrow: {path}: there is no such home folder") from None
         self._entropy = entropy
 
     async def put(self, kept: Kept) -> None:
         """Keep it, durably, before this returns."""
-        await _in_thread(self._put, kept)
+        await self._in_thread(self._put, kept)
 
     async def drop(self, key: str, number: int) -> None:
         """Forget what was kept for ``key`` up to ``number``."""
-        await _in_thread(self._drop, key, number)
+        await self._in_thread(self._drop, key, number)
 
     async def find(self, key: str) -> Kept | None:
         """The newest that is kept for ``key``."""
-        return await _in_thread(self._find, key)
+        return await self._in_thread(self._find, key)
 
     async def everything(self) -> list[Kept]:
         """The newest that is kept for each key."""
-        return await _in_thread(self._everything)
+        return await self._in_thread(self._everything)
 
     def _name(self, key: str, number: int) -> Path:
         return self._folder / f"{key.replace('/', '+')}@{number}{SUFFIX}"
@@ -121,23 +153,39 @@ class FolderEscrow:
         """Nobody else may put answers here."""
         status = self._folder.stat()
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise StoreUnavailable("the escrow folder is not this user's alone: chown it, chmod 700 it")
+            raise StoreUnavailable(f"the escrow folder is not this user's alone: chown it, chmod 700 {self._folder}")
 
     def _put(self, kept: Kept) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check()
         temporary = self._folder / f".{self._entropy(8).hex()}"
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(kept.value)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._name(kept.key, kept.number))
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(kept.value)
+                file.flush()
+                os.fsync(file.fileno())
+                written = os.fstat(file.fileno()).st_mtime
+            temporary.replace(self._name(kept.key, kept.number))
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+        with suppress(OSError):  # the answer is kept: what others left is no fault of its
+            self._sweep(written)
+
+    def _sweep(self, now: float) -> None:
+        """Remove what killed processes were writing. ``now``: by the clock of the file system, which dated it."""
+        with os.scandir(self._folder) as entries:
+            unnamed = [entry for entry in entries if UNNAMED.fullmatch(entry.name) and _is_ours(entry)]
+        for entry in unnamed:
+            if entry.stat(follow_symlinks=False).st_mtime < now - LEFT_AFTER:
+                Path(entry).unlink()
 
     def _drop(self, key: str, number: int) -> None:
         for _, kept, path in self._files(key):
@@ -151,15 +199,14 @@ class FolderEscrow:
         newest = {whose: (number, path) for whose, number, path in self._files(key)}
         return [Kept(whose, number, secret_bytes(path.read_bytes())) for whose, (number, path) in newest.items()]
 
+    async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
+        try:
+            return await asyncio.to_thread(work, *args)
+        except OSError as error:
+            fault = f"the escrow folder {self._folder} cannot be used: {os.strerror(error.errno or 0)}"
+        raise StoreUnavailable(fault)
+
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:
     """A plain file of a size that an answer can have: no link, and no pipe that would never end."""
     return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size <= LARGEST
-
-
-async def _in_thread(work: Callable[..., T], *args: object) -> T:
-    try:
-        return await asyncio.to_thread(work, *args)
-    except OSError as error:
-        fault = f"the escrow folder cannot be used: {os.strerror(error.errno or 0)}"
-    raise StoreUnavailable(fault)

@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, StoreUnavailable
@@ -71,11 +71,15 @@ class FileStore:
 
     ``clock``: the store's time in Unix seconds; replace it in tests. May be used by several event loops and threads,
     and by the children of a fork. Raises ``StoreUnavailable`` where folder or files are not this user's alone, are
-    symbolic links, or cannot be read or written; ``CorruptRecord`` names the file.
+    symbolic links, or cannot be read or written; ``CorruptRecord`` names the file; ``ConfigurationError``, here, that
+    ``path`` names no folder.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
-        self._path = Path(path)
+        named = cast("object", os.fspath(path))
+        if not isinstance(named, str) or not named or "\0" in named:
+            raise ConfigurationError("FileStore: the path of a folder is needed, as a string or a path")
+        self._path = Path(named)
         self._clock = clock
         self._threads = Threads()
         self._locked_at: dict[str, float] = {}

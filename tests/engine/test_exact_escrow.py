@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
+import time
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ import pytest
 
 from linkauth.engine.escrow import LARGEST, FolderEscrow, Kept
 from linkauth.engine.records import DeadRecord
+from linkauth.errors import ConfigurationError, StoreUnavailable
 from tests.engine.fakes import USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
@@ -28,10 +31,74 @@ async def escrow_in(folder: Path) -> FolderEscrow:
 
 
 def test_a_folder_named_to_the_engine_is_where_answers_wait(tmp_path):
-    """``escrow=PATH``: a path is made into an escrow; one of somebody's own is taken as it is."""
+    """``escrow=PATH``: a string or a path is made into an escrow; one of somebody's own is taken as it is."""
     keys, own = b64encode(b"k" * 32).decode(), Escrow()
-    assert isinstance(Worker(Store(), Vendor(), escrow=str(tmp_path), keys=keys).office.escrow, FolderEscrow)
+    for path in (str(tmp_path), tmp_path):
+        made = Worker(Store(), Vendor(), escrow=path, keys=keys).office.escrow
+        assert isinstance(made, FolderEscrow)
+        assert made._folder == tmp_path
     assert Worker(Store(), Vendor(), escrow=own, keys=keys).office.escrow is own
+
+
+async def test_an_answer_waits_in_a_folder_that_is_given_as_a_path(tmp_path):
+    """What is put there is found by who names the same folder as a string."""
+    keys = b64encode(b"k" * 32).decode()
+    await Worker(Store(), Vendor(), escrow=tmp_path / "escrow", keys=keys).office.escrow.put(Kept("a/b/c", 1, b"v"))
+    found = await Worker(Store(), Vendor(), escrow=f"{tmp_path}/escrow", keys=keys).office.escrow.everything()
+    assert found == [Kept("a/b/c", 1, b"v")]
+
+
+class BytesPath:
+    """A path as ``os.PathLike`` allows it, too."""
+
+    def __fspath__(self):
+        return b"/var/lib/app"
+
+
+@pytest.mark.parametrize(
+    "given", ["", "a\0b", "~no-such-user/escrow", BytesPath(), b"/var/lib/app", 42, object(), Path]
+)
+def test_what_cannot_be_an_escrow_is_refused_when_the_engine_is_made(given):
+    """Later it would be too late: the answer that cannot be kept is there."""
+    keys = b64encode(b"k" * 32).decode()
+    with pytest.raises(ConfigurationError, match="escrow"):
+        Worker(Store(), Vendor(), escrow=given, keys=keys)
+
+
+def test_a_folder_without_keys_is_refused(tmp_path):
+    """As a path, too: answers lie there encrypted or not at all."""
+    with pytest.raises(ConfigurationError, match="keys"):
+        Worker(Store(), Vendor(), escrow=tmp_path)
+
+
+@pytest.mark.parametrize("fails", ["fsync", "replace"])
+async def test_an_answer_that_could_not_be_kept_leaves_nothing(tmp_path, monkeypatch, fails):
+    """A full disk: said with the folder and the system's words, and no half file stays."""
+    kept = await escrow_in(tmp_path / "escrow")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if fails == "fsync" else (Path, "replace")), full)
+    with pytest.raises(StoreUnavailable, match=rf"{tmp_path}/escrow cannot be used: No space left on device"):
+        await kept.put(Kept("token/x/1", 4, b"mine"))
+    assert [path.name for path in (tmp_path / "escrow").iterdir()] == ["token+x+1@3.answer"]
+
+
+async def test_what_killed_processes_were_writing_is_swept(tmp_path):
+    """After an hour, with the next answer; what may still have a writer stays, and what is not ours."""
+    folder = tmp_path / "escrow"
+    kept = await escrow_in(folder)
+    old = time.time() - 3700
+    for name in (".0123456789abcdef", ".fedcba9876543210", ".bashrc", ".0123", ".0123456789abcdef.swp"):
+        (folder / name).write_bytes(b"half")
+        if "fed" not in name:
+            os.utime(folder / name, (old, old))
+    (folder / ".aaaaaaaaaaaaaaaa").symlink_to(tmp_path)
+    os.utime(folder / ".aaaaaaaaaaaaaaaa", (old, old), follow_symlinks=False)
+    await kept.put(Kept("token/x/1", 4, b"mine"))
+    left = {path.name for path in folder.glob(".*")}
+    assert left == {".fedcba9876543210", ".bashrc", ".0123", ".0123456789abcdef.swp", ".aaaaaaaaaaaaaaaa"}
 
 
 async def test_what_is_no_plain_file_is_not_read(tmp_path):

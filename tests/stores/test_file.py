@@ -247,11 +247,27 @@ def test_a_url_names_a_folder(url: str, path: str) -> None:
     assert str(from_url(url)._path) == path
 
 
-@pytest.mark.parametrize("url", ["file:", "file:/", "file://", "file:///", "file://~/tokens", "file://host/tokens"])
+@pytest.mark.parametrize(
+    "url", ["file:", "file:/", "file://", "file:///", "file://~/tokens", "file://host/tokens", "file:///a%00b"]
+)
 def test_a_url_without_a_folder_is_refused(url: str) -> None:
     """No path, and hosts, are the caller's mistake."""
     with pytest.raises(ConfigurationError):
         from_url(url)
+
+
+class BytesPath:
+    """A path as ``os.PathLike`` allows it, too."""
+
+    def __fspath__(self) -> bytes:
+        return b"/var/lib/app"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", BytesPath()])
+def test_a_path_that_names_no_folder_is_refused(path: object) -> None:
+    """When the store is made, not at its first call; the working directory is nobody's store by mistake."""
+    with pytest.raises(ConfigurationError, match="folder"):
+        FileStore(path)
 
 
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=200)

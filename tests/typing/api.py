@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_type
 
 import aiohttp
@@ -39,7 +40,6 @@ from linkauth_stores.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from aiohttp import web
 
@@ -67,6 +67,7 @@ assert_type(linkxg.name, str)
 def engines(path: Path) -> None:
     AuthEngine()
     AuthEngine("file:~/.linkauth", keys="key", refresh_ahead=60.0, timeout=5.0, escrow="/var/lib/app")
+    AuthEngine(keys="key", escrow=Path("/var/lib/app"))
     AuthEngine("memory:", keys=["new", "old"])
     AuthEngine(MemoryStore())
     AuthEngine(FileStore(path))
