@@ -272,6 +272,14 @@ async def test_a_bad_refresh_token_at_login(refresh):
         assert part.counts["refresh_requests"] == 0
 
 
+@pytest.mark.parametrize("account", [42, None, b"ada", "", "a\nb", ("a",)])
+def test_an_account_that_is_no_name_is_refused(account):
+    """Whatever is given for an account, a wrong one is told as the caller's mistake, by its type alone."""
+    engine = AuthEngine("memory:")
+    with pytest.raises(ConfigurationError, match=f"account: .* {type(account).__name__}$"):
+        engine.credential(LinkXGUser(), account)
+
+
 @pytest.mark.parametrize("account", ["a/b", "ü" * 500, "../../etc/passwd", "a b", "{x}", "a" * 10_000])
 @pytest.mark.parametrize("kind", ["memory", "file"])
 async def test_any_printable_account_has_a_place(account, kind, tmp_path):

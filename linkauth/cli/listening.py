@@ -15,11 +15,11 @@ from linkauth.errors import (
     ConfigurationError,
     InvalidRequest,
     LinkAuthError,
-    NotSent,
     RateLimited,
     StateMismatch,
     StoreUnavailable,
     UntrustedEndpoint,
+    VendorUnavailable,
 )
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.landing import CONNECTED, Landing, failure
@@ -36,11 +36,11 @@ HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 GO_ON: Final = (
     AuthorizationPending,
     InvalidRequest,
-    NotSent,
     RateLimited,
     StateMismatch,
     StoreUnavailable,
     UntrustedEndpoint,
+    VendorUnavailable,
 )
 """After these the state is still good, or was not ours: whoever sends nonsense to the port does not end the waiting."""
 

@@ -6,6 +6,8 @@ site and carries none. A callback proves that it belongs to a request of ours on
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 from base64 import urlsafe_b64encode
 from hashlib import sha256
@@ -16,12 +18,12 @@ from linkauth.engine.takeover import replace
 from linkauth.errors import (
     AuthorizationPending,
     InvalidRequest,
-    NotSent,
     OAuthError,
     RateLimited,
     StateMismatch,
     StoreUnavailable,
     UntrustedEndpoint,
+    VendorUnavailable,
 )
 from linkauth.oauth.token import secret_str
 from linkauth.vendors.vendor import Pending
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["begin", "finish", "pending"]
 
 STATE_BYTES: Final = 32
+PUT_GAP: Final = 1.0
+"""Seconds between two tries to put a state back while the store is away."""
 LONGEST_STATE: Final = 512
 """Characters; a longer one was not made here, and is not looked up."""
 
@@ -84,7 +88,10 @@ async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> 
 
 
 async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
-    """The token for a callback. Of any number of callers with one state, one wins; the others get ``StateMismatch``."""
+    """The token for a callback. Of any number of callers with one state, one wins; the others get ``StateMismatch``.
+
+    After an error that says that the user need not answer again the state is good once more, until its time is over.
+    """
     office, vendor = ledger.office, ledger.vendor
     record = await pending(office, vendor, params)
     if record.token_key != ledger.key:
@@ -109,12 +116,35 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
         raise refused
     try:
         return await replace(ledger, lambda newest: newest.exchange(params, what))
-    except (AuthorizationPending, NotSent, RateLimited, StoreUnavailable):
-        # The code was not spent: the user may call again.
-        left = record.expires_at - office.shelf.now()
-        if left > 0:
-            await _put(office, key, taken.record.version + 1, record, left)
+    except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable):
+        # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
+        # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
+        await _put_back(office, key, taken.record.version + 1, record)
         raise
+
+
+async def _put_back(office: Office, key: str, number: int, record: PendingRecord) -> None:
+    """Make a state good again that was taken, for what is left of its time; behind the scenes should the store be away."""
+    try:
+        await _put_what_is_left(office, key, number, record)
+    except StoreUnavailable:
+        office.flights.start(_go_on_putting(office, key, number, record), "linkauth state")
+
+
+async def _go_on_putting(office: Office, key: str, number: int, record: PendingRecord) -> None:
+    done = False
+    while not done and record.expires_at > office.shelf.now():
+        with office.flights.idle():
+            await asyncio.sleep(PUT_GAP)
+        with contextlib.suppress(StoreUnavailable):
+            await _put_what_is_left(office, key, number, record)
+            done = True
+
+
+async def _put_what_is_left(office: Office, key: str, number: int, record: PendingRecord) -> None:
+    left = record.expires_at - office.shelf.now()
+    if left > 0:
+        await _put(office, key, number, record, left)
 
 
 async def _put(office: Office, key: str, number: int, record: PendingRecord, seconds: float) -> None:

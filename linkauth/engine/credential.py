@@ -151,8 +151,8 @@ class Credential:
         """The token for a callback's parameters (RFC 6749 §4.1.2).
 
         Raises ``StateMismatch`` where the state is not one of this account's; ``AccessDenied`` and the like where the
-        user refused; ``UntrustedEndpoint``; ``AuthorizationPending`` and ``RateLimited``, after which the same callback may
-        be tried again; ``UnsupportedGrant``.
+        user refused; ``UntrustedEndpoint``; ``AuthorizationPending``, ``RateLimited``, ``VendorUnavailable`` and
+        ``StoreUnavailable``, after which the same callback may be tried again; ``UnsupportedGrant``.
         """
         params = masked(params)
         return await self._brought(authorization.finish(self.ledger, params))

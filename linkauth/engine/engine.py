@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization
 from linkauth.engine.envelope import Envelope
@@ -90,8 +90,11 @@ class Engine(Generic[C]):
 
     def credential(self, vendor: Vendor, account: str = "default") -> C:
         """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object."""
-        if not account or not account.isprintable():
-            raise ConfigurationError("account: a printable name is needed")
+        name = cast("object", account)
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise ConfigurationError(
+                f"account: a printable name is needed, of type str; this one is {type(name).__name__}"
+            )
         found = self._credentials.get((vendor, account))
         if found is None:
             found = self._credentials[vendor, account] = self._make(self.office, vendor, account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -37,7 +38,8 @@ class BadCallback(Exception):
 async def parameters(request: web.Request) -> Mapping[str, str]:
     """The callback's parameters. Raises ``BadCallback``; its page repeats nothing of what came.
 
-    A parameter may come once only (RFC 6749 §3.1). Values in JSON that are no text are left to the vendor to refuse.
+    A parameter may come once only (RFC 6749 §3.1), in JSON too (RFC 8259 §4 leaves it open which of two counts). Values
+    in JSON that are no text are left to the vendor to refuse.
     """
     if request.method == "GET":
         return _once(request.query.items())
@@ -51,13 +53,14 @@ async def parameters(request: web.Request) -> Mapping[str, str]:
         case "application/json":
             value: object = wire.decode(body)
             if isinstance(value, dict):
+                json.loads(body, object_pairs_hook=_once, parse_int=str)  # for what comes twice alone
                 return cast("dict[str, Any]", wire.as_object(cast("object", value)))
         case _:
             raise BadCallback(bad_callback(415, "A form or JSON is taken here, and nothing else."))
     raise BadCallback(bad_callback(400, "It cannot be read."))
 
 
-def _once(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+def _once(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
     found = wire.Masked()
     for name, value in pairs:
         if name in found:

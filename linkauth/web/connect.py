@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
+import attrs
 from aiohttp import web
 
 from linkauth.errors import ConfigurationError, LinkAuthError, StateMismatch, UnsupportedGrant
@@ -64,7 +65,8 @@ def connect_app(
     without the app's cookies, and its state alone says whose it is. A callback by GET from a browser in which another
     account is signed in is refused; so is one where nobody is, unless the same browser started it.
 
-    ``on_connected``: what to answer once a user is connected; None shows a plain page. ``titles``: vendors' names for
+    ``on_connected``: what to answer once a user is connected; None shows a plain page. It is called for each delivery of
+    the callback, for a browser that sends it twice shows the second answer. ``titles``: vendors' names for
     people to read, by ``vendor.name``.
 
     Raises ``ConfigurationError`` for a ``public_url`` that is neither https nor loopback, for two vendors of one name,
@@ -135,17 +137,23 @@ class _Connect:
     def _page(self, vendor: Vendor, landing: Landing) -> web.Response:
         return landing.page(self._titles.get(vendor.name, vendor.name), self._start_url(vendor))
 
+    async def _whose(self, request: web.Request) -> str | None:
+        account = cast("object", await _awaited(self._account(request)))
+        if account is None or isinstance(account, str):
+            return account
+        raise ConfigurationError(f"connect_app: account() gave {type(account).__name__}, where str or None is needed")
+
     async def _start(self, request: web.Request) -> web.StreamResponse:
         vendor = self._vendors.get(request.match_info["vendor"])
         if vendor is None:
             return UNKNOWN.page("", self._public_url)
-        account = await _awaited(self._account(request))
-        if account is None:
-            return self._page(vendor, NOBODY)
         try:
+            account = await self._whose(request)
+            if account is None:
+                return self._page(vendor, NOBODY)
             url = await self._engine.credential(vendor, account).authorization_url(self._redirect_uri(vendor))
         except LinkAuthError as error:
-            return self._failed(vendor, error)
+            return self._page(vendor, self._failed(vendor, error))
         response = web.Response(status=303, headers={"Location": url})
         (state,) = parse_qs(urlsplit(url).query)["state"]
         self._remember(request, response, vendor, state)
@@ -160,30 +168,47 @@ class _Connect:
             raise web.HTTPMethodNotAllowed("POST", ["GET"])
         try:
             params = await parameters(request)
+            account = None if request.method == "POST" else await self._whose(request)
         except BadCallback as bad:
             return self._page(vendor, bad.landing)
-        account = None if request.method == "POST" else await _awaited(self._account(request))
-        response = await self._once(request, vendor, params, account)
-        self._forget(request, response, vendor, params)
+        except ConfigurationError as error:
+            return self._page(vendor, self._failed(vendor, error))
+        landing = await self._once(request, vendor, params, account)
+        response = await self._answer(
+            request, vendor, landing, theirs=self._is_theirs(request, vendor, params, account)
+        )
+        if landing.final:
+            self._forget(request, response, vendor, params)
         return response
 
     async def _once(
         self, request: web.Request, vendor: Vendor, params: Mapping[str, str], account: str | None
-    ) -> web.StreamResponse:
+    ) -> Landing:
         which = key(vendor.name, str(params.get("state")), account or "", request.method)
         earlier = await self._deliveries.earlier(which)
         if earlier is not None:
-            return self._page(vendor, earlier)
+            return earlier
         with self._deliveries.first(which) as answer:
             try:
                 credential = await self._complete(request, vendor, params, account)
             except LinkAuthError as error:
-                answer.set_result(failure(error))
-                return self._failed(vendor, error)
-            answer.set_result(CONNECTED)
-        if self._on_connected is None:
-            return self._page(vendor, CONNECTED)
-        return await _awaited(self._on_connected(request, credential))
+                landing = self._failed(vendor, error)
+            else:
+                landing = attrs.evolve(CONNECTED, account=credential.account)
+            answer.set_result(landing)
+        return landing
+
+    async def _answer(
+        self, request: web.Request, vendor: Vendor, landing: Landing, *, theirs: bool
+    ) -> web.StreamResponse:
+        # Each delivery has the app's own answer: of a double click's two answers a browser shows the second.
+        if landing.account is None or self._on_connected is None or not theirs:
+            return self._page(vendor, landing)
+        return await _awaited(self._on_connected(request, self._engine.credential(vendor, landing.account)))
+
+    def _is_theirs(self, request: web.Request, vendor: Vendor, params: Mapping[str, str], account: str | None) -> bool:
+        """Whether whoever sends this callback may be the one who began. A POST has its state alone to show."""
+        return request.method == "POST" or account is not None or self._started_here(request, vendor, params)
 
     async def _complete(
         self, request: web.Request, vendor: Vendor, params: Mapping[str, str], account: str | None
@@ -192,14 +217,14 @@ class _Connect:
             credential = self._engine.credential(vendor, account)
             await credential.complete(params)  # refuses a state of another account
             return credential
-        if request.method == "GET" and not self._started_here(request, vendor, params):
+        if not self._is_theirs(request, vendor, params, account):
             raise StateMismatch(f"{vendor.name}: nobody is signed in, and this browser did not start it")
         return await self._engine.complete(vendor, params)
 
-    def _failed(self, vendor: Vendor, error: LinkAuthError) -> web.Response:
+    def _failed(self, vendor: Vendor, error: LinkAuthError) -> Landing:
         level = logging.INFO if error.who == "the user" else logging.WARNING
         log.log(level, "%s: not connected: %s: %s", vendor.name, type(error).__name__, error)
-        return self._page(vendor, failure(error))
+        return failure(error)
 
     # -- the browser that started, where the app's session does not tell -------------------------------------------
 

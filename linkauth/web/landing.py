@@ -26,7 +26,7 @@ from linkauth.errors import (
     OAuthError,
     RateLimited,
     StateMismatch,
-    StoreError,
+    StoreUnavailable,
     UntrustedEndpoint,
     VendorUnavailable,
 )
@@ -66,11 +66,13 @@ class Landing:
     words: str = ""
     """The vendor's own words."""
     again: bool = False
-    """Whether starting again may help."""
+    """Whether starting again may help. Else the page says what does."""
     retry_after: float | None = None
     """Seconds."""
     final: bool = False
     """Whether the callback's state is used up, so that another delivery of the callback has the same answer."""
+    account: str | None = None
+    """Who is connected now; None: nobody."""
 
     def page(self, vendor: str, start: str) -> web.Response:
         """The page. ``start``: the URL at which the user can try again."""
@@ -105,6 +107,10 @@ USED: Final = Landing(
     again=True,
 )
 
+RELOAD: Final = "Nothing is connected yet, and nothing is lost. Reload this page in a moment to go on."
+"""The state is still good, so the same callback does it; where nothing was begun yet, it begins."""
+TRY_AGAIN: Final = 10.0
+"""Seconds after which to reload, where nobody said when."""
 PENDING_AGAIN: Final = 60.0
 """Seconds after which a callback may be sent again whose pairing nobody has accepted yet."""
 
@@ -128,9 +134,8 @@ def failure(error: LinkAuthError) -> Landing:  # noqa: PLR0911  # a table, with 
         case InvalidRequest(status=0) | UntrustedEndpoint():
             return bad_callback(400, "Nothing was changed. If you came here from $vendor, tell those who run this app.")
         case RateLimited() | VendorUnavailable():
-            after = error.retry_after
-            title, text = "$vendor cannot be reached just now", "Nothing is connected. Please try again in a moment."
-            return Landing(status=503, title=title, text=text, again=True, retry_after=after)
+            after = TRY_AGAIN if error.retry_after is None else error.retry_after
+            return Landing(status=503, title="$vendor cannot be reached just now", text=RELOAD, retry_after=after)
         case InvalidGrant():
             title, text = "The answer from $vendor has expired", "Nothing is connected."
             return Landing(status=400, title=title, text=text, words=error.description, again=True, final=True)
@@ -142,9 +147,9 @@ def failure(error: LinkAuthError) -> Landing:  # noqa: PLR0911  # a table, with 
         case MalformedResponse():
             title, text = "The answer from $vendor cannot be read", "Those who run this app have to look into it."
             return Landing(status=502, title=title, text=text, again=True, final=True)
-        case StoreError():
-            title, text = "This app cannot save the connection just now", "Please try again in a moment."
-            return Landing(status=503, title=title, text=text, again=True)
+        case StoreUnavailable():
+            title = "This app cannot save the connection just now"
+            return Landing(status=503, title=title, text=RELOAD, retry_after=TRY_AGAIN)
         case _:
             title, text = "Not connected", "Those who run this app have to look into it."
             return Landing(status=500, title=title, text=text)

@@ -24,6 +24,7 @@ from linkauth.errors import (
     StoreUnavailable,
     UnsupportedGrant,
     UntrustedEndpoint,
+    VendorUnavailable,
 )
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual
@@ -291,17 +292,86 @@ async def test_a_state_that_ends_while_its_code_is_kept_back_is_not_put_back():
         await credential.complete(params)
 
 
+@pytest.mark.parametrize("fault", [NoAnswer("cut off"), answer(503, {}), answer(502, {}), NotSent("no connection")])
+@pytest.mark.parametrize("vendor_class", [LINKKIT, SAGE])
 @virtual
-async def test_a_code_that_may_have_been_spent_is_not_sent_again():
-    """The answer was cut off: the state is used up, for a code is good once (RFC 6749 §4.1.2)."""
+async def test_a_vendor_that_is_away_costs_no_consent(vendor_class, fault):
+    """Whatever kept the code's answer from coming, the same callback goes on later, as often as it takes, elsewhere too."""
+    store, vendor = Store(), Tokens()
+    credential, params = await begun(Worker(store, vendor), vendor_class)
+    vendor.fails(fault, times=100)
+    for _ in range(3):
+        with pytest.raises(VendorUnavailable):
+            await credential.complete(params)
+        await asyncio.sleep(100)
+    vendor.faults.clear()
+    assert (await (await Worker(store, vendor).complete(vendor_class, params)).token()).access_token == "a1"
+    with pytest.raises(StateMismatch):
+        await credential.complete(params)
+
+
+@virtual
+async def test_a_code_that_was_spent_without_an_answer_is_refused_by_the_vendor():
+    """The answer was cut off: sent again, the code is refused (RFC 6749 §4.1.2), which the user hears and which ends it."""
     vendor = Tokens()
     credential, params = await begun(Worker(Store(), vendor))
     vendor.fails(NoAnswer("cut off"), acts=True)
     with pytest.raises(NoAnswer):
         await credential.complete(params)
+    vendor.fails(answer(400, {"error": "invalid_grant"}))
+    with pytest.raises(InvalidGrant, match="invalid_grant"):
+        await credential.complete(params)
     with pytest.raises(StateMismatch):
         await credential.complete(params)
-    assert vendor.counts["requests"] == 1
+    assert vendor.counts["requests"] == 2
+
+
+@virtual
+async def test_a_vendor_that_is_away_makes_no_state_live_longer():
+    """A state that is put back ends when it would have."""
+    vendor = Tokens()
+    credential, params = await begun(Worker(Store(), vendor))
+    vendor.fails(NoAnswer("cut off"), times=100)
+    for _ in range(5):
+        with pytest.raises(NoAnswer):
+            await credential.complete(params)
+        await asyncio.sleep(120)
+    with pytest.raises(StateMismatch):
+        await credential.complete(params)
+
+
+@virtual
+async def test_a_store_that_goes_away_with_the_vendor_costs_no_consent():
+    """The state could not be put back at once: it is as soon as the store is there, and the vendor's own fault is told."""
+    store, vendor = Store(), Tokens()
+    worker = Worker(store, vendor)
+    credential, params = await begun(worker)
+    gate = vendor.holds()
+    vendor.faults[0].outcome, vendor.faults[0].acts = NoAnswer("cut off"), False
+    completing = asyncio.create_task(credential.complete(params))
+    await asyncio.sleep(1)
+    store.down.add("*")
+    gate.set()
+    with pytest.raises(NoAnswer):
+        await completing
+    await asyncio.sleep(30)
+    store.down.clear()
+    await asyncio.sleep(2)
+    assert (await (await Worker(store, vendor).complete(LINKKIT, params)).token()).access_token == "a1"
+
+
+@virtual
+async def test_closing_does_not_wait_to_put_a_state_back():
+    """With the store away for good an engine closes all the same."""
+    store, vendor = Store(), Tokens()
+    worker = Worker(store, vendor)
+    credential, params = await begun(worker)
+    vendor.fails(NotSent("no connection"), times=100)
+    store.down.update({"commit", "claim"})
+    with pytest.raises(StoreUnavailable):
+        await credential.complete(params)
+    async with asyncio.timeout(5):
+        await worker.aclose()
 
 
 @virtual

@@ -17,6 +17,7 @@ from linkauth import (
     RateLimited,
     StateMismatch,
     UntrustedEndpoint,
+    VendorUnavailable,
 )
 from linkauth_stores.memory import MemoryStore
 from tests.front.vendors import REDIRECT, Vendors
@@ -172,6 +173,28 @@ async def test_a_code_that_was_not_spent_may_be_sent_again(engine: AuthEngine, v
         await credential.complete(params)
     assert caught.value.retry_after == 77
     assert (await credential.complete(params)).access_token
+    assert part.counts["authorization_code"] == 1
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 504}, {"drop": True}], ids=["503", "504", "cut off"])
+@pytest.mark.parametrize(
+    ("url", "name"), [("file", "Linkkit"), ("redis", "SageX3"), ("file", "OAuth2")], indirect=["url"]
+)
+async def test_a_vendor_that_was_away_costs_no_consent(
+    url: str, vendors: Vendors, name: str, fault: dict[str, Any]
+) -> None:
+    """VendorUnavailable at the code's exchange, as often as it comes: another worker goes on with the same callback."""
+    part = vendors.part(name)
+    async with AuthEngine(url, timeout=2) as engine, AuthEngine(url, timeout=2) as other:
+        params = await vendors.callback(engine.credential(vendors.make(name)))
+        part.fault("token", **fault, times=None)
+        for each in (engine, other):
+            with pytest.raises(VendorUnavailable):
+                await each.complete(vendors.make(name), params)
+        part.faults.clear()
+        assert await (await other.complete(vendors.make(name), params)).token()
+        with pytest.raises(StateMismatch):
+            await engine.complete(vendors.make(name), params)
     assert part.counts["authorization_code"] == 1
 
 

@@ -72,7 +72,7 @@ class Side:
         self.counts: Counter[str] = Counter()
         self.strayed: set[str] = set()
         self.next = ""
-        """What happens to the next request instead: ``pending``, ``refused``."""
+        """What happens to the next request instead: ``pending``, ``refused``; to all from now on: ``away``."""
 
     async def send(self, request: Request, seconds: float) -> Response:
         parts = urlsplit(request.url)
@@ -81,7 +81,9 @@ class Side:
         self.counts["requests"] += 1
         body = bytes(request.body)
         fields = dict(json.loads(body)) if body.startswith(b"{") else dict(parse_qsl(body.decode()))
-        fault, self.next = self.next, ""
+        fault, self.next = self.next, "away" if self.next == "away" else ""
+        if fault == "away":
+            return _said(503, {})
         if fault == "pending":
             return _said(403, {"message": "The pairing has not been accepted yet"})
         asked = self.codes.get(fields.get("code", ""))
@@ -160,7 +162,7 @@ class Authorizations(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         door=st.sampled_from([None, "ada", "bob"]),
-        fault=st.sampled_from(["", "", "", "pending", "refused"]),
+        fault=st.sampled_from(["", "", "", "pending", "refused", "away"]),
     )
     def answer(self, data: st.DataObject, door: str | None, fault: str) -> None:
         """A callback with its own code, or twisted in one way; whatever it brings belongs to who began."""
@@ -200,8 +202,8 @@ class Authorizations(RuleBasedStateMachine):
             assert str(token.access_token) == f"for-{asked.account}-{asked.code}", "somebody else's token"
         if open_ and not twist and not fault:
             assert token is not None, "a good callback is refused"
-        pending = fault == "pending" and vendor is SAGE
-        asked.used = asked.used or (was_asked and not pending) or (open_ and twist == "refusal")
+        stands = fault == "away" or (fault == "pending" and vendor is SAGE)
+        asked.used = asked.used or (was_asked and not stands) or (open_ and twist == "refusal")
 
     @rule(seconds=st.sampled_from([5.0, 400.0, 700.0, 90_000.0]))
     def wait(self, seconds: float) -> None:

@@ -114,7 +114,7 @@ def state_usable_twice() -> Iterator[Plant]:
 
 @planted(Authorizations, "a state that was refused by the vendor is put back as if it had not been sent")
 def state_good_after_a_refusal() -> Iterator[Plant]:
-    yield authorization, "NotSent", LinkAuthError
+    yield authorization, "VendorUnavailable", LinkAuthError
 
 
 @planted(Authorizations, "whose callback it is, is not looked at: the account that is signed in gets the token")

@@ -333,18 +333,55 @@ async def test_double_delivery_of_a_post(site: Site, ada: Visitor) -> None:
     assert site.sandbox.sagex3.counts["token_requests"] == 1
 
 
-async def test_vendor_away_then_back(site: Site, ada: Visitor) -> None:
-    """A vendor that is away is 503; the page offers another try."""
+@pytest.mark.parametrize("status", [503, 502, None])
+@pytest.mark.parametrize("vendor", ["linkkit", "sagex3"])
+async def test_vendor_away_then_back(site: Site, ada: Visitor, vendor: str, status: int | None) -> None:
+    """The vendor fails at the code's exchange, in whatever way: 503 and when to reload; then the reload goes on."""
+    await site.serve()
+    await ada.sign_in("ada")
+    part = site.sandbox.parts[vendor]
+    callback = part.consent(await ada.begin(vendor))
+
+    async def deliver() -> Page:
+        if callback.method == "POST":
+            return await ada.ask("POST", callback.redirect_uri, data=callback.params)
+        return await ada.get(callback.url)
+
+    part.fault("token", **({"drop": True} if status is None else {"status": status}), times=None)
+    for _ in range(2):
+        page = await deliver()
+        assert (page.status, page.headers["Retry-After"], page.links) == (503, "10", [])
+        assert "Reload this page" in page.text
+        is_plain_and_accessible(page)
+    part.faults.clear()
+    assert (await deliver()).status == 200
+    assert await site.engine.credential(getattr(site, vendor), "ada").token()
+
+
+async def test_vendor_away_for_a_browser_without_a_session(site: Site, ada: Visitor) -> None:
+    """The browser that began is known until it has ended: by its cookie, at the reload too."""
     await site.serve()
     await ada.sign_in("ada")
     callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    ada.session.cookie_jar.clear(lambda cookie: cookie.key == "who")  # as a SameSite=Strict cookie stays away
     site.sandbox.linkkit.fault("token", status=503, times=None)
-    page = await ada.get(callback)
-    assert (page.status, page.links) == (503, [f"{site.public_url}/linkkit"])
-    assert "cannot be reached" in page.text
+    assert (await ada.get(callback)).status == 503
     site.sandbox.linkkit.faults.clear()
-    url = await ada.begin("linkkit")
-    assert (await ada.get(site.sandbox.linkkit.consent(url).url)).status == 200
+    assert (await ada.get(callback)).status == 200
+
+
+async def test_answer_lost_after_the_code_was_spent(site: Site, ada: Visitor) -> None:
+    """The reload sends the code again, the vendor refuses it, and the page says to start again."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    site.sandbox.linkkit.fault("token", drop=True, act=True)
+    assert (await ada.get(callback)).status == 503
+    for _ in range(2):
+        page = await ada.get(callback)
+        assert (page.status, page.links) == (400, [f"{site.public_url}/linkkit"])
+        assert "has expired" in page.text
+    assert site.sandbox.linkkit.counts["token_requests"] == 2
 
 
 async def test_store_away(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +394,7 @@ async def test_store_away(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPa
     await ada.sign_in("ada")
     monkeypatch.setattr(site.engine.credential(site.linkkit, "ada"), "authorization_url", away)
     page = await ada.get("/linkkit")
-    assert (page.status, page.links) == (503, [f"{site.public_url}/linkkit"])
+    assert (page.status, page.headers["Retry-After"]) == (503, "10")
     assert "10.0.0.7" not in page.source
     is_plain_and_accessible(page)
 
@@ -415,6 +452,8 @@ async def test_vendors_words_are_escaped(site: Site, ada: Visitor) -> None:
         ("application/x-www-form-urlencoded", b"a=%FF&b=\xff", 400),
         ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % n for n in range(65)), 400),
         ("application/x-www-form-urlencoded", b"state=" + b"x" * 65536, 413),
+        ("application/json", b'{"state": "a", "state": "a"}', 400),
+        ("application/json", b'{"state": "a", "x": {"y": 1, "y": 2}}', 400),
         ("application/json", b"{", 400),
         ("application/json", b"[]", 400),
         ("application/json", b'{"state": 3, "authorizationCode": []}', 400),
@@ -434,6 +473,19 @@ async def test_body_that_is_no_callback(site: Site, ada: Visitor, kind: str, bod
     page = await ada.ask("POST", "/sagex3/callback", data=body, headers=headers, skip_auto_headers=skip)
     assert page.status == status
     is_plain_and_accessible(page)
+
+
+async def test_json_that_says_something_twice(site: Site, ada: Visitor) -> None:
+    """RFC 6749 §3.1 holds for JSON too: which of two codes is meant nobody can say. The state stays good."""
+    await site.serve()
+    await ada.sign_in("ada")
+    callback = site.sandbox.sagex3.consent(await ada.begin("sagex3"))
+    body = json.dumps(callback.params)
+    headers = {"Content-Type": "application/json"}
+    twice = body.replace("{", '{"authorizationCode": "injected", ', 1)
+    page = await ada.ask("POST", callback.redirect_uri, data=twice, headers=headers)
+    assert (page.status, "twice" in page.text) == (400, True)
+    assert (await ada.ask("POST", callback.redirect_uri, data=body, headers=headers)).status == 200
 
 
 async def test_query_that_says_something_twice(site: Site, ada: Visitor) -> None:
@@ -475,7 +527,7 @@ async def test_body_that_never_comes(site: Site, ada: Visitor, monkeypatch: pyte
 
 
 async def test_on_connected(site: Site, ada: Visitor) -> None:
-    """The app answers itself, once, with the credential in hand; the answer is not stored either."""
+    """The app answers itself, with the credential in hand; the answer is not stored either."""
     seen: list[Credential] = []
 
     async def after(request: web.Request, credential: Credential) -> web.Response:
@@ -489,8 +541,54 @@ async def test_on_connected(site: Site, ada: Visitor) -> None:
     assert (page.status, page.headers["Location"]) == (303, "/home")
     assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("no-referrer", "no-store")
     assert seen == [site.engine.credential(site.linkkit, "ada")]
-    again = await ada.get(callback)
-    assert (again.status, "Connected" in again.text, len(seen)) == (200, True, 1)
+
+
+async def test_on_connected_at_a_double_click(site: Site, new_visitor: Callable[[], Visitor]) -> None:
+    """Each delivery has the app's own answer, by GET and by POST; a stranger with the URL has the plain page."""
+
+    def after(request: web.Request, credential: Credential) -> web.Response:
+        return web.Response(status=303, headers={"Location": f"/home/{credential.account}"})
+
+    await site.serve(on_connected=after)
+    ada, stranger = new_visitor(), new_visitor()
+    await ada.sign_in("ada")
+    linkkit, sage = site.sandbox.linkkit, site.sandbox.sagex3
+    url, posted = linkkit.consent(await ada.begin("linkkit")).url, sage.consent(await ada.begin("sagex3"))
+    for part, deliver in (
+        (linkkit, lambda: ada.get(url)),
+        (sage, lambda: ada.ask("POST", posted.redirect_uri, data=posted.params)),
+    ):
+        with part.hold("token") as held:
+            first = asyncio.create_task(deliver())
+            await held.arrived()
+            second = asyncio.create_task(deliver())
+        pages = [*await asyncio.gather(first, second), await deliver()]
+        assert [(page.status, page.headers.get("Location")) for page in pages] == [(303, "/home/ada")] * 3
+        assert part.counts["token_requests"] == 1
+    strict = linkkit.consent(await ada.begin("linkkit")).url
+    ada.session.cookie_jar.clear(lambda cookie: cookie.key == "who")
+    assert (await ada.get(strict)).status == 303
+    assert (await stranger.get(strict)).status == 200
+
+
+@pytest.mark.parametrize("account", [42, b"ada", ""])
+async def test_account_that_is_no_name(
+    site: Site, ada: Visitor, caplog: pytest.LogCaptureFixture, account: object
+) -> None:
+    """What the app's own function must not give is told to those who run it, at both URLs, and the user sees a page."""
+    asked = ["ada"]
+
+    def whose_it_is(_: web.Request) -> object:
+        return asked.pop() if asked else account
+
+    await site.serve(account=whose_it_is)
+    callback = site.sandbox.linkkit.consent(await ada.begin("linkkit")).url
+    for page in (await ada.get("/linkkit"), await ada.get(callback)):
+        assert page.status == 500
+        assert "Those who run this app have to look into it." in page.text
+        is_plain_and_accessible(page)
+    assert caplog.text.count("ConfigurationError: ") == 2
+    assert site.sandbox.linkkit.counts["token_requests"] == 0
 
 
 async def test_no_secret_in_pages_and_logs(site: Site, ada: Visitor, caplog: pytest.LogCaptureFixture) -> None:
