@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from linkauth.cli.registration import credential, engine
 from linkauth.cli.terminal import ask, ask_secret
 from linkauth.errors import ConfigurationError, StateMismatch
-from linkauth.oauth.url import endpoint_url, is_loopback
+from linkauth.oauth.url import is_loopback, plain_url
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +46,7 @@ async def run(chosen: argparse.Namespace) -> int:
             email = chosen.email or ask("e-mail")
             await found.login(email=email, password=ask_secret("LINKAUTH_PASSWORD", "password"))
         elif found.vendor.needs_user:
-            await _pair(found, endpoint_url(chosen.redirect_uri), chosen.listen)
+            await _pair(found, plain_url(chosen.redirect_uri), chosen.listen)
         else:
             await found.token()
     print(f"Connected: {found.vendor.name}/{found.account}")

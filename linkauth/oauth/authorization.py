@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from linkauth.errors import ConfigurationError, InvalidRequest
 from linkauth.oauth import grants, wire
 from linkauth.oauth.token import SecretStr
-from linkauth.oauth.url import endpoint_url
+from linkauth.oauth.url import plain_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def _unsafe(target: str) -> str:
     if not target.lower().startswith("http:"):
         return ""
     try:
-        endpoint_url(target)
+        plain_url(target)
     except ConfigurationError as error:
         return str(error).removeprefix("URL: ")
     return ""

@@ -9,7 +9,7 @@ import attrs
 from linkauth.errors import ConfigurationError, MalformedResponse, UntrustedEndpoint
 from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import Request
-from linkauth.oauth.url import endpoint_url, is_loopback, origin
+from linkauth.oauth.url import is_loopback, is_named, origin, plain_url
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow, Response
@@ -49,7 +49,7 @@ def discovery(issuer: str) -> Flow[Metadata]:
 
 
 def _places(issuer: str) -> tuple[str, str]:
-    if "?" in endpoint_url(issuer):
+    if "?" in plain_url(issuer):
         raise ConfigurationError("an issuer has no query (RFC 8414 §2)")
     scheme, _, rest = issuer.rstrip("/").partition("://")
     host, slash, path = rest.partition("/")
@@ -73,8 +73,10 @@ def _checked(response: Response, issuer: str) -> Metadata:
 
 def _trusted(endpoint: str, issuer: str) -> bool:
     try:
-        endpoint_url(endpoint)
+        plain_url(endpoint)
     except ConfigurationError:
         return False
-    # A server elsewhere does not send secrets to whatever listens here.
-    return not is_loopback(origin(endpoint)[1]) or is_loopback(origin(issuer)[1])
+    # A server elsewhere does not send secrets to whatever listens on this machine or in its network: beside its own host
+    # it may name what has a name, and then TLS sees to it that whoever answers owns that name.
+    host, home = origin(endpoint)[1], origin(issuer)[1]
+    return host == home or is_loopback(home) or is_named(host)

@@ -1,37 +1,60 @@
 """Sage X3: pairing, an authorization code grant whose user answers later (Sage's "Make your first API calls").
 
 The answer comes by POST and may name another region's endpoint. From then on everything goes there, the client secret
-first, so an endpoint is believed only where it is Sage's own.
+first. Anybody can register the domain anything-sagex3.com, and any user of an app can post a callback of his own pairing:
+so an endpoint is believed only where the app has listed it, and never by its looks.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import urlsplit
 
 import attrs
 
 from linkauth import errors
+from linkauth.errors import ConfigurationError
 from linkauth.oauth import authorization, grants, wire
 from linkauth.oauth.exchange import Request
-from linkauth.oauth.url import base_url, endpoint_url, is_loopback, origin
+from linkauth.oauth.url import base_url, is_loopback, origin
 from linkauth.vendors.vendor import ROTATES, Pending, Vendor, client_secret, printable, required
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from linkauth.oauth.exchange import Flow, Response
     from linkauth.oauth.token import Secret, Token
 
 __all__ = ["SageX3"]
 
-# A decision: api.*-sagex3.com with one label for the *, written exactly as Sage writes it. "--" is left to punycode.
-_REGION: Final = re.compile(r"https://api\.(?!..--)[a-z0-9][a-z0-9-]{0,55}-sagex3\.com/v[1-9][0-9]?")
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
+"""A region as Sage calls it; the host's label is a little longer, and ends at 63."""
+
 LONGEST: Final = 300
 """Characters of an endpoint."""
 
-_ROOT: Final = re.compile(r"https?://[a-z0-9.:\[\]-]+(/[A-Za-z0-9._~-]+)*")
+_PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+
+
+def _regions(value: object) -> tuple[str, ...]:
+    """attrs converter: names of regions as they are, root URLs in their one spelling."""
+    if not isinstance(value, list | tuple):
+        raise ConfigurationError('SageX3: regions is a list of names or of root URLs, such as ["us-prod"]')
+    return tuple(_region(one) for one in cast("Sequence[object]", value))
+
+
+def _region(one: object) -> str:
+    if isinstance(one, str) and "://" in one:
+        return base_url(one)
+    if not isinstance(one, str) or not _NAME.fullmatch(one):
+        raise ConfigurationError('SageX3: regions holds what is neither a name such as "us-prod" nor a root URL')
+    return one
+
+
+def _roots(vendor: SageX3) -> frozenset[str]:
+    named = (one if "://" in one else f"https://api.{one}-sagex3.com/v1" for one in vendor.regions)
+    return frozenset({str(vendor.base_url), *map(str, named)})
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +63,9 @@ class SageX3(Vendor):
 
     ``base_url``: the region's root, such as ``"https://api.eu-prod-sagex3.com/v1"``. ``customer``: the URL of the
     customer's own X3. ``scope``: an API and the right it is used under; the folders are the user's choice.
+    ``regions``: where a pairing may move to besides ``base_url``, each by Sage's name (``"us-prod"`` is
+    ``https://api.us-prod-sagex3.com/v1``) or as a whole root URL. A callback or a stored session that names another
+    root is an ``UntrustedEndpoint``.
     """
 
     name: str = attrs.field(default="sagex3", init=False)
@@ -48,6 +74,10 @@ class SageX3(Vendor):
     base_url: str = attrs.field(converter=base_url)
     customer: str = attrs.field(validator=required)
     scope: str = attrs.field(default="businessDomain.ALL api.graphQL", validator=printable)
+    regions: tuple[str, ...] = attrs.field(default=(), converter=_regions)
+    _believed: frozenset[str] = attrs.field(
+        default=attrs.Factory(_roots, takes_self=True), init=False, repr=False, eq=False
+    )
 
     rotation = ROTATES
     needs_user = True
@@ -62,7 +92,8 @@ class SageX3(Vendor):
         return (self.base_url, self.client_id)
 
     def api(self, token: Token | None) -> str:
-        return (token.endpoint if token else None) or self.base_url
+        # Looked at again, before each use: whoever can write the store does not get the token by it.
+        return self.base_url if token is None else self._root(token.endpoint)
 
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         fields = {  # there is no response_type
@@ -88,7 +119,7 @@ class SageX3(Vendor):
 
     def renew(self, current: Token | None) -> Flow[Token]:
         keep, refresh_token = grants.kept(current, self.name)
-        # Looked at again: the secret goes there, and a store may be written by somebody else.
+        # Looked at again, as ``api`` does.
         root = self._root(keep.endpoint)
         fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return (yield from self._grant(root, fields, keep=keep))
@@ -101,25 +132,30 @@ class SageX3(Vendor):
     def _root(self, endpoint: object) -> str:
         """``endpoint`` without its last slash, or the configured root where there is none.
 
-        Raises ``UntrustedEndpoint`` unless it is Sage's, the configured root's own host, or, where that is this
-        machine, on this machine. It must be written in the plain way: what needs interpreting is refused.
+        Raises ``UntrustedEndpoint`` unless it is the configured root or one of ``regions``, written in their one
+        spelling (what needs interpreting is refused); or, where the configured root is on this machine, of its scheme
+        and host name.
         """
         if endpoint is None or endpoint == "":
             return self.base_url
         root = endpoint.removesuffix("/") if isinstance(endpoint, str) and len(endpoint) <= LONGEST else ""
-        if root == self.base_url or _REGION.fullmatch(root) or self._own(root):
+        if root in self._believed or self._beside(root):
             return root
-        raise errors.UntrustedEndpoint(f"{self.name}: the callback's endpoint is not Sage's: {wire.words(endpoint)}")
+        raise errors.UntrustedEndpoint(
+            f"{self.name}: no secret goes to an endpoint that regions= does not list; if it is Sage's, add it: "
+            f"{wire.words(endpoint)}"
+        )
 
-    def _own(self, root: str) -> bool:
+    def _beside(self, root: str) -> bool:
+        """Whether ``root`` is another port of this machine, where the configured root is on it: sandboxes and tests."""
+        scheme, host, _ = origin(self.base_url)
+        if not is_loopback(host):
+            return False
         try:
-            endpoint_url(root)
+            plain = base_url(root) == root
         except errors.ConfigurationError:
             return False
-        ours = origin(self.base_url)
-        here = is_loopback(ours[1]) and is_loopback(origin(root)[1])
-        same_path = urlsplit(root).path == urlsplit(self.base_url).path
-        return bool(_ROOT.fullmatch(root)) and (here or (origin(root) == ours and same_path))
+        return plain and origin(root)[:2] == (scheme, host) and _PATH.fullmatch(urlsplit(root).path) is not None
 
 
 def _raise_if_refused(params: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ import attrs
 from aiohttp import web
 
 from linkauth.errors import ConfigurationError, LinkAuthError, StateMismatch, UnsupportedGrant
-from linkauth.oauth.url import base_url
+from linkauth.oauth.url import base_url, given
 from linkauth.vendors.vendor import Pending
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.deliveries import Deliveries, key
@@ -95,7 +95,7 @@ class _Connect:
         titles: Mapping[str, str],
     ) -> None:
         self._engine = engine
-        self._public_url = base_url(public_url)
+        self._public_url = given(base_url(public_url))  # as spelt: vendors compare redirect URIs letter by letter
         self._secure = self._public_url.startswith("https:")
         # __Host-: no other host, not even a neighbour below the same domain, can have set it (RFC 6265bis §4.1.3.2).
         self._prefix = "__Host-" if self._secure else ""

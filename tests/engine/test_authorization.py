@@ -32,7 +32,11 @@ from tests.engine.virtual import virtual
 CALLBACK = "https://app.example.com/connect/callback"
 LINKKIT = Linkkit(client_id="c", client_secret="s", scope="links", base_url="https://linkkit.example")
 SAGE = SageX3(
-    client_id="c", client_secret="s", base_url="https://api.eu-prod-sagex3.com/v1", customer="https://x3.example"
+    client_id="c",
+    client_secret="s",
+    base_url="https://api.eu-prod-sagex3.com/v1",
+    customer="https://x3.example",
+    regions=["us-prod"],
 )
 
 
@@ -192,6 +196,7 @@ async def test_a_store_that_keeps_too_long_makes_no_state_live_longer():
 
 
 ENDPOINTS = [
+    "https://api.evil-sagex3.com/v1",
     "https://evil.example/v1",
     "http://api.eu-prod-sagex3.com/v1",
     "https://203.0.113.7/v1",

@@ -201,6 +201,7 @@ async def test_a_vendor_that_was_away_costs_no_consent(
 HOST = "api.customerregion-sagex3.com"
 BAD_ENDPOINTS = [
     "https://evil.example/v1",
+    f"https://{HOST}/v1",  # by its looks Sage's, and anybody's to register
     f"http://{HOST}/v1",
     "https://203.0.113.7/v1",
     "https://[2001:db8::7]/v1",

@@ -25,6 +25,14 @@ BAD_URLS = [
     "http://example.com",
     "http://10.0.0.1",
     "http://0.0.0.0",
+    "http://a.localhost",
+    "http://[::ffff:127.0.0.1]",
+    "https://2130706433",
+    "https://127.1",
+    "https://0x7f.0.0.1",
+    "https://0177.0.0.1",
+    "https://[1]",
+    "https://[:]",
     "http://localhost.evil.example.com",
     "http://evil%2f.localhost",
     "ftp://example.com",
@@ -105,7 +113,7 @@ def test_customer_and_scope():
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:5/x", "http://[::1]:8", "http://a.localhost"]
+    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:5/x", "http://[::1]:8"]
 )
 def test_this_machine_needs_no_https(url):
     """Sandboxes and tests."""

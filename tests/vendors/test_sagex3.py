@@ -5,12 +5,16 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from linkauth.errors import AuthorizationPending, UntrustedEndpoint
+from linkauth.errors import AuthorizationPending, ConfigurationError, UntrustedEndpoint
 from linkauth.testing import play
 from linkauth.vendors import SageX3
 from tests.vendors.vendor_answers import BY_NAME, CURRENT, PENDING, ROOT, SAGE, answer, nothing_sent
 
 ATTACKS = {
+    "a domain that anybody can register": "https://api.evil-sagex3.com/v1",
+    "a region that is not listed": "https://api.customerregion-sagex3.com/v1",
+    "another version of a listed one": "https://api.us-prod-sagex3.com/v2",
+    "a longer path": "https://api.us-prod-sagex3.com/v1evil",
     "an attacker's host": "https://evil.example.com/v1",
     "http": "http://api.eu-prod-sagex3.com/v1",
     "no scheme": "api.us-prod-sagex3.com/v1",
@@ -101,20 +105,49 @@ def test_a_stored_endpoint_is_looked_at_again():
         nothing_sent(SAGE.renew(attrs.evolve(CURRENT, endpoint=endpoint)), UntrustedEndpoint)
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "https://api.customerregion-sagex3.com/v1",
-        "https://api.us-prod-sagex3.com/v1",
-        "https://api.us-prod-sagex3.com/v1/",
-        "https://api.a-sagex3.com/v2",
-    ],
-)
+@pytest.mark.parametrize("endpoint", ["https://api.us-prod-sagex3.com/v1", "https://api.us-prod-sagex3.com/v1/"])
 def test_another_region(endpoint):
-    """Sage's other regions are where the secret goes, from the exchange on."""
+    """A region that the app has listed is where the secret goes, from the exchange on."""
     token, (request,) = play(SAGE.exchange({**CODE, "endpoint": endpoint}, PENDING), BY_NAME["sage-exchange"].ok())
     root = endpoint.removesuffix("/")
     assert (request.url, token.endpoint, SAGE.api(token)) == (f"{root}/token", root, root)
+
+
+def test_a_region_by_name_or_by_root():
+    """Either way it is that one root that is believed, in its one spelling; a list is kept as a tuple."""
+    ours = "https://x3.proxy.example.com:8443/sage/v1"
+    listed = attrs.evolve(SAGE, regions=["eu-prod", "HTTPS://X3.proxy.example.com:8443/sage/v1/"])
+    assert listed.regions == ("eu-prod", ours)
+    assert next(listed.exchange({**CODE, "endpoint": ours}, PENDING)).url == f"{ours}/token"
+    for endpoint in ("https://api.us-prod-sagex3.com/v1", "https://x3.proxy.example.com:8443/sage/v2"):
+        nothing_sent(listed.exchange({**CODE, "endpoint": endpoint}, PENDING), UntrustedEndpoint)
+
+
+@pytest.mark.parametrize(
+    "regions",
+    ["us-prod", b"us-prod", None, 5, {"us-prod": 1}, [""], [5], [None], ["US-prod"], ["us.prod"], ["us-prod.evil"]]
+    + [["-us"], ["us-"], ["a" * 57], ["us/prod"], ["us\n"], ["http://evil.example.com/v1"], ["//evil.example.com/v1"]],
+    ids=str,
+)
+def test_regions_that_are_none(regions):
+    """A bare text, what is no name, and a root that no secret may go to: said when the vendor is made."""
+    with pytest.raises(ConfigurationError):
+        attrs.evolve(SAGE, regions=regions)
+
+
+def test_the_error_says_what_to_add():
+    """Whoever reads it knows the argument, and the root that was named."""
+    endpoint = "https://api.ca-prod-sagex3.com/v1"
+    error = nothing_sent(SAGE.exchange({**CODE, "endpoint": endpoint}, PENDING), UntrustedEndpoint)
+    assert "regions=" in str(error)
+    assert endpoint in str(error)
+
+
+def test_calls_go_to_no_endpoint_that_is_not_believed():
+    """Whoever can write to the store does not learn the access token by it."""
+    for endpoint in ATTACKS.values():
+        with pytest.raises(UntrustedEndpoint):
+            SAGE.api(attrs.evolve(CURRENT, endpoint=endpoint))
 
 
 @pytest.mark.parametrize("endpoint", ["", ROOT, ROOT + "/"])
@@ -128,15 +161,16 @@ def _rooted(url):
     return SageX3(client_id="c", client_secret="s", base_url=url, customer="https://x3.customer.com")
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    ["http://127.0.0.1:9999/other/v1", "http://localhost:8080/v1", "http://[::1]:80/v1", "https://127.0.0.1:1/v1"],
-)
 @pytest.mark.parametrize("root", ["http://127.0.0.1:8080/v1", "http://localhost:8080/v1", "http://[::1]:8080/v1"])
-def test_a_sandbox_on_this_machine(root, endpoint):
-    """Where the configured root is on this machine, and only then, so may the endpoint be."""
-    assert next(_rooted(root).exchange({**CODE, "endpoint": endpoint}, PENDING)).url == f"{endpoint}/token"
-    nothing_sent(SAGE.exchange({**CODE, "endpoint": endpoint}, PENDING), UntrustedEndpoint)
+def test_a_sandbox_on_this_machine(root):
+    """Where the configured root is on this machine, and only then, so may the endpoint be: by its scheme and host name."""
+    ours = root.removesuffix(":8080/v1")
+    for endpoint in (f"{ours}:9999/other/v1", f"{ours}/v1", f"{ours}:8080"):
+        assert next(_rooted(root).exchange({**CODE, "endpoint": endpoint}, PENDING)).url == f"{endpoint}/token"
+        nothing_sent(SAGE.exchange({**CODE, "endpoint": endpoint}, PENDING), UntrustedEndpoint)
+    others = {"http://127.0.0.1:1/v1", "http://127.0.0.2:1/v1", "http://localhost:1/v1", "http://[::1]:1/v1"}
+    for endpoint in {*others, ours.replace("http", "https") + ":1/v1"} - {f"{ours}:1/v1"}:
+        nothing_sent(_rooted(root).exchange({**CODE, "endpoint": endpoint}, PENDING), UntrustedEndpoint)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +186,10 @@ def test_a_sandbox_on_this_machine(root, endpoint):
         "http://localhost./v1",
         "http://localhost/v1?x",
         "http://localhost:99999/v1",
+        "http://x.localhost/v1",
+        "http://127.0.0.1:80/v1",
+        "http://127.0.0.1:1/../v1",
+        "http://127.0.0.1:1/%2e%2e/v1",
     ],
 )
 def test_a_sandbox_trusts_nobody_else(endpoint):

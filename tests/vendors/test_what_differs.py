@@ -126,7 +126,7 @@ def test_callback():
 
 def test_endpoint():
     """Fixed for three of them; Sage's is the credential's own from the exchange on, in every later renewal too."""
-    region = "https://api.customerregion-sagex3.com/v1"
+    region = "https://api.us-prod-sagex3.com/v1"
     elsewhere = attrs.evolve(CURRENT, endpoint=region)
     for vendor in (LINKXG, USER, LINKKIT):
         assert vendor.api(elsewhere) == vendor.api(None) == vendor.base_url

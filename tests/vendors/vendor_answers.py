@@ -23,7 +23,13 @@ ROOT = "https://api.eu-prod-sagex3.com/v1"
 LINKXG = LinkXG(client_id="the-client", client_secret="canary-secret", scope="products:read")
 USER = LinkXGUser()
 LINKKIT = Linkkit(client_id="the-client", client_secret="canary-secret", scope="links")
-SAGE = SageX3(client_id="the-client", client_secret="canary-secret", base_url=ROOT, customer="https://x3.customer.com")
+SAGE = SageX3(
+    client_id="the-client",
+    client_secret="canary-secret",
+    base_url=ROOT,
+    customer="https://x3.customer.com",
+    regions=["us-prod"],
+)
 OTHER = OAuth2(
     name="other",
     client_id="the-client",
