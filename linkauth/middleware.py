@@ -71,12 +71,14 @@ class Credential(EngineCredential):
 
     async def _known(self) -> Token | None:
         """The token, where only it knows which origin is the vendor's. Another origin's request must not fail of it."""
-        if not self.vendor.roams or self._holding.token is not None:
+        if not self.vendor.roams:
             return self._holding.token
         try:
-            return await self.token()
+            token = self._holding.token or await self.token()
+            self.vendor.api(token)  # an endpoint that is not believed makes no origin the vendor's
         except LinkAuthError:
             return None
+        return token
 
     def _sign(self, request: ClientRequest, token: Token) -> bool:
         """Put the token on ``request``, on its way to the endpoint that the token names. False: it goes elsewhere."""

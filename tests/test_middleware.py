@@ -17,7 +17,7 @@ from yarl import URL
 
 from linkauth import AuthEngine, LinkXG, OAuth2, SageX3
 from linkauth.engine.records import TokenRecord
-from linkauth.errors import LinkAuthError, StoreUnavailable, VendorUnavailable
+from linkauth.errors import LinkAuthError, StoreUnavailable, UntrustedEndpoint, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth_stores.memory import MemoryStore
 
@@ -491,9 +491,10 @@ async def test_a_total_timeout_of_the_call_leaves_the_renewal_alone(credential, 
 # -- A vendor that names another endpoint.
 
 
-async def paired(engine: AuthEngine, site: Site, endpoint: str | None) -> Any:
+async def paired(engine: AuthEngine, site: Site, endpoint: str | None, root: str = "") -> Any:
     """A Sage X3 credential that another process paired: only the store knows of it."""
-    vendor = SageX3(client_id="c", client_secret="s", customer="https://x3.example", base_url=f"{site.url}/v1")
+    root = root or f"{site.url}/v1"
+    vendor = SageX3(client_id="c", client_secret="s", customer="https://x3.example", base_url=root)
     credential = engine.credential(vendor)
     store, key = engine.office.shelf.store, credential.ledger.key
     claim = await store.claim(key, "another process", 5, 0, b"")
@@ -536,6 +537,30 @@ async def test_without_an_endpoint_the_root_is_the_vendor(engine, site):
     async with credential.session() as session:
         assert await get(session, "folders") == 200
     assert site.signed() == ["Bearer token-7"]
+
+
+async def test_a_stored_endpoint_that_is_not_believed_gets_nothing(engine, site, other):
+    """Somebody has written another host into the store: calls say so, calls elsewhere go on, and nobody sees the token."""
+    other.issued = 7
+    elsewhere = other.url.replace("127.0.0.1", "localhost")
+    credential = await paired(engine, site, f"{elsewhere}/v1")
+    async with credential.session() as session:
+        for url in ("folders", f"{site.url}/v1/folders", f"{site.url}/elsewhere"):
+            with pytest.raises(UntrustedEndpoint):
+                await get(session, url)
+        for url in (f"{elsewhere}/v1/folders", f"{other.url}/v1/folders"):
+            assert await get(session, url) == 401
+    assert (site.signed(), other.signed()) == ([], [None, None])
+
+
+async def test_a_root_spelt_in_another_way_is_the_same_origin(engine, site, other):
+    """Upper case in the configured root: calls below it are signed, and go where the pairing moved."""
+    other.issued = 7
+    credential = await paired(engine, site, f"{other.url}/eu/v1", root=f"{site.url.replace('http', 'HTTP')}/v1/")
+    async with credential.session() as session:
+        assert await get(session, "folders") == 200
+        assert await get(session, f"{site.url}/v1/folders") == 200
+    assert other.signed() == ["Bearer token-7"] * 2
 
 
 async def test_a_redirect_at_the_endpoint_stays_there(engine, site, other):

@@ -28,6 +28,7 @@ OPTIONS: Final = {
     "scope": "separated by spaces",
     "base_url": "where the vendor is; default its own",
     "customer": "sagex3: the customer's X3 URL",
+    "regions": "sagex3: where a pairing may move to, separated by commas, such as us-prod",
     "name": "oauth2: what the app calls it (default: oauth2)",
     "issuer": "oauth2: whose metadata names the endpoints (RFC 8414)",
     "token_url": "oauth2: the token endpoint, without --issuer",
@@ -97,7 +98,8 @@ async def vendor(opened: AuthEngine, chosen: argparse.Namespace) -> Vendor:
         return LinkXG(**_some(given, *names))
     if name == "linkkit":
         return Linkkit(**_some(given, *names))
-    return SageX3(**_some(given, *names, "customer"))
+    regions = [one.strip() for one in given.get("regions", "").split(",") if one.strip()]
+    return SageX3(**_some(given, *names, "customer"), regions=regions)
 
 
 async def _oauth2(given: dict[str, Any], extra: Mapping[str, str]) -> Vendor:

@@ -51,7 +51,12 @@ TRUSTED = {"generic.example", "api.eu-sagex3.com", "api.us-sagex3.com", "api.use
 ANY = ["vendor", "state", "no state", "refusal"]
 TWISTS = {GENERIC.name: [*ANY, "code", "iss"], SAGE.name: [*ANY, "endpoint"], LINKKIT.name: [*ANY, "code"]}
 """What can be wrong with a callback. Without PKCE nothing tells whose the code is."""
-EVIL = ["https://evil.example/v1", "https://api.evil-sagex3.com/v1", "https://api.evil.example-sagex3.com/v1", "http://api.eu-sagex3.com/v1"]
+EVIL = [
+    "https://evil.example/v1",
+    "https://api.evil-sagex3.com/v1",
+    "https://api.evil.example-sagex3.com/v1",
+    "http://api.eu-sagex3.com/v1",
+]
 
 
 @attrs.define(eq=False)

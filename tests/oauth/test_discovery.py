@@ -64,12 +64,65 @@ def test_another_issuers_metadata(issuer):
 @pytest.mark.parametrize("name", ["token_endpoint", "authorization_endpoint", "revocation_endpoint"])
 @pytest.mark.parametrize(
     "url",
-    ["http://login.example.com/t", "https://u@login.example.com", "https://127.0.0.1/t", "http://localhost/t", "", "x"],
+    [
+        "http://login.example.com/t",
+        "https://u@login.example.com",
+        "https://127.0.0.1/t",
+        "http://localhost/t",
+        "",
+        "x",
+        "https://localhost/t",
+        "https://x.localhost/t",
+        "https://[::1]/t",
+        "https://[::ffff:127.0.0.1]/t",
+        "https://0.0.0.0/t",
+        "https://[::]/t",
+        "https://10.1.2.3/t",
+        "https://172.16.0.1/t",
+        "https://192.168.0.1/t",
+        "https://169.254.169.254/t",
+        "https://[fe80::1]/t",
+        "https://[fc00::1]/t",
+        "https://[fd12:3456::1]/t",
+        "https://100.64.0.1/t",
+        "https://[64:ff9b::7f00:1]/t",
+        "https://[2002:7f00:1::]/t",
+        "https://224.0.0.1/t",
+        "https://203.0.113.9/t",
+        "https://2130706433/t",
+        "https://127.1/t",
+        "https://0x7f.1/t",
+        "https://metadata/t",
+        "https://login.example.com./t",
+        "https://login%2eexample.com/t",
+        "https://login.example.com:0/t",
+        "https://login.exämple.com/t",
+        "https://login.example.com#@127.0.0.1/t",
+        "//login.example.com/t",
+    ],
 )
 def test_an_endpoint_that_no_secret_may_go_to(name, url):
-    """https, and this machine only for an issuer on this machine."""
+    """https to what has a name: a server elsewhere names nothing on this machine, and nothing in its network."""
     with pytest.raises(UntrustedEndpoint):
         play(discovery(ISSUER), _said(**{name: url}))
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://10.1.2.3:8443", "https://[fd12:3456::1]", "https://login", "https://a.internal"]
+)
+def test_an_issuer_in_ones_own_network(issuer):
+    """It may name its own host, at any port, and what has a name; another address it may not."""
+    host = issuer.removesuffix(":8443")
+    for url in (f"{host}:9443/token", "https://login.example.com/token", "https://xn--bcher-kva.example/token"):
+        assert play(discovery(issuer), _said(issuer=issuer, token_endpoint=url))[0].token_endpoint == url
+    for url in (
+        "https://10.1.2.4/token",
+        "https://[fd12:3456::2]/token",
+        "https://127.0.0.1/token",
+        "https://other/token",
+    ):
+        with pytest.raises(UntrustedEndpoint):
+            play(discovery(issuer), _said(issuer=issuer, token_endpoint=url))
 
 
 def test_an_issuer_on_this_machine():

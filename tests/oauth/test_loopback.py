@@ -15,8 +15,21 @@ def test_this_machine(host):
 
 @pytest.mark.parametrize(
     "host",
-    [None, "", "localhost.example.com", "notlocalhost", "a.localhost", "10.0.0.1", "0.0.0.0", "::", "x"]
-    + ["::ffff:127.0.0.1", "2130706433", "127.1", "0x7f.1"],
+    [
+        None,
+        "",
+        "localhost.example.com",
+        "notlocalhost",
+        "a.localhost",
+        "10.0.0.1",
+        "0.0.0.0",
+        "::",
+        "x",
+        "::ffff:127.0.0.1",
+        "2130706433",
+        "127.1",
+        "0x7f.1",
+    ],
 )
 def test_not_this_machine(host):
     """A URL without a host is not on this machine either."""

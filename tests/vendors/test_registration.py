@@ -80,6 +80,31 @@ def test_a_url_that_no_secret_may_go_to(kind):
         _refused(lambda url=url: kind(**{**GOOD[kind], where: url}), url)
 
 
+SPELT = [
+    ("HTTPS://API.Example.COM:443/V1", "https://api.example.com/V1"),
+    ("https://api.example.com:0443", "https://api.example.com"),
+    ("https://api.example.com:8443/v1", "https://api.example.com:8443/v1"),
+    ("http://LOCALHOST:80/v1", "http://localhost/v1"),
+    ("http://[0:0::1]:080/v1", "http://[::1]/v1"),
+    ("https://[2001:DB8::0:1]", "https://[2001:db8::1]"),
+]
+
+
+@pytest.mark.parametrize("kind", GOOD, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("url", "spelt"), SPELT)
+def test_two_spellings_are_one_root(kind, url, spelt):
+    """Case of scheme and host, the default port, the last slash of a root: equal vendors, equal origins."""
+    names = ["token_url", "authorize_url", "revoke_url", "api_url"] if kind is OAuth2 else ["base_url"]
+    one, other = (kind(**{**GOOD[kind], **dict.fromkeys(names, given)}) for given in (url, spelt))
+    assert (one, hash(one)) == (other, hash(other))
+    assert [getattr(one, name) for name in names] == [spelt] * len(names)
+    assert one.identity() == other.identity()
+    assert one.api(None) == other.api(None)
+    assert str(one.api(None)).startswith(spelt.removesuffix("/V1").removesuffix("/v1"))
+    if kind is not OAuth2:
+        assert kind(**{**GOOD[kind], "base_url": url + "/"}) == one
+
+
 @pytest.mark.parametrize("kind", [LinkXG, LinkXGUser, Linkkit, SageX3], ids=lambda kind: kind.__name__)
 def test_a_base_url_has_no_query(kind):
     """Paths are appended to it, and would end up in the query."""
@@ -112,9 +137,7 @@ def test_customer_and_scope():
             assert "scope" in str(_refused(lambda kind=kind, scope=scope: kind(**{**GOOD[kind], "scope": scope})))
 
 
-@pytest.mark.parametrize(
-    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:5/x", "http://[::1]:8"]
-)
+@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1", "http://127.9.9.9:5/x", "http://[::1]:8"])
 def test_this_machine_needs_no_https(url):
     """Sandboxes and tests."""
     assert LinkXGUser(base_url=url + "/").base_url == url

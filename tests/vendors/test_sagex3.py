@@ -125,8 +125,26 @@ def test_a_region_by_name_or_by_root():
 
 @pytest.mark.parametrize(
     "regions",
-    ["us-prod", b"us-prod", None, 5, {"us-prod": 1}, [""], [5], [None], ["US-prod"], ["us.prod"], ["us-prod.evil"]]
-    + [["-us"], ["us-"], ["a" * 57], ["us/prod"], ["us\n"], ["http://evil.example.com/v1"], ["//evil.example.com/v1"]],
+    [
+        "us-prod",
+        b"us-prod",
+        None,
+        5,
+        {"us-prod": 1},
+        [""],
+        [5],
+        [None],
+        ["US-prod"],
+        ["us.prod"],
+        ["us-prod.evil"],
+        ["-us"],
+        ["us-"],
+        ["a" * 57],
+        ["us/prod"],
+        ["us\n"],
+        ["http://evil.example.com/v1"],
+        ["//evil.example.com/v1"],
+    ],
     ids=str,
 )
 def test_regions_that_are_none(regions):
