@@ -34,6 +34,7 @@ PLANTS = [
     ("pure", "linkauth/oauth/wire.py", "import time"),
     ("pure", "linkauth/vendors/linkxg.py", "import os.path"),
     ("pure", "linkauth/errors.py", "def late():\n    import asyncio"),
+    ("pure", "linkauth/protocol/timing.py", "import asyncio"),
     ("async", "linkauth/engine/planted.py", "import aiohttp"),
     ("async", "linkauth/store.py", "from redis.asyncio import Redis"),
     ("backend", "linkauth/planted.py", "import redis"),
@@ -41,6 +42,7 @@ PLANTS = [
     ("stores", "stores/linkauth_stores/planted.py", "from linkauth.oauth.token import Token"),
     ("independent-stores", "stores/linkauth_stores/memory.py", "from linkauth_stores.file import FileStore"),
     ("layers", "linkauth/oauth/wire.py", "from linkauth.vendors import linkxg"),
+    ("layers", "linkauth/protocol/timing.py", "from linkauth.engine import shelf"),
     ("layers", "linkauth/attic.py", ""),  # a room without a place
 ]
 """Contract, file, line: what nobody may write."""

@@ -16,9 +16,9 @@ from aiohttp.base_protocol import BaseProtocol
 from yarl import URL
 
 from linkauth import AuthEngine, LinkXG, OAuth2, SageX3
-from linkauth.engine.records import TokenRecord
 from linkauth.errors import LinkAuthError, StoreUnavailable, UntrustedEndpoint, VendorUnavailable
 from linkauth.oauth.token import Token
+from linkauth.protocol.records import TokenRecord
 from linkauth_stores.memory import MemoryStore
 
 if TYPE_CHECKING:

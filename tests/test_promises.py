@@ -168,7 +168,7 @@ async def test_1_one_exchange_per_credential(fleet: Fleet):
 
 async def test_2_a_spent_refresh_token_is_never_sent(fleet: Fleet, monkeypatch):
     """Workers renew by turns, answers are lost and requests too: one in doubt is sent once, when nothing else is left."""
-    monkeypatch.setattr("linkauth.engine.leading.GRACE", 0.2)
+    monkeypatch.setattr("linkauth.protocol.timing.GRACE", 0.2)
     chance = random.Random(3)
     credentials = fleet.users(3)
     await fleet.login(credentials[0])

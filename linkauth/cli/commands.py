@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth.cli.registration import credential, engine, vendor
-from linkauth.engine.records import token_key
 from linkauth.engine.sealing import KEY_BYTES
+from linkauth.protocol.records import token_key
 
 if TYPE_CHECKING:
     import argparse

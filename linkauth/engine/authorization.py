@@ -13,7 +13,6 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.records import PendingRecord, state_key
 from linkauth.engine.takeover import replace
 from linkauth.errors import (
     AuthorizationPending,
@@ -26,6 +25,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import secret_str
+from linkauth.protocol.records import PendingRecord, state_key
 from linkauth.vendors.vendor import Pending
 
 if TYPE_CHECKING:

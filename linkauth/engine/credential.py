@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization, recovery, rotation, takeover
-from linkauth.engine.exchange import backoff
-from linkauth.engine.leading import LONGEST_ORDER, InDoubt
+from linkauth.engine.leading import InDoubt
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.renewal import Renewal
-from linkauth.engine.windows import Verdict
 from linkauth.errors import (
     ConfigurationError,
     InvalidToken,
@@ -26,6 +24,9 @@ from linkauth.errors import (
 )
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import Secret
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import Verdict
+from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -40,14 +41,6 @@ __all__ = ["Credential"]
 log = logging.getLogger("linkauth")
 
 T = TypeVar("T")
-
-PATIENCE_MORE: Final = 1.0
-"""Seconds beyond the engine's time limit that a caller waits for a token."""
-FIRST_GAP: Final = 1.0
-SHORT_GAP: Final = 0.5
-"""Seconds between two looks at a store that was away, or that has yet to hear from the user."""
-DOUBT_GAP: Final = 2.0
-"""Seconds between two looks while the holder of a possible answer is waited for."""
 
 
 class Credential:
@@ -121,7 +114,7 @@ class Credential:
             self._refusals = 0
         elif fresh is self._holding.token:
             self._refusals += 1
-            gap = backoff(self._refusals - 1, FIRST_GAP, self._world.random.random())
+            gap = backoff(self._refusals - 1, timing.RENEW_FIRST, self._world.random.random())
             self._vain_until = self._monotonic() + gap
 
     def in_vain(self, failed: Token) -> bool:
@@ -261,7 +254,7 @@ class Credential:
 
     async def _join(self, flight: Flight[Token]) -> Token:
         try:
-            return await flight.join(self._office.timeout + PATIENCE_MORE)
+            return await flight.join(self._office.timeout + timing.CALLER_MORE)
         except TimeoutError:
             pass
         raise VendorUnavailable(f"{self.vendor.name}: no token within {self._office.timeout:g} s")
@@ -296,7 +289,7 @@ class Credential:
             self.ledger.failed(error, self._gap(error))
             raise
         except Exception as error:
-            self.ledger.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), FIRST_GAP)
+            self.ledger.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
             raise
         raise failure
 
@@ -305,14 +298,14 @@ class Credential:
         match error:
             case InDoubt():
                 # As long as the token is valid, and no longer: then it is tried after all.
-                return max(min(DOUBT_GAP, self._holding.windows.hard - self._monotonic()), 0.0)
+                return max(min(timing.DOUBT_AGAIN, self._holding.windows.hard - self._monotonic()), 0.0)
             case ReauthorizationRequired() | StoreUnavailable():
-                return SHORT_GAP
+                return timing.FAILED_AGAIN
             case _:
                 pass
-        gap = backoff(self._holding.failures, FIRST_GAP, self._world.random.random())
+        gap = backoff(self._holding.failures, timing.RENEW_FIRST, self._world.random.random())
         agreed = getattr(error, "retry_after", None)
-        return gap if agreed is None else min(max(float(agreed), SHORT_GAP), LONGEST_ORDER)
+        return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
 
     async def _brought(self, work: Coroutine[Any, Any, Token]) -> Token:
         """What the user's word brought; should it be over already, for this process was stopped, what renewing brings."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from linkauth.engine.records import KINDS, SecretRecord, StoredRecord
 from linkauth.engine.sealing import sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.token import secret_bytes
+from linkauth.protocol.records import KINDS, SecretRecord, StoredRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import attrs
 
-from linkauth.engine.shelf import PATIENCE
 from linkauth.errors import ConfigurationError, StoreError, StoreUnavailable
 from linkauth.oauth.token import secret_bytes
+from linkauth.protocol import timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,7 +72,7 @@ class Escrow(Protocol):
 async def tried(call: Awaitable[T]) -> T | None:
     """What an escrow says, None where it fails: whatever is wrong with it, the store itself may be well."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(timing.STORE_CALL):
             return await call
     except StoreError as error:
         fault = str(error)

@@ -4,52 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
 from linkauth.errors import LinkAuthError, MalformedResponse, NoAnswer, NotSent, RateLimited, VendorUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.timing import backoff, replayable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from linkauth.engine.lease import Lease
-    from linkauth.engine.world import StoreTime, World
+    from linkauth.engine.world import World
     from linkauth.oauth.exchange import Flow, Request, Response
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import RotationProfile
 
-__all__ = ["Exchange", "Overtaken", "backoff", "drive", "replayable"]
+__all__ = ["Exchange", "Overtaken", "drive"]
 
 T = TypeVar("T")
-
-FIRST_GAP: Final = 0.25
-"""Seconds between the first try and the second; it doubles from there."""
-LONGEST_GAP: Final = 60.0
-LEAST: Final = 0.1
-"""Share of the limit that a try must have left."""
-LEAST_SINGLE_USE: Final = 0.5
-"""The same where what is sent is good for one use: a try cut off while the vendor still works on it loses the session."""
 
 
 class Overtaken(LinkAuthError):
     """The lease ended before anything was sent. Never leaves the engine."""
-
-
-def backoff(failures: int, first: float, chance: float) -> float:
-    """Seconds to wait after so many failures in a row: doubling, jittered by ``chance`` (0 up to 1), a minute at most.
-
-    The jitter only shortens, by up to a half, so that the figures stay upper bounds.
-    """
-    gap = min(first * 2.0 ** min(failures, 30), LONGEST_GAP)
-    return gap * (1.0 - chance / 2)
-
-
-def replayable(window: float, limit: float) -> float:
-    """Seconds of a vendor's replay ``window`` in which a try may begin, so that the vendor acts on it before the end.
-
-    It is given as long as a try must have left of the ``limit``, or half the window where that is less.
-    """
-    return window - min(limit * LEAST_SINGLE_USE, window / 2)
 
 
 async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
@@ -100,7 +78,7 @@ class Exchange(Generic[T]):
         self._time = time
         self._make = make
         self._deadline = world.monotonic() + limit
-        self._least = limit * (LEAST_SINGLE_USE if single_use else LEAST)
+        self._least = limit * (timing.LEAST_SINGLE_USE if single_use else timing.LEAST)
         self._lease = lease
         self._replayable = replayable(profile.replay_window, limit)
         self._single_use = single_use
@@ -129,10 +107,10 @@ class Exchange(Generic[T]):
         if isinstance(error, NoAnswer) and self._single_use:
             self.in_doubt = True
             # At once, as the window may be short; then as a vendor that fails deserves.
-            wait = 0.0 if tries == 0 else backoff(tries - 1, FIRST_GAP, self._world.random.random())
+            wait = 0.0 if tries == 0 else backoff(tries - 1, timing.TRY_FIRST, self._world.random.random())
         else:
             # The vendor's word may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
-            wait = max(error.retry_after or 0.0, backoff(tries, FIRST_GAP, self._world.random.random()))
+            wait = max(error.retry_after or 0.0, backoff(tries, timing.TRY_FIRST, self._world.random.random()))
         return None if self._spent(wait) else wait
 
     def _spent(self, wait: float = 0.0) -> bool:

@@ -5,24 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.windows import Verdict, Windows, windows
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import Verdict, Windows, windows
 
 if TYPE_CHECKING:
-    from linkauth.engine.world import StoreTime, World
+    from linkauth.engine.world import World
     from linkauth.errors import LinkAuthError
     from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime
 
 __all__ = ["Holding"]
 
-LEAST_JUMP: Final = 1.0
-MOST_JUMP: Final = 30.0
-"""Seconds by which the wall clock may run ahead of the monotonic one before the store is read again; no more than
-lie between ``soft`` and ``hard``, so that a token is still served before ``hard``, and between ``hard`` and ``end``, so
-that none is served after its end.
-
-Monotonic clocks stand still while a machine sleeps, so a jump means that time passed unnoticed, or that somebody set
-the clock; one look at the store tells.
-"""
 NEVER: Final = Windows(-math.inf, -math.inf, -math.inf)
 
 
@@ -134,7 +127,7 @@ class Holding:
 
     def _tolerance(self) -> float:
         margin = self.windows.end - self.windows.hard  # the lead before it is never shorter
-        return min(max(margin, LEAST_JUMP), MOST_JUMP)
+        return min(max(margin, timing.LEAST_JUMP), timing.MOST_JUMP)
 
     def _place(self, placed: Windows, ahead: float) -> None:
         self.windows = placed

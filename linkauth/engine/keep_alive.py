@@ -12,10 +12,11 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.exchange import backoff
 from linkauth.engine.lease import Lease
-from linkauth.engine.records import RoundRecord, TokenRecord, round_key, token_key
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, token_key
+from linkauth.protocol.timing import backoff
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -29,15 +30,10 @@ __all__ = ["KeepAlive"]
 
 log = logging.getLogger("linkauth")
 
-LEASE: Final = 60.0
-"""Seconds after which a keeper that died in the middle of a round is taken over."""
 EARLIEST: Final = 0.5
 LATEST: Final = 0.75
 """Share of a refresh token's life after which it is renewed; each credential has a moment of its own in between, so that
 what was begun on one day is not renewed in one hour."""
-PACE: Final = 0.5
-"""Seconds between two renewals: two a second are 170,000 a day, and no vendor's limit is near."""
-STUMBLE: Final = 2.0
 
 
 class KeepAlive:
@@ -68,7 +64,7 @@ class KeepAlive:
                 done = await self._turn()
             except StoreUnavailable as error:
                 log.warning("keep-alive: %s", error)
-                await asyncio.sleep(backoff(failures, STUMBLE, self._office.world.random.random()))
+                await asyncio.sleep(backoff(failures, timing.ROUND_AGAIN, self._office.world.random.random()))
                 failures += 1
                 continue
             failures = 0
@@ -87,12 +83,12 @@ class KeepAlive:
                 await asyncio.sleep(left + self._office.world.random.random())
                 return None
         known = reading.record.version if reading.record else 0
-        claim, time = await shelf.ask(store.claim(self._key, self._office.owner(), LEASE, known, b""))
+        claim, time = await shelf.ask(store.claim(self._key, self._office.owner(), timing.ROUND_LEASE, known, b""))
         if isinstance(claim, Busy):
             await shelf.do(store.wait_for_change(self._key, known, claim.remaining), extra=claim.remaining)
         if not isinstance(claim, Granted):
             return None
-        lease = Lease(shelf, self._office.world, self._key, claim.number, LEASE, time)
+        lease = Lease(shelf, self._office.world, self._key, claim.number, timing.ROUND_LEASE, time)
         async with lease:
             renewed = await self._round(lease)
         if renewed is not None:
@@ -117,7 +113,7 @@ class KeepAlive:
                 raise
             except LinkAuthError as error:
                 log.warning("keep-alive: %r: %s", credential, error)
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(timing.ROUND_PACE)
         return renewed
 
     async def _due(self, key: str) -> Credential | None:

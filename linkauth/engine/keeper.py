@@ -8,24 +8,22 @@ credential is spent again.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from linkauth.engine.escrow import Kept, tried
-from linkauth.engine.exchange import backoff
 from linkauth.errors import StoreError
+from linkauth.protocol import timing
+from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.flight import Flights
     from linkauth.engine.shelf import Shelf
-    from linkauth.engine.world import StoreTime, World
+    from linkauth.engine.world import World
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Committed, Superseded
 
 __all__ = ["Keeper"]
-
-FIRST_GAP: Final = 0.1
-LONGEST_GAP: Final = 0.5
-"""Seconds between two offers. Short, for whoever comes back to an emptied store waits little longer for us."""
 
 
 class Keeper:
@@ -66,7 +64,7 @@ class Keeper:
             except StoreError:
                 if self._flights.closing:
                     return None
-                gap = min(backoff(tries, FIRST_GAP, self._world.random.random()), LONGEST_GAP)
+                gap = min(backoff(tries, timing.OFFER_FIRST, self._world.random.random()), timing.OFFER_LONGEST)
             await asyncio.sleep(gap)
             tries += 1
         return None

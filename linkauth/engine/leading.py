@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.exchange import Exchange, Overtaken, backoff, replayable
-from linkauth.engine.note import Note, digest
-from linkauth.engine.watch import GRACE
-from linkauth.engine.windows import Verdict
+from linkauth.engine.exchange import Exchange, Overtaken
 from linkauth.errors import (
     InvalidClient,
     InvalidGrant,
@@ -21,26 +18,21 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import Verdict
+from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.timing import backoff, replayable
 
 if TYPE_CHECKING:
     from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
     from linkauth.engine.office import Office
-    from linkauth.engine.world import StoreTime
     from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Granted
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["LONGEST_ORDER", "LOOK_GAP", "InDoubt", "Leading", "renewing"]
-
-LOOK_GAP: Final = 0.25
-"""Seconds between two looks meanwhile, where the store has nothing to wait for."""
-LONGEST_LOOK: Final = 1.0
-"""Seconds that such a look waits at the most; one that took twice as long was cut off from the store."""
-FIRST_GAP: Final = 1.0
-"""Seconds after the first failed flight before the next; doubling from there."""
-LONGEST_ORDER: Final = 300.0
-"""Seconds that a vendor's Retry-After may make the fleet wait."""
+__all__ = ["InDoubt", "Leading", "renewing"]
 
 
 class InDoubt(VendorUnavailable):
@@ -91,7 +83,7 @@ class Leading:
             await lease.release(claim.note)
             raise Overtaken
         # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.
-        if time.now < found.retry_at <= time.now + 2 * LONGEST_ORDER:
+        if time.now < found.retry_at <= time.now + 2 * timing.LONGEST_ORDER:
             await lease.release(claim.note)
             raise found.failure(found.retry_at - time.now)
         if reason := self._hopeless():
@@ -128,14 +120,16 @@ class Leading:
                 await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
             # Should the store go away and come back meanwhile, the others need their time again.
             while self._holding.token is self._token and (left := max(end - now(), self._ledger.unsettled())) > 0:
-                await self._ledger.wait(min(left, LONGEST_LOOK))
+                await self._ledger.wait(min(left, timing.LONGEST_LOOK))
                 if await self._came_back():
                     break
-                if now() > looked + 2 * LONGEST_LOOK:
+                if now() > looked + 2 * timing.LONGEST_LOOK:
                     end = now() + seconds
                 looked = now()
                 with self._office.flights.idle():
-                    await asyncio.sleep(min(left, LOOK_GAP))  # a wait ends at once where the store has lost the lease
+                    await asyncio.sleep(
+                        min(left, timing.LOOK_AGAIN)
+                    )  # a wait ends at once where the store has lost the lease
         except asyncio.CancelledError:  # called off by closing: nothing was spent, so nothing is held up
             await self._lease.release(self._claim.note)
             raise
@@ -212,10 +206,10 @@ class Leading:
     async def _give_up(self, error: LinkAuthError, *, in_doubt: bool) -> None:
         """Give the lease back, and leave word for the fleet why, and when somebody may try again."""
         found, now = self._found, self._time.unix(self._office.world.monotonic())
-        wait = backoff(found.failures, FIRST_GAP, self._office.world.random.random())
+        wait = backoff(found.failures, timing.RENEW_FIRST, self._office.world.random.random())
         ordered = getattr(error, "retry_after", None)
         if ordered is not None:
-            wait = max(wait, min(float(ordered), LONGEST_ORDER))
+            wait = max(wait, min(float(ordered), timing.LONGEST_ORDER))
         doubt = digest(self._token) if in_doubt else ""
         since = found.since if self._doubtful else now
         note = Note(doubt=doubt, since=since if doubt else 0.0, failures=found.failures)
@@ -244,11 +238,11 @@ class Leading:
         if found.kind:
             return unheard  # it did come back, and said that it had no answer
         # However long ago it set out: had the store been away, it could not come back before now.
-        return GRACE
+        return timing.GRACE
 
     def _unheard(self) -> float:
         """Seconds in which others may put back what the store has lost: whoever has something newer is about to say so."""
-        return GRACE if self._store_is_behind() else self._ledger.unsettled()
+        return timing.GRACE if self._store_is_behind() else self._ledger.unsettled()
 
     def _store_is_behind(self) -> bool:
         return self._claim.record is None or self._claim.record.version < self._holding.version

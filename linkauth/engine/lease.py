@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from linkauth.errors import StoreError
+from linkauth.protocol import timing
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
@@ -13,15 +14,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from linkauth.engine.shelf import Shelf
-    from linkauth.engine.world import StoreTime, World
+    from linkauth.engine.world import World
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim
 
 __all__ = ["Lease"]
-
-PART: Final = 3
-"""A lease is extended every third of its time, so two thirds are left as long as all is well. With less than one left
-nothing is sent: it may end, and somebody else begin, while the vendor is still at work.
-"""
 
 
 class Lease:
@@ -116,7 +113,7 @@ class Lease:
             await self._shelf.quietly(self._shelf.store.release(self.key, self.number, note))
 
     async def __aenter__(self) -> Self:
-        self._timer = asyncio.get_running_loop().call_later(self._ttl / PART, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(self._ttl / timing.LEASE_PART, self._begin)
         return self
 
     async def __aexit__(
@@ -135,11 +132,11 @@ class Lease:
     async def _keep(self) -> None:
         while not self._lost:
             await self._extend()
-            await asyncio.sleep(self._ttl / PART)
+            await asyncio.sleep(self._ttl / timing.LEASE_PART)
 
     def _is_short(self) -> bool:
         slept = abs(self._wall_ahead() - self._ahead)  # a clock that was set back may hide a sleep
-        return self._deadline - self._world.monotonic() - slept < self._ttl / PART
+        return self._deadline - self._world.monotonic() - slept < self._ttl / timing.LEASE_PART
 
     def _wall_ahead(self) -> float:
         return self._world.wall() - self._world.monotonic()

@@ -6,34 +6,31 @@ import asyncio
 import contextlib
 import logging
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.holding import Holding
-from linkauth.engine.keeper import LONGEST_GAP, Keeper
+from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
-from linkauth.engine.note import digest
-from linkauth.engine.records import DeadRecord, TokenRecord, token_key
-from linkauth.engine.watch import GRACE
-from linkauth.engine.windows import Verdict, windows
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import Verdict, windows
+from linkauth.protocol.intent import digest
+from linkauth.protocol.records import DeadRecord, TokenRecord, token_key
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
     from linkauth.engine.escrow import Kept
     from linkauth.engine.flight import Flight
     from linkauth.engine.office import Office
-    from linkauth.engine.world import StoreTime
     from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Ledger"]
 
 log = logging.getLogger("linkauth")
-
-LEASE_MORE: Final = 5.0
-"""Seconds by which a lease outlasts the engine's time limit for an exchange."""
 
 
 class Ledger:
@@ -46,7 +43,7 @@ class Ledger:
         self.key = token_key(vendor, account)
         self.holding = Holding(office.world, office.refresh_ahead)
         self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
-        self.ttl = office.timeout + LEASE_MORE
+        self.ttl = office.timeout + timing.LEASE_MORE
         self.leading: Lease | None = None
         """The latest lease of this worker."""
         self._unsettled_until = -math.inf
@@ -212,7 +209,7 @@ class Ledger:
         if reading.record is not None and self._is_later(reading.record):
             self.adopt(reading.record, time)
             return
-        self._unsettled_until = self.office.world.monotonic() + GRACE
+        self._unsettled_until = self.office.world.monotonic() + timing.GRACE
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
         commit = self.office.shelf.store.commit(self.key, version, self._closed(version, token))
         outcome, time = await self.office.shelf.ask(commit)
@@ -328,7 +325,7 @@ class Ledger:
         if self.office.flights.closing:
             self._left_behind()
         else:
-            self._go_on_saving(token, number, fault, LONGEST_GAP)
+            self._go_on_saving(token, number, fault, timing.OFFER_LONGEST)
 
     def _left_behind(self) -> None:
         log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)

@@ -11,9 +11,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from linkauth.engine.escrow import tried
-from linkauth.engine.exchange import backoff
-from linkauth.engine.keeper import FIRST_GAP, LONGEST_GAP
 from linkauth.errors import StoreError, StoreUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.timing import backoff
 from linkauth.store import Committed, Record
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def _insist(office: Office, escrow: Escrow, kept: Kept) -> None:
                 log.info("escrow: %s, version %d, was left by an earlier process and is stored", kept.key, kept.number)
                 await tried(escrow.drop(kept.key, kept.number))
             return
-        gap = min(backoff(tries, FIRST_GAP, office.world.random.random()), LONGEST_GAP)
+        gap = min(backoff(tries, timing.OFFER_FIRST, office.world.random.random()), timing.OFFER_LONGEST)
         with office.flights.idle():
             await asyncio.sleep(gap)
         tries += 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkauth.engine.records import SecretRecord, answer_key, secret_key
 from linkauth.errors import ConfigurationError, UnsupportedGrant, VendorUnavailable
 from linkauth.oauth.token import Secret
+from linkauth.protocol.records import SecretRecord, answer_key, secret_key
 from linkauth.store import Busy, Granted, Superseded
 
 if TYPE_CHECKING:

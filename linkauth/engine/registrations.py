@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
-from linkauth.engine.records import SecretRecord, secret_key
 from linkauth.errors import StoreUnavailable
 from linkauth.oauth.token import Secret
+from linkauth.protocol import timing
+from linkauth.protocol.records import SecretRecord, secret_key
 from linkauth.store import Record
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ __all__ = ["Registrations"]
 
 
 log = logging.getLogger("linkauth")
-
-PATIENCE: Final = 5.0
-"""Seconds that a worker whose secret was refused waits for a rotation that is under way."""
 
 
 @attrs.define(eq=False)
@@ -116,8 +114,8 @@ class Registrations:
     async def _wait(self, vendor: Vendor) -> None:
         """Until a rotation that is under way has ended; at once where none is."""
         known = self._of(vendor)
-        change = self._shelf.store.wait_for_change(known.key, known.version, PATIENCE)
-        await self._shelf.do(change, extra=PATIENCE)
+        change = self._shelf.store.wait_for_change(known.key, known.version, timing.SECRET_PATIENCE)
+        await self._shelf.do(change, extra=timing.SECRET_PATIENCE)
 
     async def look(self, vendor: Vendor) -> None:
         """Read the store, and use the secret that it has, if that is newer. Raises ``StoreError``."""

@@ -21,15 +21,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Overtaken
-from linkauth.engine.leading import LOOK_GAP, Leading, renewing
-from linkauth.engine.note import Note, digest
-from linkauth.engine.windows import Verdict
-from linkauth.engine.world import StoreTime
+from linkauth.engine.leading import Leading, renewing
 from linkauth.errors import StoreError, StoreUnavailable, VendorUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import StoreTime, Verdict
+from linkauth.protocol.intent import Note, digest
 from linkauth.store import Busy, Newer
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Renewal"]
 
 log = logging.getLogger("linkauth")
-
-WAIT_GAP: Final = 0.5
-"""Seconds before the next claim where the store could not tell of a change."""
 
 
 class Renewal:
@@ -115,7 +112,7 @@ class Renewal:
         try:
             await self._ledger.wait(seconds)
         except StoreUnavailable:  # the next claim tells what that means for this vendor
-            await asyncio.sleep(min(seconds, WAIT_GAP))
+            await asyncio.sleep(min(seconds, timing.CLAIM_AGAIN))
 
     async def look(self) -> None:
         """Read the store again, for the clocks say that time passed unnoticed."""
@@ -137,7 +134,7 @@ class Renewal:
         if self._holding.token is None:  # else a login, or a look, has brought one while this one read
             if record is None and (left := self._ledger.unsettled()):
                 with self._office.flights.idle():
-                    await asyncio.sleep(min(left, LOOK_GAP))  # who holds it is about to put it back
+                    await asyncio.sleep(min(left, timing.LOOK_AGAIN))  # who holds it is about to put it back
                 return False
             if record is None or not self._ledger.is_news(record):
                 raise self._ledger.lost(self._holding.dead or "nobody has logged in or paired yet")

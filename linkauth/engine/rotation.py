@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange, Overtaken
 from linkauth.engine.lease import Lease
-from linkauth.engine.ledger import LEASE_MORE
-from linkauth.engine.records import SecretRecord, answer_key, secret_key
 from linkauth.errors import MalformedResponse, NoAnswer, StoreError, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Secret
+from linkauth.protocol import timing
+from linkauth.protocol.records import SecretRecord, answer_key, secret_key
 from linkauth.store import Busy, Granted, Superseded
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from linkauth.engine.keeper import Keeper
     from linkauth.engine.ledger import Ledger
-    from linkauth.engine.world import StoreTime
     from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime
 
 __all__ = ["rotate"]
 
@@ -49,7 +49,9 @@ async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> 
     if claimed is None:
         return
     claim, time = claimed
-    lease = Lease(office.shelf, office.world, secret_key(vendor), claim.number, office.timeout + LEASE_MORE, time)
+    lease = Lease(
+        office.shelf, office.world, secret_key(vendor), claim.number, office.timeout + timing.LEASE_MORE, time
+    )
     begun = office.world.monotonic()
     try:
         async with lease:
@@ -101,7 +103,7 @@ async def _asked(ledger: Ledger, lease: Lease, time: StoreTime, authority: Calla
 async def _claim(ledger: Ledger) -> tuple[Granted, StoreTime] | None:
     """The lease on the client's secret; None: another worker has replaced it while this one waited."""
     office, vendor = ledger.office, ledger.vendor
-    store, key, ttl = office.shelf.store, secret_key(vendor), office.timeout + LEASE_MORE
+    store, key, ttl = office.shelf.store, secret_key(vendor), office.timeout + timing.LEASE_MORE
     limit = office.world.monotonic() + 2 * ttl
     known, waited = office.registrations.version(vendor), False
     while office.world.monotonic() < limit:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.world import StoreTime
 from linkauth.errors import StoreError, StoreUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import StoreTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Shelf"]
 
 log = logging.getLogger("linkauth")
-
-PATIENCE: Final = 5.0
-"""Seconds that one call to the store may take at the most."""
 
 
 class _Timed(Protocol):
@@ -52,7 +50,7 @@ class Shelf:
         self._on_back = on_back
         self._world = world
         self._teller = teller
-        self._patience = min(PATIENCE, timeout / 2)
+        self._patience = min(timing.STORE_CALL, timeout / 2)
         self._lost = False
         self._time: StoreTime | None = None
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from linkauth.engine.note import Note
-from linkauth.engine.records import DeadRecord, TokenRecord
 from linkauth.errors import CorruptRecord
+from linkauth.protocol.intent import Note
+from linkauth.protocol.records import DeadRecord, TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

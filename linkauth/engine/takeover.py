@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
-    from linkauth.engine.world import StoreTime
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["logout", "replace"]

@@ -14,27 +14,19 @@ import contextlib
 import contextvars
 import logging
 import math
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from linkauth.errors import LinkAuthError
+from linkauth.protocol import timing
 
 if TYPE_CHECKING:
     from linkauth.engine.world import World
     from linkauth.store import Announcing, TokenStore
 
-__all__ = ["GRACE", "Followed", "Watch"]
+__all__ = ["Followed", "Watch"]
 
 log = logging.getLogger("linkauth")
-
-GRACE: Final = 3.0
-"""Seconds that a possible holder of a newer token is given to come forward before an uncertain one is spent."""
-LISTEN: Final = 1.0
-"""Seconds for which the first reading waits for the listening to begin."""
-GAP: Final = 1.0
-"""Seconds after which a broken watch is taken up again."""
-SPREAD: Final = 0.5
-"""Seconds over which workers spread when all of them hear at once that the store was away."""
 
 
 class Followed(Protocol):
@@ -69,7 +61,7 @@ class Watch:
     async def follow(self, held: Followed) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
 
-        To be called before the store is read, and returns when it is listened to (or after ``LISTEN`` seconds): what was
+        To be called before the store is read, and returns when it is listened to (or after ``timing.LISTEN`` seconds): what was
         read before that, and lost, would be missed, or looked for in vain.
         """
         if self._store is None:
@@ -84,7 +76,7 @@ class Watch:
         heard = self._heard[loop]
         if not heard.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LISTEN):
+                async with asyncio.timeout(timing.LISTEN):
                     await heard.wait()
 
     def unsettled(self) -> float:
@@ -98,7 +90,7 @@ class Watch:
         an old record brought back is spent already, or a user sent for whose session others hold.
         """
         if self._store is not None:  # else nobody hears of a loss, and nobody puts anything back
-            self._unsettled_until = self._world.monotonic() + GRACE
+            self._unsettled_until = self._world.monotonic() + timing.GRACE
 
     async def aclose(self) -> None:
         """Stop listening in this loop."""
@@ -119,7 +111,7 @@ class Watch:
                         await self._put_back(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
-            await asyncio.sleep(GAP)
+            await asyncio.sleep(timing.LISTEN_AGAIN)
 
     async def _look_through(self, *, again: bool) -> None:
         followed = [held for held in self._followed.values() if held.is_newer_than(0)]
@@ -127,7 +119,7 @@ class Watch:
         if not again and not followed:
             return
         self.beware()
-        await asyncio.sleep(self._world.random.random() * SPREAD)
+        await asyncio.sleep(self._world.random.random() * timing.LOSS_SPREAD)
         for held in followed:
             await self._put_back(held)
 

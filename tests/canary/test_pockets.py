@@ -26,9 +26,9 @@ from linkauth import (
     StateMismatch,
     open_store,
 )
-from linkauth.engine.records import TokenRecord
 from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import Secret, SecretBytes, SecretStr, Token
+from linkauth.protocol.records import TokenRecord
 from linkauth.sandbox import Sandbox
 from linkauth.store import Granted
 from linkauth_stores.memory import MemoryStore

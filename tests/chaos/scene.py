@@ -15,9 +15,9 @@ import redis.asyncio as aioredis
 
 from linkauth import LinkXGUser, open_store
 from linkauth.engine.envelope import Envelope
-from linkauth.engine.records import TokenRecord, token_key
 from linkauth.engine.sealing import Sealer
 from linkauth.errors import StoreError
+from linkauth.protocol.records import TokenRecord, token_key
 from linkauth.sandbox import Sandbox
 from linkauth.store import Record
 from tests.chaos.judge import TIMEOUT

@@ -10,8 +10,8 @@ from secrets import token_bytes
 import pytest
 
 from linkauth.engine.escrow import FolderEscrow, Kept
-from linkauth.engine.records import DeadRecord, token_key
 from linkauth.errors import CorruptRecord, StoreUnavailable
+from linkauth.protocol.records import DeadRecord, token_key
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.virtual import monotonic, virtual
 

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.world import StoreTime
 from linkauth.errors import (
     ReauthorizationRequired,
     StoreUnavailable,
     VendorUnavailable,
 )
 from linkauth.oauth.token import Token
+from linkauth.protocol.freshness import StoreTime
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, PAGE, Fault, Store, Vendor, Worker, answer, logged_in, paired

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from linkauth import OAuth2
-from linkauth.engine.records import PendingRecord, state_key
 from linkauth.errors import AccessDenied, StateMismatch, UnsupportedGrant
+from linkauth.protocol.records import PendingRecord, state_key
 from tests.engine.fakes import BASE, CLIENT, Store, Vendor, Worker, answer
 from tests.engine.test_authorization import CALLBACK, LINKKIT, Tokens, begun
 from tests.engine.virtual import virtual

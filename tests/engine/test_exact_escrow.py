@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linkauth.engine.escrow import LARGEST, FolderEscrow, Kept
-from linkauth.engine.records import DeadRecord
 from linkauth.errors import ConfigurationError, StoreUnavailable
+from linkauth.protocol.records import DeadRecord
 from tests.engine.fakes import USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual

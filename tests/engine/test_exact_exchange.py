@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linkauth.engine.exchange import Exchange, drive, replayable
+from linkauth.engine.exchange import Exchange, drive
 from linkauth.engine.flight import Flights
-from linkauth.engine.world import StoreTime, World
+from linkauth.engine.world import World
 from linkauth.errors import NoAnswer, NotSent, VendorUnavailable
 from linkauth.oauth.exchange import Request, Response
+from linkauth.protocol.freshness import StoreTime
+from linkauth.protocol.timing import replayable
 from linkauth.vendors.vendor import RotationProfile
 from tests.engine.virtual import monotonic, virtual, wall
 

@@ -7,11 +7,11 @@ import math
 import attrs
 import pytest
 
-from linkauth.engine.exchange import backoff
 from linkauth.engine.holding import Holding
-from linkauth.engine.note import Note, digest
-from linkauth.engine.world import StoreTime
 from linkauth.errors import InvalidClient, InvalidScope, MalformedResponse, NotSent, RateLimited, VendorUnavailable
+from linkauth.protocol.freshness import StoreTime
+from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.timing import backoff
 from tests.engine.test_windows import NOW, Clocks, holding, token
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from linkauth.engine.records import RoundRecord, round_key
+from linkauth.protocol.records import RoundRecord, round_key
 from tests.engine.fakes import USER, Store, Vendor, Worker
 from tests.engine.test_keep_alive import WEEK, grown, renewals
 from tests.engine.virtual import monotonic, virtual, wall

@@ -9,9 +9,9 @@ import pytest
 
 from linkauth.engine.escrow import Kept
 from linkauth.engine.events import Event, EventKind
-from linkauth.engine.note import digest
-from linkauth.engine.records import DeadRecord
 from linkauth.errors import ReauthorizationRequired
+from linkauth.protocol.intent import digest
+from linkauth.protocol.records import DeadRecord
 from linkauth.store import Record
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Telling

@@ -8,8 +8,11 @@ import attrs
 import pytest
 
 from linkauth.engine.envelope import Envelope
-from linkauth.engine.note import Note, digest
-from linkauth.engine.records import (
+from linkauth.engine.sealing import Sealer
+from linkauth.errors import ConfigurationError, CorruptRecord
+from linkauth.oauth.token import Token
+from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.records import (
     DeadRecord,
     PendingRecord,
     RoundRecord,
@@ -21,9 +24,6 @@ from linkauth.engine.records import (
     state_key,
     token_key,
 )
-from linkauth.engine.sealing import Sealer
-from linkauth.errors import ConfigurationError, CorruptRecord
-from linkauth.oauth.token import Token
 from linkauth.store import Record
 from tests.engine.fakes import CLIENT, USER
 

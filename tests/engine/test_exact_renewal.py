@@ -9,9 +9,7 @@ import attrs
 import pytest
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.note import Note, digest
 from linkauth.engine.office import Office
-from linkauth.engine.world import StoreTime
 from linkauth.errors import (
     LinkAuthError,
     MalformedResponse,
@@ -19,6 +17,8 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import Token
+from linkauth.protocol.freshness import StoreTime
+from linkauth.protocol.intent import Note, digest
 from linkauth.store import Granted
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore

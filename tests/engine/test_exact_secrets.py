@@ -12,8 +12,8 @@ import pytest
 from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
 from linkauth.engine.keeper import Keeper
-from linkauth.engine.records import SecretRecord, answer_key, secret_key
 from linkauth.errors import NoAnswer, StoreUnavailable, VendorUnavailable
+from linkauth.protocol.records import SecretRecord, answer_key, secret_key
 from linkauth.store import Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from linkauth.engine.note import Note, digest
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable, UnsupportedGrant, VendorUnavailable
+from linkauth.protocol.intent import Note, digest
 from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import monotonic, virtual
 

@@ -8,9 +8,9 @@ import attrs
 import pytest
 
 from linkauth.engine.exchange import Exchange
-from linkauth.engine.world import StoreTime
 from linkauth.errors import NotSent
 from linkauth.oauth.exchange import Request
+from linkauth.protocol.freshness import StoreTime
 from linkauth.vendors.vendor import KEEPS
 from tests.engine.fakes import Store, Vendor, Worker, answer
 from tests.engine.virtual import monotonic, virtual, wall

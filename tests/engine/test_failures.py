@@ -6,8 +6,6 @@ import asyncio
 
 import pytest
 
-from linkauth.engine.note import Note
-from linkauth.engine.records import secret_key
 from linkauth.errors import (
     InvalidClient,
     InvalidScope,
@@ -18,6 +16,8 @@ from linkauth.errors import (
     RateLimited,
     VendorUnavailable,
 )
+from linkauth.protocol.intent import Note
+from linkauth.protocol.records import secret_key
 from tests.engine.fakes import CLIENT, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from linkauth.engine import keep_alive
-from linkauth.engine.records import TokenRecord, token_key
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Token
+from linkauth.protocol import timing
+from linkauth.protocol.records import TokenRecord, token_key
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import USER, Store, Vendor, Worker, refusal
@@ -126,14 +126,14 @@ async def test_a_worker_that_dies_in_the_middle_is_taken_over() -> None:
     others = asyncio.all_tasks()
     dying = asyncio.create_task(first.keep_alive(USER, every=3600.0, rounds=1))
     heir = asyncio.create_task(second.keep_alive(USER, every=3600.0, rounds=1))
-    await asyncio.sleep(9.75 * keep_alive.PACE)
+    await asyncio.sleep(9.75 * timing.ROUND_PACE)
     assert len(renewals(vendor)) == 10
     for task in asyncio.all_tasks() - others - {heir}:
         task.cancel()  # the heir only waits for a change, by tasks of the store's
     await asyncio.wait({dying})
     died = clock.monotonic()
     assert await heir == 10
-    assert clock.monotonic() - died < keep_alive.LEASE + 20 * keep_alive.PACE + 1
+    assert clock.monotonic() - died < timing.ROUND_LEASE + 20 * timing.ROUND_PACE + 1
     assert len(renewals(vendor)) == len(names)
     assert vendor.counts["reuse"] == 0
 

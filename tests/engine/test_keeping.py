@@ -9,7 +9,6 @@ from base64 import b64encode
 import attrs
 import pytest
 
-from linkauth.engine.records import answer_key, secret_key
 from linkauth.errors import (
     ConfigurationError,
     CorruptRecord,
@@ -19,6 +18,7 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
+from linkauth.protocol.records import answer_key, secret_key
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as virtually
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in

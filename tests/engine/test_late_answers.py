@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from linkauth.engine.records import DeadRecord, TokenRecord
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable
+from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in, refusal

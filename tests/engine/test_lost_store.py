@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linkauth.engine.records import secret_key
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth.oauth.token import Token
+from linkauth.protocol.records import secret_key
 from linkauth.store import Change
 from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from linkauth.engine import recovery
-from linkauth.engine.records import answer_key, secret_key
 from linkauth.errors import ConfigurationError, MalformedResponse, UnsupportedGrant, VendorUnavailable
 from linkauth.oauth.token import Secret
+from linkauth.protocol.records import answer_key, secret_key
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual
 

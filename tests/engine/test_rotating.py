@@ -10,8 +10,6 @@ import attrs
 import pytest
 
 from linkauth.engine.envelope import Envelope
-from linkauth.engine.note import Note
-from linkauth.engine.records import TokenRecord
 from linkauth.errors import (
     InvalidGrant,
     LinkAuthError,
@@ -20,6 +18,8 @@ from linkauth.errors import (
     ReauthorizationRequired,
     VendorUnavailable,
 )
+from linkauth.protocol.intent import Note
+from linkauth.protocol.records import TokenRecord
 from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile
 from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, answer, killed_while_renewing, logged_in, refusal

@@ -8,7 +8,6 @@ import logging
 import attrs
 import pytest
 
-from linkauth.engine.records import PendingRecord, SecretRecord, secret_key
 from linkauth.errors import (
     CorruptRecord,
     InvalidClient,
@@ -17,6 +16,7 @@ from linkauth.errors import (
     OAuthError,
     StoreUnavailable,
 )
+from linkauth.protocol.records import PendingRecord, SecretRecord, secret_key
 from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, refusal
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from linkauth.engine.note import Note
-from linkauth.engine.records import DeadRecord, RoundRecord, TokenRecord, token_key
 from linkauth.engine.status import Status
 from linkauth.errors import MalformedResponse, NoAnswer, RateLimited, VendorUnavailable
 from linkauth.oauth.token import Token
+from linkauth.protocol.intent import Note
+from linkauth.protocol.records import DeadRecord, RoundRecord, TokenRecord, token_key
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
 from tests.engine.virtual import virtual, wall
 

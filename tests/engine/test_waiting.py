@@ -7,7 +7,6 @@ import asyncio
 import attrs
 import pytest
 
-from linkauth.engine.records import TokenRecord, secret_key
 from linkauth.errors import (
     InvalidGrant,
     MalformedResponse,
@@ -16,6 +15,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import Token
+from linkauth.protocol.records import TokenRecord, secret_key
 from linkauth.store import Granted
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual, wall

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from linkauth.engine.note import Note, digest
 from linkauth.errors import LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.protocol.intent import Note, digest
 from linkauth.store import Granted
 from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Keeping

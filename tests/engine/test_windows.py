@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from linkauth.engine.holding import Holding
-from linkauth.engine.windows import Verdict, windows
-from linkauth.engine.world import StoreTime, World
+from linkauth.engine.world import World
 from linkauth.oauth.token import Token
+from linkauth.protocol.freshness import StoreTime, Verdict, windows
 
 NOW = 1_800_000_000.0
 

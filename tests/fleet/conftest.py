@@ -40,7 +40,7 @@ def valkey(tmp_path) -> Iterator[Server]:
         yield server
 
 
-SHORT = {"ledger.LEASE_MORE": 1.0, "leading.GRACE": 0.5}
+SHORT = {"LEASE_MORE": 1.0, "GRACE": 0.5}
 """A worker's time-out is 1 s, so its lease lasts 2 s instead of 6, and a lost holder is given 0.5 s instead of 3."""
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import linkauth
 from linkauth import LinkXGUser
-from linkauth.engine.records import token_key
+from linkauth.protocol import timing
+from linkauth.protocol.records import token_key
 from tests.fleet.fleet import Refused
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ class Scene:
     @property
     def lease(self) -> float:
         """Seconds that a worker's lease lasts."""
-        return self.fleet.order["engine"]["timeout"] + self.fleet.order["constants"].get("ledger.LEASE_MORE", 5.0)
+        return self.fleet.order["engine"]["timeout"] + self.fleet.order["constants"].get(
+            "LEASE_MORE", timing.LEASE_MORE
+        )
 
     def key(self, account: str = "default") -> str:
         """Where the store keeps an account's token."""

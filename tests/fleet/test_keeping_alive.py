@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from linkauth import AuthEngine, SageX3, Token
-from linkauth.engine.records import TokenRecord, token_key
+from linkauth.protocol.records import TokenRecord, token_key
 from tests.fleet.conftest import SHORT
 from tests.fleet.fleet import Fleet
 
@@ -26,7 +26,7 @@ async def test_the_round_goes_on_when_its_maker_is_killed(nursery, sandbox, tmp_
     sage.settings.refresh_lifetime = REFRESH_LIFETIME
     vendor = {"class": "SageX3", "client_id": sage.client_id, "client_secret": sage.client_secret}
     vendor |= {"base_url": sage.base_url, "customer": sage.customer}
-    order = {"engine": {"timeout": 1.0}, "constants": {**SHORT, "keep_alive.PACE": 0.1, "keep_alive.LEASE": 1.0}}
+    order = {"engine": {"timeout": 1.0}, "constants": {**SHORT, "ROUND_PACE": 0.1, "ROUND_LEASE": 1.0}}
     async with Fleet(nursery, store=store, vendor=vendor, **order) as fleet:
         workers = await fleet.grow(3)
         names = [f"account{number}" for number in range(6)]
@@ -74,7 +74,7 @@ async def test_a_hundred_thousand_in_redis(nursery, sandbox, valkey) -> None:
                 await write(engine, vendor, f"account{number}", fresh, 1)
 
         await asyncio.gather(*(fill(range(start, count, 50)) for start in range(50)))
-    order = {"vendor": {"class": "SageX3", **arguments}, "constants": {"keep_alive.PACE": 0.01}}
+    order = {"vendor": {"class": "SageX3", **arguments}, "constants": {"ROUND_PACE": 0.01}}
     async with Fleet(nursery, store=valkey.url, **order) as fleet:
         worker = await fleet.worker()
         await worker.ask("keep_alive", every=0.01, rounds=0)

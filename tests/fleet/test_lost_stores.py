@@ -83,7 +83,7 @@ async def test_restarted_with_old_data(redis_scene, seconds) -> None:
     """A snapshot in which a spent token is the newest: who would spend it again is told of the newer one first."""
     scene = redis_scene
     # As shipped: who holds something newer is given three seconds, and tries to listen again every second and a half.
-    newest, oldest = await scene.fleet.grow(2, constants={"ledger.LEASE_MORE": 1.0})
+    newest, oldest = await scene.fleet.grow(2, constants={"LEASE_MORE": 1.0})
     await scene.login(newest)
     await scene.served(oldest)
     scene.valkey.client().save()

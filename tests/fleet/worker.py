@@ -28,6 +28,7 @@ import attrs
 import linkauth
 from linkauth import front
 from linkauth.errors import LinkAuthError
+from linkauth.protocol import timing
 from linkauth.transport import Transport
 from tests.chaos.planted import FAULTS
 from tests.chaos.tracing import Tracer
@@ -48,7 +49,7 @@ class Worker:
 
     ``engine``: more of its arguments. ``wall_ahead``: seconds by which this host's clock is wrong. ``detour``: the
     vendor's origin and the one at which it is reached instead, as through this host's own network. ``name``: what the
-    vendor sees in ``X-Worker``. ``constants``: seconds by name, such as ``ledger.LEASE_MORE``, for tests that cannot wait.
+    vendor sees in ``X-Worker``. ``constants``: seconds by name, such as ``LEASE_MORE`` of ``protocol.timing``, for tests that cannot wait.
     ``trace``: say what the engine does, unasked (``tests.chaos.tracing``). ``planted``: a fault to work with
     (``tests.chaos.planted``).
     """
@@ -77,10 +78,9 @@ class Worker:
         if wall_ahead:
             front.time = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + wall_ahead)  # type: ignore[assignment]
         front.Transport = self._transport  # type: ignore[assignment, misc]
-        for place, seconds in (constants or {}).items():
-            module, constant = place.split(".")
-            assert hasattr(sys.modules[f"linkauth.engine.{module}"], constant)
-            setattr(sys.modules[f"linkauth.engine.{module}"], constant, seconds)
+        for constant, seconds in (constants or {}).items():
+            assert hasattr(timing, constant)
+            setattr(timing, constant, seconds)
         self._listen_for_complaints()
         told = dict(vendor)
         self.vendor = getattr(linkauth, told.pop("class"))(**told)

@@ -14,10 +14,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from linkauth.engine import authorization
 from linkauth.engine import engine as engines
 from linkauth.engine.envelope import Envelope
-from linkauth.engine.records import PendingRecord
 from linkauth.errors import LinkAuthError
 from linkauth.oauth import grants, refusals, wire
 from linkauth.oauth.token import Secret
+from linkauth.protocol.records import PendingRecord
 from linkauth.vendors import Linkkit, LinkXGUser, OAuth2, SageX3
 from linkauth_stores.memory import MemoryStore
 from tests.fuzz.authorizations import VENDORS, Authorizations

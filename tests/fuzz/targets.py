@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import FolderEscrow
-from linkauth.engine.note import Note, digest
-from linkauth.engine.records import KINDS, DeadRecord, TokenRecord
 from linkauth.engine.sealing import Sealer
 from linkauth.errors import (
     ConfigurationError,
@@ -31,6 +29,8 @@ from linkauth.oauth import wire
 from linkauth.oauth.discovery import discovery
 from linkauth.oauth.exchange import Response
 from linkauth.oauth.token import Token
+from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.records import KINDS, DeadRecord, TokenRecord
 from linkauth.store import Record, open_store
 from linkauth.vendors import OAuth2
 from linkauth_stores.redis.ears import Ears

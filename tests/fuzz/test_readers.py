@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from linkauth.engine.envelope import Envelope
-from linkauth.engine.records import KINDS, PendingRecord
 from linkauth.engine.sealing import Sealer
 from linkauth.errors import ConfigurationError, CorruptRecord
+from linkauth.protocol.records import KINDS, PendingRecord
 from linkauth.store import Record
 from tests.fuzz.targets import KEY, NAME, SEALER, SEEDS, TARGETS, fit
 from tests.oauth.test_fuzz import text, values

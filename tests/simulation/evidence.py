@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from linkauth.engine.records import KINDS
 from linkauth.oauth import wire
+from linkauth.protocol import timing
+from linkauth.protocol.records import KINDS
 from linkauth.store import Record
 from linkauth_stores.slot import Slot
 from tests.simulation.store import EMPTY
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _DECODER = json.JSONDecoder()
 LONG = 7.0
 """Seconds: a lease has at least so many left when an answer arrives (15, extended every 5, some spent on the way)."""
-UNHEARD = 3.0
+UNHEARD = timing.GRACE
 """Seconds in which not everybody has heard that the store lost data, nor put back what it lost; numbers collide."""
 HEARD = 8.0
 """Seconds after a login in which somebody may still be told of the logout before it: he asked a store that was slow."""

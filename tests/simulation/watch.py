@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from linkauth.protocol import timing
 from linkauth_stores.slot import Lease, Slot
 from tests.simulation.evidence import HEARD, UNHEARD, Claimed, Evidence
+from tests.simulation.store import TRIES, TRY
 from tests.simulation.vendor import GENERATION, VAIN, Family, Grant, Refusal, Rotation, field, refresh_token
 
 if TYPE_CHECKING:
@@ -23,10 +25,10 @@ LEAST_GAP = 0.12
 """Seconds between a failure of the vendor and the next try: a quarter of a second, jittered by a half."""
 ACTED = 1.0
 """Seconds after it has seen a logout or a login in which a worker may still be on its way to act on it."""
-TOLD = 3.5
+TOLD = TRIES * TRY + timing.FAILED_AGAIN
 """Seconds after the store is back, or a record that it had lost, in which somebody may still be told otherwise: three
 tries, and half a second for which a failure is remembered."""
-PATIENT = 2.5
+PATIENT = timing.GRACE - timing.LOSS_SPREAD
 """Seconds after a store's return in which whoever saw it come back without a session sends for nobody."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""

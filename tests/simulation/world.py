@@ -14,10 +14,10 @@ from linkauth.engine.credential import Credential
 from linkauth.engine.engine import Engine
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.events import Event
-from linkauth.engine.records import TokenRecord, token_key
 from linkauth.engine.sealing import Sealer
 from linkauth.engine.world import World
 from linkauth.oauth.token import Token
+from linkauth.protocol.records import TokenRecord, token_key
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.slot import Slot
 from tests.simulation import vendor as vendors

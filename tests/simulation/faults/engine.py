@@ -11,7 +11,6 @@ from linkauth.engine import engine as engines
 from linkauth.engine import holding as holdings
 from linkauth.engine import leading as leadings
 from linkauth.engine import ledger as ledgers
-from linkauth.engine import watch as watches
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
@@ -20,13 +19,13 @@ from linkauth.engine.keeper import Keeper
 from linkauth.engine.leading import Leading
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.note import Note
-from linkauth.engine.records import token_key
 from linkauth.engine.renewal import Renewal
 from linkauth.engine.shelf import Shelf
-from linkauth.engine.windows import Windows
-from linkauth.engine.world import StoreTime
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import StoreTime, Windows
+from linkauth.protocol.intent import Note
+from linkauth.protocol.records import token_key
 from linkauth.store import Busy, Granted
 from tests.simulation.faults.planting import planted
 from tests.simulation.faults.schedules import (
@@ -210,9 +209,7 @@ def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
 @planted(2500, "store down", outage_longer_than_a_lease)
 def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
     """Who comes first after an outage spends at once, while the holder is about to commit."""
-    yield leadings, "GRACE", 0.0
-    yield ledgers, "GRACE", 0.0
-    yield watches, "GRACE", 0.0
+    yield timing, "GRACE", 0.0
 
 
 @planted(10, "store down", born_while_the_store_is_away)

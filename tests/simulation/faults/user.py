@@ -12,6 +12,7 @@ from linkauth.engine.credential import Credential
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.registrations import Registrations
+from linkauth.protocol import timing
 from linkauth.store import Busy, Granted
 from tests.simulation.faults.planting import planted
 from tests.simulation.faults.schedules import stalls_at_the_logout
@@ -104,7 +105,7 @@ def keep_alive_without_its_lease() -> Iterator[tuple[Any, str, Any]]:
 
     def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
         after, answer = slot.claim(owner, ttl, newer_than, note, now)
-        if isinstance(answer, Busy) and ttl == keeping.LEASE:
+        if isinstance(answer, Busy) and ttl == timing.ROUND_LEASE:
             found = Granted(record=answer.record, note=b"", now=now, number=slot.lease.number)
             return slot, found
         return after, answer

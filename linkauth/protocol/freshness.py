@@ -12,26 +12,42 @@ the old token should the renewal fail: it is still good.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
+from linkauth.protocol import timing
+
 if TYPE_CHECKING:
-    from linkauth.engine.world import StoreTime
     from linkauth.oauth.token import Token
 
-__all__ = ["Verdict", "Windows", "windows"]
+__all__ = ["StoreTime", "Verdict", "Windows", "windows"]
 
-AHEAD: Final = 1 / 5
-"""Share of a token's lifetime before its end at which renewal begins, unless the engine was told seconds."""
-MOST_AHEAD: Final = 300.0
-"""Seconds before the end at the most."""
-MARGIN: Final = 1 / 15
-"""Share of the lifetime that is kept as a margin: LinkXG's own 60 s for its 900 s."""
-MOST_MARGIN: Final = 60.0
-"""Seconds of margin at the most."""
-SPREAD: Final = 1 / 2
-"""Share of the time between the earliest ``soft`` and ``hard`` over which workers spread."""
+
+@attrs.frozen
+class StoreTime:
+    """One look at the store's clock: it showed ``now`` (Unix seconds) between ``before`` and ``after`` (monotonic).
+
+    Both conversions err to the early side, by at most the round trip: a token is renewed a little early, never served
+    a little late.
+    """
+
+    now: float
+    before: float
+    after: float
+    ahead: float | None = None
+    """By how much this host's wall clock was ahead of its monotonic one at ``before``; None: not known.
+
+    When that has grown, the machine may have slept since, and the monotonic clock with it.
+    """
+
+    def unix(self, monotonic: float) -> float:
+        """A monotonic moment by the store's clock."""
+        return self.now + (monotonic - self.after)
+
+    def monotonic(self, unix: float) -> float:
+        """A moment of the store's clock by the monotonic one."""
+        return self.before + (unix - self.now)
 
 
 class Verdict(Enum):
@@ -60,9 +76,8 @@ class Windows:
 def windows(token: Token, time: StoreTime, refresh_ahead: float | None, spread: float) -> Windows:
     """The windows of ``token``. ``refresh_ahead``: seconds, None for the default; ``spread``: from 0 up to 1."""
     lifetime = max(token.expires_at - token.issued_at, 0.0)
-    ahead = min(lifetime * AHEAD, MOST_AHEAD) if refresh_ahead is None else refresh_ahead
-    ahead = min(ahead, lifetime * 0.8)  # a lead as long as the token itself would renew without end
-    # A margin as long as the lead would leave no time to renew behind: every caller would wait.
-    margin = min(lifetime * MARGIN, MOST_MARGIN, ahead / 3)
+    ahead = min(lifetime * timing.AHEAD, timing.MOST_AHEAD) if refresh_ahead is None else refresh_ahead
+    ahead = min(ahead, lifetime * timing.MOST_AHEAD_SHARE)
+    margin = min(lifetime * timing.MARGIN, timing.MOST_MARGIN, ahead * timing.MARGIN_OF_AHEAD)
     end = time.monotonic(token.expires_at)
-    return Windows(soft=end - ahead + spread * SPREAD * (ahead - margin), hard=end - margin, end=end)
+    return Windows(soft=end - ahead + spread * timing.SPREAD * (ahead - margin), hard=end - margin, end=end)

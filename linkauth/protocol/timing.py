@@ -1,0 +1,145 @@
+"""Every number of seconds of the protocol, once, and beside it what the proof needs of it.
+
+What is named by the user (the engine's ``timeout``, a vendor's replay window) is an argument where it is used. The
+relations are asserted where the last of their numbers stands: who changes one and breaks a relation cannot import it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["backoff", "replayable"]
+
+# -- a token's life (``freshness``) -------------------------------------------------------------------------------------
+
+AHEAD: Final = 1 / 5
+"""Share of a token's lifetime before its end at which renewal begins, unless the engine was told seconds."""
+MOST_AHEAD: Final = 300.0
+"""Seconds before the end at the most."""
+MOST_AHEAD_SHARE: Final = 0.8
+"""Share of the lifetime: a lead as long as the token itself would renew without end."""
+MARGIN: Final = 1 / 15
+"""Share of the lifetime that is kept as a margin: LinkXG's own 60 s for its 900 s."""
+MOST_MARGIN: Final = 60.0
+"""Seconds of margin at the most."""
+MARGIN_OF_AHEAD: Final = 1 / 3
+"""Share of the lead: a margin as long as that would leave no time to renew behind, and every caller would wait."""
+SPREAD: Final = 1 / 2
+"""Share of the time between the earliest ``soft`` and ``hard`` over which workers spread."""
+
+assert MARGIN < AHEAD < MOST_AHEAD_SHARE < 1
+# The latest ``soft`` comes before ``hard``: there is always time to renew behind.
+assert MARGIN_OF_AHEAD + SPREAD < 1
+
+# -- clocks -------------------------------------------------------------------------------------------------------------
+
+LEAST_JUMP: Final = 1.0
+MOST_JUMP: Final = 30.0
+"""Seconds by which the wall clock may run ahead of the monotonic one before the store is read again; no more than
+lie between ``soft`` and ``hard``, so that a token is still served before ``hard``, and between ``hard`` and ``end``, so
+that none is served after its end.
+
+Monotonic clocks stand still while a machine sleeps, so a jump means that time passed unnoticed, or that somebody set
+the clock; one look at the store tells.
+"""
+
+assert LEAST_JUMP < MOST_JUMP <= MOST_MARGIN
+
+# -- the store ----------------------------------------------------------------------------------------------------------
+
+STORE_CALL: Final = 5.0
+"""Seconds that one call to the store, or to escrow, may take at the most; half the engine's ``timeout`` where that is less."""
+CLAIM_AGAIN: Final = 0.5
+"""Seconds before the next claim where the store could not tell of a change."""
+LOOK_AGAIN: Final = 0.25
+"""Seconds between two looks for who may come back, where the store has nothing to wait for."""
+LONGEST_LOOK: Final = 1.0
+"""Seconds that such a look waits at the most; one that took twice as long was cut off from the store."""
+OFFER_FIRST: Final = 0.1
+OFFER_LONGEST: Final = 0.5
+"""Seconds between two offers of what the store has yet to take: short, for others wait ``GRACE`` for it."""
+
+# -- leases -------------------------------------------------------------------------------------------------------------
+
+LEASE_MORE: Final = 5.0
+"""Seconds by which a lease outlasts the engine's time limit for an exchange."""
+LEASE_PART: Final = 3
+"""A lease is extended every third of its time, so two thirds are left as long as all is well. With less than one left
+nothing is sent: it may end, and somebody else begin, while the vendor is still at work.
+"""
+
+assert LEASE_PART > 2
+# The holder hears that its lease has ended, or cannot hear, before it does.
+assert STORE_CALL <= LEASE_MORE
+
+# -- data that a store lost ---------------------------------------------------------------------------------------------
+
+GRACE: Final = 3.0
+"""Seconds that a possible holder of something newer is given to come forward before what is uncertain is spent."""
+LISTEN: Final = 1.0
+"""Seconds for which the first reading waits for the listening to begin."""
+LISTEN_AGAIN: Final = 1.0
+"""Seconds after which listening that broke is taken up again."""
+LOSS_SPREAD: Final = 0.5
+"""Seconds over which workers spread when all of them hear at once that the store was away."""
+
+# Whoever holds something newer has heard of the loss and offered it before the others' patience with him is over.
+assert LISTEN_AGAIN + LOSS_SPREAD + OFFER_LONGEST < GRACE
+# Who was cut off while he waited for that notices before it is over.
+assert 2 * LONGEST_LOOK < GRACE
+
+# -- the vendor ---------------------------------------------------------------------------------------------------------
+
+TRY_FIRST: Final = 0.25
+"""Seconds between the first try and the second within one exchange; it doubles from there."""
+LONGEST_BACKOFF: Final = 60.0
+LEAST: Final = 0.1
+"""Share of the limit that a try must have left."""
+LEAST_SINGLE_USE: Final = 0.5
+"""The same where what is sent is good for one use: a try cut off while the vendor still works on it loses the session."""
+RENEW_FIRST: Final = 1.0
+"""Seconds after the first renewal that failed before the next; doubling from there."""
+LONGEST_ORDER: Final = 300.0
+"""Seconds that a vendor's Retry-After may make the fleet wait."""
+SECRET_PATIENCE: Final = 5.0
+"""Seconds that a worker whose client secret was refused waits for a rotation that is under way."""
+
+assert TRY_FIRST < RENEW_FIRST < LONGEST_BACKOFF < LONGEST_ORDER
+
+# -- callers ------------------------------------------------------------------------------------------------------------
+
+CALLER_MORE: Final = 1.0
+"""Seconds beyond the engine's time limit that a caller waits for a token."""
+FAILED_AGAIN: Final = 0.5
+"""Seconds between two looks at a store that was away, or that has yet to hear from the user."""
+DOUBT_AGAIN: Final = 2.0
+"""Seconds between two looks while the holder of a possible answer is waited for."""
+
+# A failure that is remembered is looked at again while the caller who met it may still be waiting.
+assert max(FAILED_AGAIN, DOUBT_AGAIN, RENEW_FIRST) < GRACE
+
+# -- keep-alive ---------------------------------------------------------------------------------------------------------
+
+ROUND_LEASE: Final = 60.0
+"""Seconds after which a worker that died in the middle of a round is taken over from."""
+ROUND_PACE: Final = 0.5
+"""Seconds between two renewals of a round: two a second are 170,000 a day, and no vendor's limit is near."""
+ROUND_AGAIN: Final = 2.0
+"""Seconds after the first round that the store hindered; doubling from there."""
+
+
+def backoff(failures: int, first: float, chance: float) -> float:
+    """Seconds to wait after so many failures in a row: doubling, jittered by ``chance`` (0 up to 1), a minute at most.
+
+    The jitter only shortens, by up to a half, so that the figures stay upper bounds.
+    """
+    gap = min(first * 2.0 ** min(failures, 30), LONGEST_BACKOFF)
+    return gap * (1.0 - chance / 2)
+
+
+def replayable(window: float, limit: float) -> float:
+    """Seconds of a vendor's replay ``window`` in which a try may begin, so that the vendor acts on it before the end.
+
+    It is given as long as a try must have left of the ``limit``, or half the window where that is less.
+    """
+    return window - min(limit * LEAST_SINGLE_USE, window / 2)
