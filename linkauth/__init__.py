@@ -37,6 +37,7 @@ from linkauth.front import AuthEngine, Credential, OAuth2
 from linkauth.oauth.token import Secret, Token
 from linkauth.store import TokenStore, open_store
 from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, RotationProfile, SageX3, Vendor
+from linkauth.version import __version__
 
 __all__ = [
     "AccessDenied",
@@ -83,5 +84,6 @@ __all__ = [
     "UntrustedEndpoint",
     "Vendor",
     "VendorUnavailable",
+    "__version__",
     "open_store",
 ]

@@ -210,25 +210,46 @@ class Announcing(Protocol):
 def open_store(url: str) -> TokenStore:
     """The store that ``url`` names, such as ``memory:``, ``file:~/.linkauth`` or ``redis://localhost:6379/0``.
 
-    Schemes are entry points of the group ``linkauth.stores``: name = scheme, value = a callable from URL to store. No
-    I/O happens here. Raises ``ConfigurationError`` for an unknown scheme, for a store whose package is not
-    installed, and for a URL that the store cannot read; the message never shows the URL, which may hold a password.
+    Schemes are entry points of the group ``linkauth.stores``: name = scheme, value = a callable from URL to store, which
+    is given the URL with its scheme in lower case (RFC 3986, section 3.1). No I/O happens here. Raises
+    ``ConfigurationError`` for an unknown scheme, for one that several distributions offer, for a store whose package is not
+    installed or cannot be imported, and for a URL that the store cannot read; the message never shows the URL, which may
+    hold a password.
     """
     url = secret_str(url)
     scheme = _scheme(url)
     if scheme is None:
         raise ConfigurationError("the store's URL cannot be read: look at its brackets")
-    found = {point.name: point for point in entry_points(group="linkauth.stores")}
-    if scheme not in found:
-        known = ", ".join(sorted(found))
+    opener = _opener(scheme)
+    return opener(secret_str(scheme + url[len(scheme) :]))
+
+
+def _opener(scheme: str) -> Callable[[str], TokenStore]:
+    """What opens the URLs of ``scheme``. Raises ``ConfigurationError``."""
+    points = entry_points(group="linkauth.stores")
+    offered = [point for point in points if point.name.lower() == scheme]
+    if not offered:
+        known = ", ".join(sorted(points.names))
         raise ConfigurationError(f"no store is installed for the scheme {scheme!r}; known are: {known}")
+    whose = sorted(point.dist.name if point.dist else "?" for point in offered)
+    if len(offered) > 1:
+        # Which of them is found first hangs on the order of folders, and which is meant nobody can know.
+        raise ConfigurationError(
+            f"several stores are installed for the scheme {scheme!r}: uninstall all but one of {', '.join(whose)}"
+        )
     try:
-        opener = cast("Callable[[str], TokenStore]", found[scheme].load())
+        opener: object = offered[0].load()
+    except ConfigurationError:
+        raise
     except ImportError as error:
         missing = error.name or "a package"
         cure = "pip install 'linkauth[redis]'" if missing.partition(".")[0] == "redis" else "install it"
         raise ConfigurationError(f"the store for {scheme!r} needs {missing}: {cure}") from None
-    return opener(url)
+    except Exception as error:
+        raise ConfigurationError(f"the store for {scheme!r} cannot be loaded from {whose[0]}: {error!r}") from error
+    if not callable(opener):
+        raise ConfigurationError(f"the store for {scheme!r} of {whose[0]} is no callable")
+    return cast("Callable[[str], TokenStore]", opener)
 
 
 def _scheme(url: str) -> str | None:

@@ -31,8 +31,8 @@ ONCE = {
 # The same examples each time, as long as a test stays as it is: what is new is looked for on purpose (LINKAUTH_FUZZ), and
 # does not come by chance upon whoever changed something else.
 settings.register_profile("the same each time", derandomize=True)
-if "LINKAUTH_FUZZ" not in os.environ:
-    settings.load_profile("the same each time")
+settings.register_profile("new each time", derandomize=False, print_blob=True)
+settings.load_profile("new each time" if "LINKAUTH_FUZZ" in os.environ else "the same each time")
 
 
 def pytest_configure() -> None:

@@ -9,7 +9,7 @@ from linkauth import errors
 
 VENDORS = {"LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "SageX3"}
 FRONT = {"AuthEngine", "Credential", "Status", "Token", "open_store"}
-BESIDE = {"Event", "EventKind", "RotationProfile", "Secret", "TokenStore", "Vendor"}
+BESIDE = {"__version__", "Event", "EventKind", "RotationProfile", "Secret", "TokenStore", "Vendor"}
 """What joined the front door later."""
 
 
@@ -28,4 +28,4 @@ def test_the_public_names_are_there() -> None:
 def test_no_public_name_leaks() -> None:
     """What can be imported from ``linkauth`` is listed there; the rest are its modules."""
     public = {name for name, value in vars(linkauth).items() if not name.startswith("_") and not ismodule(value)}
-    assert public == set(linkauth.__all__)
+    assert public == {name for name in linkauth.__all__ if not name.startswith("_")}

@@ -25,10 +25,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def install(site: Path, scheme: str, target: str, code: str) -> None:
-    info = site / f"{scheme}_store-1.0.dist-info"
+def install(site: Path, scheme: str, target: str, code: str, name: str = "") -> None:
+    name = name or scheme
+    info = site / f"{name}_store-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {scheme}-store\nVersion: 1.0\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-store\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[linkauth.stores]\n{scheme} = {target}\n")
     (site / f"{target.partition(':')[0]}.py").write_text(code)
 
@@ -90,6 +91,66 @@ def test_what_a_third_partys_store_needs_is_named(site: Path) -> None:
     with pytest.raises(ConfigurationError, match="'odd' needs no_such_package: install it") as caught:
         open_store(f"odd://user:{SECRET}@host/0")
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["mine", "memory"])
+def test_a_scheme_that_two_distributions_offer_is_refused(site: Path, scheme: str) -> None:
+    """Which comes first hangs on the order of folders: both are named, linkauth's own too, and neither is opened."""
+    names = {"first-store", "second-store"} if scheme == "mine" else {"first-store", "linkauth"}
+    install(site, scheme, "first_store:opened", "opened = list\n", name="first")
+    if scheme == "mine":
+        install(site, scheme, "second_store:opened", "opened = list\n", name="second")
+    with pytest.raises(ConfigurationError, match=f"'{scheme}'") as caught:
+        open_store(f"{scheme}://user:{SECRET}@host/0")
+    assert all(name in str(caught.value) for name in names)
+    assert SECRET not in str(caught.value)
+    assert isinstance(open_store("file:tokens"), FileStore), "the others are as they were"
+
+
+def test_the_same_distribution_in_two_folders_is_one(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's folder before the system's, or a clone on PYTHONPATH before what is installed: the first is meant."""
+    later = tmp_path / "later"
+    later.mkdir()
+    install(site, "mine", "only_store:opened", "opened = list\n")
+    install(later, "mine", "only_store:opened", "raise SystemExit\n")
+    monkeypatch.syspath_prepend(later)
+    monkeypatch.syspath_prepend(site)
+    assert open_store("mine:") == list("mine:")
+
+
+@pytest.mark.parametrize("scheme", ["MINE", "Mine"])
+@pytest.mark.parametrize("named", ["mine", "MINE"])
+def test_a_scheme_is_the_same_in_upper_case(site: Path, scheme: str, named: str) -> None:
+    """As RFC 3986 has it, section 3.1; the store need not know, for it is given lower case."""
+    install(site, named, f"{named}_{scheme}:opened", "def opened(url):\n    return ['opened', url]\n")
+    assert open_store(f"{scheme}://User@Host/0") == ["opened", "mine://User@Host/0"]
+
+
+@pytest.mark.parametrize("url", ["MEMORY:", "File:~/.linkauth", "FILE:///var/lib/linkauth", "Redis://localhost"])
+def test_the_stores_that_come_with_linkauth_take_upper_case(url: str) -> None:
+    """Each of them."""
+    assert isinstance(open_store(url), TokenStore)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise ValueError('no licence')\n", "no licence"),
+        ("def opened(:\n", "SyntaxError"),
+        ("other = list\n", "opened"),
+        ("opened = 42\n", "no callable"),
+    ],
+)
+def test_a_store_that_cannot_be_loaded_is_named(site: Path, code: str, words: str) -> None:
+    """Its module raises, is no Python, or has not what it says: told with the distribution it came from."""
+    install(site, "odd", "broken_store:opened", code)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        open_store(f"odd://user:{SECRET}@host/0")
+    assert "odd-store" in str(caught.value)
+    assert SECRET not in repr(caught.value) + repr(caught.value.__cause__)
+    sys.modules.pop("broken_store", None)
 
 
 def test_a_store_without_posix_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import entry_points, metadata, version
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +19,39 @@ SCHEMES = {"memory", "file", "redis", "rediss", "unix", "redis+sentinel", "redis
 
 
 def test_the_version_is_stated_once() -> None:
-    """What a ``__version__`` would say is what the installed distribution says; there is no second place."""
-    assert not hasattr(linkauth, "__version__")
-    assert version("linkauth").count(".") == 2
+    """The build reads it where the code has it: what is installed says the same."""
+    assert linkauth.__version__ == version("linkauth")
+    assert linkauth.__version__.count(".") == 2
+
+
+def test_the_version_is_known_without_an_installation(tmp_path: Path) -> None:
+    """A clone on PYTHONPATH, and no distribution's metadata in sight."""
+    root = Path(linkauth.__file__).parent
+    code = (
+        "import importlib.metadata as m, sys\n"
+        "def nothing(name): raise m.PackageNotFoundError(name)\n"
+        "m.version = m.distribution = m.metadata = nothing\n"
+        "import linkauth, linkauth.cli\n"
+        "print(linkauth.__version__, linkauth.__file__)"
+    )
+    (tmp_path / "linkauth").symlink_to(root)
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stdout.split() == [linkauth.__version__, f"{tmp_path}/linkauth/__init__.py"], answer.stderr
+
+
+def test_every_library_has_a_floor_that_is_not_known_to_be_holed() -> None:
+    """What SECURITY.md says of older ones is what pyproject.toml asks for."""
+    page = files(linkauth).joinpath("SECURITY.md").read_text()
+    (said,) = re.findall(r"an older one than ([0-9.]+) has holes", page)
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert f"aiohttp>={said},<4" in project["dependencies"]
 
 
 @pytest.mark.parametrize("package", ["linkauth", "linkauth_stores"])

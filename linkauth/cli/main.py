@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from linkauth.cli import commands, connect, demo, sandbox, secret
 from linkauth.cli.registration import add_arguments, add_store
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
+from linkauth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -85,6 +86,7 @@ def _explain(error: LinkAuthError) -> None:
 def parser() -> argparse.ArgumentParser:
     """Everything that can be typed."""
     whole = argparse.ArgumentParser(prog="linkauth", description="OAuth2 tokens that are always fresh.")
+    whole.add_argument("--version", action="version", version=f"linkauth {__version__}")
     whole.add_argument("--verbose", action="store_true", help="log what happens, never a secret")
     several = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -7,7 +7,6 @@ is followed: a secret goes where it was addressed, or nowhere. Every answer is r
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -19,6 +18,7 @@ from linkauth.oauth.exchange import Request, Response
 from linkauth.transport.limit import Limit
 from linkauth.transport.proxies import Proxies
 from linkauth.transport.words import failure
+from linkauth.version import __version__
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -34,7 +34,7 @@ CONNECT: Final = 5.0
 """Seconds for one address, so that a dead one leaves time for another try."""
 CONNECTIONS: Final = 100
 """To one origin at a time. There is no limit over all: a vendor that hangs holds up nobody else's requests."""
-AGENT: Final = f"linkauth/{version('linkauth')}"
+AGENT: Final = f"linkauth/{__version__}"
 """``User-Agent`` (RFC 9110 §10.1.5)."""
 
 

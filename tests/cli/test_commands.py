@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import linkauth
 from tests.cli.conftest import run
 from tests.loopback import closed_port
 
@@ -255,3 +256,8 @@ def test_a_missing_extra(tmp_path: Path, package: str, arguments: list[str], env
     path = {"PYTHONPATH": f"{tmp_path}:{run.__globals__['ROOT']}:{run.__globals__['ROOT'] / 'stores'}"}
     env = dict.fromkeys(env, key) | path
     run(*arguments, **env).badly(cure)
+
+
+def test_the_version() -> None:
+    """``linkauth --version`` says what ``linkauth.__version__`` does."""
+    assert run("--version").well() == f"linkauth {linkauth.__version__}\n"
