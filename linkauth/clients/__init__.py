@@ -9,10 +9,13 @@ from linkauth.clients.linkxg import (
     Attribute,
     Certification,
     Connection,
+    Limit,
     LinkXGClient,
     Product,
     ProductDetail,
     ProductVersion,
+    Tier,
+    Usage,
 )
 from linkauth.clients.sagex3 import Folder, SageX3Client
 
@@ -21,6 +24,7 @@ __all__ = [
     "Certification",
     "Connection",
     "Folder",
+    "Limit",
     "Link",
     "LinkXGClient",
     "LinkkitClient",
@@ -28,4 +32,6 @@ __all__ = [
     "ProductDetail",
     "ProductVersion",
     "SageX3Client",
+    "Tier",
+    "Usage",
 ]

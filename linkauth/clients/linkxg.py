@@ -24,10 +24,13 @@ __all__ = [
     "Attribute",
     "Certification",
     "Connection",
+    "Limit",
     "LinkXGClient",
     "Product",
     "ProductDetail",
     "ProductVersion",
+    "Tier",
+    "Usage",
 ]
 
 VENDOR: Final = "linkxg"
@@ -109,6 +112,47 @@ class Connection:
 
 @wire.answer(rename=wire.camel)
 @attrs.frozen(kw_only=True)
+class Tier:
+    """A subscription: its ``code``, such as ``"CORE"``, and its name for people."""
+
+    code: str
+    name: str | None = None
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class Limit:
+    """How much is used of what a subscription allows. ``limit``: None where there is none (``unlimited``).
+
+    ``resets_at``: when a limit that counts requests begins anew.
+    """
+
+    current: int
+    limit: int | None = None
+    unlimited: bool | None = None
+    resets_at: datetime | None = None
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
+class Usage:
+    """What a subscription allows and how much of it is used (docs.linkxg.com, "Rate limits").
+
+    ``limits``: by name, such as ``"MAX_ACTIVE_PRODUCTS"``; ``rate_limits``: such as ``"API_REQUESTS_DAY"``; ``warnings``: as
+    LinkXG sent them, whose shape it does not document.
+    """
+
+    tier: Tier
+    limits: Mapping[str, Limit] = attrs.field(factory=dict[str, Limit])
+    rate_limits: Mapping[str, Limit] = attrs.field(factory=dict[str, Limit])
+    warnings: tuple[Any, ...] = ()
+    extra: Mapping[str, Any] = fields.extra()
+
+
+@wire.answer(rename=wire.camel)
+@attrs.frozen(kw_only=True)
 class _Pagination:
     page: int
     total_pages: int
@@ -120,12 +164,14 @@ class _Listing(Generic[T]):
     pagination: _Pagination | None = None
 
 
-attrs.resolve_types(_Listing)  # cattrs before 26.1 cannot for a generic class
-
-
 @attrs.frozen(kw_only=True)
-class _Single:
-    data: ProductDetail
+class _Single(Generic[T]):
+    data: T
+
+
+# cattrs before 26.1 cannot for a generic class.
+attrs.resolve_types(_Listing)
+attrs.resolve_types(_Single)
 
 
 class LinkXGClient:
@@ -151,8 +197,7 @@ class LinkXGClient:
     async def product(self, id: str) -> ProductDetail:  # noqa: A002  # the vendor's own name for it
         """One product in full. Scope: ``products:read``."""
         what = f"{VENDOR}'s product"
-        body = await self._get(f"products/{segment(id, 'product id')}", what)
-        return wire.structure(body, _Single, what).data
+        return await self._one(f"products/{segment(id, 'product id')}", ProductDetail, what)
 
     def connections(self, *, page_size: int = PAGE_SIZE) -> AsyncGenerator[Connection, None]:
         """Every connection. Scope: ``connections:read``. Read as ``products`` is, should it come in pages."""
@@ -161,6 +206,14 @@ class LinkXGClient:
     def connection_products(self, id: str, *, page_size: int = PAGE_SIZE) -> AsyncGenerator[Product, None]:  # noqa: A002
         """Every product that the connection ``id`` shares. Scope: ``connections:read``."""
         return self._list(f"connections/{segment(id, 'connection id')}/products", Product, {}, page_size)
+
+    async def usage(self) -> Usage:
+        """What the subscription allows, and how much of it is used by now."""
+        return await self._one("entitlements/usage", Usage, f"{VENDOR}'s usage")
+
+    async def _one(self, url: str, kind: type[T], what: str) -> T:
+        single: _Single[T] = wire.structure(await self._get(url, what), _Single[kind], what)  # type: ignore[valid-type]
+        return single.data
 
     def _list(self, url: str, kind: type[T], params: Mapping[str, str], size: int) -> AsyncGenerator[T, None]:
         what = f"{VENDOR}'s {url}"

@@ -20,6 +20,7 @@ In a test, in the test's own loop::
 The vendors are ``linkxg``, ``linkkit``, ``sagex3`` and ``oauth2``; each has ``base_url``, ``client_id``,
 ``client_secret``, ``settings`` (the class ``Settings`` in its file says which), ``counts``, ``fault``, ``hold``, ``faults.clear()``
 and ``tokens.revoke_access()``. ``linkxg.email`` and ``linkxg.password`` log in; ``linkxg.add_client`` and ``add_user`` make more.
+``linkxg.settings.tier`` is its subscription: calls of the API a minute and a day (``ENTERPRISE`` unless set).
 ``elsewhere.base_url`` is another origin that counts what credentials reach it.
 
 ``counts`` has ``requests``, ``ENDPOINT_requests``, ``ENDPOINT_at_once`` (the most at the same time), ``status_NNN``,

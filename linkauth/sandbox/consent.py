@@ -6,7 +6,6 @@ import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from html import escape
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,7 +14,7 @@ from aiohttp import web
 
 from linkauth.sandbox.pages import hidden, page
 from linkauth.sandbox.tokens import NotGood, secret
-from linkauth.sandbox.wire import NOT_STORED, BadRequest, Refusal, once
+from linkauth.sandbox.wire import NOT_STORED, BadRequest, Refusal, is_here, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -133,12 +132,7 @@ def is_registered(uri: str, registered: Iterable[str], *, loopback: bool) -> boo
     if uri in registered:
         return True
     parts = urlsplit(uri)
-    if not loopback or parts.scheme != "http" or not parts.hostname:
-        return False
-    try:
-        return parts.hostname == "localhost" or ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return False
+    return loopback and parts.scheme == "http" and is_here(parts.hostname)
 
 
 def redirect(redirect_uri: str, params: Mapping[str, str | None]) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from linkauth.sandbox.faults import Faults
 from linkauth.sandbox.pages import page
@@ -14,12 +14,33 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from linkauth.sandbox.server import Sandbox
+    from linkauth.sandbox.part import Part
 
-__all__ = ["apply", "mount"]
+__all__ = ["Controlled", "apply", "mount"]
 
 
-def mount(app: web.Application, sandbox: Sandbox) -> None:
+class Controlled(Protocol):
+    """What the door opens: some vendors, with one clock."""
+
+    @property
+    def parts(self) -> Mapping[str, Part[Any]]:
+        """The vendors by name."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass at once."""
+        ...
+
+    def reset(self) -> None:
+        """Forget counters, faults and rate limits."""
+        ...
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """What every vendor has seen."""
+        ...
+
+
+def mount(app: web.Application, sandbox: Controlled) -> None:
     """Add ``GET /``, ``GET /counters`` and ``POST /_control``."""
 
     async def show(_: web.Request) -> web.Response:
@@ -41,7 +62,7 @@ def mount(app: web.Application, sandbox: Sandbox) -> None:
     app.router.add_post("/_control", control)
 
 
-def apply(sandbox: Sandbox, orders: Mapping[str, Any]) -> None:
+def apply(sandbox: Controlled, orders: Mapping[str, Any]) -> None:
     """Do what ``orders`` say, in the order of this example. Raises ``ValueError`` for what it does not know.
 
     ``{"reset": true, "advance": 900, "linkxg": {"clear": true, "settings": {"token_lifetime": 2},
@@ -69,7 +90,7 @@ def apply(sandbox: Sandbox, orders: Mapping[str, Any]) -> None:
             part.tokens.revoke_access()
 
 
-def counters_html(sandbox: Sandbox) -> str:
+def counters_html(sandbox: Controlled) -> str:
     links = {words: url for part in sandbox.parts.values() for words, url in part.links().items()}
     tables = [f'<p><a href="{escape(url)}">{escape(words)}</a></p>' for words, url in links.items()]
     for name, part in sandbox.parts.items():

@@ -70,6 +70,7 @@ class Linkkit(Vendor[Settings]):
         yield Endpoint("answer", "POST", "/oauth/authorize/answer", self._answer)
         yield Endpoint("token", "POST", "/oauth/token", self._token)
         yield Endpoint("links", "GET", "/v1/links", self._links, api=True)
+        yield Endpoint("nothing", "*", "/{rest:.*}", self._nothing)
 
     # A. Authorization code grant.
 
@@ -182,6 +183,9 @@ class Linkkit(Vendor[Settings]):
             return json_answer({"error": str(error)}, 400)
         data = rows[(number_of_page - 1) * limit : number_of_page * limit]
         return json_answer({"data": data, "meta": {"page": number_of_page, "limit": limit, "total": len(rows)}})
+
+    async def _nothing(self, _: web.Request) -> web.Response:
+        return json_answer({"error": "Not found"}, 404)  # as the API words its errors
 
     @staticmethod
     def _found(params: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""LinkXG, as docs.linkxg.com describes it: client credentials, users, products.
+"""LinkXG's token side, as docs.linkxg.com describes it: client credentials, users, and the rotation of a client's secret.
 
 The token endpoint speaks flat errors, everything else enveloped ones. ``[decided]`` marks what the vendor's pages
 leave open and the sandbox had to choose.
@@ -7,15 +7,15 @@ leave open and the sandbox had to choose.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import attrs
 
-from linkauth.sandbox import samples
-from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
+from linkauth.sandbox.linkxg_api import Api, Settings
+from linkauth.sandbox.part import Endpoint, secret
 from linkauth.sandbox.tokens import NotGood, Session, number, signed
-from linkauth.sandbox.wire import BadRequest, Refusal, bearer, form, integer, json_answer, json_object
+from linkauth.sandbox.wire import BadRequest, form, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,34 +41,6 @@ WHOLE: Final = 60.0
 
 
 @attrs.define(kw_only=True)
-class Settings(Registration):
-    """What can be set. Lifetimes in seconds; limits in calls a minute, None for none."""
-
-    client_id: str = "sandbox-linkxg"
-    client_secret: str = attrs.field(factory=lambda: secret("linkxg"), repr=False)
-    email: str = "ada@example.com"
-    password: str = attrs.field(factory=lambda: secret("password"), repr=False)
-    token_lifetime: float = 900.0
-    user_token_lifetime: float = 900.0
-    refresh_lifetime: float = 7 * 86400.0
-    token_limit: int | None = 60
-    """Per client, on ``/oauth/token``."""
-    login_limit: int | None = 10
-    """Per IP address, on ``/auth/login``."""
-    refresh_limit: int | None = 30
-    """Per refresh token, on ``/auth/refresh``."""
-    replay_window: float = 0.0
-    jwt_iat: bool = True
-    """Whether a user's access token has an ``iat``."""
-    jwt_exp: bool = True
-    """Whether a user's access token has an ``exp``."""
-    rotated_as: str = "client_secret"
-    """Where the rotated secret is in the answer: ``client_secret``, ``clientSecret``, ``secret``, ``data.secret``, …"""
-    errors: str = "documented"
-    """``flat`` or ``enveloped``: speak that one of the two error shapes everywhere."""
-
-
-@attrs.define(kw_only=True)
 class Client:
     """An OAuth client, as made under Account > API Access."""
 
@@ -87,11 +59,8 @@ class User:
     id: str = attrs.field(factory=lambda: str(uuid4()))
 
 
-class LinkXG(Vendor[Settings]):
+class LinkXG(Api):
     """LinkXG on loopback."""
-
-    name: ClassVar[str] = "linkxg"
-    prefix: ClassVar[str] = "/linkxg/api/v1"
 
     def __init__(self, clock: Clock, settings: Settings) -> None:
         super().__init__(clock, settings)
@@ -136,10 +105,7 @@ class LinkXG(Vendor[Settings]):
         yield Endpoint("login", "POST", "/auth/login", self._login)
         yield Endpoint("refresh", "POST", "/auth/refresh", self._refresh)
         yield Endpoint("logout", "POST", "/auth/logout", self._logout, api=True)
-        yield Endpoint("products", "GET", "/products", self._products, api=True)
-        yield Endpoint("product", "GET", "/products/{id}", self._product, api=True)
-        yield Endpoint("connections", "GET", "/connections", self._connections, api=True)
-        yield Endpoint("connection_products", "GET", "/connections/{id}/products", self._connection_products, api=True)
+        yield from super().endpoints()
 
     # A. Client credentials: form-encoded, flat errors.
 
@@ -151,7 +117,7 @@ class LinkXG(Vendor[Settings]):
         for name in ("grant_type", "client_id", "client_secret"):
             if name not in fields:
                 raise self._flat(400, "invalid_request", f"{name} is missing")
-        limited = self._limited(f"token {fields['client_id']}", self.settings.token_limit)
+        self._limited(f"token {fields['client_id']}", self.settings.token_limit, flat=True)
         if fields["grant_type"] != "client_credentials":
             # [decided] RFC 6749's unsupported_grant_type is not among LinkXG's errors.
             raise self._flat(400, "invalid_request", "grant_type must be client_credentials")
@@ -170,7 +136,7 @@ class LinkXG(Vendor[Settings]):
             "expires_in": number(lifetime),
             "scope": session.scope,
         }
-        return json_answer(body, headers=limited)
+        return json_answer(body)
 
     def _granted(self, client: Client, fields: Mapping[str, str]) -> str:
         """[decided] No scope asks for all that the client has (RFC 6749 §3.3)."""
@@ -184,10 +150,10 @@ class LinkXG(Vendor[Settings]):
     # B. Rotation of the client secret.
 
     async def _rotate(self, request: web.Request) -> web.Response:
-        session = self._session(request)
+        session = self._caller(request)
         client = self.clients.get(request.match_info["id"])
         if client is None:
-            raise self._enveloped(404, "NOT_FOUND", "There is no such client")  # [decided] not documented
+            raise self._enveloped(404, "NOT_FOUND", "There is no such client")
         if session.client_id and session.client_id != client.client_id:
             raise self._enveloped(403, "TENANT_MISMATCH", "The client is not yours")
         if not session.client_id and session.data["role"] not in {"OWNER", "ADMIN"}:
@@ -203,21 +169,21 @@ class LinkXG(Vendor[Settings]):
     # C. Users: JSON, camelCase, enveloped errors.
 
     async def _login(self, request: web.Request) -> web.Response:
-        limited = self._limited(f"login {request.remote}", self.settings.login_limit, flat=False)
-        email, password = await self._strings(request, "email", "password")
-        user = self.users.get(email)
-        if user is None or user.password != password:
+        self._limited(f"login {request.remote}", self.settings.login_limit)
+        fields = await self._strings(request, "email", "password")
+        user = self.users.get(fields["email"])
+        if user is None or user.password != fields["password"]:
             raise self._enveloped(401, "INVALID_CREDENTIALS", "Invalid email or password")
         session = Session(subject=user.email, data={"role": user.role, "id": user.id})
         refresh = self.tokens.issue_refresh(session, self.settings.refresh_lifetime)
         self.counts["password"] += 1
         shown = {"id": user.id, "email": user.email, "role": user.role}
         data = {**self._pair(session, refresh.value), "user": shown}
-        return json_answer({"success": True, "data": data}, headers=limited)
+        return json_answer({"success": True, "data": data})
 
     async def _refresh(self, request: web.Request) -> web.Response:
-        (value,) = await self._strings(request, "refreshToken")
-        limited = self._limited(f"refresh {value}", self.settings.refresh_limit, flat=False)
+        value = (await self._strings(request, "refreshToken"))["refreshToken"]
+        self._limited(f"refresh {value}", self.settings.refresh_limit)
         try:
             issued = self.tokens.redeem(value, replay_window=self.settings.replay_window)
         except NotGood as error:
@@ -229,10 +195,10 @@ class LinkXG(Vendor[Settings]):
         refresh = self.tokens.rotate(issued, self.settings.refresh_lifetime)
         self.counts["refresh_token"] += 1
         # [decided] The user is in the login's answer alone.
-        return json_answer({"success": True, "data": self._pair(issued.session, refresh.value)}, headers=limited)
+        return json_answer({"success": True, "data": self._pair(issued.session, refresh.value)})
 
     async def _logout(self, request: web.Request) -> web.Response:
-        session = self._session(request)
+        session = self._caller(request)
         session.revoked = True
         self.counts["logouts"] += 1
         return json_answer({"success": True})  # [decided] the answer is not documented
@@ -249,91 +215,3 @@ class LinkXG(Vendor[Settings]):
         issued = self.tokens.issue(session, lifetime, signed(claims, self._key))
         self.counts["tokens"] += 1
         return {"accessToken": issued.value, "refreshToken": refresh}
-
-    # D. Calls.
-
-    async def _products(self, request: web.Request) -> web.Response:
-        self._session(request, "products:read")
-        category = request.query.get("category")
-        return self._page(request, [p for p in samples.products() if category in {None, p["category"]}])
-
-    async def _product(self, request: web.Request) -> web.Response:
-        self._session(request, "products:read")
-        found = samples.product(request.match_info["id"])
-        if found is None:
-            raise self._enveloped(404, "NOT_FOUND", "There is no such product")  # [decided] not documented
-        return json_answer({"success": True, "data": found})
-
-    async def _connections(self, request: web.Request) -> web.Response:
-        self._session(request, "connections:read")
-        return self._page(request, samples.connections())
-
-    async def _connection_products(self, request: web.Request) -> web.Response:
-        self._session(request, "connections:read")
-        known = [each["id"] for each in samples.connections()]
-        if request.match_info["id"] not in known:
-            raise self._enveloped(404, "NOT_FOUND", "There is no such connection")  # [decided] not documented
-        return self._page(request, samples.products()[: samples.SHARED])
-
-    def _page(self, request: web.Request, rows: Sequence[Mapping[str, Any]]) -> web.Response:
-        try:
-            page, size = integer(request, "page", 1), integer(request, "pageSize", 20)
-        except BadRequest as error:
-            raise self._enveloped(400, "INVALID_REQUEST", str(error)) from None  # [decided] code not documented
-        pages = {"page": page, "pageSize": size, "totalItems": len(rows), "totalPages": math.ceil(len(rows) / size)}
-        return json_answer({"success": True, "data": rows[(page - 1) * size : page * size], "pagination": pages})
-
-    # E. Errors, and what all endpoints share.
-
-    def _session(self, request: web.Request, scope: str = "") -> Session:
-        """Whose bearer token this is. A user's token has no scopes: users may read."""
-        try:
-            session = self.tokens.check(bearer(request) or "")
-        except NotGood as error:
-            raise self._not_good(error) from None
-        if scope and session.client_id and scope not in session.scope.split():
-            raise self._enveloped(403, "INSUFFICIENT_SCOPE", f"The scope {scope} is needed")
-        return session
-
-    def _not_good(self, error: NotGood) -> Refusal:
-        if error.reason == "expired":
-            return self._enveloped(401, "TOKEN_EXPIRED", "The token has expired")
-        return self._enveloped(401, "TOKEN_INVALID", "The token is malformed, unknown or revoked")
-
-    async def _strings(self, request: web.Request, *names: str) -> list[str]:
-        try:
-            body = await json_object(request)
-        except BadRequest as error:
-            raise self._enveloped(400, "INVALID_REQUEST", str(error)) from None  # [decided] code not documented
-        values = [body.get(name) for name in names]
-        if not all(isinstance(value, str) and value for value in values):
-            raise self._enveloped(400, "INVALID_REQUEST", f"{' and '.join(names)} must be strings")
-        return [str(value) for value in values]
-
-    def _limited(self, key: str, limit: int | None, *, flat: bool = True) -> dict[str, str]:
-        allowed, headers = self.rates.hit(key, limit)
-        if not allowed:
-            # [decided] The enveloped code is not documented (LIMIT_EXCEEDED is a 403, for a subscription's limits).
-            words = ("rate_limit_exceeded" if flat else "RATE_LIMIT_EXCEEDED", "Too many authentication requests")
-            raise (self._flat if flat else self._enveloped)(429, *words, headers=headers)
-        return headers
-
-    def _flat(self, status: int, error: str, description: str, headers: Mapping[str, str] | None = None) -> Refusal:
-        if self.settings.errors == "enveloped":
-            return _enveloped(status, error.upper(), description, headers)
-        return _flat(status, error, description, headers)
-
-    def _enveloped(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Refusal:
-        if self.settings.errors == "flat":
-            return _flat(status, code.lower(), message, headers)
-        return _enveloped(status, code, message, headers)
-
-
-def _flat(status: int, error: str, description: str, headers: Mapping[str, str] | None) -> Refusal:
-    return Refusal(json_answer({"error": error, "error_description": description}, status, headers))
-
-
-def _enveloped(status: int, code: str, message: str, headers: Mapping[str, str] | None) -> Refusal:
-    # [decided] ``details`` is an empty object where there is nothing to say.
-    error: dict[str, object] = {"code": code, "message": message, "details": {}}
-    return Refusal(json_answer({"success": False, "error": error}, status, headers))

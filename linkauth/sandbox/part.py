@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 import attrs
 from aiohttp import web
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from linkauth.sandbox.clock import Clock
 
-__all__ = ["Endpoint", "Part", "Registration", "Vendor", "secret"]
+__all__ = ["HEADERS", "Endpoint", "Part", "Registration", "Vendor", "secret"]
 
 
 @attrs.define(kw_only=True)
@@ -47,6 +48,10 @@ class Endpoint:
     """A call with a bearer token: counted as ``api_calls``, hit by faults of ``api``."""
     absolute: bool = False
     """``path`` is not below ``base_url``, but below the origin."""
+
+
+HEADERS: Final = ContextVar[dict[str, str]]("headers")
+"""Where a handler puts headers that the answer to its request is to have, whatever it will be."""
 
 
 class Part(Generic[S]):
@@ -113,10 +118,14 @@ class Part(Generic[S]):
 
         async def handle(request: web.Request) -> web.StreamResponse:
             async def act() -> web.Response:
+                headers: dict[str, str] = {}
+                HEADERS.set(headers)
                 try:
-                    return await endpoint.handler(request)
+                    answer = await endpoint.handler(request)
                 except Refusal as refusal:
-                    return refusal.response
+                    answer = refusal.response
+                answer.headers.update(headers)
+                return answer
 
             with self._counted(endpoint):
                 try:

@@ -9,6 +9,7 @@ import secrets
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import aiohttp
 import attrs
@@ -30,9 +31,19 @@ if TYPE_CHECKING:
 __all__ = ["Pairing", "SageX3", "Settings"]
 
 CUSTOMER: Final = "https://x3.customer.example"
-NOT_FOUND: Final = "Pairing request not found"
-EXPIRED: Final = "The request has expired."
-NOT_ACCEPTED: Final = "The pairing request has not been accepted."
+ALONE: Final = {"api.dataDelivery", "api.dataIngestion"}
+"""APIs that are asked for without a right."""
+
+# The sentences of "Response codes", each with its status.
+MISSING: Final = (400, "Missing required request parameters")
+GRANT_TYPE: Final = (400, "Invalid grant type")
+DISABLED: Final = (403, "The application registered on Sage Business Cloud is disabled")
+NOT_ACCEPTED: Final = (403, "The pairing request has not been accepted.")
+EXPIRED: Final = (403, "The request has expired.")
+NOT_FOUND: Final = (403, "Pairing request not found")
+NO_CLIENT: Final = (404, "Could not associate the values with an active application registered on Sage Business Cloud")
+NO_REDIRECT: Final = (404, "Could not associate the values with an application registered on Sage Business Cloud")
+UNAUTHORISED: Final = (401, "Unauthorised")
 
 
 @attrs.define(kw_only=True)
@@ -105,6 +116,7 @@ class SageX3(Vendor[Settings]):
         yield Endpoint("token", "POST", "/token", self._token)
         yield Endpoint("folders", "GET", "/folders", self._folders, api=True)
         yield Endpoint("graphql", "POST", "/service/{service}/graphQL", self._graphql, api=True)
+        yield Endpoint("nothing", "*", "/{rest:.*}", self._nothing)
 
     def links(self) -> dict[str, str]:
         """The pairings that wait for an answer, for the page of counters."""
@@ -171,15 +183,12 @@ class SageX3(Vendor[Settings]):
         params = query(text)
         for name in ("client_id", "scope", "customer", "redirect_uri", "state"):
             if name not in params:
-                raise refusal(400, f"Missing parameter: {name}")
+                raise refusal(*MISSING)
         self._application(params["client_id"], params["redirect_uri"])
-        scopes, customer = params["scope"].split(), urlsplit(params["customer"])
-        right = any(scope == "businessDomain.ALL" or scope.startswith("user.") for scope in scopes)
-        if not right or not any(scope.startswith("api.") for scope in scopes):
-            # [decided] A scope must name an API and a right; which status the lack of one has, is not documented.
-            raise refusal(400, "Invalid parameter: scope")
-        if customer.scheme not in {"http", "https"} or not customer.hostname:
-            raise refusal(400, "Invalid parameter: customer")
+        customer = urlsplit(params["customer"])
+        # [decided] What a scope or customer meets that cannot be one is not documented.
+        if not _is_whole(params["scope"].split()) or customer.scheme not in {"http", "https"} or not customer.hostname:
+            raise refusal(*MISSING)
         pairing = Pairing(
             scope=params["scope"],
             customer=params["customer"],
@@ -194,10 +203,12 @@ class SageX3(Vendor[Settings]):
     def _application(self, client_id: str, redirect_uri: str) -> None:
         settings = self.settings
         known = is_registered(redirect_uri, settings.redirect_uris, loopback=settings.loopback_redirects)
-        if client_id != self.client_id or not known:
-            raise refusal(404, "No application found for this client_id or redirect_uri")
+        if client_id != self.client_id:
+            raise refusal(*NO_CLIENT)
+        if not known:
+            raise refusal(*NO_REDIRECT)
         if settings.disabled:
-            raise refusal(403, "The application is disabled.")
+            raise refusal(*DISABLED)
 
     def _page_of(self, pairing: Pairing) -> str:
         return f"{self.prefix}/token/authorise/{pairing.id}"
@@ -266,19 +277,19 @@ class SageX3(Vendor[Settings]):
         try:
             body = await json_object(request)
         except BadRequest as error:
-            raise refusal(400, str(error)) from None
+            raise refusal(400, str(error)) from None  # [decided] what a body meets that is no JSON object
         needed = {"authorization_code": ("code", "redirect_uri"), "refresh_token": ("refresh_token",)}
         kind = body.get("grant_type")
         if kind is not None and kind not in needed:
-            raise refusal(400, "Invalid grant type")
+            raise refusal(*GRANT_TYPE)
         for name in ("grant_type", "client_id", "client_secret", *needed.get(str(kind), ())):
             if not isinstance(body.get(name), str) or not body[name]:
-                raise refusal(400, f"Missing parameter: {name}")
+                raise refusal(*MISSING)
         if (body["client_id"], body["client_secret"]) != (self.client_id, self.client_secret):
             # [decided] What a wrong secret meets is not documented: no application has it.
-            raise refusal(404, "No application found for this client_id")
+            raise refusal(*NO_CLIENT)
         if self.settings.disabled:
-            raise refusal(403, "The application is disabled.")
+            raise refusal(*DISABLED)
         here = self._here(request)
         answer = self._exchanged(body, here) if kind == "authorization_code" else self._refreshed(body, here)
         self.counts["tokens"] += 1
@@ -290,17 +301,17 @@ class SageX3(Vendor[Settings]):
         pairing = next((each for each in self.pairings.values() if each.code == body["code"]), None)
         # [decided] A rejected pairing, a code used twice, and another region's are all "not found".
         if pairing is None or pairing.status == "rejected" or pairing.redirect_uri != body["redirect_uri"]:
-            raise refusal(403, NOT_FOUND)
+            raise refusal(*NOT_FOUND)
         if self.clock() >= pairing.expires_at:
-            raise refusal(403, EXPIRED)
+            raise refusal(*EXPIRED)
         if pairing.status == "pending":
-            raise refusal(403, NOT_ACCEPTED)
+            raise refusal(*NOT_ACCEPTED)
         if pairing.root != here:
-            raise refusal(403, NOT_FOUND)
+            raise refusal(*NOT_FOUND)
         if pairing.session is not None:
             self.counts["code_reuse"] += 1
             pairing.session.revoked = True
-            raise refusal(403, NOT_FOUND)
+            raise refusal(*NOT_FOUND)
         granted = " ".join([*pairing.scope.split(), *(f"folder.{each}" for each in pairing.folders)])
         data = {"root": here, "folders": pairing.folders}
         pairing.session = session = Session(
@@ -312,13 +323,13 @@ class SageX3(Vendor[Settings]):
     def _refreshed(self, body: Mapping[str, str], here: str) -> dict[str, Any]:
         owner = self.tokens.find(body["refresh_token"])
         if owner is not None and owner.data["root"] != here:
-            raise refusal(403, NOT_FOUND)
+            raise refusal(*NOT_FOUND)
         try:
             issued = self.tokens.redeem(body["refresh_token"], replay_window=self.settings.replay_window)
         except NotGood as error:
             # [decided] What a refresh token that was used or revoked meets is not documented.
             self.counts["refresh_reuse"] += int(error.reason == "reused")
-            raise refusal(403, EXPIRED if error.reason == "expired" else NOT_FOUND) from None
+            raise refusal(*(EXPIRED if error.reason == "expired" else NOT_FOUND)) from None
         self.counts["replays"] += int(issued.spent_at is not None)
         refresh = self.tokens.rotate(issued, self.settings.refresh_lifetime, self._refresh_token(issued.session))
         return self._pair(issued.session, refresh.value)
@@ -339,8 +350,19 @@ class SageX3(Vendor[Settings]):
         return self._jwt(session, self.settings.refresh_lifetime)
 
     def _jwt(self, session: Session, lifetime: float) -> str:
-        region = "customer" if session.data["root"] == self.region_url else "sandbox"
-        claims = {"iss": session.data["root"], "region": region, "exp": number(self.clock() + lifetime)}
+        """[decided] ``sub`` (a customer's configuration) and ``azp`` (the app) are ids of Sage's own: made of what is here."""
+        root: str = session.data["root"]
+        issuer, now = urlsplit(root).netloc, self.clock()
+        claims: dict[str, object] = {
+            "iss": issuer,
+            "aud": issuer,
+            "iat": number(now),
+            "exp": number(now + lifetime),
+            "region": "customer" if root == self.region_url else "sandbox",
+            "sub": str(uuid5(NAMESPACE_URL, session.subject)),
+            "azp": str(uuid5(NAMESPACE_URL, session.client_id)),
+            "scopes": session.scope,
+        }
         return signed(claims, self._key, "HS512")
 
     # D. Calls.
@@ -354,9 +376,9 @@ class SageX3(Vendor[Settings]):
         try:
             session = self.tokens.check(bearer(request) or "")
         except NotGood:
-            raise refusal(401, "Unauthorised") from None
+            raise refusal(*UNAUTHORISED) from None
         if session.data["root"] != self._here(request):
-            raise refusal(401, "Unauthorised")
+            raise refusal(*UNAUTHORISED)
         return session
 
     async def _folders(self, request: web.Request) -> web.Response:
@@ -372,12 +394,23 @@ class SageX3(Vendor[Settings]):
         session = self._session(request)
         folder = request.match_info["service"].removeprefix("X3CLOUDV2_")
         if folder not in session.data["folders"] or "api.graphQL" not in session.scope.split():
-            raise refusal(401, "Unauthorised")
+            raise refusal(*UNAUTHORISED)
         try:
             body = await json_object(request)
             return json_answer({"data": graphql.answer(body), "extensions": {}})
         except (BadRequest, graphql.GraphQLFault) as error:
-            return json_answer({"errors": [{"message": str(error)}]}, 400)
+            return json_answer({"errors": [{"message": str(error)}], "extensions": {}}, 400)
+
+    async def _nothing(self, _: web.Request) -> web.Response:
+        raise refusal(404, "Not found")  # [decided] not documented
+
+
+def _is_whole(scopes: Sequence[str]) -> bool:
+    """Whether a scope names an API and the right that it is used under, or APIs that need none, and these alone."""
+    if ALONE.intersection(scopes):
+        return ALONE.issuperset(scopes)
+    right = any(scope == "businessDomain.ALL" or scope.startswith("user.") for scope in scopes)
+    return right and any(scope.startswith("api.") for scope in scopes)
 
 
 def refusal(status: int, message: str) -> Refusal:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from linkauth.sandbox import control, elsewhere, linkkit, linkxg, oauth2, sagex3
 from linkauth.sandbox.clock import Clock
+from linkauth.sandbox.guard import loopback_names_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +62,7 @@ class Sandbox:
         return f"http://{self.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
+        app = web.Application(middlewares=[loopback_names_only])
         control.mount(app, self)
         for part in self.parts.values():
             part.mount(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,18 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NOT_STORED", "BadRequest", "Refusal", "bearer", "form", "integer", "json_answer", "json_object", "once"]
+__all__ = [
+    "NOT_STORED",
+    "BadRequest",
+    "Refusal",
+    "bearer",
+    "form",
+    "integer",
+    "is_here",
+    "json_answer",
+    "json_object",
+    "once",
+]
 
 NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """RFC 6749 §5.1: for every answer that carries a token. The sandbox says it with all of them."""
@@ -70,6 +82,14 @@ def bearer(request: web.Request) -> str | None:
     headers = request.headers.getall("Authorization", [])
     scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
     return token if scheme.lower() == "bearer" and token and " " not in token else None
+
+
+def is_here(host: str | None) -> bool:
+    """Whether a host name means this machine whoever resolves it: ``localhost``, or a loopback address."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def integer(request: web.Request, name: str, default: int, at_most: int | None = None) -> int:

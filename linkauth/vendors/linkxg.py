@@ -40,6 +40,9 @@ CODES: Final[dict[str, type[errors.OAuthError]]] = {
     "VALIDATION_ERROR": errors.UnprocessableContent,
     "DUPLICATE_SKU": errors.Conflict,
     "INVALID_FORMAT": errors.InvalidRequest,
+    "REQUIRED_FIELD_MISSING": errors.InvalidRequest,
+    "NOT_FOUND": errors.NotFound,
+    "ALREADY_EXISTS": errors.Conflict,
 }
 
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from linkauth.clients import Attribute, Certification, LinkXGClient, Product, ProductVersion
+from linkauth.clients import Attribute, Certification, Limit, LinkXGClient, Product, ProductVersion, Tier, Usage
 from linkauth.errors import ConfigurationError, MalformedResponse
 from tests.clients.conftest import Api
 
@@ -201,6 +201,60 @@ async def test_wrong_type_in_the_depth_names_the_field(
     api.answers({"success": True, "data": WIDGET | detail})
     with pytest.raises(MalformedResponse, match=field):
         await LinkXGClient(session).product("x")
+
+
+USAGE: dict[str, Any] = {
+    "tier": {"code": "CORE", "name": "LinkXG Core", "since": 2025},
+    "limits": {
+        "MAX_ACTIVE_PRODUCTS": {"current": 847, "limit": None, "unlimited": True},
+        "MAX_CONNECTIONS": {"current": 12, "limit": 15},
+    },
+    "rateLimits": {"API_REQUESTS_DAY": {"current": 4521, "limit": 50000, "resetsAt": "2026-01-22T00:00:00.000Z"}},
+    "warnings": ["almost", {"code": "X"}],
+    "seats": 3,
+}
+
+
+async def test_usage_as_documented(api: Api, session: aiohttp.ClientSession) -> None:
+    """Every documented member, ``limit: null`` and all; others are kept out of the way; what is missing is empty."""
+    api.answers({"success": True, "data": USAGE})
+    usage = await LinkXGClient(session).usage()
+    assert api.asked == ["/api/v1/entitlements/usage"]
+    assert (usage.tier, usage.tier.extra) == (
+        Tier(code="CORE", name="LinkXG Core", extra={"since": 2025}),
+        {"since": 2025},
+    )
+    assert usage.limits["MAX_ACTIVE_PRODUCTS"] == Limit(current=847, limit=None, unlimited=True)
+    assert usage.limits["MAX_CONNECTIONS"] == Limit(current=12, limit=15, unlimited=None)
+    day = Limit(current=4521, limit=50000, resets_at=datetime(2026, 1, 22, tzinfo=UTC))
+    assert usage.rate_limits == {"API_REQUESTS_DAY": day}
+    assert usage.warnings == ("almost", {"code": "X"})
+    assert usage.extra == {"seats": 3}
+    assert "seats" not in repr(usage)
+    api.answers({"success": True, "data": {"tier": {"code": "CORE"}}})
+    assert await LinkXGClient(session).usage() == Usage(tier=Tier(code="CORE"))
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"tier": "CORE"}, r"\$\.data\.tier"),
+        ({"tier": {"code": 1}}, r"\$\.data\.tier\.code"),
+        ({"limits": []}, r"\$\.data\.limits"),
+        ({"limits": {"A": {"limit": 1}}}, r"\$\.data\.limits\['A'\]\.current"),
+        ({"limits": {"A": {"current": "1"}}}, r"\$\.data\.limits\['A'\]\.current"),
+        ({"limits": {"A": {"current": 1, "limit": True}}}, r"\$\.data\.limits\['A'\]\.limit"),
+        ({"rateLimits": {"A": {"current": 1, "resetsAt": 5}}}, r"\$\.data\.rate_limits\['A'\]\.resets_at"),
+        ({"warnings": "none"}, r"\$\.data\.warnings"),
+    ],
+)
+async def test_usage_of_another_shape_names_the_field(
+    api: Api, session: aiohttp.ClientSession, change: dict[str, object], field: str
+) -> None:
+    """Whatever is not as documented is ``MalformedResponse`` with the path of what is wrong."""
+    api.answers({"success": True, "data": USAGE | change})
+    with pytest.raises(MalformedResponse, match=field):
+        await LinkXGClient(session).usage()
 
 
 @pytest.mark.parametrize(

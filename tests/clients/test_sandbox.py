@@ -8,7 +8,7 @@ import pytest
 
 from linkauth import AuthEngine
 from linkauth.clients import LinkkitClient, LinkXGClient, SageX3Client
-from linkauth.errors import GraphQLError, InsufficientScope, OAuthError
+from linkauth.errors import Forbidden, GraphQLError, InsufficientScope, NotFound, RateLimited
 from linkauth.sandbox import Sandbox
 from linkauth.vendors import Linkkit, LinkXG, SageX3
 
@@ -52,9 +52,12 @@ async def test_linkxg(sandbox: Sandbox, engine: AuthEngine) -> None:
         assert connections
         shared = [product.sku async for product in client.connection_products(connections[0].id)]
         assert shared
-        with pytest.raises(OAuthError) as caught:
+        with pytest.raises(NotFound) as caught:
             await client.product("no-such-product")
-        assert caught.value.status == 404
+        assert (caught.value.status, caught.value.error) == (404, "NOT_FOUND")
+        usage = await client.usage()
+        assert (usage.tier.code, usage.limits["MAX_ACTIVE_PRODUCTS"].current) == ("ENTERPRISE", 137)
+        assert usage.rate_limits["API_REQUESTS_DAY"].current > 1
     assert sandbox.linkxg.counts["tokens"] == 1
 
 
@@ -68,6 +71,25 @@ async def test_linkxg_renewed_in_the_middle(sandbox: Sandbox, engine: AuthEngine
                 sandbox.linkxg.tokens.revoke_access()
         assert seen == 137
     assert sandbox.linkxg.counts["tokens"] == 2
+
+
+async def test_linkxg_beyond_what_is_paid_for(sandbox: Sandbox, engine: AuthEngine) -> None:
+    """A limit that is reached says what it is and when it ends; a tier without the API is nothing that a user can lift."""
+    async with engine.credential(linkxg(sandbox, "products:read")).session() as session:
+        client = LinkXGClient(session)
+        sandbox.linkxg.settings.tier = "SUPPLIER_PLUS"
+        for _ in range(100):
+            sandbox.linkxg.rates.hit("minute", 100)
+        with pytest.raises(RateLimited) as caught:
+            await client.usage()
+        error = caught.value
+        assert (error.limit, error.remaining) == (100, 0)
+        assert error.retry_after is not None
+        assert error.reset_at is not None
+        assert 0 < error.reset_at - sandbox.clock() <= 61
+        sandbox.linkxg.settings.tier = "SUPPLIER_FREE"
+        with pytest.raises(Forbidden):
+            await client.usage()
 
 
 async def test_linkxg_without_the_scope(sandbox: Sandbox, engine: AuthEngine) -> None:

@@ -41,6 +41,19 @@ async def get(sandbox: Sandbox, http: aiohttp.ClientSession, path: str, bearer: 
         return response.status, await response.json()
 
 
+async def nothing(sandbox: Sandbox, http: aiohttp.ClientSession, path: str, bearer: str = "") -> None:
+    """A 404 in the envelope."""
+    status, body = await get(sandbox, http, path, bearer)
+    assert (status, body["success"], body["error"]["code"]) == (404, False, "NOT_FOUND")
+    assert set(body["error"]) == {"code", "message", "details"}
+
+
+async def test_what_is_not_there_is_told_in_the_envelope(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    """A path that nobody documents, with a token or without."""
+    await nothing(sandbox, http, "nothing")
+    await nothing(sandbox, http, "products/a/b/c", await token(sandbox, http))
+
+
 async def test_token_answer_is_as_documented(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     """Four members, 900 s, and no refresh token."""
     status, body = await ask(sandbox, http, data=fields(sandbox))
@@ -150,7 +163,7 @@ async def test_product_in_full(sandbox: Sandbox, http: aiohttp.ClientSession) ->
     _, body = await get(sandbox, http, "products/550e8400-e29b-41d4-a716-446655440000", bearer)
     assert body["data"]["sku"] == "WIDGET-001"
     assert {"description", "attributes", "certifications", "version"} <= set(body["data"])
-    assert (await get(sandbox, http, "products/nothing", bearer))[0] == 404
+    await nothing(sandbox, http, "products/nothing", bearer)
 
 
 async def test_connections_and_what_they_share(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
@@ -160,14 +173,15 @@ async def test_connections_and_what_they_share(sandbox: Sandbox, http: aiohttp.C
     assert len(body["data"]) == 7
     _, shared = await get(sandbox, http, f"connections/{body['data'][0]['id']}/products", bearer)
     assert shared["pagination"]["totalItems"] == 23
-    assert (await get(sandbox, http, "connections/nothing/products", bearer))[0] == 404
+    await nothing(sandbox, http, "connections/nothing/products", bearer)
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=x", "pageSize=-1", "pageSize=1.5"])
 async def test_page_must_be_a_positive_number(sandbox: Sandbox, http: aiohttp.ClientSession, query: str) -> None:
     """Nonsense in the query is a 400 in the envelope."""
     status, body = await get(sandbox, http, f"products?{query}", await token(sandbox, http))
-    assert (status, body["success"]) == (400, False)
+    assert (status, body["success"], body["error"]["code"]) == (400, False, "INVALID_FORMAT")
+    assert set(body["error"]["details"]) == {query.partition("=")[0]}
 
 
 @pytest.mark.parametrize(("path", "scope"), [("products", "connections:read"), ("connections", "products:read")])

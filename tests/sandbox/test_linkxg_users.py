@@ -49,8 +49,12 @@ async def test_login_must_be_json(linkxg, http):
     """A form is refused in the envelope."""
     status, body = await post(http, f"{linkxg.base_url}/auth/login", data={"email": linkxg.email})
     assert (status, body["success"]) == (400, False)
-    status, _ = await login(linkxg, http, password=None)
-    assert status == 400
+    status, body = await login(linkxg, http, password=None)
+    assert (status, body["error"]["code"]) == (400, "REQUIRED_FIELD_MISSING")
+    assert set(body["error"]["details"]) == {"password"}
+    status, body = await login(linkxg, http, password=7)
+    assert (status, body["error"]["code"]) == (422, "VALIDATION_ERROR")
+    assert set(body["error"]["details"]) == {"password"}
 
 
 @pytest.mark.parametrize("wrong", [{"email": "nobody@example.com"}, {"password": "wrong"}])

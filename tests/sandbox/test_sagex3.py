@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -11,6 +12,7 @@ from aiohttp import web
 from tests.sandbox.talk import claims, get, post, url
 
 REDIRECT = "https://app.example.com/callback"
+REGISTERED = "registered on Sage Business Cloud"
 QUERY = "{ sage { x3BusinessPartners { customer(first: 2) { edges { node { code companyName } } } } } }"
 
 
@@ -153,32 +155,84 @@ async def test_token_answer_is_as_documented(sage, http):
     assert body["scope"] == "businessDomain.ALL api.graphQL folder.SEED folder.X3"
     assert (body["token_type"], body["expires_in"], body["refresh_token_expires_in"]) == ("bearer", 300, 2_678_400)
     assert len(body) == 6
-    for name in ("access_token", "refresh_token"):
-        assert {"iss", "region", "exp"} <= claims(body[name]).keys()
+    here = urlsplit(sage.base_url).netloc
+    for name, lifetime in (("access_token", 300), ("refresh_token", 2_678_400)):
+        said = claims(body[name])
+        assert said.keys() == {"iss", "aud", "iat", "exp", "region", "sub", "azp", "scopes", "jti"}
+        assert said["iss"] == said["aud"] == here
+        assert said["exp"] - said["iat"] == pytest.approx(lifetime)
+        assert said["scopes"] == body["scope"]
 
 
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
-        ({"code": None}, 400, "Missing parameter: code"),
-        ({"redirect_uri": None}, 400, "Missing parameter: redirect_uri"),
-        ({"client_secret": None}, 400, "Missing parameter: client_secret"),
-        ({"client_secret": 7}, 400, "Missing parameter: client_secret"),
-        ({"grant_type": None}, 400, "Missing parameter: grant_type"),
+        ({"code": None}, 400, "Missing required request parameters"),
+        ({"redirect_uri": None}, 400, "Missing required request parameters"),
+        ({"client_secret": None}, 400, "Missing required request parameters"),
+        ({"client_secret": 7}, 400, "Missing required request parameters"),
+        ({"grant_type": None}, 400, "Missing required request parameters"),
         ({"grant_type": "client_credentials"}, 400, "Invalid grant type"),
-        ({"client_id": "wrong"}, 404, "No application"),
-        ({"client_secret": "wrong"}, 404, "No application"),
-        ({"redirect_uri": "https://app.example.com/other"}, 404, "No application"),
+        ({"client_id": "wrong"}, 404, f"Could not associate the values with an active application {REGISTERED}"),
+        ({"client_secret": "wrong"}, 404, f"Could not associate the values with an active application {REGISTERED}"),
+        (
+            {"redirect_uri": "https://app.example.com/other"},
+            404,
+            f"Could not associate the values with an application {REGISTERED}",
+        ),
         ({"code": "wrong"}, 403, "Pairing request not found"),
     ],
 )
 async def test_token_errors(sage, http, changes, status, words):
-    """Each with its status, and nothing but a message."""
+    """Each with its status and Sage's own sentence, and nothing but a message."""
     callback = sage.consent(authorise_url(sage))
     answer = await exchange(sage, http, **{"code": callback.params["authorizationCode"], **changes})
-    assert answer[0] == status
-    assert set(answer[1]) == {"message"}
-    assert words in answer[1]["message"]
+    assert answer == (status, {"message": words})
+
+
+async def test_a_disabled_application(sage, http):
+    """Neither pairs nor gets tokens, in Sage's own words."""
+    code = sage.consent(authorise_url(sage)).params["authorizationCode"]
+    sage.settings.disabled = True
+    told = (403, {"message": f"The application {REGISTERED} is disabled"})
+    assert await get(http, authorise_url(sage)) == told
+    assert await exchange(sage, http, code) == told
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ("businessDomain.ALL api.graphQL", 200),
+        ("user.? api.graphQL", 200),
+        ("api.dataDelivery", 200),
+        ("api.dataIngestion", 200),
+        ("api.dataIngestion api.dataDelivery", 200),
+        ("businessDomain.ALL api.dataDelivery", 400),
+        ("api.graphQL api.dataDelivery", 400),
+        ("api.graphQL", 400),
+        ("businessDomain.ALL", 400),
+    ],
+)
+async def test_an_api_is_asked_for_with_a_right_or_alone(sage, http, scope, status):
+    """GraphQL needs a right beside it; data delivery and ingestion are asked for without, and with nothing else."""
+    async with http.get(authorise_url(sage, scope=scope)) as response:
+        assert response.status == status
+
+
+async def test_an_api_that_was_asked_for_alone_is_granted(sage, http):
+    """Its tokens name it and the folders, and open no GraphQL."""
+    callback = sage.consent(authorise_url(sage, scope="api.dataDelivery"))
+    _, body = await exchange(sage, http, callback.params["authorizationCode"])
+    assert body["scope"] == claims(body["access_token"])["scopes"] == "api.dataDelivery folder.SEED"
+    headers = {"Authorization": f"Bearer {body['access_token']}"}
+    target = f"{sage.base_url}/service/X3CLOUDV2_SEED/graphQL"
+    assert (await post(http, target, json={"query": QUERY}, headers=headers))[0] == 401
+
+
+async def test_what_is_not_there_is_told_in_sages_shape(sage, http):
+    """An unknown path is a 404 with a message."""
+    status, body = await get(http, f"{sage.base_url}/nothing")
+    assert (status, set(body)) == (404, {"message"})
 
 
 async def test_token_request_must_be_json(sage, http):
@@ -249,7 +303,7 @@ async def test_customer_region_takes_over(sage, http):
     assert (await exchange(sage, http, params["authorizationCode"]))[0] == 403
     status, body = await exchange(sage, http, params["authorizationCode"], region)
     assert status == 200
-    assert claims(body["access_token"])["iss"] == region
+    assert claims(body["access_token"])["iss"] == urlsplit(region).netloc
     assert (await get(http, f"{sage.base_url}/folders", body["access_token"]))[0] == 401
     _, folders = await get(http, f"{region}/folders", body["access_token"])
     assert folders["folders"][0]["$urls"]["dataService"].startswith(region)
@@ -319,5 +373,5 @@ async def test_graphql_takes_variables_and_pages(sage, http):
 async def test_graphql_errors_are_400_with_messages(sage, http, query):
     """Whatever is wrong with the query comes as ``errors`` with a message each."""
     status, body = await graph(sage, http, query)
-    assert (status, set(body)) == (400, {"errors"})
+    assert (status, set(body)) == (400, {"errors", "extensions"})
     assert set(body["errors"][0]) == {"message"}

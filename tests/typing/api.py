@@ -33,13 +33,24 @@ from linkauth import (
     VendorUnavailable,
     open_store,
 )
-from linkauth.clients import Connection, Link, LinkkitClient, LinkXGClient, Product, ProductDetail, SageX3Client
+from linkauth.clients import (
+    Connection,
+    Limit,
+    Link,
+    LinkkitClient,
+    LinkXGClient,
+    Product,
+    ProductDetail,
+    SageX3Client,
+    Usage,
+)
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
 from linkauth_stores.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from aiohttp import web
 
@@ -135,6 +146,10 @@ def web_app(app: web.Application, engine: AuthEngine) -> None:
 
 async def first_calls(session: aiohttp.ClientSession) -> None:
     linkxg_client = LinkXGClient(session)
+    usage = await linkxg_client.usage()
+    assert_type(usage, Usage)
+    assert_type(usage.limits["MAX_CONNECTIONS"], Limit)
+    assert_type(usage.rate_limits["API_REQUESTS_DAY"].resets_at, datetime | None)
     async for product in linkxg_client.products(category="steel"):
         assert_type(product, Product)
     async for connection in linkxg_client.connections():

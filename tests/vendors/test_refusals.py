@@ -54,6 +54,9 @@ LINKXG_CODES = {
     ("VALIDATION_ERROR", 422): errors.UnprocessableContent,
     ("DUPLICATE_SKU", 409): errors.Conflict,
     ("INVALID_FORMAT", 400): errors.InvalidRequest,
+    ("REQUIRED_FIELD_MISSING", 400): errors.InvalidRequest,
+    ("NOT_FOUND", 404): errors.NotFound,
+    ("ALREADY_EXISTS", 409): errors.Conflict,
 }
 LINKXG_FLAT = {
     ("invalid_request", 400): errors.InvalidRequest,
@@ -62,16 +65,19 @@ LINKXG_FLAT = {
     ("insufficient_scope", 403): errors.InsufficientScope,
 }
 SAGE_SAYS = {
-    (400, "missing parameter: code"): errors.InvalidRequest,
-    (400, "invalid grant type"): errors.InvalidRequest,
+    (400, "Missing required request parameters"): errors.InvalidRequest,
+    (400, "Invalid grant type"): errors.InvalidRequest,
     (401, "Unauthorised"): errors.InvalidClient,
-    (403, "The application is disabled."): errors.UnauthorizedClient,
+    (403, "The application registered on Sage Business Cloud is disabled"): errors.UnauthorizedClient,
     (403, "The pairing request has not been accepted."): errors.AuthorizationPending,
     (403, "The request has expired."): errors.InvalidGrant,
     (403, "Pairing request not found"): errors.InvalidGrant,
     (403, "something new"): errors.AccessDenied,
-    (404, "Application not found for this client_id"): errors.InvalidClient,
-    (501, "internal error"): errors.VendorUnavailable,
+    (
+        404,
+        "Could not associate the values with an active application registered on Sage Business Cloud",
+    ): errors.InvalidClient,
+    (501, "An internal error occurred: "): errors.VendorUnavailable,
 }
 
 
