@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 
@@ -50,10 +51,12 @@ class Raw:
 @asynccontextmanager
 async def raw(
     talk: Callable[[Raw, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Raw]:
-    """Run a ``Raw`` server."""
+    """Run a ``Raw`` server, which speaks TLS where it is given a context."""
     running = Raw(talk)
-    server = await asyncio.start_server(running._accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(running._accept, "127.0.0.1", 0, ssl=tls)
     running.port = server.sockets[0].getsockname()[1]
     try:
         yield running

@@ -193,8 +193,8 @@ class Server:
         self.stop()
 
 
-def certificates(folder: Path) -> Path:
-    """A self-made CA (``ca.pem``) and a server's certificate for localhost and 127.0.0.1 (``cert.pem``, ``key.pem``)."""
+def certificates(folder: Path, name: str = "localhost") -> Path:
+    """A self-made CA (``ca.pem``) and a server's certificate for ``name`` and 127.0.0.1 (``cert.pem``, ``key.pem``)."""
     import datetime as dt
     import ipaddress
 
@@ -227,8 +227,8 @@ def certificates(folder: Path) -> Path:
         (usage, True),
         (own, False),
     )
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     (folder / "ca.pem").write_bytes(ca)
     (folder / "cert.pem").write_bytes(signed(subject, key.public_key(), (names, False), (issuer, False)))
     private = key.private_bytes(

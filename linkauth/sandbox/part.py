@@ -14,7 +14,7 @@ from aiohttp import web
 from linkauth.sandbox.faults import Dropped, Fault, Faults
 from linkauth.sandbox.rates import RateLimit
 from linkauth.sandbox.tokens import Ledger, secret
-from linkauth.sandbox.wire import Refusal
+from linkauth.sandbox.wire import Refusal, no_type_for_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
@@ -121,6 +121,7 @@ class Part(Generic[S]):
                 headers: dict[str, str] = {}
                 HEADERS.set(headers)
                 try:
+                    no_type_for_nothing(request)
                     answer = await endpoint.handler(request)
                 except Refusal as refusal:
                     answer = refusal.response

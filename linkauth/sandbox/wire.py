@@ -22,6 +22,7 @@ __all__ = [
     "is_here",
     "json_answer",
     "json_object",
+    "no_type_for_nothing",
     "once",
 ]
 
@@ -39,6 +40,12 @@ class Refusal(Exception):
     def __init__(self, response: web.Response) -> None:
         super().__init__(response.status)
         self.response = response
+
+
+def no_type_for_nothing(request: web.Request) -> None:
+    """Raises a ``Refusal`` with 415 for a content type where there is no content, as a strict server answers."""
+    if request.method == "POST" and "Content-Type" in request.headers and not request.can_read_body:
+        raise Refusal(json_answer({"error": "Unsupported Media Type", "statusCode": 415}, 415))
 
 
 async def form(request: web.Request) -> dict[str, str]:

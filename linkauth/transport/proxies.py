@@ -27,14 +27,18 @@ PORTS: Final = {"http": 80, "https": 443}
 
 @attrs.frozen
 class Proxy:
-    """``host:port`` and how it is reached. What it asks for its login is no part of the URL."""
+    """How one is reached. Its login is no part of the URL, which others put into their errors."""
 
-    url: str
+    scheme: str
+    place: str
+    """``host:port``."""
     login: SecretStr = attrs.field(repr=False)
     """The value of ``Proxy-Authorization`` (RFC 9110 §11.7.2), empty where there is none."""
 
-    def __str__(self) -> str:
-        return self.url.partition("://")[2]
+    @property
+    def url(self) -> str:
+        """Without the login."""
+        return f"{self.scheme}://{self.place}"
 
 
 @attrs.frozen
@@ -102,7 +106,7 @@ def _read(url: Secret) -> Proxy | str:
         return "its user or password holds characters that HTTP Basic cannot carry"
     pair = f"{user}:{password}".encode() if "@" in parts.netloc else b""
     login = SecretStr("Basic " + b64encode(pair).decode("ascii") if pair else "")
-    return Proxy(f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}", login)
+    return Proxy(parts.scheme, f"{f'[{host}]' if ':' in host else host}:{port}", login)
 
 
 def _names(entry: str, host: str, port: int) -> bool:

@@ -32,15 +32,15 @@ def failure(error: Exception, host: str, proxy: Proxy | None, limit: Limit) -> N
     elif _is_of(error, proxy) or not isinstance(error, aiohttp.ClientConnectionError):
         words = f"{_words(error, limit)}; whoever runs this app, or the proxy, has to act"
     else:  # the way stood, and the vendor did not do its part of the handshake
-        return NotSent(f"{host}, by the proxy {proxy}: {_words(error, limit)}")
-    found = NotSent(f"{host}: the proxy {proxy}: {words}")
+        return NotSent(f"{host}, by the proxy {proxy.place}: {_words(error, limit)}")
+    found = NotSent(f"{host}: the proxy {proxy.place}: {words}")
     found.who = "the operator"
     return found
 
 
 def _is_of(error: Exception, proxy: Proxy) -> bool:
     """Whether it was the proxy itself that could not be reached."""
-    return f"{getattr(error, 'host', '')}:{getattr(error, 'port', '')}" == str(proxy).replace("[", "").replace("]", "")
+    return f"{getattr(error, 'host', '')}:{getattr(error, 'port', '')}" == proxy.place.replace("[", "").replace("]", "")
 
 
 def _refusal(status: int, proxy: Proxy) -> str:
@@ -52,23 +52,29 @@ def _refusal(status: int, proxy: Proxy) -> str:
 
 def _words(error: Exception, limit: Limit) -> str:
     match error:
-        case TimeoutError() if limit.sent:
-            return "no answer in time"
-        case TimeoutError() if limit.queued:
-            return "every connection to it is in use, and none became free in time"
         case TimeoutError():
-            return "no connection in time"
+            words, why = _late(limit), ""
         case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as inner):
-            return f"no trusted TLS connection came about{_in_brackets(inner.verify_message)}"
+            words, why = "no trusted TLS connection came about", inner.verify_message
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return f"no trusted TLS connection came about{_in_brackets(getattr(error, 'reason', None))}"
+            words, why = "no trusted TLS connection came about", getattr(error, "reason", "")
         case aiohttp.ClientConnectorDNSError():
-            return f"its name was not resolved{_in_brackets(error.strerror)}"
+            words, why = "its name was not resolved", error.strerror or ""
         case aiohttp.ClientConnectorError():
-            return f"no connection came about{_in_brackets(os.strerror(error.errno) if error.errno else None)}"
+            words, why = "no connection came about", _of_the_system(error)
+        case aiohttp.ServerDisconnectedError():
+            words, why = "it ended the connection without an answer", ""
         case _:
-            return f"the connection failed ({type(error).__name__})"
+            words, why = "the connection failed", _of_the_system(error) or type(error).__name__
+    return f"{words} ({line(why, LONGEST)})" if why else words
 
 
-def _in_brackets(text: str | None) -> str:
-    return f" ({line(text, LONGEST)})" if text else ""
+def _late(limit: Limit) -> str:
+    if limit.sent:
+        return "no answer in time"
+    return "every connection to it is in use, and none became free in time" if limit.queued else "no connection in time"
+
+
+def _of_the_system(error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 and not isinstance(error, ssl.SSLError) else ""

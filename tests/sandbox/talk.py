@@ -23,6 +23,8 @@ def url(base: str, **params: str | None) -> str:
 
 
 async def post(http, target: str, **how) -> tuple[int, dict[str, Any]]:
+    if not {"data", "json"} & how.keys():
+        how["skip_auto_headers"] = ["Content-Type"]  # which aiohttp adds to nothing, and a strict server refuses
     async with http.post(target, allow_redirects=False, **how) as response:
         return response.status, await response.json()
 
