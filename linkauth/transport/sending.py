@@ -63,9 +63,8 @@ class Transport:
                     request.method,
                     url,
                     headers={"User-Agent": AGENT, **request.headers},
-                    skip_auto_headers=[
-                        "Content-Type"
-                    ],  # there is one where there is a body: the vendors' pages say which
+                    # The vendors' pages say which there is; of its own aiohttp puts one on an empty POST, too.
+                    skip_auto_headers=["Content-Type"],
                     data=request.body or None,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT, limit.connect)),
