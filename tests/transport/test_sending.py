@@ -67,13 +67,15 @@ async def test_an_answer_is_read_to_its_end(transport):
 
 
 async def test_a_port_where_nobody_listens_saw_nothing(transport):
-    """Connection refused: ``NotSent``."""
-    assert "no connection" in await fails(transport, f"http://127.0.0.1:{closed_port()}", NotSent)
+    """Connection refused: ``NotSent``, and it says so."""
+    words = await fails(transport, f"http://127.0.0.1:{closed_port()}", NotSent)
+    assert words == "127.0.0.1: no connection came about (Connection refused)"
 
 
 async def test_a_name_that_does_not_resolve_saw_nothing(transport):
-    """No such host: ``NotSent``."""
-    await fails(transport, "http://nobody.invalid:1", NotSent)
+    """No such host: ``NotSent``, and it says that it was the name."""
+    words = await fails(transport, "http://nobody.invalid:1", NotSent)
+    assert words.startswith("nobody.invalid: its name was not resolved (")
 
 
 async def test_a_failed_handshake_saw_nothing(transport):
@@ -84,7 +86,8 @@ async def test_a_failed_handshake_saw_nothing(transport):
         writer.write(b"HTTP/1.1 400 this is not TLS\r\n\r\n")
 
     async with raw(talk) as server:
-        await fails(transport, server.url.replace("http:", "https:"), NotSent)
+        words = await fails(transport, server.url.replace("http:", "https:"), NotSent)
+        assert words.startswith("127.0.0.1: no trusted TLS connection came about (")
 
 
 async def test_a_certificate_nobody_vouches_for_saw_nothing(transport, tmp_path):
@@ -100,7 +103,8 @@ async def test_a_certificate_nobody_vouches_for_saw_nothing(transport, tmp_path)
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        assert "TLS" in await fails(transport, f"https://127.0.0.1:{port}", NotSent)
+        words = await fails(transport, f"https://127.0.0.1:{port}", NotSent)
+        assert words.startswith("127.0.0.1: no trusted TLS connection came about (self")
     assert b"".join(got) == b""
 
 
@@ -115,7 +119,8 @@ async def test_a_connection_that_never_comes_about_saw_nothing(transport):
             each.setblocking(False)
             each.connect_ex(("127.0.0.1", port))
         try:
-            await fails(transport, f"http://127.0.0.1:{port}", NotSent, seconds=0.5)
+            words = await fails(transport, f"http://127.0.0.1:{port}", NotSent, seconds=0.5)
+            assert words == "127.0.0.1: no connection in time"
         finally:
             for each in held:
                 each.close()
@@ -142,7 +147,11 @@ async def test_cut_off_after_the_request_is_in_doubt(transport):
         writer.transport.abort()
 
     async with raw(talk) as server:
-        await fails(transport, server.url, NoAnswer)
+        words = await fails(transport, server.url, NoAnswer)
+        assert words in {
+            "127.0.0.1: the connection failed (Connection reset by peer)",
+            "127.0.0.1: it ended the connection without an answer",
+        }
 
 
 @pytest.mark.parametrize(
@@ -226,7 +235,7 @@ async def test_the_time_limit_is_over_the_whole_exchange(transport):
     for talk in (silent, drips):
         async with raw(talk) as server:
             before = time.monotonic()
-            await fails(transport, server.url, NoAnswer, seconds=0.3)
+            assert await fails(transport, server.url, NoAnswer, seconds=0.3) == "127.0.0.1: no answer in time"
             assert time.monotonic() - before < 2
 
 
