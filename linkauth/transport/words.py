@@ -56,8 +56,10 @@ def _words(error: Exception, limit: Limit) -> str:
             words, why = _late(limit), ""
         case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as inner):
             words, why = "no trusted TLS connection came about", inner.verify_message
+        case aiohttp.ClientConnectorSSLError(os_error=ssl.SSLError(reason=str(reason))):
+            words, why = "no trusted TLS connection came about", reason.lower().replace("_", " ")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            words, why = "no trusted TLS connection came about", getattr(error, "reason", "")
+            words, why = "no trusted TLS connection came about", ""
         case aiohttp.ClientConnectorDNSError():
             words, why = "its name was not resolved", error.strerror or ""
         case aiohttp.ClientConnectorError():
