@@ -266,9 +266,17 @@ class Credential:
     def _take_off(self, known: int) -> Flight[Token]:
         if self._office.flights.closing:
             raise ConfigurationError("the engine is closed")
-        flight = self._office.flights.start(self._fly(known), f"linkauth renewal {self.vendor.name}/{self.account}")
-        self._flights[asyncio.get_running_loop()] = flight
+        name = f"linkauth renewal {self.vendor.name}/{self.account}"
+        precious = self.vendor.rotation.rotates
+        flight = self._office.flights.start(self._fly(known), name, precious=precious)
+        self._flights[flight.loop] = flight
+        flight.task.add_done_callback(lambda _: self._let_go(flight))
         return flight
+
+    def _let_go(self, flight: Flight[Token]) -> None:
+        """Of what has landed, and with it of its token."""
+        if self._flights.get(flight.loop) is flight:
+            del self._flights[flight.loop]
 
     async def _renew(self, known: int) -> Token:
         token = await self._renewal.renew(known)
@@ -317,4 +325,5 @@ class Credential:
         if self._office.flights.closing:
             work.close()
             raise ConfigurationError("the engine is closed")
-        return await self._office.flights.start(work, f"linkauth {self.vendor.name}/{self.account}").join()
+        name = f"linkauth {self.vendor.name}/{self.account}"
+        return await self._office.flights.start(work, name, precious=True).join()

@@ -62,7 +62,7 @@ class Keeper:
             try:
                 return await self._offer(kept)
             except StoreError:
-                if self._flights.closing:
+                if self._flights.ending:
                     return None
                 gap = min(backoff(tries, timing.OFFER_FIRST, self._world.random.random()), timing.OFFER_LONGEST)
             await asyncio.sleep(gap)

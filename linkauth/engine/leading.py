@@ -89,14 +89,7 @@ class Leading:
         if reason := self._hopeless():
             return await self._ledger.bury(lease, reason)
         try:
-            async with lease:
-                if pause := self._pause():
-                    await self._let_come_back(pause)
-                begun = self._office.world.monotonic()
-                fresh = await self._exchange()
-        except (InDoubt, Overtaken):
-            await lease.release(claim.note)
-            raise
+            fresh, begun = await self._under_lease()
         except (InvalidGrant, InvalidToken) as error:
             if not self._vendor.needs_user:
                 raise
@@ -107,6 +100,25 @@ class Leading:
             return stored
         return await self._refused(refused)
 
+    async def _under_lease(self) -> tuple[Token, float]:
+        """What the vendor answers, and since when it was asked (monotonic).
+
+        Where nothing was sent the lease is given back, and the note that was found.
+        """
+        try:
+            async with self._lease:
+                if pause := self._pause():
+                    await self._let_come_back(pause)
+                begun = self._office.world.monotonic()
+                return await self._exchange(), begun
+        except (InDoubt, Overtaken):
+            await self._lease.release(self._claim.note)
+            raise
+        except asyncio.CancelledError:
+            if self._office.flights.ending:  # called off, which nobody is who has anything to lose
+                await self._lease.release(self._claim.note)
+            raise
+
     async def _let_come_back(self, seconds: float) -> None:
         """Give a possible holder of something newer ``seconds`` to come forward.
 
@@ -115,24 +127,18 @@ class Leading:
         now = self._office.world.monotonic
         looked = now()
         end = looked + seconds
-        try:
-            if self._store_is_behind():
-                await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
-            # Should the store go away and come back meanwhile, the others need their time again.
-            while self._holding.token is self._token and (left := max(end - now(), self._ledger.unsettled())) > 0:
-                await self._ledger.wait(min(left, timing.LONGEST_LOOK))
-                if await self._came_back():
-                    break
-                if now() > looked + 2 * timing.LONGEST_LOOK:
-                    end = now() + seconds
-                looked = now()
-                with self._office.flights.idle():
-                    await asyncio.sleep(
-                        min(left, timing.LOOK_AGAIN)
-                    )  # a wait ends at once where the store has lost the lease
-        except asyncio.CancelledError:  # called off by closing: nothing was spent, so nothing is held up
-            await self._lease.release(self._claim.note)
-            raise
+        if self._store_is_behind():
+            await self._ledger.put_back()  # which tells whoever holds something newer that the store lost it
+        # Should the store go away and come back meanwhile, the others need their time again.
+        while self._holding.token is self._token and (left := max(end - now(), self._ledger.unsettled())) > 0:
+            await self._ledger.wait(min(left, timing.LONGEST_LOOK))
+            if await self._came_back():
+                break
+            if now() > looked + 2 * timing.LONGEST_LOOK:
+                end = now() + seconds
+            looked = now()
+            with self._office.flights.idle():
+                await asyncio.sleep(min(left, timing.LOOK_AGAIN))  # a wait ends at once where the store has lost the lease
         if self._holding.token is not self._token or not await self._lease.confirmed():
             raise Overtaken
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from linkauth.engine.flight import out_of_sight
 from linkauth.errors import StoreError
 from linkauth.protocol import timing
 from linkauth.store import Granted
@@ -127,7 +128,7 @@ class Lease:
             await asyncio.wait({self._keeper})
 
     def _begin(self) -> None:
-        self._keeper = asyncio.create_task(self._keep(), name=f"linkauth lease {self.key}")
+        self._keeper = out_of_sight(self._keep(), f"linkauth lease {self.key}")
 
     async def _keep(self) -> None:
         while not self._lost:

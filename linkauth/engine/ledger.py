@@ -134,7 +134,8 @@ class Ledger:
     def _go_on_saving(self, token: Token, number: int, fault: str, pause: float = 0.0) -> None:
         """Offer what is kept again and again, ``pause`` seconds from now on."""
         log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
-        self._saving = self.office.flights.start(self._save(token, number, pause), f"linkauth saving {self.key}")
+        save = self._save(token, number, pause)
+        self._saving = self.office.flights.start(save, f"linkauth saving {self.key}", precious=True)
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
@@ -322,7 +323,7 @@ class Ledger:
             return
         self.holding.take(token, number, time, stored=False)
         await self.keeper.keep(number, self._closed(number, token))  # offering it took it out of escrow
-        if self.office.flights.closing:
+        if self.office.flights.ending:
             self._left_behind()
         else:
             self._go_on_saving(token, number, fault, timing.OFFER_LONGEST)
@@ -359,7 +360,7 @@ class Ledger:
 
     async def _follow(self) -> None:
         """Hear of a store that loses what only it and its workers have."""
-        if self.vendor.needs_user:
+        if self.vendor.needs_user and not self.office.flights.ending:
             await self.office.watch.follow(self)
 
     def _closed(self, number: int, token: Token) -> bytes:

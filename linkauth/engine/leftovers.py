@@ -33,7 +33,7 @@ async def bring_back(office: Office, escrow: Escrow) -> None:
 
 async def _insist(office: Office, escrow: Escrow, kept: Kept) -> None:
     tries = 0
-    while not office.flights.closing:
+    while not office.flights.ending:
         try:
             office.envelope.open(kept.key, Record(kept.number, kept.value))
             outcome, _ = await office.shelf.ask(office.shelf.store.commit(kept.key, kept.number, kept.value))

@@ -134,7 +134,7 @@ async def _keep_secret(ledger: Ledger, number: int, secret: Secret) -> None:
         if isinstance(outcome, Superseded) and not _is_twin(outcome, number):
             await office.registrations.look(vendor)  # a later rotation, whose secret is the one that lives
     except StoreError as error:
-        office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}")
+        office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}", precious=True)
         fault = (
             f"the vendor has rotated the secret and the store has not taken it yet; this process offers it on: {error}"
         )
@@ -169,7 +169,7 @@ async def _keep_answer(ledger: Ledger, number: int, raw: Secret) -> None:
         await keeper.commit(number, office.envelope.close(key, number, record))
         words = f"it is kept in record {key}"
     except StoreError:
-        office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}")
+        office.flights.start(_insist(ledger, keeper), f"linkauth saving {key}", precious=True)
     log.error("%s: no secret was recognised in the answer to a rotation; %s", vendor.name, words)
 
 

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from linkauth.engine.events import EventKind
+from linkauth.engine.flight import called_off
 from linkauth.errors import StoreError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import StoreTime
@@ -70,7 +71,7 @@ class Shelf:
         told: StoreError | None = None
         try:
             async with asyncio.timeout(self._patience + extra):
-                answer = await call
+                answer = await _answered(call)
         except StoreUnavailable as error:
             fault = str(error)
         except StoreError as error:
@@ -99,3 +100,13 @@ class Shelf:
             await self.do(call)
         except StoreError as error:
             log.info("left to itself: %s", error)
+
+
+async def _answered(call: Awaitable[T]) -> T:
+    """What ``call`` brings. Whoever cancels all tasks cancels the store's own, too: no reason to give up an answer."""
+    try:
+        return await call
+    except asyncio.CancelledError:
+        if called_off():
+            raise
+    raise StoreUnavailable("a task of the store's was cancelled")

@@ -246,6 +246,14 @@ class Worker(Engine[Credential]):
             raise NotSent("vendor.example: no connection came about")
         return await self._vendor.send(request, seconds)
 
+    async def killed(self) -> None:
+        """As after kill -9: what it has in the air goes no further, and nothing is given back."""
+        flights = tuple(self.office.flights._flights)
+        for flight in flights:
+            assert flight._work is not None
+            flight._work.cancel()
+        await asyncio.wait({flight.task for flight in flights})
+
     def heard(self) -> list[str]:
         return [event.kind.value for event in self.events]
 
@@ -270,7 +278,6 @@ async def killed_while_renewing(worker: Worker, vendor: Vendor, *, acts: bool = 
     """kill -9 while the vendor has its request, which it ``acts`` on or not. No other worker may be at work."""
     fault = Fault(None, acts=acts, gate=None if acts else asyncio.Event(), delay=1e9)
     vendor.faults.append(fault)
-    others = asyncio.all_tasks()
 
     async def call() -> None:
         await worker.credential(USER).token()
@@ -279,6 +286,6 @@ async def killed_while_renewing(worker: Worker, vendor: Vendor, *, acts: bool = 
     caller = asyncio.create_task(call())
     await asyncio.sleep(1)
     assert fault not in vendor.faults
-    for task in asyncio.all_tasks() - others:
-        task.cancel()
+    caller.cancel()
+    await worker.killed()
     await asyncio.gather(caller, return_exceptions=True)

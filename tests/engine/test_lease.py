@@ -67,7 +67,8 @@ async def test_nothing_extends_a_lease_when_the_work_is_over():
     async with lease:
         await asyncio.sleep(TTL / 3 + 0.1)
         assert store.counts["extend"] == 1
-    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("linkauth lease")]
+    assert lease._keeper is not None
+    assert lease._keeper.done()
 
 
 @virtual
