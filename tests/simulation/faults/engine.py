@@ -361,7 +361,8 @@ def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
 
     async def aclose(self: Any) -> None:
         for flight in list(self.office.flights._flights):
-            flight.task.cancel()
+            if flight._work is not None:
+                flight._work.cancel()
 
     yield engines.Engine, "aclose", aclose
 
