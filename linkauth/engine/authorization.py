@@ -116,9 +116,10 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
         raise refused
     try:
         return await replace(ledger, lambda newest: newest.exchange(params, what))
-    except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable):
+    except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable, asyncio.CancelledError):
         # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
         # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
+        # And what was called off while it waited for its turn has sent nothing.
         await _put_back(office, key, taken.record.version + 1, record)
         raise
 
@@ -128,7 +129,7 @@ async def _put_back(office: Office, key: str, number: int, record: PendingRecord
     try:
         await _put_what_is_left(office, key, number, record)
     except StoreUnavailable:
-        office.flights.start(_go_on_putting(office, key, number, record), "linkauth state")
+        office.flights.start(_go_on_putting(office, key, number, record), "linkauth state", precious=True)
 
 
 async def _go_on_putting(office: Office, key: str, number: int, record: PendingRecord) -> None:

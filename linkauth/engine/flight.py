@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from linkauth.errors import LinkAuthError
+from linkauth.protocol import timing
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Flight", "Flights", "called_off", "out_of_sight"]
 
 T = TypeVar("T")
-
-ELSEWHERE: Final = 0.05
-"""Seconds between two looks at what other threads' loops have in the air: they may stop at any moment, and tell nobody."""
 
 _current: ContextVar[Flight[Any] | None] = ContextVar("linkauth_flight", default=None)
 
@@ -186,7 +184,7 @@ class Flights:
         while tasks := {flight.task for flight in self._here() if not flight.task.done()}:
             await asyncio.wait(tasks)
         while any(flight.precious and not flight.idle and not flight.landed for flight in self._elsewhere()):  # noqa: ASYNC110
-            await asyncio.sleep(ELSEWHERE)
+            await asyncio.sleep(timing.ELSEWHERE)
 
     def _here(self) -> list[Flight[Any]]:
         loop = asyncio.get_running_loop()

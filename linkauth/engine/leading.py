@@ -138,7 +138,9 @@ class Leading:
                 end = now() + seconds
             looked = now()
             with self._office.flights.idle():
-                await asyncio.sleep(min(left, timing.LOOK_AGAIN))  # a wait ends at once where the store has lost the lease
+                await asyncio.sleep(
+                    min(left, timing.LOOK_AGAIN)
+                )  # a wait ends at once where the store has lost the lease
         if self._holding.token is not self._token or not await self._lease.confirmed():
             raise Overtaken
 

@@ -115,6 +115,9 @@ FAILED_AGAIN: Final = 0.5
 DOUBT_AGAIN: Final = 2.0
 """Seconds between two looks while the holder of a possible answer is waited for."""
 
+ELSEWHERE: Final = 0.05
+"""Seconds between two looks at what is in the air in other threads' loops: they may stop at any moment and tell nobody."""
+
 # A failure that is remembered is looked at again while the caller who met it may still be waiting.
 assert max(FAILED_AGAIN, DOUBT_AGAIN, RENEW_FIRST) < GRACE
 

@@ -380,6 +380,22 @@ async def test_closing_does_not_wait_to_put_a_state_back():
 
 
 @virtual
+async def test_called_off_while_it_waits_for_its_turn_a_callback_costs_no_consent():
+    """Another worker has the lease, and this one's engine closes: no code was sent, so the state is good for the next."""
+    store, vendor = Store(), Tokens()
+    worker, other = Worker(store, vendor), Worker(store, vendor)
+    credential, params = await begun(worker)
+    claimed = await store.claim(credential.ledger.key, "somebody", 60.0, 0, b"")
+    completing = asyncio.create_task(credential.complete(params))
+    await asyncio.sleep(1)
+    await worker.aclose()
+    with pytest.raises(LinkAuthError, match="called off"):
+        await completing
+    await store.release(credential.ledger.key, claimed.number)
+    assert (await (await other.complete(LINKKIT, params)).token()).access_token == "a1"
+
+
+@virtual
 async def test_a_refusal_uses_the_state_up():
     """The user said no: that is what the app hears, nothing is sent, and the state is spent."""
     vendor = Tokens()
