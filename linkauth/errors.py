@@ -345,7 +345,7 @@ class CorruptRecord(StoreError):
 
 
 class GraphQLError(LinkAuthError):
-    """A GraphQL answer carries errors. ``errors``: as the vendor sent them, each a mapping with ``message``."""
+    """A GraphQL answer carries errors. ``errors``: as the vendor sent them, each a mapping with ``message``, the token masked."""
 
     LONGEST: ClassVar[int] = 500
     """Characters of the vendor's words in the message; ``errors`` has them all."""

@@ -18,7 +18,7 @@ from linkauth.errors import (
     OAuthError,
 )
 from linkauth.oauth import grants
-from linkauth.oauth.exchange import Response
+from linkauth.oauth.exchange import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +73,10 @@ async def call(
         async with session.request(method, url, allow_redirects=False, raise_for_status=False, **how) as answer:
             body = await _read(answer, vendor)
             headers = {name.lower(): value for name, value in answer.headers.items()}
-            response = Response(status=answer.status, headers=headers, body=body)
-            return Answer(response, answer.request_info.url)
+            sent = answer.request_info
+            # Without body and query: what the caller asked for is no secret of the credential's.
+            request = Request(method=sent.method, url=str(sent.url.origin()), headers=dict(sent.headers))
+            return Answer(Response(status=answer.status, headers=headers, body=body, request=request), sent.url)
     except aiohttp.InvalidURL:
         fault = ConfigurationError("the session has no base URL: make it with credential.session()")
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -117,8 +119,8 @@ def refuse(response: Response, vendor: str, codes: Mapping[str, type[OAuthError]
     ``InvalidRequest``, 401 ``InvalidToken``, 403 ``AccessDenied``, 404 ``NotFound``, 409 ``Conflict``, 422
     ``UnprocessableContent``, 429 ``RateLimited``, 5xx ``VendorUnavailable``. ``.details`` is the envelope's.
     """
-    code, description = _said(response.body)
-    details = grants.details(response.body)
+    code, description = _said(response)
+    details = grants.details(response)
     error = grants.refusal(response, vendor, code, description, codes, _BY_STATUS, details)
     kind = _BY_STATUS.get(response.status)
     if kind is not None and type(error) is OAuthError:
@@ -126,11 +128,11 @@ def refuse(response: Response, vendor: str, codes: Mapping[str, type[OAuthError]
     raise error
 
 
-def _said(body: bytes) -> list[str]:
-    enveloped = grants.said(body, ("code", "message"), inside="error")
+def _said(response: Response) -> list[str]:
+    enveloped = grants.said(response, ("code", "message"), inside="error")
     if any(enveloped):
         return enveloped
-    message, error, description = grants.said(body, ("message", "error", "error_description"))
+    message, error, description = grants.said(response, ("message", "error", "error_description"))
     return [error or message, description]
 
 

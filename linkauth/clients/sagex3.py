@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from linkauth.oauth.exchange import Response
+
 __all__ = ["Folder", "SageX3Client"]
 
 VENDOR: Final = "sagex3"
@@ -107,7 +109,7 @@ def _trusted(data_service: str, endpoint: URL | None) -> URL:
 def _data(answer: Answer) -> dict[str, Any]:
     what = f"{VENDOR}'s GraphQL answer"
     response = answer.response
-    errors = wire.as_object(wire.decode(response.body)).get("errors")
+    errors = _errors(response)
     if errors and response.status in {OK, 400}:
         if not isinstance(errors, list) or not all(isinstance(error, dict) for error in cast("list[object]", errors)):
             raise MalformedResponse(f"{what}: errors is not a list of objects")
@@ -118,3 +120,9 @@ def _data(answer: Answer) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise MalformedResponse(f"{what}: expected an object @ $.data")
     return cast("dict[str, Any]", data)
+
+
+def _errors(response: Response) -> object:
+    """The answer's errors, made fit to show. A function of its own: no frame of a traceback holds what Sage really said."""
+    told = wire.as_object(wire.decode(response.body)).get("errors")
+    return wire.fit(told, *response.secrets(), whole=True) if told else None

@@ -31,11 +31,11 @@ class Overtaken(LinkAuthError):
 
 
 async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
-    """Carry a flow's requests to ``send`` and the answers back. Raises what either raises."""
+    """Carry a flow's requests to ``send`` and the answers back, each with what it answers. Raises what either raises."""
     try:
         request = next(flow)
         while True:
-            request = flow.send(await send(request))
+            request = flow.send(attrs.evolve(await send(request), request=request))
     except StopIteration as done:
         result: T = done.value
         return result

@@ -7,13 +7,17 @@ from urllib.parse import urlencode
 
 from linkauth.errors import ConfigurationError, InvalidRequest
 from linkauth.oauth import grants, wire
+from linkauth.oauth.exchange import SHORTEST
 from linkauth.oauth.token import SecretStr
 from linkauth.oauth.url import plain_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["masked", "parameter", "raise_if_refused", "the_code", "url"]
+__all__ = ["masked", "parameter", "raise_if_refused", "said", "the_code", "url"]
+
+_WORDS: Final = frozenset({"error", "error_description", "error_uri", "message", "iss", "scope", "endpoint"})
+"""Parameters of a callback that are no secrets."""
 
 LONGEST: Final = 8192
 """Characters of a callback's parameter: a code may be a JWT, and no server takes longer URLs."""
@@ -70,9 +74,16 @@ def parameter(params: Mapping[str, Any], *names: str) -> str:
 
 def raise_if_refused(params: Mapping[str, Any]) -> None:
     """Raise the ``OAuthError`` that a refusing callback names in ``error`` (RFC 6749 §4.1.2.1)."""
-    code = wire.words(parameter(params, "error"))
+    code = said(params, "error")
     if code:
-        raise grants.known(code)(code, wire.words(params.get("error_description")))
+        raise grants.known(code)(code, said(params, "error_description"))
+
+
+def said(params: Mapping[str, Any], name: str) -> str:
+    """The vendor's words in a callback, without the state and the code that may stand beside them."""
+    others = [value for other, value in params.items() if other not in _WORDS]
+    hidden = [value for value in others if isinstance(value, str) and len(value) >= SHORTEST]
+    return wire.words(params.get(name) if name == "error_description" else parameter(params, name), *hidden)
 
 
 def the_code(params: Mapping[str, Any], *names: str) -> str:

@@ -6,18 +6,49 @@ or a socket (``linkauth.testing.play``). Time comes in with the response; a flow
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import TypeAlias, TypeVar
-from urllib.parse import urlencode
+import binascii
+from base64 import b64decode
+from collections.abc import Generator, Iterator, Mapping
+from typing import Final, TypeAlias, TypeVar, cast
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 import attrs
 
 from linkauth.oauth import wire
-from linkauth.oauth.token import secret_bytes
+from linkauth.oauth.token import secret_bytes, secret_str
 
 __all__ = ["Flow", "Request", "Response"]
 
 T = TypeVar("T")
+
+SECRETS: Final = frozenset(
+    {
+        *("client_secret", "client_assertion", "password", "code", "code_verifier", "device_code", "assertion"),
+        *("token", "access_token", "refresh_token", "refreshToken", "subject_token", "actor_token", "authorization"),
+    }
+)
+"""Fields and headers that are secrets, however short."""
+PUBLIC: Final = frozenset(
+    {
+        *("client_id", "email", "username", "login_hint", "scope", "redirect_uri", "resource", "audience"),
+        *("grant_type", "response_type", "client_assertion_type", "token_type_hint", "code_challenge_method"),
+        *("subject_token_type", "actor_token_type", "requested_token_type"),
+        *(
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "connection",
+            "content-length",
+            "content-type",
+            "date",
+            "host",
+        ),
+        *("user-agent", "x-request-id", "x-correlation-id", "traceparent", "tracestate", "idempotency-key"),
+    }
+)
+"""Fields and headers that are none: a vendor's words about them help whoever has to act."""
+SHORTEST: Final = 8
+"""Characters from which any other field or header counts as a secret: nobody but an app's author knows what it is."""
 
 
 def _mask(_: object) -> str:
@@ -48,6 +79,20 @@ class Request:
         kind = {"Content-Type": "application/json", "Accept": "application/json"}
         return cls(url=url, headers={**kind, **(headers or {})}, body=wire.dump(fields))
 
+    def secrets(self) -> tuple[str, ...]:
+        """What is in this request that nobody's words may give away: whatever is not known to be public."""
+        query = parse_qsl(urlsplit(self.url).query)
+        if self.body[:1] in {b"{", b"["}:
+            members = _texts("", wire.decode(self.body))
+        else:
+            members = iter(parse_qsl(self.body.decode("utf-8", "surrogateescape"), errors="surrogateescape"))
+        given = [*query, *members]
+        for name, value in self.headers.items():
+            parts = _credentials(value) if name.lower().endswith("authorization") else (value,)
+            given += [(name.lower(), part) for part in parts]
+        known = [(name, secret_str(value)) for name, value in given if name not in PUBLIC]
+        return tuple(value for name, value in known if name in SECRETS or len(value) >= SHORTEST)
+
 
 @attrs.frozen(kw_only=True)
 class Response:
@@ -60,7 +105,39 @@ class Response:
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_mask)
     body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
     sent_at: float = 0.0
+    request: Request | None = attrs.field(default=None, repr=False)
+    """What it answers. Whoever drives a flow sets it: so words of the answer are shown without what was sent."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """What its words must not give away: what was sent."""
+        return () if self.request is None else self.request.secrets()
 
 
 Flow: TypeAlias = Generator[Request, Response, T]
 """A conversation with a vendor that ends in a ``T``."""
+
+
+def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Every text in a JSON value, with the name that it, or the list around it, has."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict):
+        for inner, part in cast("dict[str, object]", value).items():
+            yield from _texts(inner, part)
+    elif isinstance(value, list):
+        for part in cast("list[object]", value):
+            yield from _texts(name, part)
+
+
+def _credentials(value: str) -> Iterator[str]:
+    """What an ``Authorization`` has behind its scheme (RFC 9110 §11.4), and the password in HTTP Basic (RFC 7617 §2)."""
+    scheme, _, credentials = value.partition(" ")
+    yield credentials or scheme
+    if scheme.lower() != "basic":
+        return
+    try:
+        pair = b64decode(credentials, validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, ValueError):
+        return
+    password = pair.partition(":")[2]
+    yield from (password, unquote_plus(password))

@@ -20,7 +20,7 @@ from linkauth.oauth.refusals import details, known, raise_refusal, refusal, said
 from linkauth.oauth.token import SecretStr, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Secret
@@ -51,11 +51,8 @@ _MEMBERS: Final = frozenset(
     {"access_token", "token_type", "expires_in", "scope", "refresh_token", "refresh_token_expires_in"}
 )
 
-SECRETS: Final = frozenset({"client_secret", "refresh_token", "refreshToken", "code", "code_verifier", "password"})
-"""Fields of a token request that a vendor's words must not give away, should it repeat them."""
-
 Refuse: TypeAlias = "Callable[..., NoReturn]"
-"""``(response, vendor, *secrets)``: raises what a refusing answer means."""
+"""``(response, vendor)``: raises what a refusing answer means."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -78,19 +75,16 @@ def grant(
     headers: Mapping[str, str] | None = None,
     encode: Callable[[str, Mapping[str, str], Mapping[str, str] | None], Request] = Request.form,
     refuse: Refuse | None = None,
-    secrets: Iterable[str] = (),
     **how: Any,
 ) -> Flow[Token]:
     """POST ``fields`` to the token endpoint and read the answer with ``token_from(…, **how)``.
 
     ``encode``: ``Request.form`` (RFC 6749 §4.1.3) or ``Request.json``. ``refuse``: how this vendor words a refusal; None: as
-    RFC 6749 §5.2 has it. ``secrets``: what its words must not give away, besides the secrets among the fields.
-    Raises the ``OAuthError`` that the vendor names, ``MalformedResponse``, or ``VendorUnavailable`` at 5xx.
+    RFC 6749 §5.2 has it. Raises the ``OAuthError`` that the vendor names, ``MalformedResponse``, or ``VendorUnavailable`` at 5xx.
     """
-    fields = wire.Masked(fields)
-    response = yield encode(url, fields, headers)
+    response = yield encode(url, wire.Masked(fields), headers)
     if not is_success(response):
-        (refuse or raise_refusal)(response, vendor, *secrets, *(fields[name] for name in SECRETS & fields.keys()))
+        (refuse or raise_refusal)(response, vendor)
     return token_from(response, vendor, **how)
 
 

@@ -40,29 +40,32 @@ _BY_STATUS: Final[dict[int, type[OAuthError]]] = {
 def raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
     """Raise what a refusing answer means: ``{"error", "error_description"}`` of RFC 6749 §5.2, else by status.
 
-    ``secrets`` are masked should the vendor repeat one of them.
+    What the request carried is masked should the vendor repeat it, and so are ``secrets``.
     """
-    code, description = said(response.body, ("error", "error_description"), *secrets)
+    code, description = said(response, ("error", "error_description"), *secrets)
     raise refusal(response, vendor, code, description)
 
 
 def said(
-    body: bytes, names: tuple[str, ...], *secrets: str, inside: str | None = None, codes: Iterable[str] = ()
+    response: Response, names: tuple[str, ...], *secrets: str, inside: str | None = None, codes: Iterable[str] = ()
 ) -> list[str]:
-    """The vendor's words under ``names`` of the JSON object in ``body`` (or in its member ``inside``), made fit to show.
+    """The vendor's words under ``names`` of the JSON object that came (or in its member ``inside``), made fit to show.
 
-    RFC 6749's codes and ``codes`` are left as they are, though a short secret be part of one. A function of its own, so
-    that no frame of a traceback holds what the vendor really said.
+    What the request carried is masked in them, and so are ``secrets``. RFC 6749's codes and ``codes`` are left as they
+    are, though a short secret be part of one. A function of its own, so that no frame of a traceback holds what the
+    vendor really said.
     """
-    value = wire.as_object(wire.decode(body))
+    value = wire.as_object(wire.decode(response.body))
     value = value if inside is None else wire.as_object(value.get(inside))
     plain = {*_BY_CODE, RateLimited.code, *codes}
-    return [t if isinstance(t, str) and t in plain else wire.words(t, *secrets) for t in map(value.get, names)]
+    given = (*secrets, *response.secrets())
+    return [t if isinstance(t, str) and t in plain else wire.words(t, *given) for t in map(value.get, names)]
 
 
-def details(body: bytes, *secrets: str) -> Any:
-    """``error.details`` of the JSON object in ``body`` (LinkXG's envelope), made fit to show; None where there is none."""
-    return wire.fit(wire.as_object(wire.as_object(wire.decode(body)).get("error")).get("details"), *secrets)
+def details(response: Response) -> Any:
+    """``error.details`` of the JSON object that came (LinkXG's envelope), made fit to show; None where there is none."""
+    told = wire.as_object(wire.as_object(wire.decode(response.body)).get("error")).get("details")
+    return wire.fit(told, *response.secrets()) if told else None
 
 
 def known(code: str, by_code: Mapping[str, type[OAuthError]] | None = None) -> type[OAuthError]:

@@ -11,7 +11,6 @@ import math
 import sys
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origin
-from urllib.parse import quote, quote_plus
 
 import attrs
 from cattrs import Converter, transform_error
@@ -19,6 +18,7 @@ from cattrs.errors import BaseValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
 from linkauth.errors import MalformedResponse, line
+from linkauth.oauth.masking import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +41,10 @@ C = TypeVar("C")
 
 LONGEST_WORDS: Final = 300
 """Characters of a vendor's own words that an error repeats."""
+LONGEST_READ: Final = 4096
+"""Characters of them that are looked at."""
+MOST_WORDS: Final = 65_536
+"""Characters that ``fit`` shows."""
 
 DEEPEST: Final = 32
 """Levels of nesting in an answer; documented ones have three. What is read must also be written to the store."""
@@ -238,27 +242,29 @@ def _fault(error: BaseException, _: type | None) -> str:
 
 
 def words(value: object, *secrets: str | None) -> str:
-    """A vendor's own words for an error message: one printable line, shortened, with ``secrets`` masked.
+    """A vendor's own words for an error message: one printable line, shortened, with ``secrets`` masked (``masking``)."""
+    # What is cut off is not shown, so it need not be searched.
+    return line(Mask(secrets)(value[:LONGEST_READ]), LONGEST_WORDS) if isinstance(value, str) else ""
 
-    Secrets are found as they are and in the encodings of a form and a URL.
+
+def fit(value: object, *secrets: str | None, whole: bool = False) -> Any:
+    """A vendor's own JSON for an error, every text and name in it as ``words`` makes it; all else stays as it is.
+
+    ``whole``: with ``secrets`` masked, and otherwise as they came. Texts beyond 64 KiB together are left out: no vendor means so many words to be read.
     """
-    if not isinstance(value, str):
-        return ""
-    given = {
-        form for s in secrets if s for form in (s, quote(s, safe="", errors="replace"), quote_plus(s, errors="replace"))
-    }
-    for hidden in sorted(given, key=len, reverse=True):
-        value = value.replace(hidden, "****")
-    return line(value, LONGEST_WORDS)
+    mask, left = Mask(secrets), MOST_WORDS
 
+    def show(part: object) -> object:
+        nonlocal left
+        if isinstance(part, str):
+            text, left = part[:left], max(left - len(part), 0)
+            shown = mask(text if whole else text[:LONGEST_READ]) + ("…" if len(text) < len(part) else "")
+            return shown if whole else line(shown, LONGEST_WORDS)
+        if isinstance(part, dict):
+            return {str(show(name)): show(inner) for name, inner in cast("dict[str, object]", part).items()}
+        return [show(inner) for inner in cast("list[object]", part)] if isinstance(part, list) else part
 
-def fit(value: Any, *secrets: str | None) -> Any:
-    """A vendor's own JSON for an error, every text and name in it as ``words`` makes them; numbers stay as they are."""
-    if isinstance(value, dict):
-        return {words(name, *secrets): fit(each, *secrets) for name, each in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [fit(each, *secrets) for each in cast("list[object]", value)]
-    return words(value, *secrets) if isinstance(value, str) else value
+    return show(value)
 
 
 def unstructure(value: attrs.AttrsInstance) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow, Request, Response
 
@@ -25,7 +27,7 @@ def play(flow: Flow[T], *answers: Response) -> tuple[T, list[Request]]:
         while True:
             asked.append(request)
             assert left, f"the flow asked a request no. {len(asked)} that has no answer"
-            request = flow.send(left.pop(0))
+            request = flow.send(attrs.evolve(left.pop(0), request=request))
     except StopIteration as done:
         assert not left, f"{len(left)} answers were never asked for"
         return done.value, asked

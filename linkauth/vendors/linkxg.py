@@ -85,7 +85,7 @@ class LinkXG(Vendor):
         url = f"{self.base_url}/oauth/clients/{quote(self.client_id, safe='')}/rotate"
         response = yield Request(url=url, headers={"Accept": "application/json", **grants.bearer(token)})
         if not granted(response):
-            raise_refusal(response, self.name, token.access_token, self.client_secret.reveal())
+            raise_refusal(response, self.name)
         found = _new_secret(response.body)
         if found is None:
             # The old secret is dead by now: whoever operates this must be able to read the new one out of the answer.
@@ -113,13 +113,12 @@ def granted(response: Response) -> bool:
 def raise_refusal(
     response: Response,
     vendor: str,
-    *secrets: str,
+    *,
     by_code: Mapping[str, type[errors.OAuthError]] = CODES,
     by_status: Mapping[int, type[errors.OAuthError]] | None = None,
 ) -> NoReturn:
     """Raise what a refusing LinkXG answer means, in either of its two shapes."""
-    code, words = grants.said(response.body, ("code", "message"), *secrets, inside="error", codes=by_code)
+    code, words = grants.said(response, ("code", "message"), inside="error", codes=by_code)
     if not code:
-        code, words = grants.said(response.body, ("error", "error_description"), *secrets)
-    details = grants.details(response.body, *secrets)
-    raise grants.refusal(response, vendor, code, words, by_code, by_status, details)
+        code, words = grants.said(response, ("error", "error_description"))
+    raise grants.refusal(response, vendor, code, words, by_code, by_status, grants.details(response))

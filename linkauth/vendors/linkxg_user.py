@@ -66,14 +66,14 @@ class LinkXGUser(Vendor):
         fields = {"email": email, "password": password.reveal()}
         response = yield Request.json(f"{self.base_url}/auth/login", fields)
         if not granted(response):
-            raise_refusal(response, self.name, password.reveal(), by_status=NO_CLIENT)
+            raise_refusal(response, self.name, by_status=NO_CLIENT)
         return self._token(response, None)
 
     def renew(self, current: Token | None) -> Flow[Token]:
         keep, spent = grants.kept(current, self.name)
         response = yield Request.json(f"{self.base_url}/auth/refresh", {"refreshToken": spent})
         if not granted(response):
-            raise_refusal(response, self.name, spent, by_code=AT_REFRESH, by_status=NO_CLIENT)
+            raise_refusal(response, self.name, by_code=AT_REFRESH, by_status=NO_CLIENT)
         return self._token(response, keep)
 
     def logout(self, token: Token) -> Flow[None]:
@@ -91,7 +91,7 @@ class LinkXGUser(Vendor):
         headers = {"Accept": "application/json", **grants.bearer(token)}
         response = yield Request(url=f"{self.base_url}/auth/logout", headers=headers)
         if not granted(response):
-            raise_refusal(response, self.name, token.access_token, by_status=NO_CLIENT)
+            raise_refusal(response, self.name, by_status=NO_CLIENT)
 
     def _token(self, response: Response, keep: Token | None) -> Token:
         answer = _renamed(wire.members(response.body, f"{self.name}'s token answer"))

@@ -35,6 +35,9 @@ __all__ = ["OAuth2"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+UNSUPPORTED: Final = "unsupported_token_type"
+"""A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
+
 _OURS: Final = frozenset(
     [
         "client_id",
@@ -225,25 +228,22 @@ class OAuth2(Vendor):
             return
         fields, headers = self._authenticated({"token": value, "token_type_hint": hint})
         response = yield Request.form(self.revoke_url, fields, headers)
-        # A server that cannot revoke access tokens says so (§2.2.1): nothing is left to do.
-        unsupported = grants.said(response.body, ("error",))[0] == "unsupported_token_type"
+        # Then nothing is left to do.
+        unsupported = grants.said(response, ("error",), codes=(UNSUPPORTED,)) == [UNSUPPORTED]
         if not grants.is_success(response) and not unsupported:
-            grants.raise_refusal(response, self.name, value, *self._secrets())
+            grants.raise_refusal(response, self.name)
 
     def _grant(self, fields: dict[str, str], **how: Any) -> Flow[Token]:
         fields, headers = self._authenticated({**self.extra, **fields})
-        how = {"lifetime": self.lifetime, "lenient": True, "secrets": self._secrets(), **how}
+        how = {"lifetime": self.lifetime, "lenient": True, **how}
         return (yield from grants.grant(self.token_url, fields, vendor=self.name, headers=headers, **how))
 
     def _authenticated(self, fields: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """``fields`` and headers of a request that shows who the client is."""
         if self.client_secret is not None and self.client_auth == "basic":
             return fields, {"Authorization": grants.basic(self.client_id, self.client_secret)}
-        (revealed,) = self._secrets() or ("",)
+        revealed = "" if self.client_secret is None else self.client_secret.reveal()
         return {**fields, "client_id": self.client_id, "client_secret": revealed}, {}
-
-    def _secrets(self) -> tuple[str, ...]:
-        return () if self.client_secret is None else (self.client_secret.reveal(),)
 
     def _check_issuer(self, params: Mapping[str, Any]) -> None:
         # RFC 9207 §2.4: before anything else, for a mixed-up code is not ours to send.

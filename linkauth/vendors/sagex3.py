@@ -161,22 +161,26 @@ class SageX3(Vendor):
 def _raise_if_refused(params: Mapping[str, Any]) -> None:
     # A decision: how a rejected pairing comes back is not documented. As in RFC 6749 §4.1.2.1, or with Sage's message.
     authorization.raise_if_refused(params)
-    message = wire.words(authorization.parameter(params, "message"))
+    message = authorization.said(params, "message")
     if message and not authorization.parameter(params, "authorizationCode", "code"):
         kind = _kind(message) or errors.AccessDenied
         raise kind("", message)
 
 
-def _raise_refusal(response: Response, vendor: str, *secrets: str) -> NoReturn:
+def _raise_refusal(response: Response, vendor: str) -> NoReturn:
     """Raise what a refusing Sage answer means: its bodies are ``{"message"}``."""
-    (message,) = grants.said(response.body, ("message",), *secrets)
+    (message,) = grants.said(response, ("message",))
     if not message:
-        grants.raise_refusal(response, vendor, *secrets)
+        grants.raise_refusal(response, vendor)
     # A decision: 401 is documented for API calls alone. Here it is read as the client's fault, which ends no pairing:
     # a mistyped secret must not cost every customer's.
     by_status: dict[int, type[errors.OAuthError]] = {401: errors.InvalidClient, 404: errors.InvalidClient}
     # By what Sage said, not by what is left of it: a short code or secret may be part of any word.
-    kind = _kind(*grants.said(response.body, ("message",))) if response.status in {400, 403} else None
+    kind = (
+        _kind(*grants.said(attrs.evolve(response, request=None), ("message",)))
+        if response.status in {400, 403}
+        else None
+    )
     if kind is not None:
         by_status[response.status] = kind
     raise grants.refusal(response, vendor, "", message, by_status=by_status)

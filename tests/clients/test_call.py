@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from base64 import b64encode
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from linkauth import errors
+from linkauth import AuthEngine, LinkXG, errors
 from linkauth.clients import LinkkitClient, LinkXGClient, SageX3Client
 from linkauth.clients import call as call_module
 from linkauth.errors import LinkAuthError, OAuthError
@@ -238,3 +239,71 @@ async def test_session_without_base_url() -> None:
         error = await failure(session, "linkxg")
     assert type(error) is errors.ConfigurationError
     assert "credential.session()" in str(error)
+
+
+WORDY = {
+    "enveloped": lambda token: {
+        "success": False,
+        "error": {"code": f"BAD_{token}", "message": f"no such token: {token}"},
+    },
+    "flat": lambda token: {"error": token, "error_description": f"no such token: {token}"},
+    "message": lambda token: {"message": f"the header was 'Bearer {token}'"},
+    "piece": lambda token: {"message": f"no token begins with {token[:16]}"},
+    "base64": lambda token: {"message": b64encode(f"Authorization: Bearer {token}".encode()).decode()},
+}
+
+
+@pytest.mark.parametrize("vendor", ["linkxg", "linkkit", "sagex3"])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 429, 500, 502])
+@pytest.mark.parametrize("wordy", WORDY.values(), ids=WORDY)
+async def test_an_api_that_repeats_the_token(api: Api, wordy, status: int, vendor: str) -> None:
+    """The bearer that an API refused stands nowhere in the error: not whole, not in part, not in base64."""
+    token = "canary-token-Zq7-" + "k3J9x" * 5
+    api.answers(wordy(token), status)
+    async with aiohttp.ClientSession(f"{api.url}api/v1/", headers={"Authorization": f"Bearer {token}"}) as session:
+        error = await failure(session, vendor)
+    shown = f"{error} {error!r} {vars(error)!r}"
+    assert "****" in shown
+    assert not [piece for piece in (token[at : at + 12] for at in range(len(token) - 11)) if piece in shown]
+    assert b64encode(token.encode()).decode()[4:24] not in shown
+
+
+async def test_a_refused_token_of_a_credential_is_not_repeated(api: Api) -> None:
+    """The same where the middleware put the token on the request, and a renewed one after the refusal."""
+    tokens = iter(f"canary-granted-{number}-{'x7Kq' * 5}" for number in range(9))
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/oauth/token"):
+            return web.json_response({"access_token": next(tokens), "token_type": "Bearer", "expires_in": 900})
+        words = f"refused: {request.headers['Authorization']}"
+        return web.json_response({"error": {"code": "TOKEN_INVALID", "message": words}}, status=401)
+
+    api.handler = serve
+    async with AuthEngine("memory:") as engine:
+        credential = engine.credential(
+            LinkXG(client_id="c", client_secret="canary-secret", base_url=f"{api.url}api/v1")
+        )
+        async with credential.session() as session:
+            error = await failure(session, "linkxg")
+    assert isinstance(error, errors.InvalidToken)
+    assert error.description == "refused: Bearer ****"
+
+
+async def test_graphql_errors_do_not_repeat_the_token(api: Api) -> None:
+    """In ``errors`` at any depth, in values and in names: the token is masked, and what else Sage said is there."""
+    token = "canary-token-Zq7-" + "k3J9x" * 5
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            url = f"{api.url}api/v1/service/X/graphQL"
+            return web.json_response({"folders": [{"name": "X", "$urls": {"dataService": url}}]})
+        told = {"message": f"bad {token}", "extensions": {token: [{"header": f"Bearer {token}", "line": 3}]}}
+        return web.json_response({"errors": [told]})
+
+    api.handler = serve
+    async with aiohttp.ClientSession(f"{api.url}api/v1/", headers={"Authorization": f"Bearer {token}"}) as session:
+        with pytest.raises(errors.GraphQLError) as caught:
+            await SageX3Client(session).graphql("X", "{ x }")
+    (told,) = caught.value.errors
+    assert told == {"message": "bad ****", "extensions": {"****": [{"header": "Bearer ****", "line": 3}]}}
+    assert str(caught.value) == "bad ****"

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -174,7 +175,8 @@ class Flows(RuleBasedStateMachine):
                 assert TRUSTED.fullmatch(urlsplit(request.url).hostname or ""), "a secret goes elsewhere"
                 true = self.model.answer(request) if fault is None or acts or count else None
                 self.lost = self.lost or (fault is not None and acts and not count)
-                request = flow.send(fault if fault is not None and not count else true)
+                answer = fault if fault is not None and not count else true
+                request = flow.send(attrs.evolve(answer, request=request))
         except StopIteration as done:
             return done.value
         except (OAuthError, MalformedResponse, VendorUnavailable, ReauthorizationRequired, UntrustedEndpoint) as error:

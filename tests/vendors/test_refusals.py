@@ -262,3 +262,17 @@ def test_a_bare_401_at_a_login_is_about_no_client():
     error = BY_NAME["user-login"].outcome(answer(b"", 401))
     assert type(error) is errors.OAuthError
     assert "client" not in str(error)
+
+
+@pytest.mark.parametrize("vendor", ["linkkit-exchange", "sage-exchange", "oauth2-exchange"])
+def test_a_refusing_callback_does_not_repeat_state_and_code(vendor):
+    """Words of a callback that hold its own state or code, as a vendor's error page may: stars in their place."""
+    state, code = "canary-state-b7Qx9Lm2", "canary-code-Kp4Vw8Rt"
+    said = {
+        "error": f"bad_{state}",
+        "error_description": f"{state} and {code}",
+        "state": state,
+        "authorizationCode": code,
+    }
+    error = nothing_sent(BY_NAME[vendor].vendor.exchange(said, PENDING), errors.OAuthError)
+    assert (error.error, error.description) == ("bad_****", "**** and ****")
