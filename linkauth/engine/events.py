@@ -69,9 +69,8 @@ class Teller:
 
     def tell(self, kind: EventKind, vendor: str, account: str, outcome: str = "", duration: float = 0.0) -> None:
         """Tell of one event."""
-        log.log(
-            _LEVELS.get(kind, logging.WARNING), "%s/%s: %s%s", vendor, account, kind.value, outcome and f": {outcome}"
-        )
+        whose = f"{vendor}/{account}" if account else vendor
+        log.log(_LEVELS.get(kind, logging.WARNING), "%s: %s%s", whose, kind.value, outcome and f": {outcome}")
         if self._listener is None:
             return
         event = Event(kind=kind, vendor=vendor, account=account, at=self._wall(), duration=duration, outcome=outcome)

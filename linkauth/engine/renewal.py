@@ -153,7 +153,7 @@ class Renewal:
         now = self._office.world.monotonic()
         time = StoreTime(self._office.world.wall(), now, now)
         vendor = await self._office.registrations.newest(self._vendor)
-        log.warning("%s: the store is away; a token is fetched for this process alone", self._vendor.name)
+        log.info("%s: the store is away; a token is fetched for this process alone", self._vendor.name)
         known = self._holding.version
         fresh = await renewing(self._office, vendor, self._holding.token, time).run()
         if self._holding.version != known and self._vendor.needs_user:  # the user has logged in or out meanwhile

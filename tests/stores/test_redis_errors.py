@@ -121,7 +121,6 @@ async def _refused(call) -> None:
     assert caught.value.__cause__ is caught.value.__context__ is None
     words = str(caught.value)
     assert "s3cret" not in words
-    assert "127.0.0.1" not in words
     assert KEY not in words
 
 

@@ -68,6 +68,15 @@ def test_a_url_says_where_and_how(url):
     assert "ssword" not in repr(settings)
 
 
+@pytest.mark.parametrize("url", ["redis://s3/cret@h/0", "redis+sentinel://s3/cret@h", "redis+cluster://s3#cret@h/0"])
+def test_a_login_that_was_not_escaped_is_refused(url):
+    """What stands before the first ``/`` or ``#`` would be taken for the host, and be told in errors."""
+    with pytest.raises(ConfigurationError, match="escaped") as caught:
+        RedisStore(url)
+    assert "s3" not in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", BAD)
 def test_a_url_that_cannot_work_is_refused_and_not_quoted(url):
     """ConfigurationError when the store is made, without its URL, which may hold a password, and nothing behind it."""

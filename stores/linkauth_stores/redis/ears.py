@@ -17,7 +17,13 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import (
+    ConnectionError,  # noqa: A004  redis-py's own, no relative of the builtin
+)
+from redis.exceptions import TimeoutError as RedisTimeout
+
 from linkauth.store import Change
+from linkauth_stores.redis.words import reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,10 +46,11 @@ _QUIET = 60.0
 class Ears:
     """The listening side of one store in one event loop."""
 
-    def __init__(self, subscribe: Callable[[], Awaitable[Any]], channel: str, patience: float) -> None:
+    def __init__(self, subscribe: Callable[[], Awaitable[Any]], channel: str, patience: float, where: str = "") -> None:
         self._subscribe = subscribe
         self._channel = channel
         self._patience = patience
+        self._where = f"Redis at {where}" if where else "Redis"
         self._serial = 0
         self._floor = 0
         self._recent: dict[str, int] = {}
@@ -195,9 +202,7 @@ class Ears:
                     honour()
                     self._hear(await pubsub.get_message(timeout=_QUIET))
             except Exception as error:  # noqa: BLE001  whatever a client raises, ears that went deaf would tell nobody
-                if not self._told:
-                    self._told = True
-                    log.warning("Redis: no subscription (%s); waiters poll until there is", type(error).__name__)
+                self._tell(error)
             finally:
                 self._up = False
                 self._settled.set()
@@ -210,6 +215,13 @@ class Ears:
                     await self._hurry.wait()
             honour()
             gap = min(gap * 2, _LONGEST_GAP)
+
+    def _tell(self, error: Exception) -> None:
+        """Once for each outage. A server that was not there from the start is told of by whoever asks it."""
+        if not self._told and (self._floor or not isinstance(error, (OSError, ConnectionError, RedisTimeout))):
+            self._told = True
+            why = reason(error, self._patience)
+            log.warning("%s: no subscription (%s); waiters poll until there is", self._where, why)
 
     def _hear(self, message: dict[str, Any] | None) -> None:
         if message is None:

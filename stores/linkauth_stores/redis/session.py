@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import math
 import random
-import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 from redis.exceptions import (
@@ -19,7 +18,7 @@ from redis.exceptions import (
     RedisError,
 )
 
-from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
+from linkauth_stores.redis import words
 from linkauth_stores.redis.ears import cancellations
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ class Session:
     ears: Ears
     timeout: float
     slots: asyncio.Semaphore
+    where: str = ""
+    """The server, for errors."""
     answered: float = -math.inf
 
     async def ask(self, work: Callable[[Client], Awaitable[T]], key: str = "", *, careful: bool = False) -> T:
@@ -88,13 +89,13 @@ class Session:
                         await self.ears.check(moved=moved)
                     await asyncio.sleep(random.uniform(0.005, 0.02))  # noqa: S311  spreads load
         except _FAILURES as error:
-            problem = _problem(error, key, self.timeout)
+            problem = words.problem(error, key, self.where, self.timeout)
         # Raised out here, so that nothing of redis-py's error hangs on it: that may hold commands or an address.
         raise problem
 
     async def _has_moved(self, error: RedisError) -> bool:
         """Whether the server is no master any more. It keeps its connections, and its name may lead to the new one by now."""
-        moved = isinstance(error, ReadOnlyError) or _code(error) == "READONLY"
+        moved = isinstance(error, ReadOnlyError) or words.code(error) == "READONLY"
         if moved and (pool := getattr(self.client, "connection_pool", None)) is not None:
             await pool.disconnect(inuse_connections=False)
         return moved
@@ -128,22 +129,4 @@ def _may_pass(error: RedisError) -> bool:
     """Whether a second try may find it cured: a connection lost, a slot on its way, a master that has moved."""
     if isinstance(error, AuthenticationError):
         return False
-    return isinstance(error, (ConnectionError, ClusterError, ReadOnlyError)) or _code(error) == "READONLY"
-
-
-def _code(error: object) -> str:
-    """The server's word for it. Redis 6.2 tells what befell a command in a script in the middle of a sentence."""
-    words = str(error)
-    found = re.search(r": -([A-Z]{2,20})\b", words) or re.match(r"([A-Z]{2,20})\b", words)
-    return found[1] if found else ""
-
-
-def _problem(error: Any, key: str, timeout: float) -> StoreError:
-    """What to tell the operator: the kind of error and the server's code, no address, no command, no value."""
-    kind = type(error).__name__
-    if isinstance(error, TimeoutError) or kind == "TimeoutError":
-        return StoreUnavailable(f"Redis: no answer within {timeout:g} s")
-    if "WRONGTYPE" in str(error):
-        return CorruptRecord(f"Redis: the record {key!r} cannot be read: something else lives under its name")
-    code = _code(error)
-    return StoreUnavailable(f"Redis: {kind} ({code})" if code else f"Redis: {kind}")
+    return isinstance(error, (ConnectionError, ClusterError, ReadOnlyError)) or words.code(error) == "READONLY"

@@ -16,7 +16,7 @@ from linkauth_stores.redis import scripts
 from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.session import Session
 from linkauth_stores.redis.trips import Argument, run, run_and_wait
-from linkauth_stores.redis.url import Client, Settings, checked, listener, parse
+from linkauth_stores.redis.url import Client, Settings, checked, listener, parse, place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -217,8 +217,9 @@ class RedisStore:
                 if old.is_closed():
                     self._sessions.pop(old, None)
             client = self._made(loop)
-            ears = Ears(lambda: listener(client), self._channel, self._timeout)
-            session = Session(client, ears, self._timeout, asyncio.Semaphore(self._connections))
+            where = place(client) if self._settings is None else self._settings.where
+            ears = Ears(lambda: listener(client), self._channel, self._timeout, where)
+            session = Session(client, ears, self._timeout, asyncio.Semaphore(self._connections), where)
             self._sessions[loop] = session
         return session
 

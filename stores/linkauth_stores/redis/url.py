@@ -29,7 +29,7 @@ from linkauth.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Client", "Settings", "checked", "listener", "parse"]
+__all__ = ["Client", "Settings", "checked", "listener", "parse", "place"]
 
 _OWN = {"prefix": str, "min_replicas": int, "timeout": float}
 _TLS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
@@ -86,6 +86,14 @@ class Settings:
     def cluster(self) -> bool:
         """Whether keys are spread over several servers."""
         return self.scheme == "redis+cluster"
+
+    @property
+    def where(self) -> str:
+        """Where the server is, for errors: nothing of a login."""
+        hosts = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
+        if self.service:
+            return f"{self.service}, by Sentinels at {hosts}"
+        return self.path or hosts
 
     def client(self, timeout: float, connections: int) -> Client:
         """A client for the running loop, that gives up after ``timeout`` seconds and repeats nothing by itself."""
@@ -155,6 +163,13 @@ async def listener(client: Client) -> Any:
     return cast("Any", aioredis.Redis(connection_pool=pool)).pubsub()
 
 
+def place(client: Any) -> str:
+    """Where the server of a client of somebody's own is, empty where that cannot be told."""
+    known = getattr(getattr(client, "connection_pool", None), "connection_kwargs", {})
+    host, port, path = known.get("host"), known.get("port"), known.get("path")
+    return str(path) if path else f"{host}:{port}" if host and port else ""
+
+
 def parse(url: str) -> tuple[Settings, dict[str, Any]]:
     """The server that ``url`` names, and the store's own arguments in its query.
 
@@ -179,6 +194,8 @@ def _parse(parts: SplitResult) -> tuple[Settings, dict[str, Any]]:
     user, _, password = userinfo.partition(":")
     login |= {name: unquote(value) for name, value in (("username", user), ("password", password)) if value}
     steps = [unquote(step) for step in parts.path.split("/") if step]
+    if parts.fragment or ("@" in parts.path and scheme != "unix"):  # else a part of it would be told as the host
+        raise ConfigurationError("the Redis URL's login has to be escaped: / is written %2F, # %23, ? %3F and @ %40")
     if scheme == "unix":
         if netloc or not steps:
             raise ConfigurationError("a unix:// URL needs an absolute path: unix:///run/redis.sock")
