@@ -15,7 +15,7 @@ import attrs
 
 from linkauth.cli.registration import credential, engine, vendor
 from linkauth.engine.sealing import KEY_BYTES
-from linkauth.protocol.records import token_key
+from linkauth.protocol.records import token_keys
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +79,7 @@ async def keep_alive(chosen: argparse.Namespace) -> int:
 
 async def _has_any(opened: AuthEngine, which: Vendor) -> bool:
     async for each in opened.statuses():
-        if each.account and each.key == token_key(which, each.account):
+        if each.account and each.key in token_keys(which, each.account):
             return True
     return False
 

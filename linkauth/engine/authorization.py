@@ -58,7 +58,7 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
     record = PendingRecord(
         vendor=vendor.name,
         account=ledger.account,
-        token_key=ledger.key,
+        token_key=ledger.place.keys[0],
         state=state,
         redirect_uri=redirect_uri,
         scope=asked,
@@ -94,7 +94,7 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
     """
     office, vendor = ledger.office, ledger.vendor
     record = await pending(office, vendor, params)
-    if record.token_key != ledger.key:
+    if record.token_key not in ledger.place.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier)
     key, _ = _key_of(vendor, params)

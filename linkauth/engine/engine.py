@@ -108,7 +108,7 @@ class Engine(Generic[C]):
         params = masked(params)
         record = await authorization.pending(self.office, vendor, params)
         credential = self.credential(vendor, record.account)
-        if record.token_key != credential.ledger.key:
+        if record.token_key not in credential.ledger.place.keys:
             raise StateMismatch(f"{vendor.name}: the state belongs to another registration")
         await credential.complete(params)
         return credential

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from linkauth.engine.lease import Lease
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, token_key
+from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, token_keys
 from linkauth.protocol.timing import backoff
 from linkauth.store import Busy, Granted
 
@@ -133,10 +133,11 @@ class KeepAlive:
         if reading.now < found.token.issued_at + life * (EARLIEST + own * (LATEST - EARLIEST)):
             return None
         for vendor in self._vendors:
-            if token_key(vendor, found.account) == key:
+            if key in token_keys(vendor, found.account):
                 credential = self._make(vendor, found.account)
                 # Once more, as a credential reads: the watch on the store begins before that.
                 again, time = await credential.ledger.read()
                 credential.ledger.know(again.record, time)
-                return credential if credential.ledger.holding.version == reading.record.version else None
+                same = credential.ledger.holding.version == reading.record.version and credential.ledger.key == key
+                return credential if same else None
         return None

@@ -29,10 +29,10 @@ __all__ = ["Keeper"]
 class Keeper:
     """Commits values under one key, and keeps what could not be committed."""
 
-    __slots__ = ("_escrow", "_flights", "_key", "_shelf", "_world", "kept")
+    __slots__ = ("_escrow", "_flights", "_shelf", "_world", "kept", "key")
 
     def __init__(self, key: str, shelf: Shelf, world: World, flights: Flights, escrow: Escrow | None) -> None:
-        self._key = key
+        self.key = key
         self._shelf = shelf
         self._world = world
         self._flights = flights
@@ -46,7 +46,7 @@ class Keeper:
 
     async def keep(self, number: int, value: bytes) -> Kept:
         """Hold on to ``value``, in escrow too, until the store has it."""
-        self.kept = kept = Kept(self._key, number, value)
+        self.kept = kept = Kept(self.key, number, value)
         if self._escrow is not None:
             await tried(self._escrow.put(kept))
         return kept
@@ -71,12 +71,12 @@ class Keeper:
 
     async def from_escrow(self) -> Kept | None:
         """What an earlier process left in escrow for this key."""
-        return None if self._escrow is None else await tried(self._escrow.find(self._key))
+        return None if self._escrow is None else await tried(self._escrow.find(self.key))
 
     async def drop(self, number: int) -> None:
         """Let go of what was in escrow up to ``number``."""
         if self._escrow is not None:
-            await tried(self._escrow.drop(self._key, number))
+            await tried(self._escrow.drop(self.key, number))
 
     async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
         store = self._shelf.store

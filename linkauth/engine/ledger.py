@@ -12,11 +12,12 @@ from linkauth.engine.events import EventKind
 from linkauth.engine.holding import Holding
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
+from linkauth.engine.place import Place
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import Verdict, windows
 from linkauth.protocol.intent import digest
-from linkauth.protocol.records import DeadRecord, TokenRecord, token_key
+from linkauth.protocol.records import DeadRecord, TokenRecord, token_keys
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Ledger:
         self.office = office
         self.vendor = vendor
         self.account = account
-        self.key = token_key(vendor, account)
+        self.place = Place(token_keys(vendor, account), office.shelf)
         self.holding = Holding(office.world, office.refresh_ahead)
         self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
         self.ttl = office.timeout + timing.LEASE_MORE
@@ -52,6 +53,11 @@ class Ledger:
         """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
         self._saving: Flight[None] | None = None
         self._looked_in_escrow = office.escrow is None
+
+    @property
+    def key(self) -> str:
+        """The record's key."""
+        return self.place.key
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -65,6 +71,7 @@ class Ledger:
     ) -> tuple[Claim, StoreTime]:
         """Ask for the lease. ``newer_than``: None is the version that is held. ``owner``: None is a new one."""
         await self._follow()
+        self.place.fix()
         known = self.holding.version if newer_than is None else newer_than
         claim = self.office.shelf.store.claim(self.key, owner or self.office.owner(), self.ttl, known, note)
         return await self.office.shelf.ask(claim)
@@ -272,6 +279,8 @@ class Ledger:
                 raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
         if self._looked_in_escrow:
             return waited
+        with contextlib.suppress(StoreUnavailable):
+            await self._find()
         left = await self.keeper.from_escrow()
         if left is not None and (found := await self._opened(left)) is not None:
             try:
@@ -280,7 +289,7 @@ class Ledger:
                 self._go_on_saving(found.token, left.number, str(error))
                 raise
             await self._landed(outcome, time, found.token, left.number)
-        self._looked_in_escrow = True
+        self._looked_in_escrow = not self.place.sought
         return waited or left is not None
 
     async def _opened(self, left: Kept) -> TokenRecord | None:
@@ -359,9 +368,17 @@ class Ledger:
         return isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token)
 
     async def _follow(self) -> None:
-        """Hear of a store that loses what only it and its workers have."""
+        """Know where the record is, and hear of a store that loses what only it and its workers have."""
+        await self._find()
         if self.vendor.needs_user and not self.office.flights.ending:
             await self.office.watch.follow(self)
+
+    async def _find(self) -> None:
+        await self.place.find()
+        if self.keeper.key != self.key:
+            self.keeper = Keeper(
+                self.key, self.office.shelf, self.office.world, self.office.flights, self.office.escrow
+            )
 
     def _closed(self, number: int, token: Token) -> bytes:
         record = TokenRecord(vendor=self.vendor.name, account=self.account, token=token)

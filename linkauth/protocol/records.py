@@ -1,7 +1,8 @@
 """What linkauth keeps in a store, as values, and the keys under which it is kept.
 
 Two credentials never share a key: vendor, registration, scope and account all go into it. No key holds a secret, and
-each is short plain ASCII whatever the account is called.
+each is short plain ASCII whatever the account is called. A key that was written once is found for ever: a formula that
+changes keeps the former one beside it (``token_keys``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import attrs
 
 from linkauth.oauth.token import Token  # noqa: TC001  # cattrs reads the fields' types at run time
+from linkauth.oauth.url import given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +34,7 @@ __all__ = [
     "secret_key",
     "state_key",
     "token_key",
+    "token_keys",
 ]
 
 
@@ -111,14 +114,29 @@ def token_key(vendor: Vendor, account: str) -> str:
     return _key("token", vendor.name, ("token", vendor.name, *vendor.identity(), account))
 
 
+def token_keys(vendor: Vendor, account: str) -> tuple[str, ...]:
+    """``token_key``, then those under which earlier releases kept this credential's token, where they were others.
+
+    They took a root as it was given, in whatever spelling.
+    """
+    former = ((*map(given, identity),) for identity in (vendor.identity(), *vendor.former_identities()))
+    keys = (_key("token", vendor.name, ("token", vendor.name, *parts, account)) for parts in former)
+    return tuple(dict.fromkeys([token_key(vendor, account), *keys]))
+
+
 def secret_key(vendor: Vendor) -> str:
     """Where a client's newest secret is kept."""
-    return _key("secret", vendor.name, ("secret", vendor.name, *vendor.registration()))
+    return _key("secret", vendor.name, ("secret", vendor.name, *_as_given(vendor)))
 
 
 def answer_key(vendor: Vendor) -> str:
     """Where an answer to a rotation is kept in which no secret was recognised."""
-    return _key("answer", vendor.name, ("answer", vendor.name, *vendor.registration()))
+    return _key("answer", vendor.name, ("answer", vendor.name, *_as_given(vendor)))
+
+
+def _as_given(vendor: Vendor) -> tuple[str, ...]:
+    # In the spelling that was given, as ever: a worker of an earlier release that missed a rotation would be locked out.
+    return tuple(map(given, vendor.registration()))
 
 
 def round_key(vendors: Iterable[Vendor]) -> str:

@@ -169,8 +169,17 @@ class OAuth2(Vendor):
         return cls(**{**found, **arguments})
 
     def identity(self) -> tuple[str, ...]:
-        extra = (f"{name}={value}" for name, value in sorted({**self.authorize_extra, **self.extra}.items()))
-        return (*self.registration(), self.authorize_url or "", self.scope, *extra)
+        plain = (*self.registration(), self.authorize_url or "", self.scope)
+        if not self.extra and not self.authorize_extra:
+            return plain
+        # With a count before them, for no two pairs of mappings may read alike.
+        pairs = (*sorted(self.extra.items()), *sorted(self.authorize_extra.items()))
+        return (*plain, f"{len(self.extra)} extra", *(text for pair in pairs for text in pair))
+
+    def former_identities(self) -> tuple[tuple[str, ...], ...]:
+        # 0.1.0 merged the two, so that one session served whoever had the parameters in either place.
+        merged = (f"{name}={value}" for name, value in sorted({**self.authorize_extra, **self.extra}.items()))
+        return ((*self.registration(), self.authorize_url or "", self.scope, *merged),)
 
     def registration(self) -> tuple[str, ...]:
         return (self.token_url, self.client_id)

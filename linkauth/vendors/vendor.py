@@ -112,6 +112,10 @@ class Vendor(metaclass=_Discreet):
         """What makes this another credential than the next: registration, endpoint, scope. Never a secret."""
         raise NotImplementedError
 
+    def former_identities(self) -> tuple[tuple[str, ...], ...]:
+        """The ``identity`` that earlier releases had for this vendor, where it was another: their sessions are found by it."""
+        return ()
+
     def registration(self) -> tuple[str, ...]:
         """What one client secret belongs to: endpoint and client id. Never a secret."""
         raise NotImplementedError

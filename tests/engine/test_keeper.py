@@ -23,4 +23,4 @@ async def test_an_offer_that_lands_late_lets_nothing_newer_go():
     assert keeper.kept is second
     await keeper.insist()
     assert keeper.kept is None
-    assert (await store.inner.read(keeper._key)).record.value == b"second"
+    assert (await store.inner.read(keeper.key)).record.value == b"second"
