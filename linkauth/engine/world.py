@@ -15,7 +15,7 @@ from linkauth.oauth.exchange import Request, Response
 __all__ = ["Randomness", "Send", "World"]
 
 Send: TypeAlias = Callable[[Request, float], Awaitable[Response]]
-"""``(request, seconds)``: one exchange within so many seconds.
+"""``(request, seconds)``: one exchange, its answer within so many seconds of when it is sent, which is within half of them.
 
 Raises ``NotSent`` where the vendor certainly saw nothing, ``NoAnswer`` where it may have acted, ``MalformedResponse``
 where the answer is too large.

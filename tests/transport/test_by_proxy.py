@@ -12,7 +12,7 @@ from linkauth import AuthEngine, LinkXG, OAuth2
 from linkauth.errors import NoAnswer, NotSent
 from linkauth.oauth.exchange import Request
 from linkauth.transport import Proxies, Transport, masked
-from tests.loopback import closed_port, raw, response, says
+from tests.loopback import Raw, closed_port, raw, response, says
 from tests.transport.conftest import VENDOR
 from tests.transport.tunnel import tunnel
 
@@ -131,6 +131,9 @@ async def test_a_proxy_that_is_not_there(by):
     words = await fails(by(f"http://127.0.0.1:{port}"))
     assert f"the proxy 127.0.0.1:{port}: no connection came about (Connection refused)" in words
     assert words.endswith("[the operator]")
+    words = await fails(by(f"http://[::1]:{port}"))
+    assert f"the proxy [::1]:{port}: no connection came about (" in words
+    assert words.endswith("[the operator]")
     words = await fails(by("http://proxy.invalid:3128"))
     assert "the proxy proxy.invalid:3128: its name was not resolved" in words
     assert words.endswith("[the operator]")
@@ -194,18 +197,21 @@ async def test_a_way_that_is_cut_after_the_request_is_in_doubt(by, serving):
     assert len(vendor.heard) == 1
 
 
-async def test_the_engine_renews_through_the_proxy_of_the_environment(monkeypatch, trusting, serving):
+async def test_the_engine_renews_through_the_proxy_of_the_environment(monkeypatch, trusting, serving, tmp_path):
     """``AuthEngine(trust_env=True, ssl=…)``: the half that was cut off, and no netrc is read."""
     async with raw(says(TOKEN), tls=serving) as vendor, raw(tunnel(vendor.port)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.delenv("https_proxy", raising=False)
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "elsewhere.example")
+        netrc = tmp_path / "netrc"
+        netrc.write_text(f"machine {VENDOR} login somebody password else\nmachine 127.0.0.1 login some password else\n")
+        monkeypatch.setenv("NETRC", str(netrc))
         linkxg = LinkXG(client_id="c", client_secret=SECRET, base_url=f"https://{VENDOR}/api/v1")
         async with AuthEngine(ssl=trusting, trust_env=True) as engine:
             assert (await engine.credential(linkxg).token()).access_token == "canary-token"
     assert proxy.connections == 1
-    assert b"authorization" not in vendor.heard[0].lower()
+    assert b"authorization" not in (proxy.heard[0] + vendor.heard[0]).lower()
 
 
 async def test_discovery_goes_through_it_too(trusting, serving):
@@ -233,3 +239,11 @@ async def test_each_of_many_has_a_way_of_its_own(by, serving):
         answers = await asyncio.gather(*(transport.send(each, 60) for each in sent))
     assert [each.body for each in answers] == [str(n).encode() for n in range(50)]
     assert proxy.connections == 50
+
+
+async def test_a_proxy_of_the_sixth_version(by, serving):
+    """``http://[::1]:3128``: its address stands in brackets, and is reached without."""
+    async with raw(says(TOKEN), tls=serving) as vendor:
+        door = await asyncio.start_server(Raw(tunnel(vendor.port))._accept, "::1", 0)
+        async with door:
+            assert (await by(f"http://[::1]:{door.sockets[0].getsockname()[1]}").send(ask(), 10)).status == 200

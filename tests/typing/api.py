@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_type
 
@@ -80,6 +81,7 @@ def engines(path: Path) -> None:
     AuthEngine("file:~/.linkauth", keys="key", refresh_ahead=60.0, timeout=5.0, escrow="/var/lib/app")
     AuthEngine(keys="key", escrow=Path("/var/lib/app"))
     AuthEngine("memory:", keys=["new", "old"])
+    AuthEngine(proxy="http://proxy:3128", ssl=ssl.create_default_context(), trust_env=True)
     AuthEngine(MemoryStore())
     AuthEngine(FileStore(path))
     AuthEngine(RedisStore("redis://localhost"))
