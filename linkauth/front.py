@@ -59,10 +59,7 @@ class OAuth2(vendors.OAuth2):
         """
         proxy = masked(proxy)
         transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
-        try:
-            metadata = await drive(discovery(issuer), lambda request: transport.send(request, timeout))
-        finally:
-            await transport.aclose()
+        metadata = await drive(discovery(issuer), lambda request: transport.send(request, timeout))
         return cls.from_metadata(metadata, **{"name": urlsplit(issuer).hostname or issuer, **arguments})
 
 
@@ -108,9 +105,9 @@ class AuthEngine(Engine[Credential]):
         store = secret_str(store) if isinstance(store, str) else store
         keys = hidden(keys)
         proxy = masked(proxy)
-        self._transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
+        transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
         world = World(
-            send=self._transport.send,
+            send=transport.send,
             monotonic=time.monotonic,
             wall=time.time,
             random=random.Random(),  # noqa: S311  # spreads load; secrets come from entropy
@@ -126,13 +123,6 @@ class AuthEngine(Engine[Credential]):
             escrow=escrow,
             on_event=on_event,
         )
-
-    async def aclose(self) -> None:
-        """Wait for what is in the air, store its answers, close what was opened here."""
-        try:
-            await super().aclose()
-        finally:
-            await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         self.open()

@@ -168,7 +168,6 @@ def test_one_engine_in_several_loops_one_after_another():
         await credential.refresh()
         async with credential.session() as session, session.get("products") as response:
             assert response.status == 200
-        await engine._transport.aclose()
         return (await credential.token()).access_token
 
     try:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
-from linkauth.errors import MalformedResponse
+from linkauth.engine.flight import called_off
+from linkauth.errors import MalformedResponse, NoAnswer, NotSent
 from linkauth.oauth.exchange import Request, Response
 from linkauth.transport.limit import Limit
 from linkauth.transport.proxies import Proxies
+from linkauth.transport.sessions import Answer, Sessions
 from linkauth.transport.words import failure
 from linkauth.version import __version__
 
@@ -39,12 +40,12 @@ AGENT: Final = f"linkauth/{__version__}"
 
 
 class Transport:
-    """Sends token requests. One session for each event loop, made when first needed."""
+    """Sends token requests, from any event loop. Nothing is left open when the last of a loop's is over."""
 
     def __init__(self, proxies: Proxies | None = None, tls: SSLContext | None = None) -> None:
         self._proxies = proxies or Proxies()
         self._tls = tls
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+        self._sessions = Sessions(self._session)
 
     async def send(self, request: Request, seconds: float) -> Response:
         """One exchange: half of ``seconds`` for a connection, and ``seconds`` for the answer from when there is one.
@@ -59,7 +60,8 @@ class Transport:
         try:
             async with (
                 limit.kept(),
-                self._session().request(
+                self._sessions.one() as session,
+                session.request(
                     request.method,
                     url,
                     headers={"User-Agent": AGENT, **request.headers},
@@ -80,36 +82,31 @@ class Transport:
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             failed = failure(error, host, proxy, limit)
+        except asyncio.CancelledError:
+            if called_off():
+                raise
+            # Whoever cancels all tasks cancels aiohttp's, too, such as a look-up of the name.
+            failed = (NoAnswer if limit.sent else NotSent)(f"{host}: a task of the connection's was cancelled")
         raise failed
 
-    async def aclose(self) -> None:
-        """Close this loop's session."""
-        session = self._sessions.pop(asyncio.get_running_loop(), None)
-        if session is not None:
-            await session.close()
-
     def _session(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_queued_start.append(_note_queued)
-            trace.on_connection_queued_end.append(_note_called)
-            trace.on_request_headers_sent.append(_note_sending)
-            session = aiohttp.ClientSession(
-                # Each exchange has a connection of its own: one that the vendor closes for idleness at the moment when
-                # it is used again would leave a refresh token in doubt.
-                connector=aiohttp.TCPConnector(
-                    force_close=True, limit=0, limit_per_host=CONNECTIONS, ssl=self._tls or True
-                ),
-                trace_configs=[trace],
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
-                raise_for_status=False,
-                trust_env=False,
-            )
-            self._sessions[loop] = session
-        return session
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_queued_start.append(_note_queued)
+        trace.on_connection_queued_end.append(_note_called)
+        trace.on_request_headers_sent.append(_note_sending)
+        return aiohttp.ClientSession(
+            # Each exchange has a connection of its own: one that the vendor closes for idleness at the moment when
+            # it is used again would leave a refresh token in doubt.
+            connector=aiohttp.TCPConnector(
+                force_close=True, limit=0, limit_per_host=CONNECTIONS, ssl=self._tls or True
+            ),
+            trace_configs=[trace],
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+            raise_for_status=False,
+            trust_env=False,
+            response_class=Answer,
+        )
 
 
 async def _note_queued(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

@@ -59,5 +59,4 @@ async def test_an_answer_without_an_end_is_cut_off(what):
         assert clock() - begun < 30  # a loaded machine; without the limit it would never end
     finally:
         tracemalloc.stop()
-        await transport.aclose()
         server.close()

@@ -17,10 +17,7 @@ OK = response(b"{}")
 
 async def sent(port: int, context: ssl.SSLContext | None) -> int:
     transport = Transport(tls=context)
-    try:
-        return (await transport.send(Request.form(f"https://127.0.0.1:{port}/", {"a": "b"}), 10)).status
-    finally:
-        await transport.aclose()
+    return (await transport.send(Request.form(f"https://127.0.0.1:{port}/", {"a": "b"}), 10)).status
 
 
 async def test_an_authority_of_ones_own(serving, trusting):

@@ -145,10 +145,7 @@ async def test_a_request_carries_what_the_page_shows(case):
 
     async with raw(talk) as server:
         transport = Transport()
-        try:
-            await drive(case.flow(server.url), lambda request: transport.send(request, 10))
-        finally:
-            await transport.aclose()
+        await drive(case.flow(server.url), lambda request: transport.send(request, 10))
     assert len(server.heard) == len(case.sends)
     for heard, page in zip(server.heard, case.sends, strict=True):
         first, *lines = heard.partition(b"\r\n\r\n")[0].decode().split("\r\n")

@@ -70,7 +70,6 @@ async def test_what_waits_for_a_connection_was_not_sent():
         assert len(server.heard) == CONNECTIONS
         held.go.set()
         assert {answer.status for answer in await asyncio.gather(*first)} == {200}
-        await transport.aclose()
 
 
 async def test_who_waited_has_the_whole_time_for_an_answer(monkeypatch):
@@ -96,7 +95,6 @@ async def test_who_waited_has_the_whole_time_for_an_answer(monkeypatch):
         held.go.set()
         assert (await last).status == 200
         await asyncio.gather(*first)
-        await transport.aclose()
 
 
 async def test_the_answer_has_its_own_limit():
@@ -108,4 +106,3 @@ async def test_the_answer_has_its_own_limit():
             await transport.send(ask(server.url), 0.3)
         assert asyncio.get_running_loop().time() - begun >= 0.3
         held.go.set()
-        await transport.aclose()

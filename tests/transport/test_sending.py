@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from linkauth.engine.flight import out_of_sight
 from linkauth.errors import LinkAuthError, MalformedResponse, NoAnswer, NotSent
 from linkauth.oauth.exchange import Request
 from linkauth.transport import LARGEST, Transport
@@ -28,10 +30,8 @@ OK = response(b'{"ok": true}', "200 OK", "Content-Type: application/json")
 
 
 @pytest.fixture
-async def transport():
-    made = Transport()
-    yield made
-    await made.aclose()
+def transport():
+    return Transport()
 
 
 def ask(url: str) -> Request:
@@ -360,17 +360,74 @@ async def test_a_cancelled_send_leaves_nothing_behind(transport):
 
 
 def test_several_loops_use_one_transport():
-    """Each event loop has a session of its own, and closes its own."""
+    """Each loop has a session of its own, shared by what is under way at once, and nothing is left open when it ends."""
     made = Transport()
+
+    async def one() -> list[int]:
+        async with raw(says(OK)) as server:
+            asked = [asyncio.create_task(made.send(ask(server.url), 5)) for _ in range(3)]
+            await asyncio.sleep(0)
+            assert len({id(shared.session) for shared in made._sessions._shared.values()}) == 1
+            statuses = [(await task).status for task in asked]
+        assert not made._sessions._shared
+        return statuses
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    assert [asyncio.run(one()) for _ in range(3)] == [[200, 200, 200]] * 3
+    assert descriptors() <= before
+
+
+def test_a_loop_that_was_closed_under_an_exchange_leaves_nothing_to_say():
+    """Closed without a word, not even to its tasks: the next loop's session takes its place, and nobody complains of it."""
+    made, loop = Transport(), asyncio.new_event_loop()
+
+    async def hangs() -> None:
+        async with made._sessions.one():
+            await asyncio.Event().wait()
+
+    task = loop.create_task(hangs())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
 
     async def one() -> int:
         async with raw(says(OK)) as server:
-            status = (await made.send(ask(server.url), 5)).status
-        await made.aclose()
-        await made.aclose()
-        return status
+            return (await made.send(ask(server.url), 5)).status
 
-    assert [asyncio.run(one()) for _ in range(3)] == [200, 200, 200]
+    assert asyncio.run(one()) == 200
+    assert not made._sessions._shared
+    task._log_destroy_pending = False  # what asyncio says of the task is not ours to keep back
+
+
+async def test_a_look_up_that_is_cancelled_with_all_tasks_sent_nothing(transport, monkeypatch):
+    """aiohttp resolves names in tasks of its own. Whoever cancels all tasks finds them; the request was not sent then."""
+    loop = asyncio.get_running_loop()
+
+    async def never(*_, **__):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(loop, "getaddrinfo", never)
+    sending = out_of_sight(transport.send(ask("http://vendor.example"), 30), "sending")
+    while not (found := asyncio.all_tasks() - {asyncio.current_task()}):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    for task in found:
+        task.cancel()
+    with pytest.raises(NotSent, match="cancelled"):
+        await sending
+
+
+async def test_a_body_is_written_whoever_cancels_all_tasks(transport):
+    """Where aiohttp makes a task to write the body (Python 3.11 always) it is not found, at no turn of the loop."""
+    async with raw(says(OK)) as server:
+        sending = out_of_sight(transport.send(ask(server.url), 30), "sending")
+        while not sending.done():
+            for task in asyncio.all_tasks():
+                if "write_bytes" in task.get_coro().__qualname__:  # not the test's own, nor its server's
+                    task.cancel()
+            await asyncio.sleep(0)
+        assert (await sending).status == 200
 
 
 def self_signed(folder):
