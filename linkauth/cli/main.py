@@ -11,10 +11,11 @@ import asyncio
 import logging
 import math
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from linkauth.cli import commands, connect, demo, sandbox, secret
 from linkauth.cli.registration import add_arguments, add_store
@@ -83,9 +84,16 @@ def _explain(error: LinkAuthError) -> None:
     print(words, file=sys.stderr)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what was mistyped, but for a URL's user and password, wherever they were put."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(re.sub(r"//[^/?#\s']*@", "//****@", message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Everything that can be typed."""
-    whole = argparse.ArgumentParser(prog="linkauth", description="OAuth2 tokens that are always fresh.")
+    whole = _Parser(prog="linkauth", description="OAuth2 tokens that are always fresh.")
     whole.add_argument("--version", action="version", version=f"linkauth {__version__}")
     whole.add_argument("--verbose", action="store_true", help="log what happens, never a secret")
     several = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)

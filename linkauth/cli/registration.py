@@ -5,7 +5,9 @@ A secret on a command line stands in the shell's history and in ``ps``, so there
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from linkauth import AuthEngine, Linkkit, LinkXG, LinkXGUser, OAuth2, SageX3
@@ -13,7 +15,6 @@ from linkauth.cli.terminal import ask_secret
 from linkauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
 
     from linkauth import Credential
@@ -36,6 +37,8 @@ OPTIONS: Final = {
     "revoke_url": "oauth2: the revocation endpoint, without --issuer",
     "client_auth": "oauth2: post, basic or none; default as the metadata says, else post",
 }
+_PASSWORD: Final = re.compile(r"//[^/?#]*:[^/?#]*@|[?&;][^=&]*(password|secret)[^=&]*=", re.IGNORECASE)
+"""In a URL: a password before the host, or among the options."""
 ENDS: Final = """The client's secret is read from $LINKAUTH_CLIENT_SECRET, or asked for. To share a session with an app,
 name the vendor as the app does: client, base URL, scope and account are all part of whose session it is."""
 
@@ -59,11 +62,29 @@ def add_store(one: argparse.ArgumentParser) -> None:
     """Add --store."""
     one.add_argument(
         "--store",
+        action=_Store,
         default=os.environ.get("LINKAUTH_STORE"),
         metavar="URL",
         help="such as file:~/.linkauth or redis://localhost/0; default $LINKAUTH_STORE, where a URL with a password "
         "belongs. A store that is encrypted is read with $LINKAUTH_KEYS (newest first, separated by commas)",
     )
+
+
+class _Store(argparse.Action):
+    """A store's URL as an argument. One with a password is refused: every user of the host can read arguments."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if _PASSWORD.search(str(values)):
+            parser.error(
+                "--store: a password can be read by everybody on this host, in `ps`; set $LINKAUTH_STORE instead"
+            )
+        setattr(namespace, self.dest, values)
 
 
 def engine(chosen: argparse.Namespace) -> AuthEngine:

@@ -1,16 +1,21 @@
 """Record <-> bytes: versioned, and encrypted where the engine has keys.
 
-A store sees bytes. Whatever cannot be read is a ``CorruptRecord`` that names the record and shows nothing of it.
+Beside a record stands a note (``protocol.intent``), whose words are encrypted, too. A store sees bytes. Whatever cannot be read is a ``CorruptRecord`` that names the record and shows nothing of it.
 """
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import attrs
 
 from linkauth.engine.sealing import sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.token import secret_bytes
+from linkauth.protocol.intent import Note
 from linkauth.protocol.records import KINDS, SecretRecord, StoredRecord
 
 if TYPE_CHECKING:
@@ -67,6 +72,28 @@ class Envelope:
             fault = f"{name} holds unprintable characters"
         raise CorruptRecord(fault)
 
+    def close_note(self, key: str, note: Note) -> bytes:
+        """``note`` as the store keeps it beside the record ``key``."""
+        if self._sealer is None or not (note.error or note.description):
+            return note.encode()
+        words = self._sealer.seal(secret_bytes(wire.dump([note.error, note.description])), _note_binding(key))
+        return attrs.evolve(note, error="", description="", sealed=b64encode(words).decode("ascii")).encode()
+
+    def open_note(self, key: str, found: bytes) -> Note:
+        """A note as found. Words that do not open, for they were sealed with another key, are left out."""
+        note = Note.decode(found)
+        if not note.sealed or self._sealer is None:
+            return note  # or an older worker wrote it
+        try:
+            words = wire.decode(self._sealer.open(b64decode(note.sealed, validate=True), _note_binding(key), "a note"))
+        except (binascii.Error, ValueError, CorruptRecord):
+            return note
+        match words:
+            case [str(error), str(description)]:
+                return note.saying(error, description)
+            case _:
+                return note
+
     def expect(self, key: str, record: Record, kind: type[R]) -> R:
         """As ``open``, of one kind. Raises ``CorruptRecord`` where it is of another."""
         found = self.open(key, record)
@@ -86,3 +113,7 @@ def _is_plain(members: Mapping[str, Any]) -> bool:
 
 def _binding(key: str, version: int) -> bytes:
     return f"linkauth record {FORMAT} {version} {key}".encode()
+
+
+def _note_binding(key: str) -> bytes:
+    return f"linkauth note {FORMAT} {key}".encode()

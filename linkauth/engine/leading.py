@@ -69,7 +69,7 @@ class Leading:
         self._time = time
         self._lease = ledger.lease(claim, time, note, owner)
         self._token = token
-        self._found = Note.decode(claim.note)
+        self._found = self._office.envelope.open_note(ledger.key, claim.note)
         self._doubtful = bool(self._found.doubt) and self._found.doubt == digest(self._token)
         """Somebody set out to spend this very refresh token, and it is not known what became of that."""
 
@@ -221,7 +221,8 @@ class Leading:
         doubt = digest(self._token) if in_doubt else ""
         since = found.since if self._doubtful else now
         note = Note(doubt=doubt, since=since if doubt else 0.0, failures=found.failures)
-        await self._lease.release(note.failing(error, now + wait).encode())
+        word = self._office.envelope.close_note(self._ledger.key, note.failing(error, now + wait))
+        await self._lease.release(word)
         if isinstance(error, VendorUnavailable):
             error.retry_after = wait
 

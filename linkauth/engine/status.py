@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from linkauth.errors import CorruptRecord
-from linkauth.protocol.intent import Note
 from linkauth.protocol.records import DeadRecord, TokenRecord
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ async def statuses(office: Office) -> AsyncIterator[Status]:
 
 def _status(office: Office, key: str, reading: Reading) -> Status:
     assert reading.record is not None  # noqa: S101  # the caller looked
-    note = Note.decode(reading.note)
+    note = office.envelope.open_note(key, reading.note)
     told = Status(
         vendor=key.split("/")[1],
         account="",
@@ -62,7 +61,7 @@ def _status(office: Office, key: str, reading: Reading) -> Status:
         version=reading.record.version,
         in_doubt=bool(note.doubt),
         retry_at=note.retry_at or None,
-        error=note.description or note.error,
+        error=note.description or note.error or note.kind,
         now=reading.now,
     )
     try:

@@ -4,6 +4,10 @@
 request goes out; the commit clears it. Whoever finds it knows that the token may be spent.
 
 ``retry_at``: the vendor failed; nobody asks again before then. So the fleet, not each worker, keeps the distance.
+
+Where there are keys, a failure's words are sealed. All else stays legible: a fleet is upgraded worker by worker, and one
+that took a sealed note for none would spend a token that is in doubt, and ask a vendor that is left alone. It gives nothing
+away: a digest of a random token, times, a count and a class of linkauth's own.
 """
 
 from __future__ import annotations
@@ -49,6 +53,8 @@ class Note:
     error: str = ""
     description: str = ""
     status: int = 0
+    sealed: str = ""
+    """``error`` and ``description`` where there are keys, in base64 (``Envelope``)."""
 
     def encode(self) -> bytes:
         """As the store keeps it."""
@@ -64,14 +70,12 @@ class Note:
             found = wire.structure(wire.members(note, "a note"), cls, "a note")
         except MalformedResponse:
             return cls()
-        # Whoever can write to the store could write here: it is shown to people, in errors and by `linkauth status`.
-        return attrs.evolve(
-            found,
-            kind=line(found.kind, LONGEST),
-            error=line(found.error, LONGEST),
-            description=line(found.description, LONGEST),
-            status=found.status if 0 <= found.status < 1000 else 0,
-        )
+        kind, status = line(found.kind, LONGEST), found.status if 0 <= found.status < 1000 else 0
+        return attrs.evolve(found, kind=kind, status=status).saying(found.error, found.description)
+
+    def saying(self, error: str, description: str) -> Note:
+        """This note with a failure's words in clear, made fit to show: whoever can write to the store could write them."""
+        return attrs.evolve(self, error=line(error, LONGEST), description=line(description, LONGEST))
 
     def failing(self, error: LinkAuthError, retry_at: float) -> Note:
         """This note after one more failure."""

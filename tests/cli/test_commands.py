@@ -219,11 +219,42 @@ def test_a_store_that_is_away(here: Any, vendors: Vendors) -> None:
     """The operator is sent for, and the URL, which may hold a password, is not shown."""
     pytest.importorskip("redis")
     url = f"redis://:canary@127.0.0.1:{closed_port()}/0"
-    said = here("status", "--store", url).badly("Who has to act: the operator.")
+    said = here("status", LINKAUTH_STORE=url).badly("Who has to act: the operator.")
     assert "canary" not in said
-    user = ["connect", *vendors.options("linkxg-user"), "--store", url]
-    said = here(*user, **vendors.secrets("linkxg-user")).badly("Who has to act: the operator.")
+    user = ["connect", *vendors.options("linkxg-user")]
+    said = here(*user, LINKAUTH_STORE=url, **vendors.secrets("linkxg-user")).badly("Who has to act: the operator.")
     assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:canary@localhost/0",
+        "rediss://ada:canary@h:6379",
+        "redis://h/0?password=canary",
+        "redis+sentinel://h/?db=1&Sentinel_Password=canary",
+        "redis://:can@nary@h",
+        "unix://ada:canary@/run/redis.sock",
+    ],
+)
+def test_a_password_is_no_argument(here: Any, url: str) -> None:
+    """Everybody on a host sees arguments: a store's URL with a password is refused there, and the environment named."""
+    for arguments in (["--store", url], [f"--store={url}"]):
+        for command in ("status", "token", "connect", "keep-alive", "logout", "rotate-secret"):
+            said = here(command, *arguments)
+            assert said.status == 2
+            assert "$LINKAUTH_STORE" in said.err
+            assert "nary" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["token"], ["status", "--stroe"], ["token", "linkxg", "--client-auth"], []]
+)
+def test_a_mistyped_url_is_not_repeated_with_its_password(here: Any, arguments: list[str]) -> None:
+    """In the wrong place, or after an option that there is not: argparse repeats it, and its password is masked."""
+    said = here(*arguments, "redis://ada:can@nary@localhost/0")
+    assert said.status in {1, 2}
+    assert "nary" not in said.err + said.out
 
 
 def test_a_vendor_that_is_away(here: Any, store: str) -> None:

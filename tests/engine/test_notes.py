@@ -1,0 +1,121 @@
+"""Notes where there are keys: a failure's words are sealed, and what workers of any version act on stays legible."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from linkauth.engine.credential import Credential
+from linkauth.engine.envelope import Envelope
+from linkauth.engine.sealing import Sealer
+from linkauth.errors import InvalidClient, NoAnswer, VendorUnavailable
+from linkauth.protocol.intent import Note, digest
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
+from tests.engine.virtual import virtual
+
+KEY, OTHER = b64encode(b"k" * 32).decode(), b64encode(b"o" * 32).decode()
+WORDS = "the vendor's own words"
+
+
+async def failed(store: Store, keys: str | list[str] | None) -> str:
+    """The key of a credential whose vendor has refused a worker with ``keys``, in its own words."""
+    vendor = Vendor()
+    vendor.fails(answer(401, {"error": "invalid_client", "error_description": WORDS}), times=2)
+    credential = Worker(store, vendor, keys=keys).credential(CLIENT)
+    with pytest.raises(InvalidClient, match=WORDS):
+        await credential.token()
+    return credential.ledger.key
+
+
+async def told(store: Store, keys: str | list[str] | None) -> str:
+    """What a worker with ``keys`` raises for the note that it finds, asking no vendor."""
+    vendor = Vendor()
+    with pytest.raises(InvalidClient) as caught:
+        await Worker(store, vendor, keys=keys).credential(CLIENT).token()
+    assert vendor.counts.total() == 0
+    return caught.value.description
+
+
+@virtual
+async def test_a_failures_words_are_sealed_where_there_are_keys():
+    """The store shows no word of the vendor's; workers that have the key raise them, and others keep the distance alike."""
+    store = Store()
+    key = await failed(store, KEY)
+    note = (await store.read(key)).note
+    assert WORDS.encode() not in note
+    assert b"invalid_client" not in note
+    assert await told(store, [OTHER, KEY]) == WORDS
+    assert await told(store, OTHER) == ""
+    assert await told(store, None) == ""
+
+
+@virtual
+async def test_without_keys_a_note_is_as_it_was():
+    """Nothing to seal with: the words stand there, as they did."""
+    store = Store()
+    note = json.loads((await store.read(await failed(store, None))).note)
+    assert note["description"] == WORDS
+    assert "sealed" not in note
+
+
+@virtual
+async def test_words_left_in_clear_by_an_older_worker_are_read():
+    """While a fleet is upgraded, or given its keys, some notes have clear words: a worker with keys tells them, too."""
+    store = Store()
+    await failed(store, None)
+    assert await told(store, KEY) == WORDS
+
+
+@virtual
+async def test_what_an_older_worker_acts_on_stays_legible():
+    """A worker that knows no sealed words, for it is of the release before, finds the doubt and the distance all the same."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=KEY)
+    credential = await logged_in(worker)
+    vendor.fails(NoAnswer(WORDS), times=9)
+    with pytest.raises(VendorUnavailable):
+        await credential.refresh()
+    found = json.loads((await store.read(credential.ledger.key)).note)
+    assert found.pop("sealed")
+    assert found.keys() == {"doubt", "since", "retry_at", "failures", "kind"}
+    assert found["doubt"] == digest(credential.ledger.holding.token)
+    assert found["retry_at"] > found["since"] > 0
+
+
+async def held(worker: Worker) -> Credential:
+    """The user's credential, with its token in this worker's memory."""
+    credential = worker.credential(USER)
+    await credential.token()
+    return credential
+
+
+@virtual
+async def test_status_says_that_something_failed_though_its_words_do_not_open():
+    """With other keys the class of the failure is told in the words' place: an empty error would mean that all is well."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=[KEY, "plain"])
+    await logged_in(Worker(store, vendor))
+    vendor.fails(NoAnswer(WORDS), times=9)
+    with pytest.raises(VendorUnavailable):
+        await (await held(worker)).refresh()
+    assert [status.error async for status in worker.statuses()] == [WORDS]
+    assert [status.error async for status in Worker(store, vendor).statuses()] == ["NoAnswer"]
+
+
+def test_words_open_beside_their_own_record_alone():
+    """Moved beside another record, damaged, or of another shape, they count as none; the rest of the note stays."""
+    ours = Envelope(Sealer([KEY], lambda size: b"n" * size))
+    note = Note(doubt="d", since=1.0, retry_at=9.0, kind="RateLimited", error="slow_down", description=WORDS)
+    closed = ours.close_note("a", note)
+    assert ours.open_note("a", closed).description == WORDS
+    for key, found in [
+        ("b", closed),
+        ("a", closed.replace(b'"sealed":"', b'"sealed":"AAAA')),
+        ("a", closed.replace(b'"sealed":"', b'"sealed":"*')),
+        ("a", closed.replace(b'"sealed":"', b'"sealed":"TEEx')),
+    ]:
+        left = ours.open_note(key, found)
+        assert (left.doubt, left.since, left.retry_at, left.kind) == ("d", 1.0, 9.0, "RateLimited")
+        assert (left.error, left.description) == ("", "")
