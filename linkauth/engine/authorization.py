@@ -52,7 +52,8 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
     verifier = _random_text(office) if vendor.uses_pkce else None
     challenge = None if verifier is None else _base64(sha256(verifier.encode("ascii")).digest())
     asked = scope if scope is not None else getattr(vendor, "scope", "")
-    what = Pending(redirect_uri=redirect_uri, scope=asked, verifier=verifier)
+    nonce = _random_text(office) if vendor.uses_nonce(asked) else None
+    what = Pending(redirect_uri=redirect_uri, scope=asked, verifier=verifier, nonce=nonce)
     url = secret_str(vendor.authorization_url(what, state=state, challenge=challenge))
     reading, _ = await ledger.read()
     record = PendingRecord(
@@ -63,6 +64,7 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
         redirect_uri=redirect_uri,
         scope=asked,
         verifier=verifier,
+        nonce=nonce,
         expires_at=reading.now + vendor.pending_lifetime,
     )
     await _put(office, state_key(vendor.name, state), 1, record, vendor.pending_lifetime)
@@ -96,7 +98,7 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
     record = await pending(office, vendor, params)
     if record.token_key not in ledger.place.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
-    what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier)
+    what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
     key, _ = _key_of(vendor, params)
     # What is wrong with the callback itself shows before anything is sent, and mostly leaves the state good.
     refused: OAuthError | None = None

@@ -14,6 +14,7 @@ from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.place import Place
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
+from linkauth.oauth import wire
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import Verdict, windows
 from linkauth.protocol.intent import digest
@@ -120,6 +121,9 @@ class Ledger:
         ``precious``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
         until the store does; otherwise it just serves this process.
         """
+        if token.left_out:
+            names = wire.words(", ".join(token.left_out))
+            log.warning("%s/%s: extra has no room for %s", self.vendor.name, self.account, names)
         value, before = self._closed(number, token), self.holding.version
         try:
             outcome, now = await self.keeper.commit(number, value)

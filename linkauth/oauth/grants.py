@@ -16,6 +16,7 @@ from linkauth import errors
 from linkauth.errors import MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.exchange import Request, Response
+from linkauth.oauth.extra import extra
 from linkauth.oauth.refusals import details, known, raise_refusal, refusal, said
 from linkauth.oauth.token import SecretStr, Token
 
@@ -160,7 +161,7 @@ def token_of(
         seconds = answer.expires_in if answer.expires_in is not None else lifetime or 0.0
         refreshed = answer.refresh_token or None
         lapses = None if answer.refresh_token_expires_in is None else response.sent_at + answer.refresh_token_expires_in
-        extra = {name: value for name, value in body.items() if name not in _MEMBERS}
+        said = {name: value for name, value in body.items() if name not in _MEMBERS}
         return Token(
             access_token=SecretStr(answer.access_token),
             token_type=answer.token_type or default_type or "Bearer",
@@ -170,7 +171,8 @@ def token_of(
             refresh_token=refreshed or (keep.refresh_token if keep else None),
             refresh_expires_at=lapses if refreshed or lapses or keep is None else keep.refresh_expires_at,
             endpoint=endpoint,
-            extra={**(keep.extra if keep else {}), **extra},
+            claims=keep.claims if keep else {},
+            **extra(said, keep),
         )
     # Built outside the ``except`` block: what was being handled there could hold values.
     raise MalformedResponse(fault, salvage=_salvage(body, response, keep, endpoint))
@@ -214,6 +216,8 @@ def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None, en
         refresh_token=refresh,
         endpoint=endpoint,
         extra=keep.extra if keep else {},
+        renewed=keep.renewed if keep else (),
+        claims=keep.claims if keep else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""What a JWT says of its own life, read without verifying it: for the expiry alone, never for trust."""
+"""What a JWT says, read without verifying it: for its expiry, and where what brought it is trusted in its place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from linkauth.oauth import wire
 
-__all__ = ["lifetime"]
+__all__ = ["claims", "lifetime"]
 
 LONGEST: Final = 65_536
 """Characters of a token that is looked into."""
@@ -19,16 +19,18 @@ def lifetime(token: str, received_at: float) -> float | None:
     With an ``iat`` it is ``exp - iat`` (RFC 7519 §4.1.4, §4.1.6): both are the vendor's clock, so nobody's wrong clock
     does harm. Without one ``exp`` is taken against ``received_at`` (Unix seconds).
     """
-    parts = token.split(".") if len(token) <= LONGEST else []
-    claims = _claims(parts[1]) if len(parts) == 3 else wire.Masked()
-    expires, issued = _date(claims.get("exp")), _date(claims.get("iat"))
+    said = claims(token)
+    expires, issued = _date(said.get("exp")), _date(said.get("iat"))
     if expires is None:
         return None
     seconds = expires - (received_at if issued is None else issued)
     return seconds if seconds > 0 else None
 
 
-def _claims(payload: str) -> wire.Masked:
+def claims(token: str) -> wire.Masked:
+    """The claims of the JWT ``token`` (RFC 7519 §4), unverified; empty where it is no JWT."""
+    parts = token.split(".") if len(token) <= LONGEST else []
+    payload = parts[1] if len(parts) == 3 else ""
     try:
         text = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     except ValueError:  # binascii.Error, and a payload that is not ASCII

@@ -136,7 +136,16 @@ class Token:
     endpoint: str | None = None
     """Where the vendor wants later calls sent (Sage X3); None: the configured base URL."""
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False)
-    """What else the vendor said, such as LinkXG's ``user``."""
+    """What else the vendor said, such as LinkXG's ``user``; at most 64 KiB of it, as JSON.
+
+    What a login or a callback brought stays; what a renewal brought, until the next one.
+    """
+    renewed: tuple[str, ...] = attrs.field(default=(), repr=False)
+    """Names in ``extra`` that only the last renewal brought."""
+    left_out: tuple[str, ...] = attrs.field(default=(), repr=False)
+    """Names for which ``extra`` had no room."""
+    claims: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False)
+    """What the ``id_token`` says that came with a login under the scope ``openid`` and was checked then; else empty."""
 
     @property
     def authorization(self) -> str:

@@ -72,6 +72,7 @@ class PendingRecord:
     redirect_uri: str
     scope: str
     verifier: str | None = attrs.field(repr=False)
+    nonce: str | None = attrs.field(default=None, repr=False)
     expires_at: float
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, UntrustedEndpoint
-from linkauth.oauth import authorization, grants, wire
+from linkauth.oauth import authorization, grants, id_token, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token, secret_str
 from linkauth.oauth.url import base_url, endpoint_url
@@ -47,6 +47,7 @@ _OURS: Final = frozenset(
         "code_challenge_method",
         "code_verifier",
         "grant_type",
+        "nonce",
         "redirect_uri",
         "refresh_token",
         "response_type",
@@ -193,7 +194,8 @@ class OAuth2(Vendor):
             fields = {"grant_type": "client_credentials", "scope": self.scope}
             return (yield from self._grant(fields, scope=self.scope))
         keep, refresh_token = grants.kept(current, self.name)
-        return (yield from self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token}, keep=keep))
+        token = yield from self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token}, keep=keep)
+        return id_token.later(token, keep, client_id=self.client_id, issuer=self.issuer) if keep.claims else token
 
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         if self.authorize_url is None:
@@ -204,6 +206,7 @@ class OAuth2(Vendor):
             "redirect_uri": pending.redirect_uri,
             "scope": pending.scope or self.scope,
             "state": state,
+            "nonce": pending.nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256" if challenge else None,
         }
@@ -221,7 +224,15 @@ class OAuth2(Vendor):
             "redirect_uri": pending.redirect_uri,
             "code_verifier": secret_str(pending.verifier or ""),
         }
-        return (yield from self._grant(fields, scope=pending.scope or self.scope))
+        scope = pending.scope or self.scope
+        token = yield from self._grant(fields, scope=scope)
+        if not self.uses_nonce(scope):
+            return token
+        what = f"{self.name}'s token answer"
+        return id_token.first(token, what, client_id=self.client_id, issuer=self.issuer, nonce=pending.nonce)
+
+    def uses_nonce(self, scope: str) -> bool:
+        return "openid" in scope.split()
 
     def logout(self, token: Token) -> Flow[None]:
         """Revoke the refresh token, then the access token (RFC 7009 §2.1): also where the first was refused."""

@@ -66,6 +66,8 @@ class Pending:
     scope: str = ""
     verifier: str | None = attrs.field(default=None, repr=False)
     """The PKCE verifier (RFC 7636 §4.1), where the vendor uses PKCE."""
+    nonce: str | None = attrs.field(default=None, repr=False)
+    """What the ID Token must repeat (OpenID Connect Core 1.0 §3.1.2.1), where one is asked for."""
 
 
 class _Discreet(type):
@@ -139,6 +141,10 @@ class Vendor(metaclass=_Discreet):
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         """Where to send the user (RFC 6749 §4.1.1). ``challenge``: PKCE's S256 challenge (RFC 7636 §4.2)."""
         raise UnsupportedGrant(f"{self.name} has no authorization page")
+
+    def uses_nonce(self, scope: str) -> bool:
+        """Whether an authorization for ``scope`` is sent with a nonce."""
+        return False
 
     def exchange(self, params: Mapping[str, str], pending: Pending) -> Flow[Token]:
         """A token for a callback's parameters, whose ``state`` has matched.

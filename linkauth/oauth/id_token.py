@@ -1,0 +1,71 @@
+"""An ID Token as the token endpoint hands it out: what it says is checked when it comes (OpenID Connect Core 1.0 §3.1.3.7).
+
+Its signature is not: it comes from the token endpoint itself, whose TLS stands in the signature's place (point 6). Nor is
+``exp``, for it was made this moment, and nobody's wrong clock shall stop a login.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from linkauth.errors import MalformedResponse
+from linkauth.oauth import jwt
+
+if TYPE_CHECKING:
+    from linkauth.oauth.token import Token
+    from linkauth.oauth.wire import Masked
+
+__all__ = ["first", "later"]
+
+
+def first(token: Token, what: str, *, client_id: str, issuer: str | None, nonce: str | None) -> Token:
+    """A login's ``token`` with the ``claims`` of the ID Token beside it, where there is one.
+
+    ``issuer``, ``nonce``: None where unknown. Raises ``MalformedResponse`` that names the claim and shows no value.
+    """
+    if "id_token" not in token.extra:
+        return token
+    claims = _claims(token)
+    fault = _fault(claims, client_id, issuer)
+    if not fault and nonce is not None and not _same(claims.get("nonce"), nonce):
+        fault = "nonce is not that of this authorization"
+    if fault:
+        raise MalformedResponse(f"{what}: the id_token's {fault}")
+    return attrs.evolve(token, claims=claims)
+
+
+def later(token: Token, keep: Token, *, client_id: str, issuer: str | None) -> Token:
+    """A renewed ``token``, with the claims of an ID Token that came with it (§12.2), else with those of ``keep``.
+
+    One that is not of the same user, or not for this client, is not believed; the renewal is good all the same.
+    """
+    claims = _claims(token)
+    anew = token.extra.get("id_token") != keep.extra.get("id_token")
+    same = all(claims.get(name) == keep.claims[name] for name in {"sub", "iss"} & keep.claims.keys())
+    if anew and same and not _fault(claims, client_id, issuer):
+        return attrs.evolve(token, claims=claims)
+    return attrs.evolve(token, claims=keep.claims)
+
+
+def _claims(token: Token) -> Masked:
+    text = token.extra.get("id_token")
+    return jwt.claims(text if isinstance(text, str) else "")
+
+
+def _fault(claims: Masked, client_id: str, issuer: str | None) -> str:
+    """What is wrong with the claims of an ID Token that is to be for ``client_id``; empty: nothing."""
+    audience = claims.get("aud")
+    several = cast("list[object]", audience) if isinstance(audience, list) else [audience]
+    party = claims.get("azp", None if len(several) > 1 else client_id)
+    if issuer is not None and claims.get("iss") != issuer:
+        return "iss is another issuer"
+    if client_id not in several:
+        return "aud is another client, or it is no JWT"
+    return "" if party == client_id else "azp is another client"
+
+
+def _same(value: object, wanted: str) -> bool:
+    return isinstance(value, str) and hmac.compare_digest(value.encode("utf-8", "replace"), wanted.encode())
