@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp.hdrs import AUTHORIZATION, HOST
+from aiohttp.hdrs import AUTHORIZATION, EXPECT, HOST
 from aiohttp.multipart import BodyPartReaderPayload
 from yarl import URL
 
 from linkauth.engine.credential import Credential as EngineCredential
 from linkauth.errors import LinkAuthError
+from linkauth.logins import is_from_netrc
 from linkauth.vendors.vendor import origin
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class Credential(EngineCredential):
     """One account's authority at one vendor, and an aiohttp client middleware: ``ClientSession(middlewares=[this])``.
 
     Requests to the vendor's own origin get the ``Authorization`` header (RFC 6750 §2.1), unless they bring one of their
-    own. A 401 renews the token once and repeats the request once, where its body can be sent again. All others pass.
+    own. A 401 renews the token once and repeats the request once. Where the request cannot be sent again (its body was
+    streamed, or it waits for ``100 Continue``) the 401 is the caller's, and the token is renewed all the same; where the
+    token cannot be renewed the 401 is the caller's, until there were several in a minute. All others pass.
     """
 
     def session(self, **kwargs: Any) -> aiohttp.ClientSession:
@@ -47,50 +50,82 @@ class Credential(EngineCredential):
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Sign ``request`` if it goes to the vendor; renew and repeat once at a 401."""
-        if AUTHORIZATION in request.headers:
+        if AUTHORIZATION in request.headers and not await is_from_netrc(request):
             return await handler(request)  # the caller's own header, or user:password in the URL: the caller's will
-        if origin(str(request.url)) == origin(self.vendor.api(None)) or (
-            (known := await self._known()) and origin(str(request.url)) == origin(self.vendor.api(known))
-        ):
-            token = await self.token()
-        else:
+        where = origin(str(_as_http(request.url)))
+        # What cannot be the vendor's is not held up by it, nor by the store.
+        if not self.vendor.may_serve(where) or not await self._serves(where):
             return await handler(request)
+        token = await self.token()
         if not self._sign(request, token):
             return await handler(request)
         response = await handler(request)
-        if response.status != UNAUTHORIZED or _streamed_away(request.body) or self.in_vain(token):
+        if response.status != UNAUTHORIZED:
+            self.accepted(token, yes=True)
             return response
-        # Given back first: with a small pool the renewal could not get a connection otherwise.
+        return await self._refused(request, handler, token, response)
+
+    async def _refused(
+        self, request: ClientRequest, handler: ClientHandlerType, token: Token, response: ClientResponse
+    ) -> ClientResponse:
+        """What becomes of a 401: the answer to the repeated request, or ``response`` where that cannot be had."""
+        once = _is_sent_once(request)
+        if not once and not self.is_stuck(token):
+            # Given back first: whoever else uses the session's pool is not held up while the token is renewed.
+            response.release()
+        try:
+            fresh = await self.replacement(token)
+        except BaseException as error:
+            if once and isinstance(error, LinkAuthError):
+                return response
+            response.release()
+            raise
+        if once or fresh is token:
+            return response
         response.release()
-        fresh = await self.replacement(token)
         request.headers.pop(AUTHORIZATION, None)  # should the new token be for another origin
         self._sign(request, fresh)
         response = await handler(request)
         self.accepted(fresh, yes=response.status != UNAUTHORIZED)
         return response
 
-    async def _known(self) -> Token | None:
-        """The token, where only it knows which origin is the vendor's. Another origin's request must not fail of it."""
-        if not self.vendor.roams:
-            return self._holding.token
+    async def _serves(self, where: tuple[str, str, int]) -> bool:
+        """Whether ``where`` is the vendor's, or named by the token. Another origin's request must not fail of that."""
+        if where == origin(self.vendor.api(None)):
+            return True
         try:
-            token = self._holding.token or await self.token()
-            self.vendor.api(token)  # an endpoint that is not believed makes no origin the vendor's
+            # An endpoint that is not believed makes no origin the vendor's.
+            return where == origin(self.vendor.api(self._holding.token or await self.token()))
         except LinkAuthError:
-            return None
-        return token
+            return False
 
     def _sign(self, request: ClientRequest, token: Token) -> bool:
         """Put the token on ``request``, on its way to the endpoint that the token names. False: it goes elsewhere."""
         root, endpoint = self.vendor.api(None), self.vendor.api(token)
-        url = str(request.url)
+        url = str(_as_http(request.url))
         if endpoint != root and url.startswith(f"{root}/"):
-            request.url = URL(endpoint + url[len(root) :], encoded=True)
+            request.url = _as(request.url.scheme, URL(endpoint + url[len(root) :], encoded=True))
             request.headers[HOST] = request.url.host_port_subcomponent or ""
-        if origin(str(request.url)) != origin(endpoint):
+        if origin(str(_as_http(request.url))) != origin(endpoint):
             return False
         request.headers[AUTHORIZATION] = token.authorization
         return True
+
+
+def _as_http(url: URL) -> URL:
+    """A WebSocket begins as an HTTP request to the same server: ``ws`` is ``http``, ``wss`` is ``https`` (RFC 6455 §3)."""
+    plain = {"ws": "http", "wss": "https"}.get(url.scheme)
+    return url if plain is None else url.with_scheme(plain)
+
+
+def _as(scheme: str, url: URL) -> URL:
+    """``url``, an http one, with ``ws`` or ``wss`` where ``scheme`` is one of these."""
+    return url.with_scheme({"http": "ws", "https": "wss"}[url.scheme]) if scheme in {"ws", "wss"} else url
+
+
+def _is_sent_once(request: ClientRequest) -> bool:
+    """Whether ``request`` cannot be repeated: its body is gone, or aiohttp would wait for a 100 that it has had."""
+    return EXPECT in request.headers or _streamed_away(request.body)
 
 
 def _streamed_away(body: object) -> bool:

@@ -16,7 +16,13 @@ from aiohttp.base_protocol import BaseProtocol
 from yarl import URL
 
 from linkauth import AuthEngine, LinkXG, OAuth2, SageX3
-from linkauth.errors import LinkAuthError, StoreUnavailable, UntrustedEndpoint, VendorUnavailable
+from linkauth.errors import (
+    LinkAuthError,
+    ReauthorizationRequired,
+    StoreUnavailable,
+    UntrustedEndpoint,
+    VendorUnavailable,
+)
 from linkauth.oauth.token import Token
 from linkauth.protocol.records import TokenRecord
 from linkauth_stores.memory import MemoryStore
@@ -230,6 +236,53 @@ async def test_a_websocket_is_signed_and_renewed(credential, site):
     assert site.counts["token"] == 2
 
 
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+async def test_a_websocket_by_its_own_scheme_is_signed(credential, site, other, scheme):
+    """``ws://`` is ``http://`` to the same server (RFC 6455 §3), and no other's."""
+    url = f"{site.url}/v1/socket?ws=1".replace("http", scheme, 1)
+    async with aiohttp.ClientSession(middlewares=[credential]) as session:
+        async with session.ws_connect(url) as socket:
+            assert await socket.receive_str() == "hello"
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(f"{other.url}/v1/socket?ws=1".replace("http", scheme, 1))
+    assert site.signed() == ["Bearer token-1"]
+    assert other.signed() == [None]
+
+
+def in_netrc(monkeypatch: pytest.MonkeyPatch, path: Any, line: str) -> None:
+    path.write_text(line)
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.blocking  # aiohttp reads the netrc, and the test writes it
+@pytest.mark.parametrize("line", ["machine 127.0.0.1 login u password p", "default account u password p"])
+async def test_a_netrc_does_not_go_before_the_token(credential, site, other, monkeypatch, tmp_path, line):
+    """aiohttp puts a netrc's login on every request: it is nobody's will, so the vendor's are signed; others keep it."""
+    in_netrc(monkeypatch, tmp_path / "netrc", line)
+    async with credential.session(trust_env=True) as session:
+        assert await get(session, "a") == 200
+        site.revoke()
+        assert await get(session, "b") == 200
+        await get(session, f"{other.url}/c")
+    assert site.signed() == ["Bearer token-1", "Bearer token-1", "Bearer token-3"]
+    assert other.signed() == ["Basic dTpw"]
+
+
+@pytest.mark.blocking  # aiohttp reads the netrc, and the test writes it
+@pytest.mark.parametrize("line", ["machine 127.0.0.1 login u password p", "machine other login u password p", "broken"])
+async def test_the_callers_own_header_goes_before_a_netrc(credential, site, monkeypatch, tmp_path, line):
+    """user:password in the URL and, where aiohttp lets it pass, a header are the caller's own as ever."""
+    in_netrc(monkeypatch, tmp_path / "netrc", line)
+    async with credential.session(trust_env=True) as session:
+        assert await get(session, URL(site.url).with_user("me").with_password("mine") / "v1/a") == 401
+        if "127.0.0.1" not in line:
+            assert await get(session, "a", headers={"Authorization": "Bearer mine"}) == 401
+            assert await get(session, "a", headers={"Authorization": "Basic !"}) == 401
+    assert site.signed()[0] == "Basic bWU6bWluZQ=="
+    assert site.counts["token"] == 0
+
+
 # -- A 401.
 
 
@@ -368,7 +421,7 @@ def multipart(part: Any) -> aiohttp.MultipartWriter:
 @pytest.mark.parametrize("depth", [0, 1, 2])
 @pytest.mark.parametrize("make", [streamed, received])
 async def test_a_body_that_streamed_away_is_not_sent_again(credential, site, make, depth):
-    """It would arrive empty or cut: the 401 goes back to the caller, unread, and the request is sent once."""
+    """It would arrive empty or cut: the 401 goes back to the caller, unread, sent once; the next upload has a new token."""
 
     async def body() -> Any:
         found: Any = await make()
@@ -381,9 +434,46 @@ async def test_a_body_that_streamed_away_is_not_sent_again(credential, site, mak
         site.revoke()
         async with session.post("b", data=await body()) as answer:
             assert (answer.status, await answer.text()) == (401, "no")
-        assert site.counts["api"] == 2
+        assert site.counts == {"token": 2, "api": 2}
         async with session.post("b", data=await body()) as answer:
-            assert answer.status == 401
+            assert answer.status == 200
+        assert site.counts == {"token": 2, "api": 3}
+
+
+async def test_a_refused_upload_is_the_callers_though_the_renewal_fails(credential, site):
+    """The vendor gives no new token just now: the 401 comes back all the same, and nothing is raised in its place."""
+    async with credential.session() as session:
+        await get(session, "a")
+        site.revoke()
+        site.token_status = 503
+        async with session.post("b", data=chunks()) as answer:
+            assert (answer.status, await answer.text()) == (401, "no")
+
+
+async def test_an_api_that_refuses_every_upload_costs_no_renewal_for_each(credential, site):
+    """The token that took the refused one's place is refused too: renewing again helps nobody."""
+    async with credential.session() as session:
+        await get(session, "a")
+        site.refuses = True
+        for _ in range(5):
+            async with session.post("b", data=chunks()) as answer:
+                assert answer.status == 401
+    assert site.counts == {"token": 2, "api": 6}
+
+
+@pytest.mark.parametrize("data", [lambda: b"body", chunks])
+async def test_a_request_that_waits_for_100_continue_is_not_repeated(credential, site, data):
+    """aiohttp cannot send it again: the 401 is the caller's, whose next try has the new token, on the same connection."""
+    async with credential.session(connector=aiohttp.TCPConnector(limit=1)) as session, asyncio.timeout(10):
+        await get(session, "a")
+        site.revoke()
+        async with session.post("b", data=data(), expect100=True) as answer:
+            assert (answer.status, await answer.text()) == (401, "no")
+        assert site.counts == {"token": 2, "api": 2}
+        async with session.post("b", data=data(), expect100=True) as answer:
+            assert answer.status == 200
+        assert await get(session, "c") == 200
+    assert site.counts["token"] == 2
 
 
 async def test_a_multipart_body_whose_parts_can_be_sent_again_is_sent_again(credential, site):
@@ -425,6 +515,60 @@ async def test_the_headers_of_the_call_and_the_session_stay_clean(credential, si
         await get(session, "a", headers=mine)
         assert mine == {"X-Mine": "1"}
         assert "Authorization" not in session.headers
+
+
+async def unrenewable(engine: AuthEngine, site: Site) -> Any:
+    """A credential of a vendor whose tokens do not expire and have no refresh token, as another process connected it."""
+    vendor = OAuth2(
+        name="hub",
+        client_id="c",
+        client_secret="s",
+        token_url=f"{site.url}/v1/oauth/token",
+        authorize_url=f"{site.url}/authorize",
+    )
+    credential = engine.credential(vendor)
+    store, key = engine.office.shelf.store, credential.ledger.key
+    claim = await store.claim(key, "another process", 5, 0, b"")
+    token = Token(access_token="token-1", issued_at=claim.now, expires_at=claim.now + 1e8)
+    record = TokenRecord(vendor="hub", account="default", token=token)
+    await store.commit(key, claim.number, engine.office.envelope.close(key, claim.number, record))
+    site.issued = 1
+    return credential
+
+
+async def test_a_401_without_a_way_to_renew_is_the_callers(engine, site):
+    """The answer comes back whole, nothing is asked or marked, and the next call goes through with the same token."""
+    credential = await unrenewable(engine, site)
+    async with credential.session() as session:
+        assert await get(session, "a") == 200
+        site.refuses = True
+        async with session.get("b") as answer:
+            assert (answer.status, await answer.text()) == (401, "no")
+        async with session.post("b", data=chunks()) as answer:
+            assert (answer.status, await answer.text()) == (401, "no")
+        site.refuses = False
+        assert await get(session, "c") == 200
+    assert site.counts == {"api": 4}
+    assert set(site.signed()) == {"Bearer token-1"}
+
+
+async def test_several_401_without_a_way_to_renew_send_for_the_user(engine, site, monkeypatch):
+    """Over a minute, by the clock, without a success between: ``ReauthorizationRequired``, and no call after that."""
+    credential = await unrenewable(engine, site)
+    now = [0.0]
+    monkeypatch.setattr(credential._refusals, "_monotonic", lambda: now[0])
+    async with credential.session() as session:
+        for refuses, step in ((True, 30), (True, 20), (False, 20), (True, 30), (True, 20)):
+            site.refuses = refuses
+            assert await get(session, "a") == (401 if refuses else 200)
+            now[0] += step
+        now[0] += 10
+        with pytest.raises(ReauthorizationRequired):
+            await get(session, "a")
+        asked = site.counts["api"]
+        with pytest.raises(ReauthorizationRequired):
+            await get(session, "a")
+    assert site.counts == {"api": asked}
 
 
 # -- What fails inside.
@@ -591,3 +735,43 @@ async def test_nothing_of_the_token_is_logged(credential, site, caplog):
         site.revoke()
         await get(session, "b")
     assert "token-" not in caplog.text
+
+
+async def test_websockets_go_to_the_endpoint_that_the_token_names(engine, site, other):
+    """``ws://`` below the root goes to the region by ``ws://``, signed."""
+    other.issued = 7
+    credential = await paired(engine, site, f"{other.url}/eu/v1")
+    async with credential.session() as session:
+        async with session.ws_connect(f"{site.url}/v1/socket?ws=1".replace("http", "ws", 1)) as socket:
+            assert await socket.receive_str() == "hello"
+    assert other.signed() == ["Bearer token-7"]
+    assert site.counts["api"] == 0
+
+
+@pytest.mark.parametrize("regions", [(), ("us-prod",)])
+async def test_an_unpaired_credential_holds_up_nobody_elses_request(site, regions):
+    """With the store hung, a request to an origin that cannot be Sage's passes without a look at the store."""
+
+    class Hung(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hung: list[str] = []
+            self.hangs = False
+
+        async def read(self, key: str) -> Any:
+            if self.hangs:
+                self.hung.append(key)
+                await asyncio.Event().wait()
+            return await super().read(key)
+
+    store = Hung()
+    root = "https://api.eu-prod-sagex3.com/v1"
+    sage = SageX3(client_id="c", client_secret="s", customer="https://x3.example", base_url=root, regions=regions)
+    linkxg = LinkXG(client_id="shop", client_secret="s", base_url=f"{site.url}/v1")
+    async with AuthEngine(store, timeout=4) as engine:
+        credentials = engine.credential(sage), engine.credential(linkxg)
+        await credentials[1].token()
+        store.hangs = True
+        async with aiohttp.ClientSession(middlewares=credentials) as session:
+            assert await asyncio.gather(*(get(session, f"{site.url}/v1/a") for _ in range(5))) == [200] * 5
+    assert store.hung == []

@@ -25,6 +25,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import secret_str
+from linkauth.protocol import timing
 from linkauth.protocol.records import PendingRecord, state_key
 from linkauth.vendors.vendor import Pending
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["begin", "finish", "pending"]
 
 STATE_BYTES: Final = 32
-PUT_GAP: Final = 1.0
-"""Seconds between two tries to put a state back while the store is away."""
 LONGEST_STATE: Final = 512
 """Characters; a longer one was not made here, and is not looked up."""
 
@@ -138,7 +137,7 @@ async def _go_on_putting(office: Office, key: str, number: int, record: PendingR
     done = False
     while not done and record.expires_at > office.shelf.now():
         with office.flights.idle():
-            await asyncio.sleep(PUT_GAP)
+            await asyncio.sleep(timing.STATE_AGAIN)
         with contextlib.suppress(StoreUnavailable):
             await _put_what_is_left(office, key, number, record)
             done = True

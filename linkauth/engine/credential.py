@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization, recovery, rotation, takeover
 from linkauth.engine.leading import InDoubt
 from linkauth.engine.ledger import Ledger
+from linkauth.engine.refusals import Refusals
 from linkauth.engine.renewal import Renewal
 from linkauth.errors import (
     ConfigurationError,
@@ -59,8 +59,7 @@ class Credential:
         self._holding = self.ledger.holding
         self._monotonic = office.world.monotonic
         self._wall = office.world.wall
-        self._refusals = 0
-        self._vain_until = -math.inf
+        self._refusals = Refusals(office.world)
         # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
         self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
@@ -96,30 +95,54 @@ class Credential:
     async def replacement(self, failed: Token) -> Token:
         """A token other than ``failed``, which the vendor has refused with a 401: the current one, or a renewed one.
 
-        So a storm of refusals renews once.
+        So a storm of refusals renews once. ``failed`` itself where nothing better is to be had: it took a refused one's
+        place a moment ago, or there is no way to renew it; then the 401 is the caller's. A token without a way to renew
+        that is refused at least three times in a minute or more, and not once accepted between (``accepted``), is taken
+        for dead. Raises as ``token`` does: ``ReauthorizationRequired`` then.
         """
         if self._holding.jumped():
             await self._look()
         known, token = self._holding.version, self._holding.token
         if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
             return token
-        return await self._renewed(known)
+        if token is not None and self.ledger.hopeless(token):
+            return await self._without_renewal(token)
+        if token is not None and self._refusals.is_afresh(token):
+            self._refusals.refused_afresh()
+        if token is not None and self.in_vain(token):
+            return failed
+        fresh = await self._renewed(known)
+        self._refusals.replaced_by(fresh)
+        return fresh
 
-    def accepted(self, fresh: Token, *, yes: bool) -> None:
-        """Say whether the vendor's API took ``fresh``, which replaced a token that it had refused.
+    async def _without_renewal(self, token: Token) -> Token:
+        """What another worker's user has brought since, if anything; else ``token``, until it is refused for good."""
+        if self._refusals.are_final(token):
+            self._holding.refuse()
+            return await self._renewed(self._holding.version)
+        if not self._refusals.in_vain():
+            self._refusals.refused_afresh()  # so that not every refusal costs a look
+            await self._look()
+        brought = self._holding.token
+        return token if brought is None or brought is token else await self.token()
+
+    def accepted(self, token: Token, *, yes: bool) -> None:
+        """Say whether the vendor's API took ``token``: one that replaced a refused one, or any other.
 
         An API that refuses every token would otherwise cost a renewal for each call.
         """
         if yes:
-            self._refusals = 0
-        elif fresh is self._holding.token:
-            self._refusals += 1
-            gap = backoff(self._refusals - 1, timing.RENEW_FIRST, self._world.random.random())
-            self._vain_until = self._monotonic() + gap
+            self._refusals.accepted(token)
+        elif token is self._holding.token:
+            self._refusals.refused_afresh()
 
     def in_vain(self, failed: Token) -> bool:
         """Whether the current token was refused as a fresh one just now, so that renewing it again helps nobody."""
-        return failed is self._holding.token and self._monotonic() < self._vain_until
+        return failed is self._holding.token and self._refusals.in_vain()
+
+    def is_stuck(self, failed: Token) -> bool:
+        """Whether ``replacement`` may have nothing better than ``failed``."""
+        return self.in_vain(failed) or self._refusals.is_afresh(failed) or bool(self.ledger.hopeless(failed))
 
     async def login(self, *, email: str, password: str) -> Token:
         """Log in with an e-mail address and a password (LinkXG users). The password is used once and not kept.
@@ -307,6 +330,8 @@ class Credential:
             case InDoubt():
                 # As long as the token is valid, and no longer: then it is tried after all.
                 return max(min(timing.DOUBT_AGAIN, self._holding.windows.hard - self._monotonic()), 0.0)
+            case ReauthorizationRequired() if self._holding.unexpired():
+                pass  # there is no way to renew what is still good
             case ReauthorizationRequired() | StoreUnavailable():
                 return timing.FAILED_AGAIN
             case _:

@@ -23,6 +23,7 @@ class Holding:
     """A token and when it is good. ``token`` stays when it has expired: its refresh token is what renews it."""
 
     __slots__ = (
+        "_needs_user",
         "_offset",
         "_refresh_ahead",
         "_world",
@@ -38,8 +39,10 @@ class Holding:
         "windows",
     )
 
-    def __init__(self, world: World, refresh_ahead: float | None) -> None:
+    def __init__(self, world: World, refresh_ahead: float | None, *, needs_user: bool = False) -> None:
+        """``needs_user``: a token without a refresh token cannot be renewed."""
         self._world = world
+        self._needs_user = needs_user
         self._refresh_ahead = refresh_ahead
         self.token: Token | None = None
         self.version = 0
@@ -73,7 +76,9 @@ class Holding:
         if self.token is not None:
             # Counted from the look, not from now: the machine may have slept between the two.
             ahead = self._ahead() if time.ahead is None else time.ahead
-            self._place(windows(self.token, time, self._refresh_ahead, self._world.random.random()), ahead)
+            # What cannot be renewed is served to its end.
+            lead = 0.0 if self._needs_user and not self.token.refresh_token else self._refresh_ahead
+            self._place(windows(self.token, time, lead, self._world.random.random()), ahead)
 
     def jumped(self) -> bool:
         """Whether the clocks disagree: time may have passed that the monotonic one did not see."""
@@ -91,6 +96,10 @@ class Holding:
         self.token = None
         self.dead = reason
         self.version = version
+        self.refuse()
+
+    def refuse(self) -> None:
+        """The token is not served any more, whatever its times say."""
         self.windows = NEVER
         self.soft = self.wall_limit = -math.inf
 
@@ -126,6 +135,8 @@ class Holding:
         return self._world.wall() - self._world.monotonic()
 
     def _tolerance(self) -> float:
+        if math.isinf(self.windows.end):  # no time that passed matters
+            return math.inf
         margin = self.windows.end - self.windows.hard  # the lead before it is never shorter
         return min(max(margin, timing.LEAST_JUMP), timing.MOST_JUMP)
 

@@ -86,8 +86,8 @@ class Leading:
         if time.now < found.retry_at <= time.now + 2 * timing.LONGEST_ORDER:
             await lease.release(claim.note)
             raise found.failure(found.retry_at - time.now)
-        if reason := self._hopeless():
-            return await self._ledger.bury(lease, reason)
+        if reason := self._ledger.hopeless(self._token):
+            return await self._give_in(reason)
         try:
             fresh, begun = await self._under_lease()
         except (InvalidGrant, InvalidToken) as error:
@@ -118,6 +118,15 @@ class Leading:
             if self._office.flights.ending:  # called off, which nobody is who has anything to lose
                 await self._lease.release(self._claim.note)
             raise
+
+    async def _give_in(self, reason: str) -> Token:
+        """There is no way to another token. The one that is held stays good to its end."""
+        if self._holding.unexpired():
+            await self._lease.release(self._claim.note)
+            raise self._ledger.lost(reason)
+        if self._token is not None and self._time.now < self._token.expires_at:
+            reason = f"the API refused the token again and again, and {reason}"
+        return await self._ledger.bury(self._lease, reason)
 
     async def _let_come_back(self, seconds: float) -> None:
         """Give a possible holder of something newer ``seconds`` to come forward.
@@ -255,15 +264,3 @@ class Leading:
 
     def _store_is_behind(self) -> bool:
         return self._claim.record is None or self._claim.record.version < self._holding.version
-
-    def _hopeless(self) -> str:
-        """Why asking the vendor is in vain; empty: it is not."""
-        if not self._vendor.needs_user:
-            return ""
-        token = self._token
-        if token is None or not token.refresh_token:
-            return "there is no refresh token"
-        lapses = token.refresh_expires_at
-        if lapses is not None and lapses <= self._time.unix(self._office.world.monotonic()):
-            return "the refresh token has lapsed"
-        return ""

@@ -43,7 +43,7 @@ class Ledger:
         self.vendor = vendor
         self.account = account
         self.place = Place(token_keys(vendor, account), office.shelf)
-        self.holding = Holding(office.world, office.refresh_ahead)
+        self.holding = Holding(office.world, office.refresh_ahead, needs_user=vendor.needs_user)
         self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
         self.ttl = office.timeout + timing.LEASE_MORE
         self.leading: Lease | None = None
@@ -199,6 +199,15 @@ class Ledger:
         except CorruptRecord:
             return False
         return held is not None and isinstance(found, TokenRecord) and found.token.issued_at > held.issued_at
+
+    def hopeless(self, token: Token | None) -> str:
+        """Why there is no way to another token than from the user; empty: there is one."""
+        if not self.vendor.needs_user:
+            return ""
+        if token is None or not token.refresh_token:
+            return "there is no refresh token"
+        lapses = token.refresh_expires_at
+        return "the refresh token has lapsed" if lapses is not None and lapses <= self.office.shelf.now() else ""
 
     def unsettled(self) -> float:
         """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""

@@ -114,12 +114,29 @@ FAILED_AGAIN: Final = 0.5
 """Seconds between two looks at a store that was away, or that has yet to hear from the user."""
 DOUBT_AGAIN: Final = 2.0
 """Seconds between two looks while the holder of a possible answer is waited for."""
+STATE_AGAIN: Final = 1.0
+"""Seconds between two tries to put a state back while the store is away."""
 
 ELSEWHERE: Final = 0.05
 """Seconds between two looks at what is in the air in other threads' loops: they may stop at any moment and tell nobody."""
 
 # A failure that is remembered is looked at again while the caller who met it may still be waiting.
 assert max(FAILED_AGAIN, DOUBT_AGAIN, RENEW_FIRST) < GRACE
+
+# -- the vendor's API ---------------------------------------------------------------------------------------------------
+
+REFUSED_FIRST: Final = 1.0
+"""Seconds for which a fresh token that the API refused is not replaced; doubling from there."""
+REFUSED_UNHEARD: Final = 60.0
+"""Seconds after which a token that took a refused one's place counts as accepted, though nobody said so."""
+REFUSED_APART: Final = 10.0
+"""Seconds within which refusals count as one: a hundred calls at one bad moment of the API's."""
+REFUSED_SPAN: Final = 60.0
+"""Seconds over which a token that cannot be renewed must be refused to be no good any more."""
+REFUSED_LONGEST: Final = 3600.0
+"""Seconds without a refusal after which they are counted anew: not everybody tells of successes."""
+
+assert REFUSED_APART < REFUSED_SPAN < REFUSED_LONGEST
 
 # -- keep-alive ---------------------------------------------------------------------------------------------------------
 

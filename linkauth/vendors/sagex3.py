@@ -82,7 +82,6 @@ class SageX3(Vendor):
     rotation = ROTATES
     needs_user = True
     posts_callback = True
-    roams = True
     pending_lifetime = 86_400.0
 
     def identity(self) -> tuple[str, ...]:
@@ -94,6 +93,10 @@ class SageX3(Vendor):
     def api(self, token: Token | None) -> str:
         # Looked at again, before each use: whoever can write the store does not get the token by it.
         return self.base_url if token is None else self._root(token.endpoint)
+
+    def may_serve(self, where: tuple[str, str, int]) -> bool:
+        scheme, host, _ = origin(self.base_url)
+        return where in map(origin, self._believed) or (is_loopback(host) and where[:2] == (scheme, host))
 
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         fields = {  # there is no response_type

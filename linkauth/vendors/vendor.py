@@ -102,8 +102,6 @@ class Vendor(metaclass=_Discreet):
     """Without a stored token only the user can bring one."""
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
-    roams: ClassVar[bool] = False
-    """A token may name another endpoint for its calls (``api``)."""
     posts_callback: ClassVar[bool] = False
     """The callback comes by POST, from another site, so without the app's own cookies."""
     uses_pkce: bool = False
@@ -129,6 +127,13 @@ class Vendor(metaclass=_Discreet):
     def api(self, token: Token | None) -> str:
         """The URL below which calls are made with ``token``; relative URLs are resolved against it."""
         raise NotImplementedError
+
+    def may_serve(self, where: tuple[str, str, int]) -> bool:
+        """Whether ``api`` may lead to the origin ``where`` (scheme, host, port), whatever token there is.
+
+        Requests to any other origin pass without a look at the token, which may have to be waited for.
+        """
+        return where == origin(self.api(None))
 
     def renew(self, current: Token | None) -> Flow[Token]:
         """A new token: by ``current``'s refresh token, or without one where the vendor needs no user."""

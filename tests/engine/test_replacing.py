@@ -38,7 +38,7 @@ async def test_an_api_that_refuses_every_token_does_not_cost_a_renewal_for_each_
     for _ in range(8):
         credential.accepted(token, yes=False)
         assert credential.in_vain(token)
-        gaps.append(credential._vain_until - monotonic())
+        gaps.append(credential._refusals.vain_until - monotonic())
         await asyncio.sleep(gaps[-1])
         assert not credential.in_vain(token)
         token = await credential.replacement(token)

@@ -1,0 +1,79 @@
+"""What the 401s of a vendor's API say of a credential's token: to be renewed, in vain to renew, or no good any more.
+
+All of it is what this process has met, and is forgotten with it: another worker, or this one started again, counts for
+itself. What it comes to in the end, a record that sends for the user, is everybody's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+from weakref import ref
+
+from linkauth.protocol import timing
+
+if TYPE_CHECKING:
+    from linkauth.engine.world import World
+    from linkauth.oauth.token import Token
+
+__all__ = ["Refusals"]
+
+ENOUGH: Final = 3
+"""Refusals after which a token that cannot be renewed is no good any more, should they lie far enough apart."""
+
+
+class Refusals:
+    """The 401s that one credential's tokens were answered with. Tokens are known as objects, and not kept alive."""
+
+    def __init__(self, world: World) -> None:
+        self._monotonic = world.monotonic
+        self._random = world.random
+        self._replaced: ref[Token] | None = None
+        """What took a refused token's place, and nobody has said yet whether the API takes it."""
+        self._replaced_at = -math.inf
+        self._in_a_row = 0
+        self.vain_until = -math.inf
+        self._counted: ref[Token] | None = None
+        """The token without a way to renew whose refusals are counted."""
+        self._count = 0
+        self._first = self._last = -math.inf
+
+    def replaced_by(self, fresh: Token) -> None:
+        """``fresh`` took the place of a token that was refused."""
+        self._replaced, self._replaced_at = ref(fresh), self._monotonic()
+
+    def accepted(self, token: Token) -> None:
+        """The API took ``token``."""
+        self._replaced, self._in_a_row = None, 0
+        if _is(self._counted, token):
+            self._counted = None
+
+    def refused_afresh(self) -> None:
+        """The API refused the token that took a refused one's place, so that renewing it again would help nobody."""
+        self._replaced = None
+        self._in_a_row += 1
+        self.vain_until = self._monotonic() + timing.backoff(
+            self._in_a_row - 1, timing.REFUSED_FIRST, self._random.random()
+        )
+
+    def is_afresh(self, token: Token) -> bool:
+        """Whether ``token`` took a refused one's place a moment ago, and was never accepted."""
+        return _is(self._replaced, token) and self._monotonic() < self._replaced_at + timing.REFUSED_UNHEARD
+
+    def in_vain(self) -> bool:
+        """Whether nothing better than the current token is to be had just now."""
+        return self._monotonic() < self.vain_until
+
+    def are_final(self, token: Token) -> bool:
+        """Count one more for ``token``, which cannot be renewed. Whether that is enough: it is no good any more."""
+        now = self._monotonic()
+        if not _is(self._counted, token) or now > self._last + timing.REFUSED_LONGEST:
+            self._counted, self._count, self._first, self._last = ref(token), 0, now, -math.inf
+        if now >= self._last + timing.REFUSED_APART:
+            self._count += 1
+            self._last = now
+        return self._count >= ENOUGH and now >= self._first + timing.REFUSED_SPAN
+
+
+def _is(kept: ref[Token] | None, token: Token) -> bool:
+    return kept is not None and kept() is token
