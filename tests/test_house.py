@@ -38,6 +38,8 @@ PLANTS = [
     ("async", "linkauth/engine/planted.py", "import aiohttp"),
     ("async", "linkauth/store.py", "from redis.asyncio import Redis"),
     ("backend", "linkauth/planted.py", "import redis"),
+    ("neighbours", "linkauth/transport/planted.py", "import aioresponses"),
+    ("layers", "linkauth/testing/planted.py", "from linkauth.aioresponses import aioresponses"),
     ("plugin", "linkauth/testing/__init__.py", "from linkauth_stores.planted import Store"),
     ("stores", "stores/linkauth_stores/planted.py", "from linkauth.oauth.token import Token"),
     ("independent-stores", "stores/linkauth_stores/memory.py", "from linkauth_stores.file import FileStore"),

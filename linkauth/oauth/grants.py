@@ -93,12 +93,13 @@ def is_success(response: Response) -> bool:
     """Whether a token request was granted.
 
     RFC 6749 §5.1 says 200. Frameworks answer a POST with 201 unless told otherwise, and an answer that may have cost a
-    refresh token is not dropped for its number. A 200 that carries an error and no token is a refusal (GitHub does so).
+    refresh token is not dropped for its number. A 200 that carries an error and no token is a refusal: a code (GitHub does
+    so) or an object (LinkXG's envelope).
     """
     if not 200 <= response.status < 300:
         return False
     value = wire.as_object(wire.decode(response.body))
-    return "access_token" in value or not isinstance(value.get("error"), str)
+    return "access_token" in value or not isinstance(value.get("error"), str | dict)
 
 
 def token_from(

@@ -8,49 +8,9 @@ import pytest
 
 from linkauth.errors import MalformedResponse
 from linkauth.oauth.token import Token
+from tests.vendors.documented import FLAT_MEMBERS, MEMBERS, RAW
 from tests.vendors.vendor_answers import CASES, CURRENT, SECRETS, answer
 
-RAW = {
-    "html": b"<html>welcome</html>",
-    "nothing": b"",
-    "not json": b"access_token=canary-new&expires_in=3600",
-    "not text": b"\xff\xfe\x00canary-new",
-    "a list": b'["canary-new"]',
-    "a string": b'"canary-new"',
-    "a number": b"5",
-    "null": b"null",
-    "an empty object": b"{}",
-    "nested too deep": b'{"access_token":' + b"[" * 5000 + b"]" * 5000 + b"}",
-    "twenty thousand objects": b"[" + b"{}," * 20_000 + b"{}]",
-}
-MEMBERS = {
-    "no token": {"access_token": None},
-    "an empty token": {"access_token": ""},
-    "a token that is a number": {"access_token": 12345},
-    "a token that is a list": {"access_token": ["canary-new"]},
-    "a token that is an object": {"access_token": {"canary-new": 1}},
-    "CR LF in the token": {"access_token": "canary-new\r\nX-Evil: 1"},
-    "a space in the token": {"access_token": "canary-new and more"},
-    "another alphabet in the token": {"access_token": "canary-new\u00e4"},
-    "a refresh token that is a number": {"refresh_token": 12345},
-    "CR LF in the refresh token": {"refresh_token": "canary-new\r\n"},
-}
-FLAT_MEMBERS = {
-    "expires_in negative": {"expires_in": -1},
-    "expires_in 0": {"expires_in": 0},
-    "expires_in NaN": {"expires_in": float("nan")},
-    "expires_in infinite": {"expires_in": float("inf")},
-    "expires_in huge": {"expires_in": 10**30},
-    "expires_in of 5,000 digits": {"expires_in": 10**4200},
-    "expires_in true": {"expires_in": True},
-    "expires_in a list": {"expires_in": [3600]},
-    "expires_in in words": {"expires_in": "canary-new"},
-    "scope a list": {"scope": ["a"]},
-    "CR LF in the scope": {"scope": "a\r\nb"},
-    "token_type MAC": {"token_type": "MAC"},
-    "token_type a number": {"token_type": 1},
-    "refresh expiry negative": {"refresh_token_expires_in": -5},
-}
 FLAT = [case for case in CASES if not case.name.startswith("user")]
 IDS = {"ids": lambda value: getattr(value, "name", None)}
 

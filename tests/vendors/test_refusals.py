@@ -1,4 +1,4 @@
-"""Every documented error of every vendor arrives as its class, with the vendor's words."""
+"""What refusals have in common, whoever refuses; each documented one stands in ``documented``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from linkauth import errors
 from linkauth.testing import play
+from tests.vendors.documented import flatly, refused
 from tests.vendors.vendor_answers import (
     BY_NAME,
     CASES,
@@ -25,81 +26,7 @@ from tests.vendors.vendor_answers import (
 )
 
 
-def _flat(code):
-    return {"error": code, "error_description": "the vendor's words"}
-
-
-def _enveloped(code):
-    return {"success": False, "error": {"code": code, "message": "the vendor's words", "details": {}}}
-
-
-RFC = {
-    "invalid_request": errors.InvalidRequest,
-    "invalid_client": errors.InvalidClient,
-    "invalid_grant": errors.InvalidGrant,
-    "unauthorized_client": errors.UnauthorizedClient,
-    "invalid_scope": errors.InvalidScope,
-    "unsupported_grant_type": errors.OAuthError,
-}
-LINKXG_CODES = {
-    ("INVALID_CREDENTIALS", 401): errors.InvalidGrant,
-    ("TOKEN_EXPIRED", 401): errors.InvalidToken,
-    ("TOKEN_INVALID", 401): errors.InvalidToken,
-    ("REFRESH_TOKEN_REUSED", 401): errors.InvalidGrant,
-    ("INSUFFICIENT_SCOPE", 403): errors.InsufficientScope,
-    ("INSUFFICIENT_PERMISSIONS", 403): errors.AccessDenied,
-    ("MISSING_CAPABILITY", 403): errors.Forbidden,
-    ("LIMIT_EXCEEDED", 403): errors.Forbidden,
-    ("TENANT_MISMATCH", 403): errors.Forbidden,
-    ("VALIDATION_ERROR", 422): errors.UnprocessableContent,
-    ("DUPLICATE_SKU", 409): errors.Conflict,
-    ("INVALID_FORMAT", 400): errors.InvalidRequest,
-    ("REQUIRED_FIELD_MISSING", 400): errors.InvalidRequest,
-    ("NOT_FOUND", 404): errors.NotFound,
-    ("ALREADY_EXISTS", 409): errors.Conflict,
-}
-LINKXG_FLAT = {
-    ("invalid_request", 400): errors.InvalidRequest,
-    ("invalid_client", 401): errors.InvalidClient,
-    ("invalid_token", 401): errors.InvalidToken,
-    ("insufficient_scope", 403): errors.InsufficientScope,
-}
-SAGE_SAYS = {
-    (400, "Missing required request parameters"): errors.InvalidRequest,
-    (400, "Invalid grant type"): errors.InvalidRequest,
-    (401, "Unauthorised"): errors.InvalidClient,
-    (403, "The application registered on Sage Business Cloud is disabled"): errors.UnauthorizedClient,
-    (403, "The pairing request has not been accepted."): errors.AuthorizationPending,
-    (403, "The request has expired."): errors.InvalidGrant,
-    (403, "Pairing request not found"): errors.InvalidGrant,
-    (403, "something new"): errors.AccessDenied,
-    (
-        404,
-        "Could not associate the values with an active application registered on Sage Business Cloud",
-    ): errors.InvalidClient,
-    (501, "An internal error occurred: "): errors.VendorUnavailable,
-}
-
-
-@pytest.mark.parametrize(("said", "kind"), LINKXG_FLAT.items(), ids=str)
-def test_linkxg_flat(said, kind):
-    """The token endpoint's own shape is understood everywhere."""
-    for name in ("linkxg", "user-login"):
-        error = BY_NAME[name].outcome(answer(_flat(said[0]), said[1]))
-        assert type(error) is kind
-        assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
-
-
-@pytest.mark.parametrize(("said", "kind"), LINKXG_CODES.items(), ids=str)
-def test_linkxg_enveloped(said, kind):
-    """So is the API's envelope, with every code that it documents."""
-    for name in ("linkxg", "user-login"):
-        error = BY_NAME[name].outcome(answer(_enveloped(said[0]), said[1]))
-        assert type(error) is kind
-        assert (error.error, error.description, error.status) == (said[0], "the vendor's words", said[1])
-
-
-@pytest.mark.parametrize("body", [_enveloped("TOKEN_EXPIRED"), _enveloped("TOKEN_INVALID"), _flat("invalid_token")])
+@pytest.mark.parametrize("body", [refused("TOKEN_EXPIRED"), refused("TOKEN_INVALID"), flatly("invalid_token")])
 def test_a_dead_refresh_token_of_a_linkxg_user_needs_the_user(body):
     """TOKEN_EXPIRED at /auth/refresh speaks of the refresh token: nothing but a login helps."""
     assert type(BY_NAME["user-renew"].outcome(answer(body, 401))) is errors.InvalidGrant
@@ -107,38 +34,18 @@ def test_a_dead_refresh_token_of_a_linkxg_user_needs_the_user(body):
 
 def test_the_envelope_may_refuse_under_any_status():
     """``success: false`` is a refusal, though the status says 200."""
-    error = BY_NAME["user-renew"].outcome(answer(_enveloped("REFRESH_TOKEN_REUSED"), 200))
+    error = BY_NAME["user-renew"].outcome(answer(refused("REFRESH_TOKEN_REUSED"), 200))
     assert type(error) is errors.InvalidGrant
     with pytest.raises(errors.InvalidToken):
-        play(USER.logout(attrs.evolve(CURRENT, refresh_token=None)), answer(_enveloped("TOKEN_INVALID"), 401))
+        play(USER.logout(attrs.evolve(CURRENT, refresh_token=None)), answer(refused("TOKEN_INVALID"), 401))
     with pytest.raises(errors.InsufficientScope):
-        play(LINKXG.rotate_secret(CURRENT), answer(_enveloped("INSUFFICIENT_SCOPE"), 403))
-
-
-@pytest.mark.parametrize(("code", "kind"), RFC.items())
-@pytest.mark.parametrize(
-    "name", ["linkkit-exchange", "linkkit-renew", "oauth2-exchange", "oauth2-renew", "oauth2-client"]
-)
-def test_rfc_6749(name, code, kind):
-    """The codes of RFC 6749 §5.2, which are Linkkit's too."""
-    error = BY_NAME[name].outcome(answer({"error": code, "error_description": "code_invalid_or_expired"}, 400))
-    assert type(error) is kind
-    assert (error.error, error.description, error.status) == (code, "code_invalid_or_expired", 400)
-
-
-@pytest.mark.parametrize(("said", "kind"), SAGE_SAYS.items(), ids=str)
-def test_sage(said, kind):
-    """Sage says everything in ``message``."""
-    for name in ("sage-exchange", "sage-renew"):
-        error = BY_NAME[name].outcome(answer({"message": said[1]}, said[0]))
-        assert type(error) is kind
-        assert said[1] in str(error)
+        play(LINKXG.rotate_secret(CURRENT), answer(refused("INSUFFICIENT_SCOPE"), 403))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_429_carries_retry_after(case):
     """However the body is worded, or if it is a proxy's page."""
-    for body in (_flat("rate_limit_exceeded"), _enveloped("RATE_LIMITED"), {"message": "slow"}, b"<html>slow</html>"):
+    for body in (flatly("rate_limit_exceeded"), refused("RATE_LIMITED"), {"message": "slow"}, b"<html>slow</html>"):
         error = case.outcome(answer(body, 429, retry_after="17"))
         assert type(error) is errors.RateLimited
         assert error.retry_after == 17

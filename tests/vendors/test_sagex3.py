@@ -241,7 +241,7 @@ def test_the_refusal_goes_before_the_endpoint():
 def test_a_salvaged_answer_keeps_its_endpoint():
     """A broken answer from another region: its refresh token is good there only."""
     region = "https://api.us-prod-sagex3.com/v1"
-    case = attrs.evolve(BY_NAME["sage-exchange"], flow=lambda: SAGE.exchange({**CODE, "endpoint": region}, PENDING))
+    case = attrs.evolve(BY_NAME["sage-exchange"], given=({**CODE, "endpoint": region}, PENDING))
     assert case.outcome(case.ok(access_token=None)).salvage.endpoint == region
-    renewing = attrs.evolve(case, flow=lambda: SAGE.renew(attrs.evolve(CURRENT, endpoint=region)))
+    renewing = attrs.evolve(BY_NAME["sage-renew"], given=(attrs.evolve(CURRENT, endpoint=region),))
     assert renewing.outcome(renewing.ok(access_token=None)).salvage.endpoint == region

@@ -1,4 +1,4 @@
-"""Every vendor with every flow that brings a token, and the answers that its documentation prints."""
+"""Every vendor with every flow that it has, and the answers that its documentation prints."""
 
 from __future__ import annotations
 
@@ -81,20 +81,23 @@ def enveloped(**members: Any) -> dict[str, Any]:
 
 @attrs.frozen
 class Case:
-    """A flow that ends in a token."""
+    """A vendor's flow with its arguments, and the members of the answer that is documented, under RFC 6749's names."""
 
     name: str
     vendor: Vendor
-    flow: Callable[[], Flow[Token]]
+    method: str
+    given: tuple[Any, ...] = attrs.field(repr=False)  # secrets, as a frame of a traceback would show them
     good: dict[str, Any]
-    """The members of the answer that is documented, under RFC 6749's names."""
     wrap: Callable[..., dict[str, Any]] = flat
+
+    def flow(self) -> Flow[Any]:
+        return getattr(self.vendor, self.method)(*self.given)
 
     def ok(self, **changed: Any) -> Response:
         return answer(self.wrap(**{**self.good, **changed}))
 
-    def outcome(self, response: Response) -> Token | LinkAuthError:
-        """What comes of ``response``: a token or one of the documented errors. Anything else is the test's failure."""
+    def outcome(self, response: Response) -> Any:
+        """What comes of ``response``: a result or one of the documented errors. Anything else is the test's failure."""
         try:
             return play(self.flow(), response)[0]
         except LinkAuthError as error:
@@ -119,23 +122,31 @@ _USER = {
 }
 _VERIFIED = attrs.evolve(PENDING, verifier="canary-verifier")
 
+_XG = {"access_token": "at-2", "token_type": "Bearer", "expires_in": 900, "scope": "products:read"}
+_LOGIN = ("a@example.com", Secret("canary-password"))
+_IDLE = attrs.evolve(CURRENT, refresh_token=None)
+
 CASES = [
-    Case(
-        "linkxg",
-        LINKXG,
-        lambda: LINKXG.renew(None),
-        {"access_token": "at-2", "token_type": "Bearer", "expires_in": 900, "scope": "products:read"},
-    ),
-    Case("user-login", USER, lambda: USER.login("a@example.com", Secret("canary-password")), _USER, enveloped),
-    Case("user-renew", USER, lambda: USER.renew(CURRENT), {**_USER, "user": None}, enveloped),
-    Case("linkkit-exchange", LINKKIT, lambda: LINKKIT.exchange(CALLBACK, PENDING), _LINKKIT),
-    Case("linkkit-renew", LINKKIT, lambda: LINKKIT.renew(CURRENT), {"access_token": "at-2", "expires_in": 3600}),
-    Case("sage-exchange", SAGE, lambda: SAGE.exchange({"authorizationCode": "canary-code"}, PENDING), _SAGE),
-    Case("sage-renew", SAGE, lambda: SAGE.renew(CURRENT), _SAGE),
-    Case("oauth2-exchange", OTHER, lambda: OTHER.exchange(CALLBACK, _VERIFIED), _RFC),
-    Case("oauth2-renew", OTHER, lambda: OTHER.renew(CURRENT), _RFC),
-    Case("oauth2-client", MACHINE, lambda: MACHINE.renew(None), {**_RFC, "refresh_token": None}),
+    Case("linkxg", LINKXG, "renew", (None,), _XG),
+    Case("user-login", USER, "login", _LOGIN, _USER, enveloped),
+    Case("user-renew", USER, "renew", (CURRENT,), {**_USER, "user": None}, enveloped),
+    Case("linkkit-exchange", LINKKIT, "exchange", (CALLBACK, PENDING), _LINKKIT),
+    Case("linkkit-renew", LINKKIT, "renew", (CURRENT,), {"access_token": "at-2", "expires_in": 3600}),
+    Case("sage-exchange", SAGE, "exchange", ({"authorizationCode": "canary-code"}, PENDING), _SAGE),
+    Case("sage-renew", SAGE, "renew", (CURRENT,), _SAGE),
+    Case("oauth2-exchange", OTHER, "exchange", (CALLBACK, _VERIFIED), _RFC),
+    Case("oauth2-renew", OTHER, "renew", (CURRENT,), _RFC),
+    Case("oauth2-client", MACHINE, "renew", (None,), {**_RFC, "refresh_token": None}),
 ]
+"""Every flow that ends in a token."""
+
+BESIDE = [
+    Case("linkxg-rotate", LINKXG, "rotate_secret", (CURRENT,), {"client_secret": "secret-2"}),
+    Case("user-logout", USER, "logout", (_IDLE,), {"success": True}),
+    Case("oauth2-logout", OTHER, "logout", (_IDLE,), {}),
+]
+"""Every flow that ends in something else."""
+
 BY_NAME = {case.name: case for case in CASES}
 
 
