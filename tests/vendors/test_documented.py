@@ -69,7 +69,6 @@ async def test_through_the_transport(name: str) -> None:
         assert asked == (request.method, URL(request.url))
         assert (call.kwargs["data"] or b"") == request.body
         assert call.kwargs["headers"].items() >= request.headers.items()
-    await transport.aclose()
 
 
 def test_no_vendor_and_no_flow_is_forgotten() -> None:
