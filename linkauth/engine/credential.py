@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization, recovery, rotation, takeover
-from linkauth.engine.leading import InDoubt
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.refusals import Refusals
-from linkauth.engine.renewal import Renewal
+from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     ConfigurationError,
     InvalidToken,
@@ -26,6 +25,8 @@ from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import Verdict
+from linkauth.protocol.patience import InDoubt
+from linkauth.protocol.renewal import renew
 from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ class Credential:
         self.ledger = Ledger(office, vendor, account, self)
         self._office = office
         self._world = office.world
-        self._renewal = Renewal(self.ledger)
         self._holding = self.ledger.holding
         self._monotonic = office.world.monotonic
         self._wall = office.world.wall
@@ -254,7 +254,7 @@ class Credential:
         flight = self._looks.get(loop)
         if flight is None or flight.landed:
             name = f"linkauth look {self.vendor.name}/{self.account}"
-            flight = self._looks[loop] = self._office.flights.start(self._renewal.look(), name)
+            flight = self._looks[loop] = self._office.flights.start(self.ledger.look(), name)
         await flight.join()
 
     def _distance(self) -> None:
@@ -302,10 +302,10 @@ class Credential:
             del self._flights[flight.loop]
 
     async def _renew(self, known: int) -> Token:
-        token = await self._renewal.renew(known)
+        token = await Runtime(self.ledger).run(renew, known)
         if token is self._holding.token and not self._holding.unexpired():
             # It came, but this process was stopped for so long that it is over already.
-            return await self._renewal.renew(self._holding.version)
+            return await Runtime(self.ledger).run(renew, self._holding.version)
         return token
 
     async def _fly(self, known: int) -> Token:

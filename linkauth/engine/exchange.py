@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
-from linkauth.errors import LinkAuthError, MalformedResponse, NoAnswer, NotSent, RateLimited, VendorUnavailable
+from linkauth.errors import MalformedResponse, NoAnswer, NotSent, RateLimited, VendorUnavailable
 from linkauth.protocol import timing
+from linkauth.protocol.effects import LeaseLost
 from linkauth.protocol.timing import backoff, replayable
 
 if TYPE_CHECKING:
@@ -21,13 +22,9 @@ if TYPE_CHECKING:
     from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import RotationProfile
 
-__all__ = ["Exchange", "Overtaken", "drive"]
+__all__ = ["Exchange", "drive"]
 
 T = TypeVar("T")
-
-
-class Overtaken(LinkAuthError):
-    """The lease ended before anything was sent. Never leaves the engine."""
 
 
 async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
@@ -86,7 +83,7 @@ class Exchange(Generic[T]):
         self.in_doubt = False
 
     async def run(self) -> T:
-        """The flow's result. Raises its refusals, ``MalformedResponse``, ``VendorUnavailable`` or ``Overtaken``."""
+        """The flow's result. Raises its refusals, ``MalformedResponse``, ``VendorUnavailable`` or ``LeaseLost``."""
         tries = 0
         while True:
             try:
@@ -125,7 +122,7 @@ class Exchange(Generic[T]):
 
     async def _send(self, request: Request) -> Response:
         if self._lease is not None and not await self._lease.held():
-            raise Overtaken
+            raise LeaseLost
         now = self._world.monotonic()
         if now >= self._deadline:
             raise NotSent("the time for one exchange is over")

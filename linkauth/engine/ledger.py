@@ -16,9 +16,9 @@ from linkauth.engine.place import Place
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.oauth import wire
 from linkauth.protocol import timing
-from linkauth.protocol.freshness import Verdict, windows
 from linkauth.protocol.intent import digest
 from linkauth.protocol.records import DeadRecord, TokenRecord, token_keys
+from linkauth.protocol.renewal import hopeless
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
@@ -77,6 +77,19 @@ class Ledger:
         claim = self.office.shelf.store.claim(self.key, owner or self.office.owner(), self.ttl, known, note)
         return await self.office.shelf.ask(claim)
 
+    async def look(self) -> None:
+        """Read the store again, for the clocks say that time passed unnoticed."""
+        try:
+            reading, time = await self.read()
+            if reading.record is not None and self.supersedes(reading.record):
+                self.adopt(reading.record, time)
+            elif self.is_stored(reading.record):
+                self.holding.anchor(time)
+            else:  # fetched for this process alone, its times are by this host's clock
+                self.holding.believe_wall()
+        except StoreError:  # a broken record is the renewal's to tell
+            self.holding.believe_wall()
+
     async def wait(self, seconds: float, newer_than: int | None = None) -> None:
         """Wait for another worker: until the record or the lease changes, at most ``seconds``."""
         known = self.holding.version if newer_than is None else newer_than
@@ -107,7 +120,7 @@ class Ledger:
 
     def know(self, record: Record | None, time: StoreTime) -> None:
         """Adopt ``record`` if it is newer than what is held, whatever it says."""
-        if record is not None and record.version > self.holding.version:
+        if record is not None and self.supersedes(record):
             try:
                 self.adopt(record, time)
             except LinkAuthError as error:  # only the user can help, or it cannot be read: the renewal's to tell
@@ -163,51 +176,27 @@ class Ledger:
             holding.stored = isinstance(found, TokenRecord) and found.token == holding.token
         return holding.stored
 
-    def is_over(self, record: Record, time: StoreTime) -> bool:
-        """Whether ``record`` is of a token that is not served any more, and of no other use: no user, no refresh token.
-
-        With the store away this process may have fetched a better one for itself alone.
-        """
-        if self.vendor.needs_user:
-            return False
-        token = self.office.envelope.expect(self.key, record, TokenRecord).token
-        good = windows(token, time, self.office.refresh_ahead, 0.0)
-        return good.judge(self.office.world.monotonic()) is Verdict.WAIT
-
-    def is_news(self, record: Record) -> bool:
-        """Whether ``record`` is another than the one that is known as dead here.
-
-        A store that lost its data may have given that one's number again, to a login. A lower one is news, too.
-        """
-        if record.version != self.holding.version:
-            return True
-        found = self.office.envelope.open(self.key, record)
-        return isinstance(found, TokenRecord) and digest(found.token) != self._refused
-
-    def is_twin(self, record: Record) -> bool:
-        """Whether ``record`` has the number of what is held, yet is another, and was issued later.
-
-        A store that lost its data may have given a number twice.
-        """
-        return record.version == self.holding.version and self._is_later(record)
-
-    def _is_later(self, record: Record) -> bool:
-        """Whether ``record`` is of a token that was issued after the one that is held, whatever their numbers say."""
-        held = self.holding.token
+    def supersedes(self, record: Record) -> bool:
+        """Whether ``record`` comes after what is held: which token was issued later decides, else the number."""
+        holding = self.holding
         try:
             found = self.office.envelope.open(self.key, record)
         except CorruptRecord:
-            return False
-        return held is not None and isinstance(found, TokenRecord) and found.token.issued_at > held.issued_at
+            return record.version > holding.version
+        if isinstance(found, TokenRecord) and not holding.stored and not self.vendor.rotation.rotates:
+            # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place.
+            return record.version > holding.version and found.token.expires_at > self.office.shelf.now()
+        if isinstance(found, TokenRecord) and holding.token is not None:
+            return (found.token.issued_at, record.version) > (holding.token.issued_at, holding.version)
+        if isinstance(found, TokenRecord) and holding.version == record.version:
+            return digest(found.token) != self._refused
+        return record.version > holding.version or (
+            isinstance(found, TokenRecord) and record.version != holding.version
+        )
 
     def hopeless(self, token: Token | None) -> str:
         """Why there is no way to another token than from the user; empty: there is one."""
-        if not self.vendor.needs_user:
-            return ""
-        if token is None or not token.refresh_token:
-            return "there is no refresh token"
-        lapses = token.refresh_expires_at
-        return "the refresh token has lapsed" if lapses is not None and lapses <= self.office.shelf.now() else ""
+        return hopeless(self.vendor, token, self.office.shelf.now())
 
     def unsettled(self) -> float:
         """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""
@@ -224,11 +213,10 @@ class Ledger:
         reading, time = await self.read()
         found = reading.record.version if reading.record else 0
         token, version = self.holding.token, self.holding.version
-        if token is None or not self.is_newer_than(found):
+        if reading.record is not None and self.supersedes(reading.record):
             self.know(reading.record, time)
             return
-        if reading.record is not None and self._is_later(reading.record):
-            self.adopt(reading.record, time)
+        if token is None or not self.is_newer_than(found):
             return
         self._unsettled_until = self.office.world.monotonic() + timing.GRACE
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
@@ -373,11 +361,11 @@ class Ledger:
     def _is_outlived(self, winner: Record, token: Token, number: int) -> bool:
         """Whether ``winner`` says that its token was refused, because ``token``'s exchange had spent it.
 
-        Or whether it was issued sooner and has our own ``number``, which a store that lost its data gave twice.
+        Or whether it was issued sooner: a store that lost its data gave its number, or a higher one, to an older token.
         """
         found = self.office.envelope.open(self.key, winner)
         if isinstance(found, TokenRecord):
-            return winner.version == number and found.token.issued_at < token.issued_at
+            return (found.token.issued_at, winner.version) < (token.issued_at, number)
         return isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token)
 
     async def _follow(self) -> None:

@@ -7,11 +7,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.exchange import Exchange, Overtaken
+from linkauth.engine.exchange import Exchange
 from linkauth.engine.lease import Lease
 from linkauth.errors import MalformedResponse, NoAnswer, StoreError, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
+from linkauth.protocol.effects import LeaseLost
 from linkauth.protocol.records import SecretRecord, answer_key, secret_key
 from linkauth.store import Busy, Granted, Superseded
 
@@ -39,7 +40,7 @@ async def rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> N
     while True:
         try:
             return await _rotate(ledger, authority)
-        except Overtaken:
+        except LeaseLost:
             continue  # this process was stopped for longer than its lease
 
 
@@ -66,7 +67,7 @@ async def _rotate(ledger: Ledger, authority: Callable[[], Awaitable[Token]]) -> 
 async def _asked(ledger: Ledger, lease: Lease, time: StoreTime, authority: Callable[[], Awaitable[Token]]) -> Secret:
     """The secret that the vendor gives for a token of ``authority``.
 
-    Raises ``Overtaken`` where a secret stands above what would be written under this lease: another rotation's, while
+    Raises ``LeaseLost`` where a secret stands above what would be written under this lease: another rotation's, while
     this process was stopped and no clock told; or one put back into a store that lost its data, and gave low numbers again.
     """
     office, vendor = ledger.office, ledger.vendor
@@ -77,7 +78,7 @@ async def _asked(ledger: Ledger, lease: Lease, time: StoreTime, authority: Calla
     await office.registrations.newest(vendor)  # what was left in escrow comes before a look
     await office.registrations.look(vendor)
     if office.registrations.version(vendor) >= lease.number:
-        raise Overtaken
+        raise LeaseLost
     newest = await office.registrations.newest(vendor)
     exchange = Exchange(
         office.world,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkauth.engine.exchange import Exchange, Overtaken
+from linkauth.engine.exchange import Exchange
 from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, StoreUnavailable
+from linkauth.protocol.effects import LeaseLost
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def replace(ledger: Ledger, make: Callable[[Vendor], Flow[Token]]) -> Toke
     while True:
         try:
             return await _replace(ledger, make)
-        except Overtaken:
+        except LeaseLost:
             continue  # this process was stopped for longer than its lease; nothing was sent
 
 

@@ -135,20 +135,19 @@ async def test_a_kept_answer_is_known_not_to_be_in_the_store():
 
 
 @virtual
-async def test_a_twin_has_the_same_number():
-    """A record of another version is simply older or newer; one that was not issued later is no better."""
+async def test_what_was_issued_later_supersedes_whatever_its_number():
+    """A store that lost its data gives numbers again: which token was issued later decides, then the number."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     ledger, held = credential.ledger, credential._holding
-    later = attrs.evolve(held.token, issued_at=held.token.issued_at + 1)
-    twins = {
-        (number, token is later): ledger.is_twin(Record(number, ledger._closed(number, token)))
-        for number in (held.version, held.version + 1)
-        for token in (later, held.token)
+    sooner, later = (attrs.evolve(held.token, issued_at=held.token.issued_at + step) for step in (-1, 1))
+    newer = {
+        (name, step): ledger.supersedes(Record(number, ledger._closed(number, token)))
+        for name, token in (("sooner", sooner), ("same", held.token), ("later", later))
+        for step in (-1, 0, 1)
+        for number in [held.version + step]
     }
-    assert [what for what, twin in twins.items() if twin] == [(held.version, True)]
-    nobody = Worker(store, vendor).credential(USER).ledger
-    assert not nobody.is_twin(Record(0, ledger._closed(0, later)))
+    assert [what for what, yes in newer.items() if yes] == [("same", 1), ("later", -1), ("later", 0), ("later", 1)]
 
 
 @virtual

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from tests.simulation.faults import FAULTS, Planted, hunt
+from tests.simulation.faults import FAULTS, HARMLESS, Planted, hunt
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -13,6 +13,13 @@ def test_a_planted_fault_is_caught(fault: Planted):
     """Each wrong engine and store breaks a promise within the number of schedules that it states."""
     tried, caught = hunt(fault)
     assert caught is not None, f"{fault.what} was not caught in {tried} schedules"
+
+
+@pytest.mark.parametrize("fault", HARMLESS, ids=lambda fault: fault.name)
+def test_a_second_guard_holds(fault: Planted):
+    """What is wrong in one place, and guarded in another as well, breaks no promise."""
+    _, caught = hunt(fault)
+    assert caught is None, f"{fault.what} {caught.problem}"
 
 
 def test_there_are_at_least_twenty():

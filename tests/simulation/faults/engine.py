@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import attrs
 
 from linkauth.engine import engine as engines
 from linkauth.engine import holding as holdings
-from linkauth.engine import leading as leadings
 from linkauth.engine import ledger as ledgers
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
 from linkauth.engine.holding import Holding
 from linkauth.engine.keeper import Keeper
-from linkauth.engine.leading import Leading
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.renewal import Renewal
+from linkauth.engine.runtime import Runtime
 from linkauth.engine.shelf import Shelf
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
+from linkauth.protocol import patience as patiences
+from linkauth.protocol import renewal as renewals
 from linkauth.protocol import timing
+from linkauth.protocol.effects import Claim, Commit, Read, Release, Revoke
 from linkauth.protocol.freshness import StoreTime, Windows
 from linkauth.protocol.intent import Note
-from linkauth.protocol.records import token_key
-from linkauth.store import Busy, Granted
-from tests.simulation.faults.planting import planted
+from linkauth.protocol.records import token_keys
+from linkauth.store import Busy, Granted, Reading
+from tests.simulation.faults.planting import Instead, harmless, planted, rewriting
 from tests.simulation.faults.schedules import (
     born_while_the_store_is_away,
     busy_storm,
@@ -51,10 +51,12 @@ from tests.simulation.store import StoreNode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from linkauth.protocol.effects import Effect
 
-@planted(100)
+
+@harmless(100)
 def no_reading_again_under_the_lease() -> Iterator[tuple[Any, str, Any]]:
-    """The claim takes the lease whatever has been written since."""
+    """The claim takes the lease whatever has been written since: what comes with it is looked at before anything is sent."""
 
     def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
         return slot.claim(owner, ttl, max(newer_than, slot.version), note, now)
@@ -66,12 +68,12 @@ def no_reading_again_under_the_lease() -> Iterator[tuple[Any, str, Any]]:
 def handed_out_before_committed() -> Iterator[tuple[Any, str, Any]]:
     """The token is served, and then stored."""
 
-    async def store(self: Ledger, token: Any, number: int, time: Any, *, precious: bool) -> Any:
-        self.holding.take(token, number, time)
-        return await real(self, token, number, time, precious=precious)
+    def rewrite(self: Runtime, effect: Effect) -> Effect:
+        if isinstance(effect, Commit):
+            self._holding.take(effect.token, self._lease.number, self._granted[1])
+        return effect
 
-    real = Ledger.store
-    yield Ledger, "store", store
+    yield rewriting(rewrite)
 
 
 @planted(300)
@@ -105,34 +107,37 @@ def any_4xx_is_the_end() -> Iterator[tuple[Any, str, Any]]:
 def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
     """A refused refresh token has its record deleted."""
 
-    async def bury(self: Ledger, lease: Lease, reason: str) -> Any:
-        await self.office.shelf.do(self.office.shelf.store.delete(self.key, lease.number))
-        self.holding.bury(reason, lease.number)
-        raise self.lost(reason)
+    async def revoke(self: Runtime, effect: Revoke) -> Any:
+        ledger = self._ledger
+        await ledger.office.shelf.do(ledger.office.shelf.store.delete(ledger.key, self._lease.number))
+        ledger.holding.bury(effect.reason, self._lease.number)
+        raise ledger.lost(effect.reason)
 
-    yield Ledger, "bury", bury
+    yield Runtime, "_revoke", revoke
 
 
 @planted(200, "calm", comes_back_in_time)
 def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
     """``invalid_grant`` is believed though somebody may have written a newer token meanwhile."""
 
-    async def came_back(self: Leading) -> bool:
-        return False
+    def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
+        if isinstance(effect, Read) and self._granted is not None:
+            return Instead((Reading(record=None, now=self.store_now()), self._granted[1]))
+        return effect
 
-    yield Leading, "_came_back", came_back
+    yield rewriting(rewrite)
 
 
 @planted(1000)
 def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
     """Every worker asks the vendor for itself about a dead refresh token."""
 
-    async def bury(self: Ledger, lease: Lease, reason: str) -> Any:
-        await lease.release()
-        self.holding.bury(reason, self.holding.version)
-        raise self.lost(reason)
+    async def revoke(self: Runtime, effect: Revoke) -> Any:
+        await self._release(Release())
+        self._holding.bury(effect.reason, self._holding.version)
+        raise self._ledger.lost(effect.reason)
 
-    yield Ledger, "bury", bury
+    yield Runtime, "_revoke", revoke
 
 
 @planted(100)
@@ -186,24 +191,25 @@ def jitter_forgotten() -> Iterator[tuple[Any, str, Any]]:
 @planted(20, "crash", dies_with_the_answer)
 def no_note() -> Iterator[tuple[Any, str, Any]]:
     """Nothing says that a refresh token may have been spent."""
-    yield Renewal, "_doubt", lambda self: b""
+    yield rewriting(lambda _, effect: attrs.evolve(effect, note=b"") if isinstance(effect, Claim) else effect)
 
 
 @planted(20, "calm", never_answers)
 def note_cleared_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
     """A worker that had no answer gives the lease back as if it had not sent."""
 
-    async def give_up(self: Leading, error: Any, *, in_doubt: bool) -> None:
-        await real(self, error, in_doubt=False)
+    def rewrite(_: Runtime, effect: Effect) -> Effect:
+        if isinstance(effect, Release) and isinstance(effect.note, Note):
+            return Release(attrs.evolve(effect.note, doubt="", since=0.0))
+        return effect
 
-    real = Leading._give_up
-    yield Leading, "_give_up", give_up
+    yield rewriting(rewrite)
 
 
 @planted(20, "crash", dies_with_the_answer)
 def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
     """A token in doubt is spent though the access token is still good."""
-    yield Leading, "_pause", lambda self: 0.0
+    yield renewals, "pause", lambda *_: 0.0
 
 
 @planted(2500, "store down", outage_longer_than_a_lease)
@@ -215,13 +221,8 @@ def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
 @planted(10, "store down", born_while_the_store_is_away)
 def sends_for_the_user_when_the_store_comes_back_empty() -> Iterator[tuple[Any, str, Any]]:
     """A worker just born that finds nothing there does not wait for those who hold the session."""
-
-    async def found(self: Renewal) -> bool:
-        with patch.object(self._ledger, "unsettled", lambda: 0.0):
-            return await real(self)
-
-    real = Renewal._found
-    yield Renewal, "_found", found
+    suspicion = Runtime.suspicion
+    yield Runtime, "suspicion", lambda self: suspicion(self) if self.token else 0.0
 
 
 @planted(300, "vendor trouble", rotating)
@@ -297,7 +298,7 @@ def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
 @planted(300, None, two_accounts)
 def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
     """The key leaves the account out."""
-    yield ledgers, "token_key", lambda vendor, account: token_key(vendor, "one")
+    yield ledgers, "token_keys", lambda vendor, account: token_keys(vendor, "one")
 
 
 @planted(300, "store down", rotating)
@@ -376,7 +377,8 @@ def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
 @planted(5000, "comings and goings")
 def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, Any]]:
     """What has the number of the record that is known as dead is not looked at."""
-    yield Ledger, "is_news", lambda self, record: record.version != self.holding.version
+    real = Ledger.supersedes
+    yield Ledger, "supersedes", lambda self, record: record.version != self.holding.version and real(self, record)
 
 
 @planted(40, "sleep", wakes_at_the_leases_end)
@@ -393,11 +395,11 @@ def sending_under_a_lease_that_is_nearly_over() -> Iterator[tuple[Any, str, Any]
 @planted(600, "store down", finds_a_window_that_ends)
 def replaying_to_the_windows_very_end() -> Iterator[tuple[Any, str, Any]]:
     """The vendor is given no time to act on what is sent again."""
-    yield leadings, "replayable", lambda window, limit: window
+    yield patiences, "replayable", lambda window, limit: window
 
 
 @planted(10, "partition", logs_out_while_the_store_comes_back)
 def alone_with_what_was_renewed_long_ago() -> Iterator[tuple[Any, str, Any]]:
     """A claim that fails at last is followed by a renewal alone, whatever came meanwhile."""
-    alone = Renewal._alone
-    yield Renewal, "_alone", lambda self, known: alone(self, self._holding.version)
+    alone = renewals._alone
+    yield renewals, "_alone", lambda me, known: alone(me, me.version)

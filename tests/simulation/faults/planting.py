@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import attrs
 
+from linkauth.engine.runtime import Runtime
 from tests.simulation.campaign import quiet
 from tests.simulation.plan import make
 from tests.simulation.world import run
@@ -15,10 +16,11 @@ from tests.simulation.world import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from linkauth.protocol.effects import Effect
     from tests.simulation.plan import Plan
     from tests.simulation.world import Outcome
 
-__all__ = ["FAULTS", "Planted", "hunt", "planted"]
+__all__ = ["FAULTS", "HARMLESS", "Instead", "Planted", "harmless", "hunt", "planted", "rewriting"]
 
 
 @attrs.frozen
@@ -36,6 +38,37 @@ class Planted:
 
 
 FAULTS: list[Planted] = []
+HARMLESS: list[Planted] = []
+"""Wrong, and yet no promise is broken: somewhere else there is a second guard."""
+
+
+def harmless(within: int, scenario: str | None = None, bias: Callable[[Plan], None] | None = None) -> Any:
+    """As ``planted``, for what must do no harm in that many schedules."""
+
+    def add(plant: Callable[[], Iterator[tuple[Any, str, Any]]]) -> Any:
+        what = (plant.__doc__ or "").strip()
+        HARMLESS.append(Planted(plant.__name__.replace("_", " "), what, plant, within, scenario, bias))
+        return plant
+
+    return add
+
+
+@attrs.frozen
+class Instead:
+    """What an effect comes to, without being performed."""
+
+    result: Any = None
+
+
+def rewriting(rewrite: Callable[[Runtime, Effect], Effect | Instead]) -> tuple[Any, str, Any]:
+    """A fault in the steps of a renewal: what they want is rewritten, or does not come about at all."""
+    real = Runtime._perform
+
+    async def perform(self: Runtime, effect: Effect) -> Any:
+        wanted = rewrite(self, effect)
+        return wanted.result if isinstance(wanted, Instead) else await real(self, wanted)
+
+    return Runtime, "_perform", perform
 
 
 def planted(within: int, scenario: str | None = None, bias: Callable[[Plan], None] | None = None) -> Any:

@@ -1,0 +1,220 @@
+"""Does what the steps of ``protocol`` want, against a store, a vendor and clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from linkauth.engine.events import EventKind
+from linkauth.engine.exchange import Exchange
+from linkauth.errors import InvalidClient, StoreError
+from linkauth.protocol import effects
+from linkauth.protocol.effects import Failed, LeaseLost
+from linkauth.protocol.freshness import StoreTime
+from linkauth.store import Granted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.lease import Lease
+    from linkauth.engine.ledger import Ledger
+    from linkauth.errors import ReauthorizationRequired
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.effects import Effect, Steps, Worker
+    from linkauth.protocol.freshness import Verdict
+    from linkauth.protocol.intent import Note
+    from linkauth.store import Claim, Reading, Record
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["Runtime"]
+
+log = logging.getLogger("linkauth")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Runtime:
+    """One run of steps for the credential of ``ledger``: what they know (``effects.Worker``), and what is done for them.
+
+    A lease that they are granted is extended until they write under it or give it back, or end.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.vendor = ledger.vendor
+        self.ttl = ledger.ttl
+        self.timeout = ledger.office.timeout
+        self._ledger = ledger
+        self._office = ledger.office
+        self._holding = ledger.holding
+        self._lease: Lease | None = None
+        self._granted: tuple[Granted, StoreTime] | None = None
+        """While the lease is extended: until something is written under it, or it is given back."""
+        self.now = ledger.office.world.monotonic
+        self.store_now = ledger.office.shelf.now
+        self.chance = ledger.office.world.random.random
+
+    async def run(self, make: Callable[Concatenate[Worker, P], Steps[T]], *args: P.args, **more: P.kwargs) -> T:
+        """What the steps return that ``make`` makes. What an effect raises is raised to them, where they stand."""
+        steps = make(self, *args, **more)
+        try:
+            effect = next(steps)
+            while True:
+                try:
+                    done = await self._perform(effect)
+                except Exception as error:  # noqa: BLE001  # theirs to judge, whatever it is
+                    effect = steps.throw(error)
+                else:
+                    effect = steps.send(done)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except asyncio.CancelledError:
+            if self._granted is not None and self._office.flights.ending:
+                # Called off, which nobody is who has anything to lose: nothing is held up.
+                await self._release(effects.Release(self._granted[0].note))
+            raise
+        finally:
+            steps.close()
+            await self._stop_extending()
+
+    async def _perform(self, effect: Effect) -> Any:
+        return await getattr(self, f"_{type(effect).__name__.lower()}")(effect)  # one method each, below
+
+    # -- what the steps know ---------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> Token | None:
+        return self._holding.token
+
+    @property
+    def version(self) -> int:
+        return self._holding.version
+
+    def verdict(self) -> Verdict:
+        return self._holding.judge()
+
+    def unexpired(self) -> bool:
+        return self._holding.unexpired()
+
+    def supersedes(self, record: Record) -> bool:
+        return self._ledger.supersedes(record)
+
+    def suspicion(self) -> float:
+        return self._ledger.unsettled()
+
+    def note(self, found: bytes) -> Note:
+        return self._office.envelope.open_note(self._ledger.key, found)
+
+    def current(self) -> Token:
+        return self._ledger.current()
+
+    def lost(self, otherwise: str) -> ReauthorizationRequired:
+        return self._ledger.lost(self._holding.dead or otherwise)
+
+    def observe(self, record: Record, time: StoreTime) -> None:
+        self._ledger.know(record, time)
+
+    def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
+        self._ledger.tell(EventKind(kind), outcome, duration)
+
+    # -- the store -------------------------------------------------------------------------------------------------
+
+    async def _settle(self, _: effects.Settle) -> bool:
+        return await self._ledger.settle()
+
+    async def _read(self, _: effects.Read) -> tuple[Reading, StoreTime]:
+        return await self._ledger.read()
+
+    async def _claim(self, effect: effects.Claim) -> tuple[Claim, StoreTime]:
+        owner = self._office.owner()
+        claim, time = await self._ledger.claim(effect.note, effect.newer_than, owner)
+        if isinstance(claim, Granted):
+            self._granted = claim, time
+            self._lease = self._ledger.lease(claim, time, effect.note, owner)
+            await self._lease.__aenter__()
+        return claim, time
+
+    async def _wait(self, effect: effects.Wait) -> None:
+        await self._ledger.wait(effect.seconds, effect.newer_than)
+
+    async def _sleep(self, effect: effects.Sleep) -> None:
+        with self._office.flights.idle():
+            await asyncio.sleep(effect.seconds)
+
+    async def _adopt(self, effect: effects.Adopt) -> None:
+        self._ledger.adopt(effect.record, effect.time)
+
+    async def _repair(self, _: effects.Repair) -> None:
+        await self._ledger.put_back()
+
+    async def _confirm(self, _: effects.Confirm) -> bool:
+        return self._lease is not None and await self._lease.confirmed()
+
+    async def _commit(self, effect: effects.Commit) -> Token:
+        assert self._lease is not None  # noqa: S101  # no steps commit without one
+        assert self._granted is not None  # noqa: S101
+        number, time = self._lease.number, self._granted[1]
+        await self._stop_extending()
+        return await self._ledger.store(effect.token, number, time, precious=effect.irreplaceable)
+
+    async def _revoke(self, effect: effects.Revoke) -> Token:
+        assert self._lease is not None  # noqa: S101
+        await self._stop_extending()
+        return await self._ledger.bury(self._lease, effect.reason)
+
+    async def _release(self, effect: effects.Release) -> None:
+        if self._lease is not None:
+            await self._stop_extending()
+            note = (
+                effect.note
+                if isinstance(effect.note, bytes)
+                else self._office.envelope.close_note(self._ledger.key, effect.note)
+            )
+            await self._lease.release(note)
+
+    async def _serve(self, effect: effects.Serve) -> None:
+        now = self.now()
+        time = StoreTime(self._office.world.wall(), now, now)
+        self._holding.take(effect.token, self._holding.version, time, stored=False)
+
+    async def _stop_extending(self) -> None:
+        if self._granted is not None and self._lease is not None:
+            self._granted = None
+            await self._lease.__aexit__(None, None, None)
+
+    # -- the vendor ------------------------------------------------------------------------------------------------
+
+    async def _ask(self, effect: effects.Ask) -> Any:
+        """The vendor's answer to the newest client secret; with another one once more, should it not know that."""
+        try:
+            newest = await self._office.registrations.newest(self.vendor)
+            outcome = await self._exchange(effect, newest)
+            if isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
+                # Somebody may have rotated the client's secret: the store knows.
+                newer = await self._office.registrations.newer(self.vendor, newest)
+                outcome = outcome if newer is None else await self._exchange(effect, newer)
+        except StoreError as error:
+            return Failed(error.with_traceback(None), in_doubt=False)
+        return outcome
+
+    async def _exchange(self, effect: effects.Ask, vendor: Vendor) -> Any:
+        now = self.now()
+        if self._granted is None:
+            log.info("%s: the store is away; a token is fetched for this process alone", vendor.name)
+        exchange: Exchange[Any] = Exchange(
+            self._office.world,
+            StoreTime(self._office.world.wall(), now, now) if self._granted is None else self._granted[1],
+            lambda: effect.flow(vendor),
+            limit=self.timeout,
+            lease=None if self._granted is None else self._lease,
+            profile=vendor.rotation,
+            single_use=effect.single_use,
+        )
+        try:
+            return await exchange.run()
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the steps judge it
+            return Failed(error.with_traceback(None), exchange.in_doubt)

@@ -1,0 +1,227 @@
+"""What a step may want of the world. A step yields one of these and is sent what came of it: the words after ``->``.
+
+Every ``yield`` is a place where the worker may die, be stopped for any time, or be overtaken by others. An effect whose
+store fails raises ``StoreError`` where the step stands. ``engine.runtime`` performs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from linkauth.errors import LinkAuthError, ReauthorizationRequired
+
+if TYPE_CHECKING:
+    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime, Verdict
+    from linkauth.protocol.intent import Note
+    from linkauth.store import Record
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = [
+    "Adopt",
+    "Ask",
+    "Claim",
+    "Commit",
+    "Confirm",
+    "Effect",
+    "Failed",
+    "LeaseLost",
+    "Read",
+    "Release",
+    "Repair",
+    "Revoke",
+    "Serve",
+    "Settle",
+    "Sleep",
+    "Steps",
+    "Wait",
+    "Worker",
+]
+
+T = TypeVar("T")
+
+
+class LeaseLost(LinkAuthError):
+    """The lease ended before anything was sent, or somebody else was faster. Never leaves the engine."""
+
+
+class Worker(Protocol):
+    """What a worker knows, and every effect may change: another loop of its process works on the same credential."""
+
+    vendor: Vendor
+    ttl: float
+    """Seconds that a lease lasts."""
+    timeout: float
+    """Seconds in which a try at the vendor may begin."""
+
+    @property
+    def token(self) -> Token | None:
+        """The token that is held, expired or not."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The version of the newest record that is known."""
+        ...
+
+    def now(self) -> float:
+        """The monotonic clock."""
+        ...
+
+    def store_now(self) -> float:
+        """The store's clock by the last look at it, Unix seconds."""
+        ...
+
+    def chance(self) -> float:
+        """From 0 up to 1."""
+        ...
+
+    def verdict(self) -> Verdict:
+        """What the token is good for now."""
+        ...
+
+    def unexpired(self) -> bool:
+        """Whether the token may still be used when nothing better can be had."""
+        ...
+
+    def supersedes(self, record: Record) -> bool:
+        """Whether ``record`` comes after what is held (``lineage``)."""
+        ...
+
+    def suspicion(self) -> float:
+        """Seconds for which others may still put back what the store has lost; 0: nothing is suspected."""
+        ...
+
+    def note(self, found: bytes) -> Note:
+        """What stands beside a record."""
+        ...
+
+    def current(self) -> Token:
+        """The token that is held. Raises ``ReauthorizationRequired`` where there is none."""
+        ...
+
+    def lost(self, otherwise: str) -> ReauthorizationRequired:
+        """The error that sends for the user, with the reason that is known, or else ``otherwise``."""
+        ...
+
+    def observe(self, record: Record, time: StoreTime) -> None:
+        """Take note of a record, whatever it says, if it supersedes what is held."""
+        ...
+
+    def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
+        """Tell whoever listens of an event of this credential."""
+        ...
+
+
+@attrs.frozen
+class Settle:
+    """Have the store take what it has yet to take. -> whether there was something, so that a token may be here."""
+
+
+@attrs.frozen
+class Read:
+    """-> ``(Reading, StoreTime)``."""
+
+
+@attrs.frozen
+class Claim:
+    """Ask for the lease. -> ``(Newer | Busy | Granted, StoreTime)``. A lease that is granted is extended from then on."""
+
+    newer_than: int
+    note: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen
+class Wait:
+    """For a change of the record or of its lease, ``seconds`` at the most."""
+
+    seconds: float
+    newer_than: int
+
+
+@attrs.frozen
+class Sleep:
+    """Wait for others. Closing may call it off."""
+
+    seconds: float
+
+
+@attrs.frozen
+class Adopt:
+    """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
+
+    record: Record
+    time: StoreTime
+
+
+@attrs.frozen
+class Repair:
+    """Put back what the store has lost and this worker holds."""
+
+
+@attrs.frozen
+class Confirm:
+    """Ask the store, by owner, whether the lease is ours. -> whether it is, and was all the time."""
+
+
+@attrs.frozen
+class Ask:
+    """One exchange with the vendor, under the lease if there is one, with the newest client secret. -> what it brings.
+
+    Or ``Failed``; or ``LeaseLost`` is raised, and nothing was sent.
+    """
+
+    flow: Callable[[Vendor], Flow[Any]]
+    single_use: bool = False
+    """What is sent is good for one use: it is not repeated where the vendor may have acted on it."""
+
+
+@attrs.frozen
+class Failed:
+    """What came of an exchange that failed."""
+
+    error: Exception
+    in_doubt: bool
+    """The vendor may have acted on it."""
+
+
+@attrs.frozen
+class Commit:
+    """Write under the lease's number, then hand out. -> the token that holds from now on: another's, if it came later.
+
+    What the store does not take is kept and offered on, if it is ``irreplaceable``.
+    """
+
+    token: Token
+    irreplaceable: bool
+
+
+@attrs.frozen
+class Revoke:
+    """Write down, for all, that only the user can help, and raise it. -> a token, only if a later one stood in the way."""
+
+    reason: str
+
+
+@attrs.frozen
+class Serve:
+    """Serve a token that the store has not got, in this process alone."""
+
+    token: Token
+
+
+@attrs.frozen
+class Release:
+    """Give the lease back and leave ``note``: as it was found, or a new one."""
+
+    note: bytes | Note = attrs.field(default=b"", repr=False)
+
+
+Effect: TypeAlias = (
+    Settle | Read | Claim | Wait | Sleep | Adopt | Repair | Confirm | Ask | Commit | Revoke | Serve | Release
+)
+Steps: TypeAlias = Generator[Effect, Any, T]

@@ -1,0 +1,286 @@
+"""The renewal of one credential by one worker, among any number of others. The steps, in the order in which they are taken:
+
+1. **Claim** the lease. A newer record: adopt it, done. Busy: wait for its change or its lease's end, claim again.
+2. **Look at what was found.** A vendor that failed is left alone until the time that the fleet agreed on. A note *in
+   doubt* says that somebody set out to spend this very refresh token and never came back: while the access token is
+   good nobody is hurt by waiting; after that, or should it lapse sooner itself, it is tried once all the same, for without
+   it the session is dead anyway. Who may hold something newer is given time.
+3. **Exchange.** The claim carried our own note in doubt, so it stands before the request goes out, and it was the
+   probe that the store can be written. No claim, no spending.
+4. **Commit, then hand out.** A refusal is believed only if nobody has written anything later.
+
+A vendor that does not rotate needs none of the care: a second exchange is only waste. With the store away, such a
+credential is fetched for this process alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from linkauth.errors import (
+    InvalidGrant,
+    InvalidToken,
+    LinkAuthError,
+    MalformedResponse,
+    StoreUnavailable,
+    VendorUnavailable,
+)
+from linkauth.oauth.token import Token
+from linkauth.protocol import timing
+from linkauth.protocol.effects import (
+    Adopt,
+    Ask,
+    Claim,
+    Commit,
+    Failed,
+    LeaseLost,
+    Read,
+    Release,
+    Revoke,
+    Serve,
+    Settle,
+    Sleep,
+    Wait,
+)
+from linkauth.protocol.freshness import Verdict
+from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.patience import InDoubt, Turn, came_back, give_time, pause, suspicion
+from linkauth.protocol.timing import backoff
+from linkauth.store import Busy, Granted
+
+if TYPE_CHECKING:
+    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.freshness import StoreTime
+    from linkauth.store import Claim as Claimed
+    from linkauth.store import Reading, Record
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["hopeless", "renew"]
+
+
+def renew(me: Worker, known: int) -> Steps[Token]:
+    """A token of another version than ``known``, the one that was held when it was asked for.
+
+    Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
+    ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
+    """
+    if (yield Settle()) and me.verdict() is Verdict.SERVE:
+        return me.current()
+    limit, passed = me.now() + 2 * me.ttl, 0
+    while me.now() < limit:
+        held = me.version  # one look: another thread's loop may bring a token at any moment
+        if held != known and me.verdict() is not Verdict.WAIT:
+            return me.current()  # adopted, or by a login or another loop's renewal
+        if me.token is None and me.vendor.needs_user:
+            if (yield from _found(me)):
+                return me.current()
+            continue
+        token = me.token
+        asked = yield from _claim(me, token, max(held, passed))
+        if asked is None:
+            return (yield from _alone(me, held))
+        claim, time = asked
+        if isinstance(claim, Busy):
+            yield from _wait(me, min(claim.remaining, limit - me.now()))
+        elif isinstance(claim, Granted):
+            if (fresh := (yield from _take_turn(me, Turn(token, claim, time, me.note(claim.note))))) is not None:
+                return fresh
+        else:
+            passed = yield from _adopt(me, claim.record, time)
+    raise VendorUnavailable("another worker has been renewing for too long")
+
+
+def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Claimed, StoreTime] | None]:
+    """Ask for the lease, and leave word of what is about to be spent. None: the store is away, and this vendor needs none."""
+    spending = digest(token) if me.vendor.rotation.rotates else ""
+    note = Note(doubt=spending, since=me.store_now()).encode() if spending else b""
+    try:
+        claim: tuple[Claimed, StoreTime] = yield Claim(newer_than, note)
+    except StoreUnavailable:
+        if me.vendor.rotation.rotates or (me.vendor.needs_user and token is None):
+            raise
+        return None
+    return claim
+
+
+def _adopt(me: Worker, record: Record, time: StoreTime) -> Steps[int]:
+    """Adopt what is newer. What is not, though its number is higher, is passed by: with the next claim above that."""
+    if not me.supersedes(record):
+        return record.version
+    yield Adopt(record, time)
+    return 0
+
+
+def _wait(me: Worker, seconds: float) -> Steps[None]:
+    """For whoever has the lease."""
+    try:
+        yield Wait(seconds, me.version)
+    except StoreUnavailable:  # the next claim tells what that means for this vendor
+        yield Sleep(min(seconds, timing.CLAIM_AGAIN))
+
+
+def _take_turn(me: Worker, turn: Turn) -> Steps[Token | None]:
+    """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
+    try:
+        return (yield from _lead(me, turn))
+    except LeaseLost:
+        adopted = me.token != turn.token and me.verdict() is not Verdict.WAIT
+        return me.current() if adopted else None
+
+
+def _lead(me: Worker, turn: Turn) -> Steps[Token]:
+    """What the holder of the lease does. Raises ``LeaseLost`` where somebody else was faster."""
+    record, left, now = turn.granted.record, turn.note, turn.time.now
+    if record is not None and me.supersedes(record):
+        yield Adopt(record, turn.time)
+    # Another token was adopted while the lease was asked for: it may be fresh, and the note does not name it.
+    if me.token != turn.token:
+        yield Release(turn.granted.note)
+        raise LeaseLost
+    # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.
+    if now < left.retry_at <= now + 2 * timing.LONGEST_ORDER:
+        yield Release(turn.granted.note)
+        raise left.failure(left.retry_at - now)
+    if reason := hopeless(me.vendor, turn.token, me.store_now()):
+        return (yield from _give_in(me, turn, reason))
+    try:
+        if seconds := pause(me, turn):
+            yield from give_time(me, turn, seconds)
+        begun = me.now()
+        outcome: Token | Failed = yield Ask(lambda vendor: vendor.renew(turn.token), me.vendor.rotation.rotates)
+    except (InDoubt, LeaseLost):
+        yield Release(turn.granted.note)
+        raise
+    if isinstance(outcome, Token):
+        stored: Token = yield Commit(outcome, irreplaceable=me.vendor.rotation.rotates)
+        me.tell("renewed", duration=me.now() - begun)
+        return stored
+    return (yield from _failed(me, turn, outcome))
+
+
+def _give_in(me: Worker, turn: Turn, reason: str) -> Steps[Token]:
+    """There is no way to another token. The one that is held stays good to its end."""
+    if me.unexpired():
+        yield Release(turn.granted.note)
+        raise me.lost(reason)
+    if turn.token is not None and turn.time.now < turn.token.expires_at:
+        reason = f"the API refused the token again and again, and {reason}"
+    return (yield from _revoke(reason))
+
+
+def _failed(me: Worker, turn: Turn, failed: Failed) -> Steps[Token]:
+    """The vendor gave no token: leave word for the fleet, and raise it."""
+    error = failed.error
+    match error:
+        case InvalidGrant() | InvalidToken() if me.vendor.needs_user:
+            return (yield from _refused(me, turn, error))
+        case MalformedResponse(salvage=Token() as salvage):
+            # Unusable, but it brought a new refresh token: the old one is spent.
+            error.salvage = None
+            if turn.token is not None and me.unexpired():  # no reason to interrupt anybody
+                salvage = attrs.evolve(
+                    turn.token,
+                    refresh_token=salvage.refresh_token,
+                    refresh_expires_at=None,
+                    endpoint=salvage.endpoint,
+                )
+            yield Commit(salvage, irreplaceable=True)
+        case LinkAuthError():
+            yield Release(_word(me, turn, error, in_doubt=turn.in_doubt or failed.in_doubt))
+        case _:  # an adapter's mistake must not hold the fleet up until the lease ends
+            fault = VendorUnavailable(f"the adapter failed: {type(error).__name__}")
+            yield Release(_word(me, turn, fault, in_doubt=True))
+    raise error
+
+
+def _refused(me: Worker, turn: Turn, refusal: LinkAuthError) -> Steps[Token]:
+    """The refresh token is refused: believe it only if nobody has written a newer one meanwhile, here or elsewhere."""
+    words = str(refusal)
+    # Asking spent nothing: who may hold a later login is waited for now, and only now.
+    if not me.vendor.rotation.rotates and (seconds := suspicion(me, turn)):
+        try:
+            yield from give_time(me, turn, seconds)
+        except LeaseLost:
+            yield Release(turn.granted.note)
+            raise
+    try:
+        if (yield from came_back(me)) or me.token != turn.token:
+            yield Release()
+            raise LeaseLost
+    except StoreUnavailable:
+        pass  # then writing it down will not succeed either, and the next worker will look again
+    reason = f"the vendor refused the refresh token ({words})"
+    if turn.in_doubt:
+        reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
+    return (yield from _revoke(reason))
+
+
+def _revoke(reason: str) -> Steps[Token]:
+    """Only the user can help, unless somebody has written a later token meanwhile."""
+    later: Token = yield Revoke(reason)
+    return later
+
+
+def _word(me: Worker, turn: Turn, error: LinkAuthError, *, in_doubt: bool) -> Note:
+    """What the fleet is to know: why it failed, and when somebody may try again."""
+    left, now = turn.note, turn.time.unix(me.now())
+    wait = backoff(left.failures, timing.RENEW_FIRST, me.chance())
+    ordered = getattr(error, "retry_after", None)
+    if ordered is not None:
+        wait = max(wait, min(float(ordered), timing.LONGEST_ORDER))
+    doubt = digest(turn.token) if in_doubt else ""
+    since = left.since if turn.in_doubt else now
+    if isinstance(error, VendorUnavailable):
+        error.retry_after = wait
+    note = Note(doubt=doubt, since=since if doubt else 0.0, failures=left.failures)
+    return note.failing(error, now + wait)
+
+
+# -- without a lease ---------------------------------------------------------------------------------------------------
+
+
+def _found(me: Worker) -> Steps[bool]:
+    """Without a token, and none to be had but from the user: whether somebody has brought one meanwhile."""
+    answer: tuple[Reading, StoreTime] = yield Read()
+    record, time = answer[0].record, answer[1]
+    if me.token is not None:  # a login, or a look, has brought one while this one read
+        if record is not None:
+            me.observe(record, time)
+    elif record is None and (left := me.suspicion()):
+        yield Sleep(min(left, timing.LOOK_AGAIN))  # who holds it is about to put it back
+        return False
+    elif record is None or not me.supersedes(record):
+        raise me.lost("nobody has logged in or paired yet")
+    else:
+        yield Adopt(record, time)
+    return me.verdict() is not Verdict.WAIT
+
+
+def _alone(me: Worker, known: int) -> Steps[Token]:
+    """With the store away, for this process alone: the vendor does not rotate, so this is only waste.
+
+    Unless a login or a look that reached the store has brought another version than ``known`` meanwhile.
+    """
+    if me.version != known and me.verdict() is not Verdict.WAIT:
+        return me.current()
+    known, begun, token = me.version, me.now(), me.token
+    outcome: Token | Failed = yield Ask(lambda vendor: vendor.renew(token), me.vendor.rotation.rotates)
+    if isinstance(outcome, Failed):
+        raise outcome.error
+    if me.version != known and me.vendor.needs_user:  # the user has logged in or out meanwhile
+        return me.current()
+    yield Serve(outcome)
+    me.tell("renewed", "for this process alone", me.now() - begun)
+    return outcome
+
+
+def hopeless(vendor: Vendor, token: Token | None, now: float) -> str:
+    """Why there is no way to another token than from the user; empty: there is one. ``now``: the store's clock."""
+    if not vendor.needs_user:
+        return ""
+    if token is None or not token.refresh_token:
+        return "there is no refresh token"
+    lapses = token.refresh_expires_at
+    return "the refresh token has lapsed" if lapses is not None and lapses <= now else ""
