@@ -104,7 +104,7 @@ def _read(url: Secret) -> Proxy | str:
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if ":" in user or not f"{user}{password}".isprintable():
         return "its user or password holds characters that HTTP Basic cannot carry"
-    pair = f"{user}:{password}".encode() if "@" in parts.netloc else b""
+    pair = f"{user}:{password}".encode() if user or password else b""
     login = SecretStr("Basic " + b64encode(pair).decode("ascii") if pair else "")
     return Proxy(parts.scheme, f"{f'[{host}]' if ':' in host else host}:{port}", login)
 

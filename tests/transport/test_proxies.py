@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
 from linkauth import AuthEngine, OAuth2
 from linkauth.errors import ConfigurationError
-from linkauth.oauth.token import Secret
+from linkauth.oauth.token import Secret, SecretStr
 from linkauth.transport import Proxies, masked
+from linkauth.transport.proxies import Proxy
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 PROXY = "http://proxy.corp:3128"
@@ -133,6 +138,8 @@ def test_only_https_goes_through_a_proxy():
         ("http://[fd00::1]:3128", "http://[fd00::1]:3128", ""),
         ("http://user:canary@proxy:1", "http://proxy:1", "Basic dXNlcjpjYW5hcnk="),
         ("http://user@proxy:1", "http://proxy:1", "Basic dXNlcjo="),
+        ("http://@proxy:1", "http://proxy:1", ""),
+        ("http://:@proxy:1", "http://proxy:1", ""),
         ("http://us%3Cer:c%40n%3Ary@proxy:1", "http://proxy:1", "Basic dXM8ZXI6Y0BuOnJ5"),
         ("http://u:100%@proxy:1", "http://proxy:1", "Basic dToxMDAl"),
         ("http://u:a+b@proxy:1", "http://proxy:1", "Basic dTphK2I="),
@@ -197,3 +204,23 @@ async def test_discovery_refuses_the_same():
     for how in ({"proxy": "socks5://proxy:1"}, {"ssl": False}):
         with pytest.raises(ConfigurationError, match=next(iter(how))):
             await OAuth2.discover("https://vendor.example", client_id="c", **how)
+
+
+SCRAPS = st.lists(
+    st.sampled_from(
+        ["http", "https", "://", "@", ":", "/", "[", "]", "::1", "%", "%0a", "proxy", "1", "0", ",", " ", "*"]
+    )
+    | st.text(max_size=3),
+    max_size=8,
+).map("".join)
+
+
+@given(SCRAPS, SCRAPS)
+def test_whatever_is_given_is_read_or_refused(proxy, no_proxy):
+    """Any text at all is a proxy's URL or a ``ConfigurationError``; any ``no_proxy`` says yes or no of any host."""
+    with contextlib.suppress(ConfigurationError):
+        found = Proxies.chosen(Secret(proxy), trust_env=False).proxy
+        assert URL(found.url).port == int(found.place.rpartition(":")[2])
+    bypassed = Proxies(Proxy("http", "proxy:1", SecretStr("")), tuple(no_proxy.lower().split()))
+    for url in (AWAY, "https://10.1.2.3/", "https://[fd00::1]:8443/"):
+        assert bypassed.to(url) in {None, bypassed.proxy}
