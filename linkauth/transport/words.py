@@ -29,9 +29,9 @@ def failure(error: Exception, host: str, proxy: Proxy | None, limit: Limit) -> N
         return (NoAnswer if limit.sent else NotSent)(f"{host}: {_words(error, limit)}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         words = _refusal(error.status, proxy)
-    elif _is_of(error, proxy) or not isinstance(error, aiohttp.ClientConnectionError):
+    elif _is_of(error, proxy) or not isinstance(error, aiohttp.ClientConnectionError | TimeoutError):
         words = f"{_words(error, limit)}; whoever runs this app, or the proxy, has to act"
-    else:  # the way stood, and the vendor did not do its part of the handshake
+    else:  # whose fault it was, the proxy's or the vendor's behind it, cannot be known
         return NotSent(f"{host}, by the proxy {proxy.place}: {_words(error, limit)}")
     found = NotSent(f"{host}: the proxy {proxy.place}: {words}")
     found.who = "the operator"
