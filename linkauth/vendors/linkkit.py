@@ -12,7 +12,7 @@ import attrs
 from linkauth.oauth import authorization, grants
 from linkauth.oauth.token import Secret, Token, secret_str
 from linkauth.oauth.url import base_url
-from linkauth.vendors.vendor import Pending, Vendor, client_secret, printable, required
+from linkauth.vendors.vendor import Pending, Vendor, client_secret, flag, printable, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Linkkit(Vendor):
     client_secret: Secret = attrs.field(converter=client_secret, validator=required)
     scope: str = attrs.field(default="", validator=printable)
     base_url: str = attrs.field(default=BASE, converter=base_url)
-    pkce: bool = False
+    pkce: bool = attrs.field(default=False, validator=flag)
     uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
 
     needs_user = True

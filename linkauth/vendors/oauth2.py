@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -20,14 +21,13 @@ from linkauth.vendors.vendor import (
     Pending,
     RotationProfile,
     Vendor,
+    flag,
     optional_secret,
     printable,
     required,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from linkauth.oauth.discovery import Metadata
     from linkauth.oauth.exchange import Flow
 
@@ -69,6 +69,8 @@ def _optional_base(url: str | None) -> str | None:
 
 
 def _copied(extra: Mapping[str, str]) -> Mapping[str, str]:
+    if not isinstance(cast("object", extra), Mapping):
+        raise ConfigurationError("OAuth2: extra and authorize_extra are mappings from names to texts")
     return MappingProxyType(dict(extra))
 
 
@@ -112,10 +114,10 @@ class OAuth2(Vendor):
     revoke_url: str | None = attrs.field(default=None, converter=_optional_url)
     scope: str = attrs.field(default="", validator=printable)
     api_url: str | None = attrs.field(default=None, converter=_optional_base)
-    client_auth: Literal["post", "basic", "none"] = "post"
-    pkce: bool = True
-    issuer: str | None = None
-    iss_required: bool = False
+    client_auth: Literal["post", "basic", "none"] = attrs.field(default="post", validator=printable)
+    pkce: bool = attrs.field(default=True, validator=flag)
+    issuer: str | None = attrs.field(default=None, validator=attrs.validators.optional(printable))
+    iss_required: bool = attrs.field(default=False, validator=flag)
     lifetime: float | None = None
     extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
     authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
@@ -139,7 +141,8 @@ class OAuth2(Vendor):
             "client credentials need a client_secret (RFC 6749 §4.4)": self.authorize_url is None and secretless,
             "a client without a secret needs PKCE (RFC 9700 §2.1.1)": _has_page(self) and secretless and not self.pkce,
             "iss_required needs the issuer to compare with": self.iss_required and self.issuer is None,
-            "lifetime is seconds, above 0": lifetime is not None and not 0 < lifetime <= grants.LONGEST_LIFETIME,
+            "lifetime is seconds, above 0": lifetime is not None and not _is_lifetime(lifetime),
+            "rotation is a RotationProfile": not isinstance(cast("object", self.rotation), RotationProfile),
             "extra holds texts, and none of the protocol's own parameters": not (
                 _fit(self.extra) and _fit(self.authorize_extra)
             ),
@@ -272,6 +275,11 @@ class OAuth2(Vendor):
             raise UntrustedEndpoint(
                 f"{self.name}: the callback comes from another issuer: {wire.words(issuer) or 'none'}"
             )
+
+
+def _is_lifetime(seconds: object) -> bool:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return number and 0 < cast("float", seconds) <= grants.LONGEST_LIFETIME
 
 
 def _fit(extra: Mapping[str, Any]) -> bool:

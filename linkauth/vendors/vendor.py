@@ -30,6 +30,7 @@ __all__ = [
     "base_url",
     "client_secret",
     "endpoint_url",
+    "flag",
     "is_loopback",
     "optional_secret",
     "origin",
@@ -177,6 +178,12 @@ def required(instance: Any, attribute: attrs.Attribute[Any], value: object) -> N
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty")
     if not text.isprintable():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} holds unprintable characters")
+
+
+def flag(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """attrs validator: True or False, for ``"no"`` would be taken for True."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is neither True nor False")
 
 
 def printable(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:

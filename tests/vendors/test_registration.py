@@ -7,7 +7,8 @@ import pytest
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Secret
-from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, SageX3
+from linkauth.protocol.records import token_key, token_keys
+from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, RotationProfile, SageX3
 from tests.vendors.vendor_answers import LINKKIT, LINKXG, MACHINE, OTHER, SAGE, USER
 
 GOOD = {
@@ -152,6 +153,84 @@ def test_a_vendor_shows_no_secret_and_stays_as_it_is(vendor):
     assert all(isinstance(part, str) for part in (*vendor.identity(), *vendor.registration()))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         vendor.base_url = "https://evil.example.com"
+
+
+WRONG = [
+    (OAuth2, {"extra": "audience=x"}),
+    (OAuth2, {"extra": ["audience"]}),
+    (OAuth2, {"extra": [("audience", "x")]}),
+    (OAuth2, {"extra": None}),
+    (OAuth2, {"extra": {"audience": ["x", "y"]}}),
+    (OAuth2, {"authorize_extra": "prompt"}),
+    (OAuth2, {"client_auth": ["post"]}),
+    (OAuth2, {"client_auth": None}),
+    (OAuth2, {"issuer": ["https://a.example.com"]}),
+    (OAuth2, {"issuer": 5}),
+    (OAuth2, {"lifetime": "60"}),
+    (OAuth2, {"lifetime": True}),
+    (OAuth2, {"lifetime": [60]}),
+    (OAuth2, {"pkce": "no"}),
+    (OAuth2, {"iss_required": 1, "issuer": "https://a.example.com"}),
+    (OAuth2, {"rotation": "rotates"}),
+    (OAuth2, {"rotation": None}),
+    (OAuth2, {"name": ["n"]}),
+    (Linkkit, {"pkce": "no"}),
+    (SageX3, {"customer": ["https://x"]}),
+    (SageX3, {"regions": "us-prod"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "wrong"), WRONG, ids=str)
+def test_a_value_of_another_kind(kind, wrong):
+    """A bare text where several are meant, and what could be neither hashed nor compared: said when it is made."""
+    _refused(lambda: kind(**{**GOOD[kind], **wrong}), wrong)
+
+
+def test_a_vendor_keeps_what_it_was_given():
+    """A list or a mapping that its maker goes on changing changes no vendor, and each can be a key."""
+    regions, extra = ["us-prod"], {"audience": "x"}
+    sage, acme = SageX3(**GOOD[SageX3], regions=regions), OAuth2(**GOOD[OAuth2], extra=extra, authorize_extra=extra)
+    before = {sage: 1, acme: 2}
+    regions.append("eu-prod")
+    extra["audience"] = "y"
+    assert sage.regions == ("us-prod",)
+    assert (dict(acme.extra), dict(acme.authorize_extra)) == ({"audience": "x"}, {"audience": "x"})
+    same = SageX3(**GOOD[SageX3], regions=("us-prod",)), OAuth2(**GOOD[OAuth2], extra={"audience": "x"})
+    assert before[same[0]] == 1
+    assert same[1] not in before
+    with pytest.raises(TypeError):
+        acme.extra["audience"] = "z"
+
+
+def test_what_may_change_without_a_new_login():
+    """Whose session it is, is decided by name, registration, scope, customer and the extra parameters alone."""
+    acme = OAuth2(**GOOD[OAuth2], authorize_url="https://a.example.com/authorize", extra={"audience": "x"})
+    changes = [
+        {"lifetime": 60.0},
+        {"rotation": RotationProfile(rotates=False)},
+        {"client_auth": "basic"},
+        {"client_secret": "another"},
+        {"pkce": False},
+        {"issuer": "https://a.example.com"},
+        {"api_url": "https://api.example.com"},
+        {"revoke_url": "https://a.example.com/revoke"},
+    ]
+    assert {token_keys(attrs.evolve(acme, **change), "a") for change in changes} == {token_keys(acme, "a")}
+    assert token_keys(attrs.evolve(SAGE, regions=["ca-prod"]), "a") == token_keys(SAGE, "a")
+    assert token_keys(attrs.evolve(LINKKIT, pkce=True), "a") == token_keys(LINKKIT, "a")
+
+
+def test_the_same_parameters_in_another_place():
+    """``extra`` and ``authorize_extra`` are two things, and so are a name and a value that hold the sign between them."""
+    both = {"extra": {"a": "1"}, "authorize_extra": {"a": "1"}}
+    kinds = [both, {"extra": {"a": "1"}}, {"authorize_extra": {"a": "1"}}]
+    kinds += [{"extra": {"a": "b=c"}}, {"extra": {"a=b": "c"}}, {"extra": {"a": "b", "c": "d"}}]
+    kinds += [
+        {"extra": {"a": "b"}, "authorize_extra": {"c": "d"}},
+        {"extra": {"c": "d"}, "authorize_extra": {"a": "b"}},
+    ]
+    kinds += [{"extra": {"x": "0 extra"}}, {"authorize_extra": {"1 extra": "x"}}]
+    assert len({token_key(attrs.evolve(OTHER, **kind), "a") for kind in kinds}) == len(kinds)
 
 
 def test_other_registration_other_identity():
