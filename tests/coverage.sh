@@ -21,6 +21,8 @@ for name in many_credentials renewed_apart several_event_loops ten_thousand_call
 done
 
 "$bin/coverage" run -m pytest -q -n 2 -p no:cacheprovider -k "$crowds" $tests || [ $? = 1 ]
+# What Sentinels and clusters alone go through.
+"$bin/coverage" run -m pytest -q -n 2 -p no:cacheprovider -m long tests/stores/test_redis_topologies.py || [ $? = 1 ]
 "$bin/coverage" combine -q
 "$bin/coverage" report --fail-under=100 \
   --include='linkauth/engine/*,linkauth/oauth/*,linkauth/vendors/*,stores/linkauth_stores/*'

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKAUTH = [sys.executable, "-m", "linkauth"]
-PATIENCE = 30.0
+PATIENCE = 100.0
 """Seconds that a loaded machine may take for one command."""
 
 

@@ -44,7 +44,7 @@ SHORT = {"LEASE_MORE": 1.0, "GRACE": 0.5}
 """A worker's time-out is 1 s, so its lease lasts 2 s instead of 6, and a lost holder is given 0.5 s instead of 3."""
 
 
-@pytest.fixture(params=["redis", "file", pytest.param("as shipped", marks=pytest.mark.long)])
+@pytest.fixture(params=["redis", "file", "as shipped"])
 async def scene(nursery, sandbox, tmp_path, request) -> AsyncIterator[Scene]:
     """LinkXG users on one store: each kind once with shorter leases, and Redis with the leases as they are shipped."""
     constants = {} if request.param == "as shipped" else SHORT

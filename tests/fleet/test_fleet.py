@@ -7,12 +7,13 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 UNHURRIED = {"engine": {"timeout": 30.0}}
 """Nobody dies here, so no short time-out is needed, and a busy machine meets none."""
-on_files_too = pytest.mark.parametrize("scene", ["redis", pytest.param("file", marks=pytest.mark.long)], indirect=True)
+on_files_too = pytest.mark.parametrize("scene", ["redis", "file"], indirect=True)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("processes", "tasks", "seconds"), [(3, 100, 6), (8, 500, 60)])
 async def test_one_exchange_for_each_lifetime(redis_scene, processes, tasks, seconds) -> None:
     """Tokens of 2 s under constant use: each is renewed once, ahead of its end, and no request waits for that."""
@@ -89,8 +90,8 @@ async def test_a_hundred_accounts_at_once(scene) -> None:
     ("scene", "seconds", "most"),
     [
         pytest.param("redis", 3.0, 12, id="redis"),  # three flights of at most four tries, however many ask
-        pytest.param("file", 3.0, 12, marks=pytest.mark.long, id="file"),
-        pytest.param("as shipped", 300.0, 80, marks=[pytest.mark.long, pytest.mark.timeout(500)], id="five minutes"),
+        pytest.param("file", 3.0, 12, id="file"),
+        pytest.param("as shipped", 300.0, 80, marks=pytest.mark.timeout(500), id="five minutes"),
     ],
     indirect=["scene"],
 )

@@ -13,11 +13,12 @@ from linkauth.protocol.records import TokenRecord, token_key
 from tests.fleet.conftest import SHORT
 from tests.fleet.fleet import Fleet
 
+pytestmark = pytest.mark.long
+
 CALLBACK = "http://127.0.0.1:8080/connect/sagex3/callback"
 REFRESH_LIFETIME = 12.0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("kind", ["file", "redis"])
 async def test_the_round_goes_on_when_its_maker_is_killed(nursery, sandbox, tmp_path, request, kind) -> None:
     """Six pairings that would lapse after 12 s outlive that, though the keeper is killed while the vendor has its second request."""
@@ -49,7 +50,6 @@ async def test_the_round_goes_on_when_its_maker_is_killed(nursery, sandbox, tmp_
     assert sage.counts["token_at_once"] == 1
 
 
-@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_hundred_thousand_in_redis(nursery, sandbox, valkey) -> None:
     """A round over 100,000 records on a real server, a hundred of them due: those are renewed, and none is kept in mind."""

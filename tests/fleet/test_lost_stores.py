@@ -12,6 +12,8 @@ from tests.fleet.fleet import Fleet, Refused, until
 from tests.fleet.scene import Scene
 from tests.servers import sentinel
 
+pytestmark = pytest.mark.long
+
 
 async def newest_and_oldest(scene) -> list:
     """Two workers: the first holds the newest token, the second one whose refresh token is spent."""
@@ -27,7 +29,6 @@ async def test_killed_between_answer_and_commit(redis_scene) -> None:
     await killed_between_answer_and_commit(redis_scene, 2.0)
 
 
-@pytest.mark.long
 async def test_killed_between_answer_and_commit_for_half_a_minute(redis_scene) -> None:
     """As above, with Redis away for 30 s."""
     await killed_between_answer_and_commit(redis_scene, 30.0)
@@ -78,7 +79,7 @@ async def test_restarted_empty(redis_scene) -> None:
     assert scene.untouched()
 
 
-@pytest.mark.parametrize("seconds", [0.0, pytest.param(5.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
 async def test_restarted_with_old_data(redis_scene, seconds) -> None:
     """A snapshot in which a spent token is the newest: who would spend it again is told of the newer one first."""
     scene = redis_scene

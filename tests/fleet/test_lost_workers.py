@@ -12,6 +12,8 @@ from tests.fleet.fleet import Refused, until
 from tests.fleet.link import Link
 from tests.loopback import closed_port
 
+pytestmark = pytest.mark.long
+
 
 async def sending(worker) -> None:
     """Return once the worker is about to send: it has its lease, and its note stands."""

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+pytestmark = pytest.mark.long
 
-@pytest.mark.parametrize(("processes", "tasks"), [(4, 200), pytest.param(8, 500, marks=pytest.mark.long)])
+
+@pytest.mark.parametrize(("processes", "tasks"), [(4, 200), (8, 500)])
 async def test_an_expired_credential_is_renewed_once_for_all(scene, processes, tasks) -> None:
     """Processes of tasks that all ask at once with an expired token: one exchange, no reuse, everybody is served."""
     workers = await scene.fleet.grow(processes)

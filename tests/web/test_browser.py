@@ -17,6 +17,7 @@ from tests.web.browser import Browser, missing
 from tests.web.conftest import Site
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(bool(missing()), reason=f"the browser tests need a browser: {missing()}"),
     pytest.mark.blocking,  # the driver's log is read from disk
 ]
