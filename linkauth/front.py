@@ -131,11 +131,11 @@ class AuthEngine(Engine[Credential]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self.leave()
 
     async def cleanup_ctx(self, app: web.Application) -> AsyncIterator[None]:
         """For an aiohttp web app: ``app.cleanup_ctx.append(engine.cleanup_ctx)``."""
         del app
         self.open()
         yield
-        await self.aclose()
+        await self.leave()

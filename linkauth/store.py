@@ -207,6 +207,15 @@ class Announcing(Protocol):
         ...
 
 
+@runtime_checkable
+class Bound(Protocol):
+    """What a store may offer besides that cannot be used from every event loop: to say so before it is used."""
+
+    def bind(self) -> None:
+        """Be used from the running loop from now on. Raises ``ConfigurationError`` where that is not possible."""
+        ...
+
+
 def open_store(url: str) -> TokenStore:
     """The store that ``url`` names, such as ``memory:``, ``file:~/.linkauth`` or ``redis://localhost:6379/0``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization
+from linkauth.engine.doors import Doors
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import chosen
 from linkauth.engine.events import Teller
@@ -68,6 +69,7 @@ class Engine(Generic[C]):
             sealer = Sealer(keys, world.entropy)
         kept = chosen(escrow, world.entropy, sealed=sealer is not None)
         self._owns_store = isinstance(store, str)
+        self._doors = Doors()
         opened = open_store(store) if isinstance(store, str) else store
         teller = Teller(on_event, world.wall)
         flights, watch = Flights(), Watch(opened, world)
@@ -113,11 +115,6 @@ class Engine(Generic[C]):
         await credential.complete(params)
         return credential
 
-    def open(self) -> None:
-        """Offer the store what an earlier process left in escrow. Once, in a running loop; waits for nothing."""
-        if self.office.escrow is not None:
-            self.office.flights.start(bring_back(self.office, self.office.escrow), "linkauth escrow")
-
     def statuses(self) -> AsyncIterator[Status]:
         """How every credential in the store is doing. Raises ``StoreError``. Never a secret."""
         return statuses(self.office)
@@ -139,12 +136,46 @@ class Engine(Generic[C]):
 
         return await KeepAlive(self.office, several, make, every=every).run(rounds)
 
+    def open(self) -> None:
+        """Enter: to be left again with ``leave``. What an earlier process left in escrow is offered to the store.
+
+        Waits for nothing. Raises ``ConfigurationError`` where the store cannot be used from this loop.
+        """
+        if (binds := getattr(self.office.shelf.store, "bind", None)) is not None:
+            binds()
+        first = not self._doors.anywhere()
+        self._doors.enter()
+        self.office.flights.closing = False
+        if first and self.office.escrow is not None:
+            self.office.flights.start(bring_back(self.office, self.office.escrow), "linkauth escrow")
+
+    async def leave(self) -> None:
+        """As ``aclose`` for who is the last inside; nothing ends for those who are inside still."""
+        self._doors.leave()
+        if self._doors.here():
+            return
+        if not self._doors.anywhere():
+            self.office.flights.closing = True
+            if self._doors.anywhere():  # somebody came in meanwhile, in another thread
+                self.office.flights.closing = False
+        await self._come_down()
+
     async def aclose(self) -> None:
-        """Wait for what is in the air, store its answers, and let go of the store if it was opened here."""
+        """Wait for what is in the air, store its answers, and let go of the store if it was opened here.
+
+        Whoever is inside is not any more; the engine may be entered again.
+        """
+        self._doors.throw_out()
+        self.office.flights.closing = True
+        await self._come_down()
+
+    async def _come_down(self) -> None:
         # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for: by every caller,
         # or the second would take the store away from what the first still waits for.
-        self.office.flights.close()
+        self.office.flights.come_down()
         await self.office.flights.landed()
+        if self._doors.here():
+            return  # somebody came in meanwhile, who needs what is open here
         await self.office.watch.aclose()
         if self._owns_store:
             await self.office.shelf.store.aclose()

@@ -170,9 +170,8 @@ class Flights:
         finally:
             flight.idle = False
 
-    def close(self) -> None:
+    def come_down(self) -> None:
         """Call off who only waits in this loop; everything else may end well (``landed``)."""
-        self.closing = True
         for flight in self._here():
             flight.come_down()
 

@@ -100,26 +100,28 @@ class Watch:
             await asyncio.wait({task})
 
     async def _run(self, store: Announcing, heard: asyncio.Event) -> None:
+        begun = self._world.monotonic()
         while True:
             try:
                 async for change in store.changes():
                     if change is None:
-                        again = heard.is_set()
+                        # Whoever waited for the first time and went on without it may have missed a loss since he read.
+                        missed = heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN
                         heard.set()
-                        await self._look_through(again=again)
+                        await self._look_through(missed=missed)
                     elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
                         await self._put_back(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
             await asyncio.sleep(timing.LISTEN_AGAIN)
 
-    async def _look_through(self, *, again: bool) -> None:
+    async def _look_through(self, *, missed: bool) -> None:
         followed = [held for held in self._followed.values() if held.is_newer_than(0)]
-        # Whoever begins to listen before he has read anything, as everybody does here, has missed nothing.
-        if not again and not followed:
-            return
-        self.beware()
-        await asyncio.sleep(self._world.random.random() * timing.LOSS_SPREAD)
+        # Whoever begins to listen in a loop has missed no more than a process that begins: only that what he holds himself
+        # may be newer than what the store has.
+        if missed:
+            self.beware()
+            await asyncio.sleep(self._world.random.random() * timing.LOSS_SPREAD)
         for held in followed:
             await self._put_back(held)
 

@@ -31,10 +31,16 @@ class Threads:
     def begin(self, lock: str, step: Callable[..., T], *arguments: Any) -> Future[T]:
         """Run ``step``: in the thread of ``lock``, after all that was begun there before; empty: where no lock is needed."""
         mine = os.getpid(), lock
-        pool = self._pools.get(mine)
-        if pool is None:  # several loops may ask at once
-            pool = self._pools.setdefault(mine, ThreadPoolExecutor(1 if lock else LOOKING, "linkauth-file"))
-        return pool.submit(step, *arguments)
+        while True:
+            pool = self._pools.get(mine)
+            if pool is None:  # several loops may ask at once
+                pool = self._pools.setdefault(mine, ThreadPoolExecutor(1 if lock else LOOKING, "linkauth-file"))
+            try:
+                return pool.submit(step, *arguments)
+            except RuntimeError:
+                if self._pools.get(mine) is pool:
+                    raise
+                # Ended a moment ago by another loop, which closed the store for itself.
 
     async def aclose(self) -> None:
         """Wait for what runs in this process's threads, and end them."""

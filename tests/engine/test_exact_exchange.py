@@ -212,7 +212,7 @@ async def test_only_who_still_waits_is_called_off():
 
     flight = flights.start(waits_and_works(), "one")
     await asyncio.sleep(5)
-    flights.close()
+    flights.come_down()
     await flights.landed()
     assert flight.result() == "answered"
 

@@ -290,7 +290,7 @@ def test_closing_in_one_loop_calls_nobody_off_in_another():
         return flight
 
     async def close() -> None:
-        flights.close()
+        flights.come_down()
         await flights.landed()
 
     flight = theirs.run_until_complete(take_off())

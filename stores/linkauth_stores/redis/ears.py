@@ -69,7 +69,9 @@ class Ears:
 
     async def open(self) -> int | None:
         """Listen from now on. The serial to count from, None: not subscribed, not even after half of ``patience``."""
-        if self._task is None:
+        if self._task is None or (
+            self._task.done() and not self._closed
+        ):  # at first; or it was cancelled, with all tasks of the loop
             # A context of its own: the first caller's context variables have no business in a task that stays.
             self._task = asyncio.get_running_loop().create_task(self._listen(), context=contextvars.Context())
         if self._floor and not self._up:  # lost: what else was lost with it must be known before anything is done

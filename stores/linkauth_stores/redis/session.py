@@ -51,6 +51,8 @@ class Session:
     where: str = ""
     """The server, for errors."""
     answered: float = -math.inf
+    end: AsyncGenerator[None] = attrs.field(init=False)
+    """Closed with the session, or with its loop."""
 
     async def ask(self, work: Callable[[Client], Awaitable[T]], key: str = "", *, careful: bool = False) -> T:
         """``work`` in time, begun anew once where the connection was lost: every script may be repeated.
@@ -66,7 +68,7 @@ class Session:
                 while True:
                     place = self.ears.place() if careful else None
                     try:
-                        answer = await work(self.client)
+                        answer = await _answered(work(self.client), honour)
                     except TypeError:  # see _UNSENT
                         unsent += 1
                         if unsent > _UNSENT:
@@ -123,6 +125,15 @@ class Session:
         if client:
             with contextlib.suppress(*_FAILURES):
                 await self.client.aclose()
+
+
+async def _answered(call: Awaitable[T], honour: Callable[[], None]) -> T:
+    """What ``call`` brings. Whoever cancels all tasks of a loop cancels the client's, too: then a connection is lost."""
+    try:
+        return await call
+    except asyncio.CancelledError:
+        honour()
+    raise ConnectionError("a task of the client's was cancelled")
 
 
 def _may_pass(error: RedisError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import random
@@ -19,7 +20,7 @@ from linkauth_stores.redis.trips import Argument, run, run_and_wait
 from linkauth_stores.redis.url import Client, Settings, checked, listener, parse, place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
 __all__ = ["RedisStore", "from_url"]
 
@@ -177,9 +178,23 @@ class RedisStore:
         async for change in self._session().ears.changes():
             yield change
 
+    def bind(self) -> None:
+        """Say now whether this loop can be served. Raises ``ConfigurationError``, as every method would."""
+        self._session()
+
     async def aclose(self) -> None:
         session = self._sessions.pop(asyncio.get_running_loop(), None)
         if session is not None and self._pid == os.getpid():
+            await session.end.aclose()
+
+    async def _until_the_end(self, session: Session) -> AsyncGenerator[None]:
+        """Closed by ``aclose``, or by a loop that ends (``loop.shutdown_asyncgens``), which tells nobody else."""
+        try:
+            yield
+        finally:
+            loop = asyncio.get_running_loop()
+            if self._sessions.get(loop) is session:
+                del self._sessions[loop]
             await session.aclose(client=self._client is None)
 
     # -- one round trip ------------------------------------------------------------------------------------------------
@@ -221,6 +236,9 @@ class RedisStore:
             ears = Ears(lambda: listener(client), self._channel, self._timeout, where)
             session = Session(client, ears, self._timeout, asyncio.Semaphore(self._connections), where)
             self._sessions[loop] = session
+            session.end = self._until_the_end(session)
+            with contextlib.suppress(StopIteration):
+                session.end.__anext__().send(None)  # begun, which is when the loop comes to know it
         return session
 
     def _made(self, loop: asyncio.AbstractEventLoop) -> Client:
