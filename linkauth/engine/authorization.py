@@ -13,6 +13,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from linkauth.engine.begun import make_room
 from linkauth.engine.takeover import replace
 from linkauth.errors import (
     AuthorizationPending,
@@ -54,7 +55,8 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
     nonce = _random_text(office) if vendor.uses_nonce(asked) else None
     what = Pending(redirect_uri=redirect_uri, scope=asked, verifier=verifier, nonce=nonce)
     url = secret_str(vendor.authorization_url(what, state=state, challenge=challenge))
-    reading, _ = await ledger.read()
+    key = state_key(vendor.name, state)
+    now = await make_room(ledger, key)
     record = PendingRecord(
         vendor=vendor.name,
         account=ledger.account,
@@ -64,9 +66,9 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
         scope=asked,
         verifier=verifier,
         nonce=nonce,
-        expires_at=reading.now + vendor.pending_lifetime,
+        expires_at=now + vendor.pending_lifetime,
     )
-    await _put(office, state_key(vendor.name, state), 1, record, vendor.pending_lifetime)
+    await _put(office, key, 1, record, vendor.pending_lifetime)
     return url
 
 

@@ -158,6 +158,7 @@ class Credential:
     async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
 
+        Of one account's authorizations at one vendor the last fifty that were begun are good.
         Raises ``UnsupportedGrant``, ``StoreError``.
         """
         # Masked until here: a task's repr, which asyncio logs in its debug mode, tells its result.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "BegunRecord",
     "DeadRecord",
     "PendingRecord",
     "RoundRecord",
@@ -30,6 +31,7 @@ __all__ = [
     "StoredRecord",
     "TokenRecord",
     "answer_key",
+    "begun_key",
     "round_key",
     "secret_key",
     "state_key",
@@ -77,6 +79,13 @@ class PendingRecord:
 
 
 @attrs.frozen(kw_only=True)
+class BegunRecord:
+    """The authorizations that a credential's user has begun last, by their keys, the oldest first."""
+
+    states: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
 class SecretRecord:
     """A client's newest secret; or, under its own key, a vendor's answer in which none was recognised."""
 
@@ -91,12 +100,13 @@ class RoundRecord:
     next_at: float
 
 
-StoredRecord: TypeAlias = TokenRecord | DeadRecord | PendingRecord | SecretRecord | RoundRecord
+StoredRecord: TypeAlias = TokenRecord | DeadRecord | PendingRecord | BegunRecord | SecretRecord | RoundRecord
 
 KINDS: Final[dict[str, type[StoredRecord]]] = {
     "token": TokenRecord,
     "reauthorize": DeadRecord,
     "pending": PendingRecord,
+    "begun": BegunRecord,
     "secret": SecretRecord,
     "round": RoundRecord,
 }
@@ -149,3 +159,8 @@ def round_key(vendors: Iterable[Vendor]) -> str:
 def state_key(vendor_name: str, state: str) -> str:
     """Where a pending authorization is kept. The state itself is not in it."""
     return _key("state", vendor_name, ("state", state))
+
+
+def begun_key(vendor: Vendor, account: str) -> str:
+    """Where it is kept which authorizations of a credential are pending."""
+    return _key("begun", vendor.name, ("begun", vendor.name, *vendor.identity(), account))

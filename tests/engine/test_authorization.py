@@ -26,6 +26,7 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
+from linkauth.protocol.records import begun_key
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual
 
@@ -501,3 +502,57 @@ async def test_a_broken_pending_record_is_the_operators():
         await credential.complete(params)
     assert caught.value.who == "the operator"
     assert vendor.counts["requests"] == 0
+
+
+@virtual
+async def test_one_user_fills_no_store():
+    """Of five hundred pairings that one user begins, at one worker or another, the last fifty lie in the store, and are good."""
+    store, vendor = Store(), Tokens()
+    workers = [Worker(store, vendor) for _ in range(2)]
+    ada = [(await begun(workers[n % 2], SAGE, "ada"))[1] for n in range(250)]
+    _, bob = await begun(workers[0], SAGE, "bob")
+    ada += [(await begun(workers[n % 2], SAGE, "ada"))[1] for n in range(250)]
+    assert len([key async for key in store.keys("state/")]) == 51
+    assert len([key async for key in store.keys("")]) == 53
+    for params in ada[:-50]:
+        with pytest.raises(StateMismatch):
+            await workers[0].complete(SAGE, params)
+    for params in (*ada[-50:], bob):
+        await workers[0].complete(SAGE, params)
+
+
+@pytest.mark.parametrize("count", [2, 20])
+@virtual
+async def test_one_user_begins_several_times_at_once(count):
+    """Each of the workers gets its turn, and each state is good; what was too many has gone all the same."""
+    store, vendor = Store(), Tokens()
+    store.before = lambda name: asyncio.sleep(0.01)
+    workers = [Worker(store, vendor) for _ in range(count)]
+    for _ in range(3):
+        found = await asyncio.gather(*(begun(worker) for worker in workers))
+    assert len([key async for key in store.keys("state/")]) == min(3 * count, 50)
+    for worker, (_, params) in zip(workers, found, strict=True):
+        await worker.complete(LINKKIT, params)
+
+
+@virtual
+async def test_a_worker_that_died_while_beginning_holds_up_nobody_for_long():
+    """It had the list to itself: the next waits until that is over, some seconds, and begins."""
+    store = Store()
+    worker = Worker(store, Tokens())
+    key = begun_key(LINKKIT, "default")
+    await store.claim(key, "a dead worker", 5.0, 0, b"")
+    async with asyncio.timeout(6):
+        await begun(worker)
+
+
+@virtual
+async def test_a_list_that_cannot_be_read_keeps_nobody_from_connecting():
+    """Another key, another format: it is begun anew."""
+    store, vendor = Store(), Tokens()
+    worker = Worker(store, vendor)
+    key = begun_key(LINKKIT, "default")
+    claim = await store.claim(key, "somebody", 5.0, 0, b"")
+    await store.commit(key, claim.number, b"\x00 what is this")
+    _, params = await begun(worker)
+    await worker.complete(LINKKIT, params)

@@ -13,6 +13,7 @@ from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.records import (
+    BegunRecord,
     DeadRecord,
     PendingRecord,
     RoundRecord,
@@ -38,6 +39,10 @@ WRITTEN = [
         '{"linkauth":1,"kind":"reauthorize","vendor":"v","account":"ada","reason":"why","spent":"d","by_user":true}',
     ),
     (SecretRecord(vendor="v", client_secret="s"), '{"linkauth":1,"kind":"secret","vendor":"v","client_secret":"s"}'),
+    (
+        BegunRecord(states=("state/v/a", "state/v/b")),
+        '{"linkauth":1,"kind":"begun","states":["state/v/a","state/v/b"]}',
+    ),
     (RoundRecord(next_at=5.0), '{"linkauth":1,"kind":"round","next_at":5.0}'),
     (
         PendingRecord(

@@ -38,6 +38,7 @@ members = st.dictionaries(
             "state",
             "expires_at",
             "next_at",
+            "states",
             "access_token",
             "refresh_token",
             "client_secret",
@@ -52,7 +53,8 @@ members = st.dictionaries(
             *("issuer", "token_endpoint", "authorization_endpoint", "token_endpoint_auth_methods_supported"),
         ]
     ),
-    st.sampled_from([1, 2, "token", "pending", "secret", "round", "reauthorize", "RateLimited", "who"]) | values,
+    st.sampled_from([1, 2, "token", "pending", "begun", "secret", "round", "reauthorize", "RateLimited", "who"])
+    | values,
     max_size=12,
 )
 
@@ -181,4 +183,4 @@ def test_keys_that_are_none_are_refused(keys):
 
 def test_every_kind_of_record_is_known():
     """What is fuzzed above are the records that there are."""
-    assert set(KINDS) == {"token", "reauthorize", "pending", "secret", "round"}
+    assert set(KINDS) == {"token", "reauthorize", "pending", "begun", "secret", "round"}
