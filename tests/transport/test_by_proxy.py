@@ -39,7 +39,7 @@ def ask(url: str = f"https://{VENDOR}/oauth/token") -> Request:
     return Request.form(url, {"client_secret": SECRET})
 
 
-async def fails(transport: Transport, *, kind: type[Exception] = NotSent, seconds: float = 10.0) -> str:
+async def fails(transport: Transport, *, kind: type[Exception] = NotSent, seconds: float = 60.0) -> str:
     with pytest.raises(kind) as caught:
         await transport.send(ask(), seconds)
     assert type(caught.value) is kind
@@ -51,7 +51,7 @@ async def fails(transport: Transport, *, kind: type[Exception] = NotSent, second
 async def test_https_goes_through_by_connect_alone(by, serving):
     """The proxy sees the vendor's name and port; the request, its secret and headers lie inside TLS."""
     async with raw(says(TOKEN), tls=serving) as vendor, raw(tunnel(vendor.port)) as proxy:
-        assert (await by(proxy.url).send(ask(), 10)).status == 200
+        assert (await by(proxy.url).send(ask(), 60)).status == 200
     assert [head.split(b"\r\n")[0] for head in proxy.heard] == [f"CONNECT {VENDOR}:443 HTTP/1.1".encode()]
     assert f"client_secret={SECRET}".encode() in vendor.heard[0]
     assert b"proxy-authorization" not in vendor.heard[0].lower()
@@ -63,7 +63,7 @@ async def test_https_goes_through_by_connect_alone(by, serving):
 async def test_the_proxys_login_goes_to_the_proxy_alone(by, serving):
     """Percent-decoded, in ``Proxy-Authorization``; the vendor never sees it."""
     async with raw(says(TOKEN), tls=serving) as vendor, raw(tunnel(vendor.port, LOGIN)) as proxy:
-        found = await by(proxy.url.replace("://", "://us%3Cer:c%40nary@")).send(ask(), 10)
+        found = await by(proxy.url.replace("://", "://us%3Cer:c%40nary@")).send(ask(), 60)
     assert found.status == 200
     assert LOGIN.encode() not in vendor.heard[0]
 
@@ -72,7 +72,7 @@ async def test_a_proxy_that_is_spoken_to_in_tls(by, serving):
     """``https://`` before the proxy's name: its login is in no wire's clear either."""
     async with raw(says(TOKEN), tls=serving) as vendor, raw(tunnel(vendor.port, LOGIN), tls=serving) as proxy:
         url = f"https://us%3Cer:c%40nary@127.0.0.1:{proxy.port}"
-        assert (await by(url).send(ask(), 10)).status == 200
+        assert (await by(url).send(ask(), 60)).status == 200
     assert (proxy.connections, len(vendor.heard)) == (1, 1)
 
 
@@ -81,7 +81,7 @@ async def test_nothing_of_this_machines_goes_through_it(by, serving):
     async with raw(says(TOKEN)) as proxy, raw(says(TOKEN)) as clear, raw(says(TOKEN), tls=serving) as vendor:
         transport = by(proxy.url)
         for url in (clear.url, f"https://127.0.0.1:{vendor.port}"):
-            assert (await transport.send(ask(url), 10)).status == 200
+            assert (await transport.send(ask(url), 60)).status == 200
     assert proxy.connections == 0
 
 
@@ -176,7 +176,7 @@ async def test_a_vendor_that_is_not_believed_through_the_proxy(by, serving):
     async with raw(says(TOKEN), tls=serving) as vendor, raw(tunnel(vendor.port)) as proxy:
         words = await fails(by(proxy.url, ssl.create_default_context()))
         with pytest.raises(NotSent, match=r"vendor\.org, by the proxy"):
-            await by(proxy.url).send(ask("https://vendor.org/oauth/token"), 10)
+            await by(proxy.url).send(ask("https://vendor.org/oauth/token"), 60)
     assert f"{VENDOR}, by the proxy 127.0.0.1:{proxy.port}: no trusted TLS connection came about" in words
     assert vendor.heard == []
 
@@ -242,4 +242,4 @@ async def test_a_proxy_of_the_sixth_version(by, serving):
     async with raw(says(TOKEN), tls=serving) as vendor:
         door = await asyncio.start_server(Raw(tunnel(vendor.port))._accept, "::1", 0)
         async with door:
-            assert (await by(f"http://[::1]:{door.sockets[0].getsockname()[1]}").send(ask(), 10)).status == 200
+            assert (await by(f"http://[::1]:{door.sockets[0].getsockname()[1]}").send(ask(), 60)).status == 200

@@ -17,7 +17,7 @@ OK = response(b"{}")
 
 async def sent(port: int, context: ssl.SSLContext | None) -> int:
     transport = Transport(tls=context)
-    return (await transport.send(Request.form(f"https://127.0.0.1:{port}/", {"a": "b"}), 10)).status
+    return (await transport.send(Request.form(f"https://127.0.0.1:{port}/", {"a": "b"}), 60)).status
 
 
 async def test_an_authority_of_ones_own(serving, trusting):

@@ -145,7 +145,7 @@ async def test_a_request_carries_what_the_page_shows(case):
 
     async with raw(talk) as server:
         transport = Transport()
-        await drive(case.flow(server.url), lambda request: transport.send(request, 10))
+        await drive(case.flow(server.url), lambda request: transport.send(request, 60))
     assert len(server.heard) == len(case.sends)
     for heard, page in zip(server.heard, case.sends, strict=True):
         first, *lines = heard.partition(b"\r\n\r\n")[0].decode().split("\r\n")
