@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlencode
 
 from linkauth.errors import ConfigurationError, InvalidRequest
 from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import SHORTEST
-from linkauth.oauth.token import SecretStr
+from linkauth.oauth.token import SecretStr, secret_str
 from linkauth.oauth.url import plain_url
 
 if TYPE_CHECKING:
@@ -53,7 +53,14 @@ def masked(params: Mapping[str, Any]) -> wire.Masked:
     """A callback's parameters in a form that no traceback shows; one that comes twice becomes a list."""
     every = getattr(params, "getall", None)  # aiohttp's multidict
     values = ((name, [value] if every is None else every(name)) for name, value in params.items())
-    return wire.Masked((name, found[0] if len(found) == 1 else found) for name, found in values)
+    hidden = ((name, [value if name in _WORDS else _hidden(value) for value in found]) for name, found in values)
+    return wire.Masked((name, found[0] if len(found) == 1 else found) for name, found in hidden)
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, list):  # of one that came twice
+        return [_hidden(each) for each in cast("list[object]", value)]
+    return secret_str(value) if isinstance(value, str) else value
 
 
 def parameter(params: Mapping[str, Any], *names: str) -> str:

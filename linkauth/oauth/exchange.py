@@ -55,13 +55,18 @@ def _mask(_: object) -> str:
     return "****"
 
 
+def _discreet(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """``headers`` in a form that no traceback shows, whoever walks into it."""
+    return wire.Masked((name, text if name.lower() in PUBLIC else secret_str(text)) for name, text in headers.items())
+
+
 @attrs.frozen(kw_only=True)
 class Request:
     """One request to a vendor's token side. Neither body nor headers appear in its ``repr``."""
 
     method: str = "POST"
     url: str
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_mask)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_discreet, repr=_mask)
     body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
 
     @classmethod

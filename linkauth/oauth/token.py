@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping  # noqa: TC003  # cattrs reads the fields' types at run time
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import attrs
 
-__all__ = ["Secret", "SecretBytes", "SecretStr", "Token", "secret_bytes", "secret_str"]
+__all__ = [
+    "Secret",
+    "SecretBytes",
+    "SecretStr",
+    "Token",
+    "discreet",
+    "secret_bytes",
+    "secret_str",
+    "secret_str_or_none",
+]
 
 MASK: Final = "****"
+
+_TELLING: Final = re.compile(r"(token|secret|password|assertion)$", re.IGNORECASE)
+"""Names of members that are secrets, such as ``id_token`` and ``clientSecret``; not of ``token_type``."""
 
 
 class Secret:
@@ -108,8 +121,24 @@ def secret_bytes(value: bytes) -> bytes:
     return value if isinstance(value, SecretBytes) else SecretBytes(value)
 
 
-def _secret_str_or_none(value: str | None) -> str | None:
+def secret_str_or_none(value: str | None) -> str | None:
+    """``value``, masked in ``repr``; None stays None."""
     return None if value is None else secret_str(value)
+
+
+def discreet(value: Any) -> Any:
+    """A vendor's JSON value with all texts masked in ``repr`` whose name says that they are secrets, at any depth."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {
+            name: secret_str(each) if isinstance(each, str) and _TELLING.search(name) else discreet(each)
+            for name, each in members.items()
+        }
+    return [discreet(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
+
+
+def _extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", discreet(dict(value)))
 
 
 def _mask_extra(value: Mapping[str, Any]) -> str:
@@ -130,12 +159,12 @@ class Token:
     expires_at: float
     issued_at: float = 0.0
     """When the request for it was sent; ``expires_at - issued_at`` is its lifetime."""
-    refresh_token: str | None = attrs.field(default=None, converter=_secret_str_or_none)
+    refresh_token: str | None = attrs.field(default=None, converter=secret_str_or_none)
     refresh_expires_at: float | None = None
     """When the refresh token lapses; None where the vendor does not say."""
     endpoint: str | None = None
     """Where the vendor wants later calls sent (Sage X3); None: the configured base URL."""
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_extra, repr=_mask_extra, hash=False)
     """What else the vendor said, such as LinkXG's ``user``; at most 64 KiB of it, as JSON.
 
     What a login or a callback brought stays; what a renewal brought, until the next one.

@@ -19,6 +19,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from linkauth.errors import MalformedResponse, line
 from linkauth.oauth.masking import Mask
+from linkauth.oauth.token import SecretStr, discreet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +63,7 @@ class Masked(dict[str, Any]):
 
 def _strict(kind: type) -> Any:
     def hook(value: object, _: object) -> Any:
-        if type(value) is not kind:
+        if type(value) is not kind and not (kind is str and isinstance(value, SecretStr)):
             raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
         return value
 
@@ -210,7 +211,7 @@ def _inside(value: object) -> list[object]:
 
 def as_object(value: object) -> Masked:
     """``value`` where it is a JSON object, else an empty one."""
-    return Masked(cast("dict[str, Any]", value)) if isinstance(value, dict) else Masked()
+    return Masked(discreet(value)) if isinstance(value, dict) else Masked()
 
 
 def members(body: bytes, what: str) -> Masked:

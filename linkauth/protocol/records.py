@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import attrs
 
-from linkauth.oauth.token import Token  # noqa: TC001  # cattrs reads the fields' types at run time
+from linkauth.oauth.token import Token, secret_str, secret_str_or_none
 from linkauth.oauth.url import given
 
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ class PendingRecord:
     account: str
     token_key: str
     """The credential that it is for: vendor, registration, scope and account in one."""
-    state: str = attrs.field(repr=False)
+    state: str = attrs.field(repr=False, converter=secret_str)
     redirect_uri: str
     scope: str
-    verifier: str | None = attrs.field(repr=False)
-    nonce: str | None = attrs.field(default=None, repr=False)
+    verifier: str | None = attrs.field(repr=False, converter=secret_str_or_none)
+    nonce: str | None = attrs.field(default=None, repr=False, converter=secret_str_or_none)
     expires_at: float
 
 
@@ -90,7 +90,7 @@ class SecretRecord:
     """A client's newest secret; or, under its own key, a vendor's answer in which none was recognised."""
 
     vendor: str
-    client_secret: str = attrs.field(repr=False)
+    client_secret: str = attrs.field(repr=False, converter=secret_str)
 
 
 @attrs.frozen(kw_only=True)

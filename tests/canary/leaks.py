@@ -6,19 +6,22 @@ Run as tests of their own (``pytest tests/canary/leaks.py``) every one of them f
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
-from linkauth import LinkAuthError, ReauthorizationRequired
+from linkauth import ConfigurationError, LinkAuthError, ReauthorizationRequired
 from linkauth.engine.events import EventKind, Teller
 from linkauth.engine.status import Status
 from linkauth.errors import InvalidGrant, MalformedResponse, VendorUnavailable
 from linkauth.oauth import wire
 from linkauth.oauth.token import Secret, Token
+from linkauth.oauth.url import endpoint_url
 from linkauth.sandbox.tokens import secret, signed
 from tests.canary.scan import canary
 
@@ -151,6 +154,84 @@ def local_of_a_frame() -> None:
         wire.words("x" * 10, SECRET, Breaking())  # type: ignore[arg-type]  # linkauth's frame holds SECRET in plain
 
 
+def held(value: Any) -> None:
+    """A value that stands in a frame of linkauth's, whose own ``repr`` shows nothing."""
+    with pytest.raises(ConfigurationError):
+        endpoint_url(value)
+
+
+def in_a_mapping() -> None:
+    held(wire.Masked(code=SECRET))
+
+
+def in_the_name_of_a_mapping() -> None:
+    held(wire.Masked({SECRET: 1}))
+
+
+def in_containers_in_containers() -> None:
+    held(wire.Masked(params=[({"state": {SECRET}},)]))
+
+
+def in_a_list() -> None:
+    class Quiet(list[str]):
+        def __repr__(self) -> str:
+            return "[****]"
+
+    held(Quiet([SECRET]))
+
+
+def in_a_tuple() -> None:
+    class Pair(tuple[str, str]):
+        __slots__ = ()
+
+        def __repr__(self) -> str:
+            return "(****)"
+
+    held(Pair(["code", SECRET]))
+
+
+def in_bytes() -> None:
+    held(wire.Masked(body=SECRET.encode()))
+
+
+def in_an_attrs_object() -> None:
+    held(attrs.make_class("Quiet", {"code": attrs.field(repr=False)})(SECRET))
+
+
+def in_a_dataclass() -> None:
+    held(dataclasses.make_dataclass("Quiet", [("code", str, dataclasses.field(repr=False))])(SECRET))
+
+
+def in_a_slot_of_linkauths() -> None:
+    quiet = object.__new__(Secret)
+    quiet._value = SECRET  # type: ignore[assignment]
+    held(quiet)
+
+
+def in_a_dict_of_linkauths() -> None:
+    quiet = type("Quiet", (), {"__module__": "linkauth.planted", "__repr__": lambda _: "****"})()
+    quiet.code = SECRET
+    held(quiet)
+
+
+def in_a_closure() -> None:
+    code = SECRET
+
+    def again() -> str:
+        return code
+
+    again.__module__ = "linkauth.planted"
+    held(again)
+
+
+def in_the_arguments_of_an_exception() -> None:
+    class Quiet(Exception):
+        def __repr__(self) -> str:
+            return "Quiet()"
+
+    held([Quiet(SECRET)])
+
+
 class Breaking(str):
     __slots__ = ()
 
@@ -254,6 +335,18 @@ PLANTED: list[Callable[[], None]] = [
     member_of_a_group,
     pickle,
     local_of_a_frame,
+    in_a_mapping,
+    in_the_name_of_a_mapping,
+    in_containers_in_containers,
+    in_a_list,
+    in_a_tuple,
+    in_bytes,
+    in_an_attrs_object,
+    in_a_dataclass,
+    in_a_slot_of_linkauths,
+    in_a_dict_of_linkauths,
+    in_a_closure,
+    in_the_arguments_of_an_exception,
     event,
     status,
     warning,

@@ -11,12 +11,18 @@ import pickle
 import re
 import secrets
 import traceback
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
+    from types import CellType, TracebackType
 
 MARK = re.compile(
     r"sandbox-[a-z0-9]+-[A-Za-z0-9_-]{32}"  # linkauth.sandbox.tokens.secret
@@ -27,6 +33,10 @@ SHORTEST = 8
 """Characters of a secret of the registry: shorter ones are parts of words."""
 MOST = 2000
 """Secrets of the registry that are looked for; a test with more has marks or is one of many like it."""
+
+ENTERED = 2000
+"""Containers that are walked into from one value."""
+DEEPEST = 12
 
 HERE = Path(__file__).resolve().parents[2]
 OURS = (str(HERE / "linkauth") + "/", str(HERE / "stores") + "/", "<attrs generated")
@@ -115,8 +125,57 @@ def of_frames(trace: TracebackType | None, where: str) -> Iterator[tuple[str, st
         below = file.startswith(OURS) or (below and not file.startswith(TESTS))
         if below:
             for name, value in list(frame.f_locals.items()):
-                yield f"{where}: local {name} of {frame.f_code.co_qualname}", _said(repr, value)
+                local = f"{where}: local {name} of {frame.f_code.co_qualname}"
+                yield local, _said(repr, value)
+                for path, leaf in inside(value):
+                    yield f"{local}{path}", _said(repr, leaf)
         trace = trace.tb_next
+
+
+def inside(value: object) -> Iterator[tuple[str, object]]:
+    """The texts that a value holds, and the way to each, as error trackers and debuggers walk into containers.
+
+    Into lists, tuples, sets and dicts of whatever class, which such tools take as what they are and not at their ``repr``;
+    into attrs objects, dataclasses, exceptions, and linkauth's own objects and functions (``__dict__``, slots, closures).
+    """
+    waiting: list[tuple[str, object, int]] = [("", value, 0)]
+    seen = set[int]()
+    while waiting and len(seen) < ENTERED:
+        path, each, depth = waiting.pop()
+        if isinstance(each, str | bytes | bytearray):
+            if path:
+                yield path, each
+        elif id(each) not in seen and depth < DEEPEST:
+            seen.add(id(each))
+            waiting += [(path + step, part, depth + 1) for step, part in _parts(each)]
+
+
+def _parts(each: object) -> Iterator[tuple[str, object]]:
+    kind = type(each)
+    if isinstance(each, Mapping):
+        for name, part in each.items():
+            yield " name", name
+            yield f"[{name if len(str(name)) < SHORTEST else '…'}]", part
+    elif isinstance(each, list | tuple | set | frozenset | deque):
+        yield from (("[]", part) for part in list(each))
+    elif isinstance(each, BaseException):
+        yield from ((" args", part) for part in (*each.args, *getattr(each, "__notes__", ())))
+    elif isinstance(each, FunctionType):
+        if each.__module__.startswith("linkauth"):
+            yield from ((" cell", _content(cell)) for cell in each.__closure__ or ())
+    elif isinstance(each, MethodType):
+        yield " self", each.__self__
+    elif attrs.has(kind) or is_dataclass(kind) or kind.__module__.partition(".")[0] == "linkauth":
+        names = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ()) if name != "__weakref__"]
+        for name in (*names, *getattr(each, "__dict__", ())):
+            yield f".{name}", getattr(each, name, None)
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty
+        return None
 
 
 def formatted(error: BaseException) -> str:

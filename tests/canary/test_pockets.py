@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import copy
+import json
 import os
 import pickle
 import sys
@@ -31,9 +32,10 @@ from linkauth.oauth.token import Secret, SecretBytes, SecretStr, Token
 from linkauth.protocol.records import TokenRecord
 from linkauth.sandbox import Sandbox
 from linkauth.store import Granted
+from linkauth.testing import play
 from linkauth_stores.memory import MemoryStore
 from tests.canary.scan import canary as marked
-from tests.canary.scan import formatted, found, of_error, spoken
+from tests.canary.scan import formatted, found, inside, of_error, spoken
 from tests.engine.fakes import Store
 from tests.servers import Server, binary
 
@@ -350,3 +352,39 @@ async def test_the_command_line_says_no_secret(sandbox, tmp_path):
     for text in said:
         assert not found(text, [env["LINKAUTH_KEYS"]]), text
         assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    "broken", [{"expires_in": "soon"}, {"token_type": 5}, {"scope": "\n"}, {"refresh_token": 5}, {}]
+)
+@pytest.mark.parametrize("name", ["linkxg", "user", "oauth2"])
+def test_what_a_malformed_answer_brought_is_not_shown(name, broken):
+    """A token in an answer that is refused, even one not sent before: no container in any frame has it in clear."""
+    good = {
+        "access_token": marked(),
+        "refresh_token": marked(),
+        "id_token": marked(),
+        "token_type": "MAC",
+        "expires_in": 9,
+    }
+    inner = {"accessToken": marked() + " ", "refreshToken": marked(), "user": {"secret": marked()}}
+    vendor, body = {
+        "linkxg": (LinkXG(client_id="c", client_secret=marked()), {**good, **broken}),
+        "user": (LinkXGUser(), {"success": True, "data": {**inner, **broken}}),
+        "oauth2": (OAuth2(name="n", client_id="c", client_secret=marked(), token_url=URL), {**good, **broken}),
+    }[name]
+    held = Token(access_token=marked(), refresh_token=marked(), expires_at=1.0)
+    with pytest.raises(LinkAuthError) as caught:
+        play(vendor.renew(held), Response(status=200, body=json.dumps(body).encode()))
+    assert not [(where, text) for where, text in of_error(caught.value) if found(text)]
+
+
+def test_what_a_token_brought_besides_is_not_shown():
+    """An ``id_token`` in ``extra``, at any depth, is masked in what an error tracker walks into; it is the text itself."""
+    mark = marked()
+    token = Token(
+        access_token=mark, expires_at=1.0, extra={"id_token": mark, "team": [{"bot_token": mark, "id": "T1"}]}
+    )
+    assert not [path for path, leaf in inside([token]) if found(repr(leaf))]
+    assert token.extra["team"][0] == {"bot_token": mark, "id": "T1"}
+    assert f"{token.extra['id_token']}" == mark
