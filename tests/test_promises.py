@@ -61,7 +61,7 @@ class Stores:
         elif self._kind == "file":
             inner = FileStore(self._place, clock=self._clock)
         else:
-            inner = RedisStore(self._place, prefix=self._prefix)
+            inner = RedisStore(self._place, prefix=self._prefix, timeout=20)
         self._made.append(inner)
         return _Watched(inner, self)
 

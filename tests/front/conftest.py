@@ -39,7 +39,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store of the test's own, once as a folder and once on Redis."""
     if request.param == "file":
         return f"file:{tmp_path / 'store'}"
-    return f"{request.getfixturevalue('redis_url')}?prefix=t{uuid.uuid4().hex}"
+    return f"{request.getfixturevalue('redis_url')}?prefix=t{uuid.uuid4().hex}&timeout=20"
 
 
 @pytest.fixture

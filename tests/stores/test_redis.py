@@ -174,7 +174,7 @@ async def test_a_storm_of_cancellations_leaves_the_store_usable(store):
 
 async def test_one_store_serves_several_loops(redis_url, prefix):
     """Three loops in three threads and this one, all at once; each closes what is its own."""
-    store = RedisStore(redis_url, prefix=prefix)
+    store = RedisStore(redis_url, prefix=prefix, timeout=PATIENCE)
     numbers: list[int] = []
 
     async def work(n: int) -> None:
@@ -199,9 +199,9 @@ async def test_one_store_serves_several_loops(redis_url, prefix):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 async def test_a_store_is_usable_after_fork_in_child_and_parent(redis_url, prefix):
     """The child opens connections of its own; the parent's, its subscription too, go on."""
-    store = RedisStore(redis_url, prefix=prefix)
+    store = RedisStore(redis_url, prefix=prefix, timeout=PATIENCE)
     granted = await store.claim(KEY, "parent", 60, 0, b"")
-    other = RedisStore(redis_url, prefix=prefix)
+    other = RedisStore(redis_url, prefix=prefix, timeout=PATIENCE)
     await other.claim(KEY, "waits", 60, 0, b"")
     told = push(other)
     await asyncio.sleep(0)
@@ -233,7 +233,7 @@ async def test_a_store_is_usable_after_fork_in_child_and_parent(redis_url, prefi
 @pytest.mark.parametrize("protocol", [2, 3])
 async def test_both_protocols_of_redis_are_spoken(redis_url, prefix, protocol):
     """RESP2 and RESP3, answers and announcements alike."""
-    store = RedisStore(f"{redis_url}?protocol={protocol}&prefix={prefix}")
+    store = RedisStore(f"{redis_url}?protocol={protocol}&prefix={prefix}", timeout=PATIENCE)
     granted = await store.claim(KEY, "a", 15, 0, b"n")
     assert isinstance(await store.claim(KEY, "b", 15, 0, b""), Busy)
     told = push(store)
@@ -280,7 +280,7 @@ def test_a_client_of_ones_own_serves_one_loop(redis_url, prefix):
 
 async def test_a_unix_socket_is_a_way_in(server):
     """``unix://`` with a path and a database number."""
-    store = RedisStore(f"unix://{server.unix}?db=3")
+    store = RedisStore(f"unix://{server.unix}?db=3", timeout=PATIENCE)
     await store.commit(KEY, 1, b"x")
     assert server.client(db=3).exists(f"linkauth:{{{KEY}}}")
     await store.aclose()

@@ -12,7 +12,7 @@ from tests.stores.counting import KEY, PATIENCE, commands, warm
 
 async def test_a_renewal_is_two_round_trips_for_who_renews_and_two_for_who_waits(server, mine):
     """Claim and commit; claim, a push, claim. Not one more, and no poll."""
-    other = RedisStore(server.url)
+    other = RedisStore(server.url, timeout=PATIENCE)
     await warm(other, "warm/up/1")
     before = commands(server)
     granted = await mine.claim(KEY, "a", 15, 0, b"")
@@ -30,7 +30,7 @@ async def test_a_renewal_is_two_round_trips_for_who_renews_and_two_for_who_waits
 async def test_a_cold_worker_that_waits_subscribes_once_and_makes_two_round_trips(server, mine):
     """The subscription stands before the first claim is sent, so nothing has to be asked again."""
     granted = await mine.claim(KEY, "a", 15, 0, b"")
-    cold = RedisStore(server.url)
+    cold = RedisStore(server.url, timeout=PATIENCE)
     before = commands(server)
     assert isinstance(await cold.claim(KEY, "b", 15, 0, b""), Busy)
     await mine.commit(KEY, granted.number, b"new")
@@ -43,7 +43,7 @@ async def test_a_cold_worker_that_waits_subscribes_once_and_makes_two_round_trip
 
 async def test_a_change_between_claim_and_wait_is_not_missed(server, mine):
     """Who waits after the change returns at once, and without asking the server."""
-    other = RedisStore(server.url)
+    other = RedisStore(server.url, timeout=PATIENCE)
     granted = await mine.claim(KEY, "a", 15, 0, b"")
     await other.claim(KEY, "b", 15, 0, b"")
     await mine.release(KEY, granted.number)
@@ -58,7 +58,7 @@ async def test_a_change_between_claim_and_wait_is_not_missed(server, mine):
 async def test_who_waits_and_who_is_idle_costs_the_server_nothing(server, mine):
     """Half a second of 50 waiters and an idle store: not one command."""
     await mine.claim(KEY, "a", 15, 0, b"")
-    other = RedisStore(server.url)
+    other = RedisStore(server.url, timeout=PATIENCE)
     for _ in range(50):
         await other.claim(KEY, "b", 15, 0, b"")
     waiting = [asyncio.create_task(other.wait_for_change(KEY, 0, 0.5))]
@@ -84,7 +84,7 @@ async def test_a_subscription_sends_nothing_however_long_it_is_idle(server, mine
     monkeypatch.setattr(Ears, "_hear", quiet)
     monkeypatch.setattr("linkauth_stores.redis.ears._QUIET", 0.005)
     await mine.claim(KEY, "a", 15, 0, b"")
-    idle = RedisStore(server.url)
+    idle = RedisStore(server.url, timeout=PATIENCE)
     await idle.claim(KEY, "b", 15, 0, b"")
     looks = server.client()
     before, turns = looks.info("stats")["total_commands_processed"], 0

@@ -22,7 +22,7 @@ from tests.stores.counting import KEY, PATIENCE, scripts, warm
 async def test_a_lost_answer_to_a_claim_changes_nothing(server):
     """The claim ran twice; number, note as found and ``inherited`` are what the first run found."""
     async with Proxy(server.port) as proxy:
-        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=PATIENCE)
         await warm(store)
         await store.claim(KEY, "dead", 0.01, 0, b"in doubt")
         await asyncio.sleep(0.02)
@@ -39,7 +39,7 @@ async def test_a_lost_answer_to_a_claim_changes_nothing(server):
 async def test_a_lost_answer_to_a_commit_changes_nothing(server):
     """The commit ran twice and is one version; lost twice it is StoreUnavailable, and may be repeated."""
     async with Proxy(server.port) as proxy:
-        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=PATIENCE)
         await warm(store)
         granted = await store.claim(KEY, "a", 15, 0, b"")
         proxy.lose(b"EVALSHA", 1)
@@ -56,7 +56,7 @@ async def test_a_lost_answer_to_a_commit_changes_nothing(server):
 async def test_a_lost_answer_to_take_is_not_taken_for_nothing_there(server):
     """Asked again the same call gets what it took, and nobody else; lost twice it is StoreUnavailable."""
     async with Proxy(server.port) as proxy:
-        store = RedisStore(f"redis://127.0.0.1:{proxy.port}")
+        store = RedisStore(f"redis://127.0.0.1:{proxy.port}", timeout=PATIENCE)
         await store.take("other/key/0")
         await store.commit(KEY, 1, b"state", ttl=600)
         proxy.lose(b"EVALSHA")
@@ -68,7 +68,7 @@ async def test_a_lost_answer_to_take_is_not_taken_for_nothing_there(server):
             await store.take(KEY)
         assert (await store.take(KEY)).record is None
         assert proxy.lost == 3
-        assert 0 < server.client().pttl(f"linkauth:{{{KEY}}}:taken") <= 4000
+        assert 0 < server.client().pttl(f"linkauth:{{{KEY}}}:taken") <= 2000 * PATIENCE
         await store.aclose()
 
 
@@ -129,7 +129,7 @@ async def test_a_killed_server_is_unavailable_at_once_and_back_after_its_restart
         await mine.read(KEY)
     assert time.monotonic() - started < PATIENCE / 2
     assert caught.value.__cause__ is caught.value.__context__ is None
-    assert "127.0.0.1" not in str(caught.value)
+    assert str(caught.value).startswith(f"Redis at 127.0.0.1:{server.port}: ")
     await asyncio.to_thread(server.start)
     assert (await mine.claim(KEY, "b", 15, 41, b"")).number == 42
 
@@ -164,7 +164,7 @@ async def test_numbers_go_on_after_flushall(server, mine):
 async def test_a_killed_subscription_costs_a_waiter_a_moment(server, mine):
     """The change is announced while nobody listens: the reconnect or the slow poll finds it."""
     granted = await mine.claim(KEY, "a", 15, 0, b"")
-    other = RedisStore(server.url)
+    other = RedisStore(server.url, timeout=PATIENCE)
     await other.claim(KEY, "b", 15, 0, b"")
     waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
     await asyncio.sleep(0)
@@ -183,7 +183,7 @@ async def test_without_a_subscription_waiters_poll(server):
         "deaf", enabled=True, passwords=["+p"], keys="*", channels="*", commands=["+@all", "-subscribe"]
     )
     url = f"redis://deaf:p@127.0.0.1:{server.port}"
-    store, other = RedisStore(url), RedisStore(url)
+    store, other = RedisStore(url, timeout=PATIENCE), RedisStore(url, timeout=PATIENCE)
     granted = await store.claim(KEY, "a", 15, 0, b"")
     await other.claim(KEY, "b", 15, 0, b"")
     waiting = asyncio.create_task(other.wait_for_change(KEY, 0, 10))
