@@ -53,6 +53,8 @@ class Ledger:
         self._refused: str | None = None
         """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
         self._saving: Flight[None] | None = None
+        self._left = False
+        """A loop ended before the store took what is kept."""
         self._looked_in_escrow = office.escrow is None
 
     @property
@@ -270,6 +272,9 @@ class Ledger:
         True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
         waited = False
+        if self._left and (kept := self.keeper.kept) is not None and self.holding.token is not None:
+            self._go_on_saving(self.holding.token, kept.number, "the loop ended that it came in")
+        self._left = False
         # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
         if (saving := self._saving) is not None and not saving.landed:
             waited = True
@@ -339,6 +344,7 @@ class Ledger:
             self._go_on_saving(token, number, fault, timing.OFFER_LONGEST)
 
     def _left_behind(self) -> None:
+        self._left = True
         log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
 
     async def _outlive(self, winner: Record, token: Token, number: int, time: StoreTime) -> None:

@@ -282,6 +282,27 @@ async def test_a_loop_that_ends_while_the_store_is_away_does_not_wait_for_it():
 
 
 @virtual
+async def test_what_a_loop_left_behind_is_offered_by_the_next():
+    """The process lives on with the answer: it is stored before anything of that session is spent again."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = await logged_in(worker)
+    store.down.add("commit")
+    kept = await credential.refresh()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    store.down.clear()
+    asked = vendor.counts["requests"]
+    assert await credential.refresh() == kept
+    assert await Worker(store, vendor).credential(USER).token() == kept
+    assert vendor.counts["requests"] == asked
+    assert await credential.refresh() != kept
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
 async def test_a_store_whose_own_task_is_cancelled_with_all_others():
     """The store's call ends as if it had failed: an answer that is being stored then is kept, and stored a moment later."""
     store, vendor = Store(), Vendor()

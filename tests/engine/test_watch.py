@@ -12,7 +12,7 @@ from linkauth.protocol.intent import Note, digest
 from linkauth.store import Granted
 from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Keeping
-from tests.engine.virtual import monotonic, virtual, wall
+from tests.engine.virtual import VirtualLoop, monotonic, virtual, wall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -164,3 +164,22 @@ async def test_a_worker_that_closes_does_not_wait_for_what_may_be_put_back():
     assert monotonic() == begun
     with pytest.raises(LinkAuthError, match="called off"):
         await asking
+
+
+def test_the_next_loop_of_a_process_waits_for_nobody():
+    """It begins to listen as a new process does: that the loop before it ended is no outage of the store's."""
+    store, vendor = Deaf(), Vendor()
+    worker = Worker(store, vendor)
+
+    async def first() -> None:
+        await logged_in(worker)
+
+    async def next_one() -> float:
+        before = monotonic()
+        await worker.credential(USER).refresh()
+        return monotonic() - before
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(first())
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(next_one()) < 1
