@@ -37,11 +37,12 @@ LONGEST: Final = 300
 _PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 
-def _regions(value: object) -> tuple[str, ...]:
+def _regions(value: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """attrs converter: names of regions as they are, root URLs in their one spelling."""
-    if not isinstance(value, list | tuple):
+    given = cast("object", value)
+    if not isinstance(given, list | tuple):
         raise ConfigurationError('SageX3: regions is a list of names or of root URLs, such as ["us-prod"]')
-    return tuple(_region(one) for one in cast("Sequence[object]", value))
+    return tuple(_region(one) for one in cast("Sequence[object]", given))
 
 
 def _region(one: object) -> str:

@@ -39,19 +39,30 @@ __all__ = [
 ]
 
 
+def flag(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """attrs validator: True or False, for ``"no"`` would be taken for True."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is neither True nor False")
+
+
+def _seconds(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is seconds, from 0 up")
+
+
 @attrs.frozen
 class RotationProfile:
     """What a vendor does with a refresh token that was used. It decides whether a lost answer may be retried."""
 
-    rotates: bool = False
+    rotates: bool = attrs.field(default=False, validator=flag)
     """A refresh token is good for one use."""
-    replay_window: float = 0.0
+    replay_window: float = attrs.field(default=0.0, validator=_seconds)
     """Seconds in which the spent token may be sent again; 0 where unknown.
 
     Nothing is sent again at its very end, for the vendor must act on it before that: half of the engine's ``timeout`` is
     left, or half of a shorter window.
     """
-    reuse_revokes: bool = True
+    reuse_revokes: bool = attrs.field(default=True, validator=flag)
     """Spending it twice ends the session; true where unknown."""
 
 
@@ -178,12 +189,6 @@ def required(instance: Any, attribute: attrs.Attribute[Any], value: object) -> N
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty")
     if not text.isprintable():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} holds unprintable characters")
-
-
-def flag(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
-    """attrs validator: True or False, for ``"no"`` would be taken for True."""
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is neither True nor False")
 
 
 def printable(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:

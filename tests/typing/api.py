@@ -60,6 +60,14 @@ linkxg_eu = LinkXG(client_id="id", client_secret="secret", base_url="https://eu.
 linkxg_user = LinkXGUser(base_url="https://eu.example/api/v1")
 linkkit = Linkkit(client_id="id", client_secret="secret", scope="", pkce=True)
 sagex3 = SageX3(client_id="id", client_secret="secret", base_url="https://x3.example/v1", customer="https://c.example")
+sagex3_us = SageX3(
+    client_id="id",
+    client_secret="secret",
+    base_url="https://x3.example/v1",
+    customer="https://c.example",
+    regions=["us-prod", "https://x3.example/v2"],
+)
+assert_type(sagex3_us.regions, tuple[str, ...])
 acme = OAuth2(name="acme", client_id="id", token_url="https://acme.example/token", client_auth="none")
 acme_basic = OAuth2(
     name="acme",
@@ -120,6 +128,7 @@ def token(token: Token) -> None:
     assert_type(token.expires_at, float)
     assert_type(token.refresh_expires_at, float | None)
     assert_type(token.endpoint, str | None)
+    assert_type(token.claims, Mapping[str, Any])
     headers: dict[str, str] = {"Authorization": token.authorization, "X": token.access_token + token.token_type}
     del headers
 

@@ -186,6 +186,25 @@ def test_a_value_of_another_kind(kind, wrong):
     _refused(lambda: kind(**{**GOOD[kind], **wrong}), wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rotates": "yes"},
+        {"reuse_revokes": 1},
+        {"replay_window": -1.0},
+        {"replay_window": float("nan")},
+        {"replay_window": "30"},
+        {"replay_window": True},
+    ],
+    ids=str,
+)
+def test_a_profile_that_decides_nothing(wrong):
+    """Whether a spent token is sent again hangs on it: each part is what it is said to be. Without an end is a number."""
+    with pytest.raises(ConfigurationError):
+        RotationProfile(**wrong)
+    assert RotationProfile(replay_window=float("inf")).replay_window == float("inf")
+
+
 def test_a_vendor_keeps_what_it_was_given():
     """A list or a mapping that its maker goes on changing changes no vendor, and each can be a key."""
     regions, extra = ["us-prod"], {"audience": "x"}
