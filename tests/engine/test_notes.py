@@ -11,7 +11,10 @@ from linkauth.engine.credential import Credential
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.sealing import Sealer
 from linkauth.errors import InvalidClient, NoAnswer, VendorUnavailable
+from linkauth.oauth.grants import basic
+from linkauth.oauth.token import Secret
 from linkauth.protocol.intent import Note, digest
+from linkauth.vendors import OAuth2
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import virtual
 
@@ -119,3 +122,25 @@ def test_words_open_beside_their_own_record_alone():
         left = ours.open_note(key, found)
         assert (left.doubt, left.since, left.retry_at, left.kind) == ("d", 1.0, 9.0, "RateLimited")
         assert (left.error, left.description) == ("", "")
+
+
+@virtual
+async def test_a_vendor_that_repeats_http_basic_gives_nothing_away():
+    """The secret in base64, as it was sent, and in clear: not in the error, the event, the status or the note without keys."""
+    secret = "k7Qz0-Vb3Xn9.Lm5Tw1Rj8Hc2Fd6"
+    arguments = {"client_id": "the-app", "client_secret": secret, "token_url": "https://vendor.example/token"}
+    oauth2 = OAuth2(name="generic", client_auth="basic", **arguments)
+    sent = basic("the-app", Secret(secret))
+    store, vendor = Store(), Vendor()
+    said = f"no client for {sent} ({secret})"
+    vendor.fails(answer(401, {"error": "invalid_client", "error_description": said}), times=9)
+    worker = Worker(store, vendor)
+    credential = worker.credential(oauth2)
+    with pytest.raises(InvalidClient, match="no client for") as caught:
+        await credential.token()
+    note = (await store.read(credential.ledger.key)).note
+    assert b"no client for" in note
+    told = f"{caught.value} {vars(caught.value)} {worker.events} {note!r}"
+    assert "****" in told
+    assert secret[:12] not in told
+    assert sent[20:40] not in told
