@@ -277,8 +277,11 @@ class Credential:
         return await self._join(flight)
 
     async def _join(self, flight: Flight[Token]) -> Token:
+        patience = self._office.timeout + timing.CALLER_MORE
+        if self._holding.unexpired():  # and the vendor is slow: one caller's patience is enough for all
+            patience -= flight.loop.time() - flight.began
         try:
-            return await flight.join(self._office.timeout + timing.CALLER_MORE)
+            return await flight.join(max(patience, 0.0))
         except TimeoutError:
             pass
         raise VendorUnavailable(f"{self.vendor.name}: no token within {self._office.timeout:g} s")

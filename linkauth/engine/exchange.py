@@ -41,7 +41,7 @@ async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -
 
 
 class Exchange(Generic[T]):
-    """One exchange, its retries included, within ``limit`` seconds.
+    """One exchange. Its tries begin within ``limit`` seconds, and end then; but ``answer`` seconds are waited for at least.
 
     ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
     within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
@@ -52,6 +52,7 @@ class Exchange(Generic[T]):
         "_first_sent",
         "_lease",
         "_least",
+        "_longest",
         "_make",
         "_replayable",
         "_single_use",
@@ -67,6 +68,7 @@ class Exchange(Generic[T]):
         make: Callable[[], Flow[T]],
         *,
         limit: float,
+        answer: float = 0.0,
         lease: Lease | None = None,
         profile: RotationProfile,
         single_use: bool,
@@ -75,6 +77,7 @@ class Exchange(Generic[T]):
         self._time = time
         self._make = make
         self._deadline = world.monotonic() + limit
+        self._longest = answer
         self._least = limit * (timing.LEAST_SINGLE_USE if single_use else timing.LEAST)
         self._lease = lease
         self._replayable = replayable(profile.replay_window, limit)
@@ -129,5 +132,5 @@ class Exchange(Generic[T]):
         self._first_sent = min(self._first_sent, now)
         if self._lease is not None:
             self._lease.sent()
-        response = await self._world.send(request, self._deadline - now)
+        response = await self._world.send(request, max(self._deadline - now, self._longest))
         return attrs.evolve(response, sent_at=self._time.unix(now))

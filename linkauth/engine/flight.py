@@ -46,10 +46,12 @@ def called_off() -> bool:
 class Flight(Generic[T]):
     """The work, its guard (``task``) and the outcome."""
 
-    __slots__ = ("_below", "_cut", "_landing", "_work", "coming_down", "idle", "loop", "precious", "task")
+    __slots__ = ("_below", "_cut", "_landing", "_work", "began", "coming_down", "idle", "loop", "precious", "task")
 
     def __init__(self, work: Coroutine[Any, Any, T], name: str, *, precious: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
+        """By its loop's clock, seconds."""
         self.precious = precious
         self.idle = False
         self.coming_down = False

@@ -208,6 +208,7 @@ class Runtime:
             StoreTime(self._office.world.wall(), now, now) if self._granted is None else self._granted[1],
             lambda: effect.flow(vendor),
             limit=self.timeout,
+            answer=effect.answer,
             lease=None if self._granted is None else self._lease,
             profile=vendor.rotation,
             single_use=effect.single_use,

@@ -178,6 +178,8 @@ class Ask:
     flow: Callable[[Vendor], Flow[Any]]
     single_use: bool = False
     """What is sent is good for one use: it is not repeated where the vendor may have acted on it."""
+    answer: float = 0.0
+    """Seconds that an answer is waited for at least, once something is sent."""
 
 
 @attrs.frozen

@@ -68,7 +68,8 @@ def renew(me: Worker, known: int) -> Steps[Token]:
     """
     if (yield Settle()) and me.verdict() is Verdict.SERVE:
         return me.current()
-    limit, passed = me.now() + 2 * me.ttl, 0
+    # Whoever has the lease may be waiting for an answer that is the session.
+    limit, passed = me.now() + 2 * me.ttl + (timing.ANSWER if me.vendor.rotation.rotates else 0.0), 0
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
         if held != known and me.verdict() is not Verdict.WAIT:
@@ -149,7 +150,7 @@ def _lead(me: Worker, turn: Turn) -> Steps[Token]:
         if seconds := pause(me, turn):
             yield from give_time(me, turn, seconds)
         begun = me.now()
-        outcome: Token | Failed = yield Ask(lambda vendor: vendor.renew(turn.token), me.vendor.rotation.rotates)
+        outcome: Token | Failed = yield _asking(me, turn.token)
     except (InDoubt, LeaseLost):
         yield Release(turn.granted.note)
         raise
@@ -158,6 +159,12 @@ def _lead(me: Worker, turn: Turn) -> Steps[Token]:
         me.tell("renewed", duration=me.now() - begun)
         return stored
     return (yield from _failed(me, turn, outcome))
+
+
+def _asking(me: Worker, token: Token | None) -> Ask:
+    """What is asked of the vendor: a slow one's answer is waited for where the session hangs on it."""
+    rotates = me.vendor.rotation.rotates
+    return Ask(lambda vendor: vendor.renew(token), single_use=rotates, answer=timing.ANSWER if rotates else 0.0)
 
 
 def _give_in(me: Worker, turn: Turn, reason: str) -> Steps[Token]:
@@ -266,7 +273,7 @@ def _alone(me: Worker, known: int) -> Steps[Token]:
     if me.version != known and me.verdict() is not Verdict.WAIT:
         return me.current()
     known, begun, token = me.version, me.now(), me.token
-    outcome: Token | Failed = yield Ask(lambda vendor: vendor.renew(token), me.vendor.rotation.rotates)
+    outcome: Token | Failed = yield _asking(me, token)
     if isinstance(outcome, Failed):
         raise outcome.error
     if me.version != known and me.vendor.needs_user:  # the user has logged in or out meanwhile

@@ -97,6 +97,8 @@ LEAST: Final = 0.1
 """Share of the limit that a try must have left."""
 LEAST_SINGLE_USE: Final = 0.5
 """The same where what is sent is good for one use: a try cut off while the vendor still works on it loses the session."""
+ANSWER: Final = 120.0
+"""Seconds that an answer is waited for which nobody can get again, whoever asked for it has long been told to come back."""
 RENEW_FIRST: Final = 1.0
 """Seconds after the first renewal that failed before the next; doubling from there."""
 LONGEST_ORDER: Final = 300.0

@@ -52,10 +52,12 @@ class Net:
         lossy: bool = True,
         repeatable: bool = True,
         gone: Callable[[], None] | None = None,
+        breaks: float | None = None,
     ) -> Any:
         """Ask ``other``: ``serve(reply, *args)`` runs there. The answer, ``LATE`` or ``REFUSED``.
 
-        ``gone``: called when an answer is lost, or comes when nobody waits for it any more.
+        ``gone``: called when an answer is lost, or comes when nobody waits for it any more. ``breaks``: seconds after
+        which it is known that one was lost; None: it never is.
         """
         loop, me = self.loop, WHO.get()
         rng = loop.rng
@@ -67,6 +69,8 @@ class Net:
             self.tell(me.name, f"… its {what} is lost" if which == "request" else f"… the answer to its {what} is lost")
             if which == "answer" and gone is not None:
                 gone()
+            if breaks is not None and me.alive:
+                loop.call_later(breaks, _settle, future, LATE)
 
         def arrive(answer: Any) -> None:
             if not self.reaches(me, other):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -10,6 +10,7 @@ from linkauth.errors import NoAnswer, NotSent
 from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import Flow, Request, Response
 from linkauth.oauth.token import Secret
+from linkauth.protocol import timing
 from linkauth.vendors.oauth2 import OAuth2
 from tests.simulation.loop import WHO, Node
 from tests.simulation.net import LATE, REFUSED
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 HOST = "https://vendor.test"
+BREAKS = 10.0
+"""Seconds after which somebody hears that the connection to the vendor broke under what it asked."""
 VAIN = frozenset({"the vendor acted late", "the gateway gave up", "the answer was lost", "the answer came too late"})
 """What cuts an answer so that nobody will ever have it."""
 
@@ -66,12 +69,16 @@ class Answer:
     """How many commits of its worker had failed before it arrived."""
 
 
-@attrs.frozen
+@attrs.define
 class Sending:
-    """When a request went out, and until when its answer is waited for."""
+    """A request: when it went out, until when its answer is waited for, and what the vendor decided on it."""
 
     at: float
     until: float
+    patient: bool
+    """It is waited for as long as an answer deserves that cannot be had again: what comes later than that may be lost."""
+    open: bool = True
+    decided: list[Answer] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -191,7 +198,7 @@ class VendorNode:
             family.lapses = self.sim.loop.now + self.sim.plan.lapse
         return grant
 
-    def serve(self, reply: Callable[[object], None], by: Node, request: Request, sending: list[Any]) -> None:
+    def serve(self, reply: Callable[[object], None], by: Node, request: Request, sending: Sending) -> None:
         """Answer in its time."""
         plan = self.sim.plan
         self.requests += 1
@@ -215,12 +222,13 @@ class VendorNode:
         reply(Response(status=status, headers=headers or {}, body=b"{}"))
 
     def _act(
-        self, reply: Callable[[object], None], by: Node, request: Request, sending: list[Any], cut: str = ""
+        self, reply: Callable[[object], None], by: Node, request: Request, sending: Sending, cut: str = ""
     ) -> None:
         refresh = refresh_token(request)
         # A machine that sleeps cannot give up, yet waits no longer than that either.
-        waited_for = bool(sending) and by.alive and self.sim.loop.now <= sending[0].until
-        if not waited_for and (late := self.family_of(refresh)) and refresh in late.spent:
+        waited_for = sending.open and by.alive and self.sim.loop.now <= sending.until
+        given_up = not waited_for and (sending.patient or not by.alive)
+        if given_up and (late := self.family_of(refresh)) and refresh in late.spent:
             late.spent[refresh].cut.add("the vendor acted late on what was sent before")
         answer, response = self._served(request, refresh, by, sending, waited_for=waited_for)
         if answer is None:
@@ -228,17 +236,17 @@ class VendorNode:
             return
         if cut:
             answer.cut.add(cut)
-        if not waited_for:  # the sender had given up, or died, before the vendor acted
+        if given_up:  # the sender waited no longer, or died, before the vendor acted
             answer.cut.add("the vendor acted late")
         self.sim.watch.decided(answer)
-        if sending:
-            answer.sent = sending[0].at
-            sending.append(answer)
+        if sending.open:
+            answer.sent = sending.at
+            sending.decided.append(answer)
         self.sim.mischief.hook("acted", by)
         reply((answer, response))
 
     def _served(
-        self, request: Request, refresh: str, by: Node, sending: list[Any], *, waited_for: bool
+        self, request: Request, refresh: str, by: Node, sending: Sending, *, waited_for: bool
     ) -> tuple[Answer | None, Response]:
         if request.url.endswith("/revoke"):
             return None, self._revoke(field(request, b"token"), by)
@@ -271,10 +279,10 @@ class VendorNode:
             grant.revoked = True
         return Response(status=200)
 
-    def _rotate(self, access: str, by: Node, sending: list[Any]) -> tuple[Rotation | None, Response]:
+    def _rotate(self, access: str, by: Node, sending: Sending) -> tuple[Rotation | None, Response]:
         grant = self.grants[access]
         if grant.revoked or grant.expires <= self.sim.loop.now:
-            good = sending and not grant.revoked and sending[0].at < grant.expires
+            good = sending.open and not grant.revoked and sending.at < grant.expires
             self.sim.watch.ran_out[by] = self.sim.loop.now if good else -1.0
             return None, Response(status=401, body=wire.dump({"error": "invalid_token"}))
         self.secret += 1
@@ -340,12 +348,12 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         sim.tell(me.name, f"asks the vendor, within {seconds:.1f} s")
     sim.mischief.hook("sending", me)
     patience = min(seconds, sim.longest)
-    sending: list[Any] = [Sending(sim.loop.now, sim.loop.now + patience)]
+    patient = seconds >= timing.ANSWER or not sim.plan.rotates or not refresh_token(request)
+    sending = Sending(sim.loop.now, sim.loop.now + patience, patient)
     sim.watch.sending(me, request)
 
     def gone() -> None:
-        for answer in sending[1:]:
-            assert isinstance(answer, Answer)
+        for answer in sending.decided:
             answer.cut.add("the answer was lost")
             sim.watch.answer_lost(answer)
 
@@ -361,20 +369,20 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
             lossy=False,
             repeatable=False,
             gone=gone,
+            breaks=BREAKS,
         )
     except BaseException:
         gone()
         sim.fail(f"promise 6: {me} called off what it was asking the vendor")
         raise
     finally:
-        told, sending[:] = sending[1:], []
+        told, sending.open = sending.decided, False
         sim.watch.sent(me)
     if answer is REFUSED:
         sim.tell(me.name, "  cannot reach the vendor")
         raise NotSent("simulated: no connection")
     if answer is LATE:
-        for late in told:
-            assert isinstance(late, Answer)
+        for late in told if patient else ():
             late.cut.add("the answer came too late")
             sim.watch.answer_lost(late)
         sim.watch.no_answer(me, request)

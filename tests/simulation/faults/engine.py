@@ -22,7 +22,7 @@ from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailab
 from linkauth.protocol import patience as patiences
 from linkauth.protocol import renewal as renewals
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Claim, Commit, Read, Release, Revoke
+from linkauth.protocol.effects import Ask, Claim, Commit, Read, Release, Revoke
 from linkauth.protocol.freshness import StoreTime, Windows
 from linkauth.protocol.intent import Note
 from linkauth.protocol.records import token_keys
@@ -403,3 +403,9 @@ def alone_with_what_was_renewed_long_ago() -> Iterator[tuple[Any, str, Any]]:
     """A claim that fails at last is followed by a renewal alone, whatever came meanwhile."""
     alone = renewals._alone
     yield renewals, "_alone", lambda me, known: alone(me, me.version)
+
+
+@planted(50, "vendor trouble", rotating)
+def slow_answers_are_not_waited_for() -> Iterator[tuple[Any, str, Any]]:
+    """An answer that is the session is waited for no longer than a caller waits."""
+    yield rewriting(lambda _, effect: attrs.evolve(effect, answer=0.0) if isinstance(effect, Ask) else effect)
