@@ -90,6 +90,8 @@ async def logout(chosen: argparse.Namespace) -> int:
         found = await credential(opened, chosen)
         await found.logout()
     print(f"Logged out: {found.vendor.name}/{found.account}")
+    if found.vendor.leaves_open:
+        print(f"What is left: {found.vendor.leaves_open}.")
     return 0
 
 

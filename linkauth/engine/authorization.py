@@ -118,13 +118,15 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
     if refused is not None:
         raise refused
     try:
-        return await replace(ledger, lambda newest: newest.exchange(params, what))
+        token = await replace(ledger, lambda newest: newest.exchange(params, what))
     except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable, asyncio.CancelledError):
         # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
         # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
         # And what was called off while it waited for its turn has sent nothing.
         await _put_back(office, key, taken.record.version + 1, record)
         raise
+    ledger.granted(token, record.scope)
+    return token
 
 
 async def _put_back(office: Office, key: str, number: int, record: PendingRecord) -> None:

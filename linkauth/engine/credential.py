@@ -177,6 +177,9 @@ class Credential:
     async def logout(self) -> None:
         """Revoke at the vendor where it can, and forget here and in the store in any case.
 
+        Where the vendor has no way to end a session (Sage X3, Linkkit) it stays open there: ``vendor.leaves_open`` says
+        what, and so does the event ``EventKind.LOGGED_OUT``.
+
         Raises what the vendor answered (``OAuthError``, ``VendorUnavailable``) after forgetting; ``StoreError``.
         """
         await self._to_the_end(takeover.logout(self.ledger))

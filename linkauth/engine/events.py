@@ -23,6 +23,8 @@ class EventKind(Enum):
     IN_DOUBT = "in doubt"
     SUPERSEDED = "superseded"
     REAUTHORIZATION_REQUIRED = "reauthorization required"
+    SCOPE_REDUCED = "less granted than asked for"
+    LOGGED_OUT = "logged out"
     SECRET_ROTATED = "secret rotated"  # a name, not a secret
     STORE_LOST = "store lost"
     STORE_BACK = "store back"
@@ -32,6 +34,7 @@ _LEVELS = {
     EventKind.RENEWED: logging.DEBUG,
     EventKind.ADOPTED: logging.DEBUG,
     EventKind.STORE_BACK: logging.INFO,
+    EventKind.LOGGED_OUT: logging.INFO,
     EventKind.SECRET_ROTATED: logging.INFO,
     EventKind.SUPERSEDED: logging.INFO,
     EventKind.REAUTHORIZATION_REQUIRED: logging.ERROR,

@@ -15,6 +15,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.place import Place
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.oauth import wire
+from linkauth.oauth.scope import not_granted
 from linkauth.protocol import timing
 from linkauth.protocol.intent import digest
 from linkauth.protocol.records import DeadRecord, TokenRecord, token_keys
@@ -52,6 +53,7 @@ class Ledger:
         self._credential = credential
         self._refused: str | None = None
         """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
+        self._not_granted: list[str] = []
         self._saving: Flight[None] | None = None
         self._left = False
         """A loop ended before the store took what is kept."""
@@ -409,6 +411,13 @@ class Ledger:
         self.holding.failed(error, wait)
         if not isinstance(error, ReauthorizationRequired):
             self.tell(EventKind.FAILED, str(error))
+
+    def granted(self, token: Token, asked: str) -> None:
+        """Tell where ``token`` has less than the scope that was ``asked`` for: once, until that changes."""
+        missing = not_granted(asked, token)
+        if missing and missing != self._not_granted:
+            self.tell(EventKind.SCOPE_REDUCED, f"without {' '.join(missing)}")
+        self._not_granted = missing
 
     def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0) -> None:
         """Tell of an event of this credential."""

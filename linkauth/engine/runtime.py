@@ -116,6 +116,9 @@ class Runtime:
     def observe(self, record: Record, time: StoreTime) -> None:
         self._ledger.know(record, time)
 
+    def granted(self, token: Token, asked: str) -> None:
+        self._ledger.granted(token, asked)
+
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         self._ledger.tell(EventKind(kind), outcome, duration)
 

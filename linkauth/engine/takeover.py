@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
 from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, StoreUnavailable
 from linkauth.protocol.effects import LeaseLost
@@ -71,7 +72,7 @@ async def _seize(ledger: Ledger) -> tuple[Granted, StoreTime]:
 
 
 async def logout(ledger: Ledger) -> None:
-    """Revoke at the vendor where it can, and forget here and in the store in any case.
+    """Revoke at the vendor where it can, and forget here and in the store in any case; tell what that leaves open.
 
     Raises what the vendor answered after forgetting; ``StoreError``.
     """
@@ -82,6 +83,8 @@ async def logout(ledger: Ledger) -> None:
         if await _is_undisturbed(ledger, lease, claim) and await ledger.forget(claim.number, "logged out"):
             break
         await lease.release()
+    left = f"not revoked: {failure}" if failure is not None else ledger.vendor.leaves_open
+    ledger.tell(EventKind.LOGGED_OUT, left)
     if failure is not None:
         raise failure
 

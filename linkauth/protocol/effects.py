@@ -112,6 +112,10 @@ class Worker(Protocol):
         """Take note of a record, whatever it says, if it supersedes what is held."""
         ...
 
+    def granted(self, token: Token, asked: str) -> None:
+        """Tell where ``token`` has less than the scope that was ``asked`` for."""
+        ...
+
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         """Tell whoever listens of an event of this credential."""
         ...

@@ -157,6 +157,7 @@ def _lead(me: Worker, turn: Turn) -> Steps[Token]:
     if isinstance(outcome, Token):
         stored: Token = yield Commit(outcome, irreplaceable=me.vendor.rotation.rotates)
         me.tell("renewed", duration=me.now() - begun)
+        me.granted(outcome, _asked_for(me.vendor, turn.token))
         return stored
     return (yield from _failed(me, turn, outcome))
 
@@ -280,7 +281,14 @@ def _alone(me: Worker, known: int) -> Steps[Token]:
         return me.current()
     yield Serve(outcome)
     me.tell("renewed", "for this process alone", me.now() - begun)
+    me.granted(outcome, _asked_for(me.vendor, token))
     return outcome
+
+
+def _asked_for(vendor: Vendor, token: Token | None) -> str:
+    """The scope that the renewal of ``token`` asks for: what the user had granted, or what the registration says."""
+    scope: str = token.scope if vendor.needs_user and token is not None else getattr(vendor, "scope", "")
+    return scope
 
 
 def hopeless(vendor: Vendor, token: Token | None, now: float) -> str:

@@ -237,6 +237,10 @@ class OAuth2(Vendor):
     def uses_nonce(self, scope: str) -> bool:
         return "openid" in scope.split()
 
+    @property
+    def leaves_open(self) -> str:
+        return "" if self.revoke_url else f"{self.name} was given no revoke_url: its tokens stay good until they expire"
+
     def logout(self, token: Token) -> Flow[None]:
         """Revoke the refresh token, then the access token (RFC 7009 §2.1): also where the first was refused."""
         try:

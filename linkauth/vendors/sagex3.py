@@ -67,6 +67,8 @@ class SageX3(Vendor):
     ``regions``: where a pairing may move to besides ``base_url``, each by Sage's name (``"us-prod"`` is
     ``https://api.us-prod-sagex3.com/v1``) or as a whole root URL. A callback or a stored session that names another
     root is an ``UntrustedEndpoint``.
+
+    A logout forgets here alone: the pairing stays open at Sage X3, which documents no request that ends one.
     """
 
     name: str = attrs.field(default="sagex3", init=False)
@@ -84,6 +86,13 @@ class SageX3(Vendor):
     needs_user = True
     posts_callback = True
     pending_lifetime = 86_400.0
+
+    @property
+    def leaves_open(self) -> str:
+        return (
+            "the pairing stays open at Sage X3 until its user ends it there, or its refresh token lapses "
+            "31 days after it was last used"
+        )
 
     def identity(self) -> tuple[str, ...]:
         return (*self.registration(), self.customer, self.scope)

@@ -120,6 +120,12 @@ class Vendor(metaclass=_Discreet):
     pending_lifetime: float = 600.0
     """Seconds for which an authorization's state is good."""
 
+    @property
+    def leaves_open(self) -> str:
+        """What a logout leaves open at the vendor, in words for people; empty: nothing."""
+        revokes = type(self).logout is not Vendor.logout
+        return "" if revokes else f"{self.name} has no way to end a session: its tokens stay good until they expire"
+
     def identity(self) -> tuple[str, ...]:
         """What makes this another credential than the next: registration, endpoint, scope. Never a secret."""
         raise NotImplementedError
@@ -174,7 +180,7 @@ class Vendor(metaclass=_Discreet):
         raise UnsupportedGrant(f"{self.name} has no authorization page")
 
     def logout(self, token: Token) -> Flow[None]:
-        """Revoke ``token`` at the vendor. A vendor that cannot, returns without a request."""
+        """Revoke ``token`` at the vendor. A vendor that cannot, returns without a request, and says so in ``leaves_open``."""
         yield from ()
 
     def rotate_secret(self, token: Token) -> Flow[Secret]:

@@ -78,6 +78,9 @@ def test_logout_ends_the_session_and_status_says_who_has_to_act(here: Any, vendo
     assert "THE USER MUST LOG IN" in ended.out
     assert ended.err == "Who has to act: the user, for 1 of 1.\n"
     here("token", *user).badly("Who has to act: the user, by `linkauth connect`")
+    sage = [*vendors.options("sagex3"), "--store", store]
+    out = here("logout", *sage, **vendors.secrets("sagex3")).well()
+    assert "What is left: the pairing stays open at Sage X3" in out
 
 
 def test_keep_alive_once(here: Any, vendors: Vendors, store: str) -> None:
