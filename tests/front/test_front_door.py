@@ -56,7 +56,10 @@ def plain(**defaults: Any) -> dict[str, tuple[Any, Any]]:
         (LinkXG, {**NEEDED, "scope": "", "base_url": "https://api.linkxg.com/api/v1"}),
         (LinkXGUser, {"base_url": "https://api.linkxg.com/api/v1"}),
         (Linkkit, {**NEEDED, "scope": "", "base_url": "https://api.uselinkkit.com", "pkce": False}),
-        (SageX3, {**NEEDED, "base_url": EMPTY, "customer": EMPTY, "scope": "businessDomain.ALL api.graphQL"}),
+        (
+            SageX3,
+            {**NEEDED, "base_url": EMPTY, "customer": EMPTY, "scope": "businessDomain.ALL api.graphQL", "regions": ()},
+        ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -101,10 +104,11 @@ def test_signatures() -> None:
     engine = parameters(AuthEngine)
     promised = {
         **plain(store="memory:"),
-        **keywords(keys=None, refresh_ahead=None, timeout=10.0, escrow=None),
+        **keywords(keys=None, refresh_ahead=None, timeout=10.0, escrow=None, on_event=None),
+        **keywords(proxy=None, ssl=None, trust_env=False),
     }
-    assert list(engine.items())[: len(promised)] == list(promised.items())
-    assert all(default is not EMPTY for _, default in engine.values())
+    assert list(engine.items()) == list(promised.items())
+    assert parameters(OAuth2.discover).items() >= keywords(timeout=10.0, proxy=None, ssl=None, trust_env=False).items()
     assert parameters(AuthEngine.credential) == plain(vendor=EMPTY, account="default")
     assert parameters(AuthEngine.complete) == plain(vendor=EMPTY, params=EMPTY)
     assert parameters(AuthEngine.statuses) == {}
