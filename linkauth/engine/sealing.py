@@ -68,7 +68,10 @@ class Sealer:
         key_id, nonce, rest = value[len(MAGIC) : head], value[head : head + NONCE_BYTES], value[head + NONCE_BYTES :]
         cipher = self._keys.get(key_id)
         if cipher is None:
-            raise CorruptRecord(f"{name} is encrypted with key {key_id.hex()}, which is not among the keys given")
+            raise CorruptRecord(
+                f"{name} is encrypted with key {key_id.hex()}, which is not among the keys given: add that key, or, if another "
+                "environment shares this store, give each its own (another folder; on Redis another prefix, ?prefix=NAME)"
+            )
         try:
             return cipher.decrypt(nonce, rest, bound_to)
         except Exception:  # noqa: BLE001  # InvalidTag, or ValueError for a nonce cut short: the same to the operator

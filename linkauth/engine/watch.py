@@ -17,6 +17,7 @@ import math
 from typing import TYPE_CHECKING, Protocol, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from linkauth.engine.looks import Looks
 from linkauth.errors import LinkAuthError
 from linkauth.protocol import timing
 
@@ -100,6 +101,13 @@ class Watch:
             await asyncio.wait({task})
 
     async def _run(self, store: Announcing, heard: asyncio.Event) -> None:
+        looks = Looks(self._put_back)
+        try:
+            await self._listen(store, heard, looks)
+        finally:
+            await looks.aclose()
+
+    async def _listen(self, store: Announcing, heard: asyncio.Event, looks: Looks) -> None:
         begun = self._world.monotonic()
         while True:
             try:
@@ -110,7 +118,7 @@ class Watch:
                         heard.set()
                         await self._look_through(missed=missed)
                     elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
-                        await self._put_back(held)
+                        looks.ask(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
             await asyncio.sleep(timing.LISTEN_AGAIN)

@@ -421,3 +421,37 @@ async def test_such_a_login_may_have_brought_no_refresh_token():
     number = left._holding.version
     await store.inner.commit(left.ledger.key, number, left.ledger._closed(number, token))
     assert await left.token() == token
+
+
+@virtual
+async def test_what_anybody_may_announce_costs_two_looks_a_second():
+    """A thousand lies in two seconds of records that are there, and of keys that nobody holds: a read each half second."""
+    store, read = Telling(), []
+    worker = Worker(store, Vendor())
+    held = await logged_in(worker)
+    await asyncio.sleep(1)
+    store.before = lambda name: read.append((name, monotonic()))
+    for number in range(1000):
+        store.tell(Change(held.ledger.key, number % 2 * -5))
+        store.tell(Change(f"token/nobody/{number}", 0))
+        await asyncio.sleep(0.002)
+    await asyncio.sleep(10)
+    assert {name for name, _ in read} == {"read"}
+    assert 4 <= len(read) <= 5
+    await worker.aclose()
+
+
+@virtual
+async def test_a_loss_that_is_announced_between_two_looks_is_found_at_the_next():
+    """The first look found all as it should be; what was lost right after it is back within half a second."""
+    store = Telling()
+    worker = Worker(store, Vendor())
+    held = await logged_in(worker)
+    await asyncio.sleep(1)
+    store.tell(Change(held.ledger.key, 0))
+    await asyncio.sleep(0.01)
+    store.empty()
+    store.tell(Change(held.ledger.key, 0))
+    await asyncio.sleep(0.6)
+    assert (await store.inner.read(held.ledger.key)).record is not None
+    await worker.aclose()
