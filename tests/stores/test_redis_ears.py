@@ -410,3 +410,40 @@ def test_loops_that_are_gone_are_forgotten():
         with pytest.raises(StoreUnavailable):
             asyncio.run(store.read(KEY))
     assert not store._sessions
+
+
+@virtual
+async def test_whoever_may_publish_makes_nobody_look_all_the_time():
+    """A thousand forged announcements in two seconds: who waits again and again is woken ten times a second at the most."""
+    server = Server()
+    ears = server.ears()
+    await ears.open()
+    woken = []
+
+    async def wait() -> None:
+        while True:
+            assert await ears.wait(KEY, ears.now(), 60)
+            woken.append(monotonic())
+
+    waiting = asyncio.create_task(wait())
+    for _ in range(1000):
+        server.say()
+        await asyncio.sleep(0.002)
+    waiting.cancel()
+    assert 15 <= len(woken) <= 21
+    assert woken[0] - 1000 < 0.01, "the first at once"
+    await ears.aclose()
+
+
+@virtual
+async def test_one_announcement_wakes_all_who_wait_at_once():
+    """Fifty on one key: none of them waits for another, nor who comes a moment later and counts from before."""
+    server = Server()
+    ears = server.ears()
+    since = await ears.open()
+    waiting = [asyncio.create_task(ears.wait(KEY, since, 60)) for _ in range(50)]
+    await asyncio.sleep(1)
+    server.say()
+    assert await asyncio.gather(*waiting, ears.wait(KEY, since, 60)) == [True] * 51
+    assert monotonic() - 1000 == 1
+    await ears.aclose()

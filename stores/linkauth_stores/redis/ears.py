@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import math
 import random
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,9 @@ _LONGEST_GAP = 1.0
 """Seconds between two tries to subscribe again, half as many more at the most. Short: whoever holds something newer than
 what an old snapshot brought back must hear of the restart before somebody else acts on the old."""
 
+_WAKE_GAP = 0.1
+"""Seconds between two times that an announcement of one key is acted upon."""
+
 _QUIET = 60.0
 """Seconds of silence after which the read is begun anew. The server sees nothing of it."""
 
@@ -54,6 +58,7 @@ class Ears:
         self._serial = 0
         self._floor = 0
         self._recent: dict[str, int] = {}
+        self._woken: dict[str, tuple[int, float]] = {}
         self._since: dict[str, tuple[int, float]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._settled = asyncio.Event()
@@ -138,7 +143,10 @@ class Ears:
 
     async def wait(self, key: str, since: int, patience: float) -> bool:
         """True once ``key`` was announced after ``since`` (or may have been), False after ``patience`` seconds."""
-        if since < self._floor or self._recent.get(key, 0) > since:
+        if since < self._floor:
+            return True
+        if self._recent.get(key, 0) > since:
+            await self._pace(key)
             return True
         future = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, set()).add(future)
@@ -152,7 +160,19 @@ class Ears:
             waiting.discard(future)
             if not waiting:
                 self._waiting.pop(key, None)
+        await self._pace(key)
         return True
+
+    async def _pace(self, key: str) -> None:
+        """Whoever may publish can wake who waits as often as he likes, and who is woken looks: at the next one, a while later."""
+        clock = asyncio.get_running_loop().time
+        serial, at = self._woken.get(key, (0, -math.inf))
+        if self._recent.get(key, 0) == serial:  # others who waited are woken by this one, too
+            return
+        if at + _WAKE_GAP > clock():
+            await asyncio.sleep(at + _WAKE_GAP - clock())
+        self._woken[key] = self._recent.get(key, 0), clock()
+        _forget(self._woken)
 
     async def changes(self) -> AsyncIterator[Change | None]:
         """What is announced from now on, None first: what was announced before is unknown."""
