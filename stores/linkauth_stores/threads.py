@@ -38,9 +38,8 @@ class Threads:
             try:
                 return pool.submit(step, *arguments)
             except RuntimeError:
-                if self._pools.get(mine) is pool:
+                if self._pools.get(mine) is pool:  # the interpreter ends; else another loop has closed it just now
                     raise
-                # Ended a moment ago by another loop, which closed the store for itself.
 
     async def aclose(self) -> None:
         """Wait for what runs in this process's threads, and end them."""

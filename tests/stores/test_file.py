@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 import uvloop
@@ -208,6 +209,25 @@ def test_it_works_on_uvloop_and_on_several_loops_at_once(place: Path) -> None:
     for thread in threads:
         thread.join(20)
     assert asyncio.run(store.read("k")).record == Record(16, b"16")
+
+
+async def test_a_call_while_another_loop_closes_the_store_goes_through(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the threads in hand when they are ended: it begins new ones."""
+    store = FileStore(place)
+    await store.read("k")
+    submit = ThreadPoolExecutor.submit
+
+    def late(pool: ThreadPoolExecutor, *step: Any) -> Any:
+        monkeypatch.undo()
+        assert store._threads._pools.popitem()[1] is pool
+        pool.shutdown(wait=False)
+        return submit(pool, *step)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", late)
+    assert (await store.read("k")).record is None
+    await store.aclose()
 
 
 async def test_a_stepped_clock_is_the_stores_own(place: Path) -> None:
