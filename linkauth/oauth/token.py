@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn, cast
 import attrs
 
 __all__ = [
+    "OMIT",
     "Secret",
     "SecretBytes",
     "SecretStr",
@@ -21,6 +22,9 @@ __all__ = [
 ]
 
 MASK: Final = "****"
+
+OMIT: Final = {"omit": True}
+"""Metadata of a field that is not written where it has nothing to say, so that a record without it is written as ever."""
 
 _TELLING: Final = re.compile(r"(token|secret|password|assertion)$", re.IGNORECASE)
 """Names of members that are secrets, such as ``id_token`` and ``clientSecret``; not of ``token_type``."""
@@ -169,11 +173,11 @@ class Token:
 
     What a login or a callback brought stays; what a renewal brought, until the next one.
     """
-    renewed: tuple[str, ...] = attrs.field(default=(), repr=False)
+    renewed: tuple[str, ...] = attrs.field(default=(), repr=False, metadata=OMIT)
     """Names in ``extra`` that only the last renewal brought."""
-    left_out: tuple[str, ...] = attrs.field(default=(), repr=False)
+    left_out: tuple[str, ...] = attrs.field(default=(), repr=False, metadata=OMIT)
     """Names for which ``extra`` had no room."""
-    claims: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False)
+    claims: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False, metadata=OMIT)
     """What the ``id_token`` says that came with a login under the scope ``openid`` and was checked then; else empty."""
 
     @property

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, get_origi
 import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
-from cattrs.gen import make_dict_structure_fn, override
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from linkauth.errors import MalformedResponse, line
 from linkauth.oauth.masking import Mask
-from linkauth.oauth.token import SecretStr, discreet
+from linkauth.oauth.token import OMIT, SecretStr, discreet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -266,6 +266,18 @@ def fit(value: object, *secrets: str | None, whole: bool = False) -> Any:
         return [show(inner) for inner in cast("list[object]", part)] if isinstance(part, list) else part
 
     return show(value)
+
+
+def _writer(kind: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
+    omitted = {
+        field.name: override(omit_if_default=True)
+        for field in attrs.fields(kind)
+        if OMIT.keys() <= field.metadata.keys()
+    }
+    return make_dict_unstructure_fn(kind, _converter, **omitted)  # type: ignore[arg-type]
+
+
+_converter.register_unstructure_hook_factory(attrs.has, _writer)
 
 
 def unstructure(value: attrs.AttrsInstance) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import attrs
 
-from linkauth.oauth.token import Token, secret_str, secret_str_or_none
+from linkauth.oauth.token import OMIT, Token, secret_str, secret_str_or_none
 from linkauth.oauth.url import given
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PendingRecord:
     redirect_uri: str
     scope: str
     verifier: str | None = attrs.field(repr=False, converter=secret_str_or_none)
-    nonce: str | None = attrs.field(default=None, repr=False, converter=secret_str_or_none)
+    nonce: str | None = attrs.field(default=None, repr=False, converter=secret_str_or_none, metadata=OMIT)
     expires_at: float
 
 
