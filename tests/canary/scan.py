@@ -152,6 +152,8 @@ def inside(value: object) -> Iterator[tuple[str, object]]:
 
 def _parts(each: object) -> Iterator[tuple[str, object]]:
     kind = type(each)
+    if kind.__module__.startswith("linkauth.sandbox."):
+        return  # a pretended vendor holds its secrets by right, as the tests do whose other side it is; its repr counts
     if isinstance(each, Mapping):
         for name, part in each.items():
             yield " name", name
