@@ -224,7 +224,7 @@ async def test_4_a_late_worker_never_overwrites(fleet: Fleet):
 
 async def test_5_an_answer_that_arrived_is_never_lost(fleet: Fleet):
     """The store is away when the answer comes: it is served, kept, and stored when the store is back; nothing is spent."""
-    holder, other = fleet.users(2, timeout=4)
+    holder, other = fleet.users(2, timeout=1.5)
     await fleet.login(holder)
     fleet.stores.down.add("commit")
     kept = await holder.refresh()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization
+from linkauth.engine.admission import Admission
 from linkauth.engine.doors import Doors
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import chosen
@@ -79,6 +80,7 @@ class Engine(Generic[C]):
         self._credentials: dict[tuple[Vendor, str], C] = {}
         self.office = Office(
             world=world,
+            admission=Admission(),
             shelf=shelf,
             envelope=envelope,
             registrations=Registrations(shelf, envelope, watch, lambda key: Keeper(key, shelf, world, flights, kept)),

@@ -16,6 +16,7 @@ from linkauth.protocol.timing import backoff, replayable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from linkauth.engine.admission import Permit
     from linkauth.engine.lease import Lease
     from linkauth.engine.world import World
     from linkauth.oauth.exchange import Flow, Request, Response
@@ -43,6 +44,7 @@ async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -
 class Exchange(Generic[T]):
     """One exchange. Its tries begin within ``limit`` seconds, and end then; but ``answer`` seconds are waited for at least.
 
+    ``permit``: leave to ask.
     ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
     within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
     """
@@ -54,6 +56,7 @@ class Exchange(Generic[T]):
         "_least",
         "_longest",
         "_make",
+        "_permit",
         "_replayable",
         "_single_use",
         "_time",
@@ -72,6 +75,7 @@ class Exchange(Generic[T]):
         lease: Lease | None = None,
         profile: RotationProfile,
         single_use: bool,
+        permit: Permit | None = None,
     ) -> None:
         self._world = world
         self._time = time
@@ -83,6 +87,7 @@ class Exchange(Generic[T]):
         self._replayable = replayable(profile.replay_window, limit)
         self._single_use = single_use
         self._first_sent = math.inf
+        self._permit = permit
         self.in_doubt = False
 
     async def run(self) -> T:
@@ -90,7 +95,7 @@ class Exchange(Generic[T]):
         tries = 0
         while True:
             try:
-                return await self._once()
+                return await self._heard()
             except MalformedResponse:
                 self.in_doubt = self.in_doubt or self._single_use
                 raise
@@ -100,6 +105,8 @@ class Exchange(Generic[T]):
                     raise
             # Outside the handler, so that what is slept through holds no exception with its frames.
             await asyncio.sleep(wait)
+            if self._permit is not None:
+                await self._permit.again()
             tries += 1
 
     def _wait(self, error: VendorUnavailable | RateLimited, tries: int) -> float | None:
@@ -117,6 +124,16 @@ class Exchange(Generic[T]):
         """Whether what is sent in ``wait`` seconds may be taken for a second use: beyond the vendor's replay window."""
         return self.in_doubt and self._world.monotonic() + wait >= self._first_sent + self._replayable
 
+    async def _heard(self) -> T:
+        """One try; a limit that it met is told to all who ask for the same client."""
+        try:
+            return await self._once()
+        except RateLimited as error:
+            refusal = error
+        if self._permit is not None:
+            await self._permit.refused(refusal)
+        raise refusal
+
     async def _once(self) -> T:
         # The pause before it may have lasted: the process was stopped.
         if self._spent() or self._world.monotonic() + self._least > self._deadline:
@@ -132,5 +149,7 @@ class Exchange(Generic[T]):
         self._first_sent = min(self._first_sent, now)
         if self._lease is not None:
             self._lease.sent()
+        if self._permit is not None:
+            self._permit.sent()
         response = await self._world.send(request, max(self._deadline - now, self._longest))
         return attrs.evolve(response, sent_at=self._time.unix(now))

@@ -206,6 +206,9 @@ class Ledger:
         """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""
         return max(self._unsettled_until - self.office.world.monotonic(), self.office.watch.unsettled())
 
+    def announced(self, version: int) -> None:
+        """Nothing is read before it is needed."""
+
     async def put_back(self) -> None:
         """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
 

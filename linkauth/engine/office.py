@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from linkauth.engine.admission import Admission
     from linkauth.engine.envelope import Envelope
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Teller
@@ -24,6 +25,7 @@ class Office:
     """``timeout``: seconds for one exchange; ``refresh_ahead``: seconds, None for the default."""
 
     world: World
+    admission: Admission
     shelf: Shelf
     envelope: Envelope
     registrations: Registrations

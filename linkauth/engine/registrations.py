@@ -52,6 +52,9 @@ class _Known:
         """Whether a store that has ``version`` has lost the secret."""
         return self.secret is not None and self.version > version
 
+    def announced(self, version: int) -> None:
+        """Nothing is read before it is needed."""
+
     async def put_back(self) -> None:
         """Commit the secret under its own number, should the store have lost it: at the vendor every older one is dead."""
         reading, _ = await self.shelf.ask(self.shelf.store.read(self.key))
@@ -86,6 +89,13 @@ class Registrations:
             with contextlib.suppress(StoreUnavailable):
                 await self._from_escrow(vendor)
                 await self.look(vendor)
+        return self.known(vendor)
+
+    def known(self, vendor: Vendor) -> Vendor:
+        """``vendor`` with the newest secret that is known without a look."""
+        if not vendor.rotates_secret:
+            return vendor
+        known = self._of(vendor)
         return vendor if known.secret is None or known.refused else vendor.with_secret(known.secret)
 
     async def newer(self, vendor: Vendor, refused: Vendor) -> Vendor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from linkauth.engine.events import EventKind
@@ -12,11 +13,13 @@ from linkauth.errors import InvalidClient, StoreError
 from linkauth.protocol import effects
 from linkauth.protocol.effects import Failed, LeaseLost
 from linkauth.protocol.freshness import StoreTime
+from linkauth.protocol.records import secret_digest
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linkauth.engine.admission import Permit
     from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
     from linkauth.errors import ReauthorizationRequired
@@ -51,6 +54,8 @@ class Runtime:
         self._lease: Lease | None = None
         self._granted: tuple[Granted, StoreTime] | None = None
         """While the lease is extended: until something is written under it, or it is given back."""
+        self._permit: Permit | None = None
+        self._answered = False
         self.now = ledger.office.world.monotonic
         self.store_now = ledger.office.shelf.now
         self.chance = ledger.office.world.random.random
@@ -78,6 +83,7 @@ class Runtime:
         finally:
             steps.close()
             await self._stop_extending()
+            await self._leave()
 
     async def _perform(self, effect: Effect) -> Any:
         return await getattr(self, f"_{type(effect).__name__.lower()}")(effect)  # one method each, below
@@ -106,6 +112,10 @@ class Runtime:
 
     def note(self, found: bytes) -> Note:
         return self._office.envelope.open_note(self._ledger.key, found)
+
+    def crowded(self) -> bool:
+        vendor = self._office.registrations.known(self.vendor)
+        return not self._office.admission.gate(self._office, self.vendor).open(secret_digest(vendor))
 
     def current(self) -> Token:
         return self._ledger.current()
@@ -137,6 +147,8 @@ class Runtime:
             self._granted = claim, time
             self._lease = self._ledger.lease(claim, time, effect.note, owner)
             await self._lease.__aenter__()
+        else:
+            await self._leave()
         return claim, time
 
     async def _wait(self, effect: effects.Wait) -> None:
@@ -187,6 +199,29 @@ class Runtime:
             self._granted = None
             await self._lease.__aexit__(None, None, None)
 
+    # -- leave to ask -----------------------------------------------------------------------------------------------
+
+    async def _enter(self, _: effects.Enter) -> None:
+        if self._permit is None:
+            newest = self._office.registrations.known(self.vendor)
+            try:
+                self._permit = await self._let_in(newest)
+            except InvalidClient:  # so it was said to whoever sent this secret: is there a newer one?
+                newer = await self._office.registrations.newer(self.vendor, newest)
+                if newer is None:
+                    raise
+                self._permit = await self._let_in(newer)
+
+    async def _let_in(self, vendor: Vendor) -> Permit:
+        gate = self._office.admission.gate(self._office, self.vendor)
+        need = self._holding.windows.hard if self._holding.token is not None else -math.inf
+        return await gate.enter(self._ledger.account, secret_digest(vendor), need, self.timeout)
+
+    async def _leave(self, _: effects.Leave | None = None) -> None:
+        permit, self._permit = self._permit, None
+        if permit is not None:
+            await permit.leave(answered=self._answered)
+
     # -- the vendor ------------------------------------------------------------------------------------------------
 
     async def _ask(self, effect: effects.Ask) -> Any:
@@ -197,6 +232,8 @@ class Runtime:
             if isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
                 # Somebody may have rotated the client's secret: the store knows.
                 newer = await self._office.registrations.newer(self.vendor, newest)
+                if newer is None and self._permit is not None:
+                    await self._permit.refused(outcome.error)
                 outcome = outcome if newer is None else await self._exchange(effect, newer)
         except StoreError as error:
             return Failed(error.with_traceback(None), in_doubt=False)
@@ -206,6 +243,8 @@ class Runtime:
         now = self.now()
         if self._granted is None:
             log.info("%s: the store is away; a token is fetched for this process alone", vendor.name)
+        if self._permit is not None:
+            self._permit.secret = secret_digest(vendor)
         exchange: Exchange[Any] = Exchange(
             self._office.world,
             StoreTime(self._office.world.wall(), now, now) if self._granted is None else self._granted[1],
@@ -215,10 +254,13 @@ class Runtime:
             lease=None if self._granted is None else self._lease,
             profile=vendor.rotation,
             single_use=effect.single_use,
+            permit=self._permit,
         )
         try:
-            return await exchange.run()
+            found = await exchange.run()
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the steps judge it
             return Failed(error.with_traceback(None), exchange.in_doubt)
+        self._answered = True
+        return found

@@ -46,6 +46,10 @@ class Followed(Protocol):
         """Commit what is held under its own number, should the store have lost it. Raises ``LinkAuthError``."""
         ...
 
+    def announced(self, version: int) -> None:
+        """The store has ``version`` now."""
+        ...
+
 
 class Watch:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
@@ -58,6 +62,11 @@ class Watch:
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
+
+    @property
+    def announces(self) -> bool:
+        """Whether the store tells of changes."""
+        return self._store is not None
 
     async def follow(self, held: Followed) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
@@ -117,8 +126,10 @@ class Watch:
                         missed = heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN
                         heard.set()
                         await self._look_through(missed=missed)
-                    elif (held := self._followed.get(change.key)) is not None and held.is_newer_than(change.version):
-                        looks.ask(held)
+                    elif (held := self._followed.get(change.key)) is not None:
+                        held.announced(change.version)
+                        if held.is_newer_than(change.version):
+                            looks.ask(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
             await asyncio.sleep(timing.LISTEN_AGAIN)

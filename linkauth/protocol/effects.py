@@ -28,8 +28,10 @@ __all__ = [
     "Commit",
     "Confirm",
     "Effect",
+    "Enter",
     "Failed",
     "LeaseLost",
+    "Leave",
     "Read",
     "Release",
     "Repair",
@@ -100,6 +102,10 @@ class Worker(Protocol):
         """What stands beside a record."""
         ...
 
+    def crowded(self) -> bool:
+        """Whether more want to ask this client's vendor than may: who wants to ask as well will have to wait."""
+        ...
+
     def current(self) -> Token:
         """The token that is held. Raises ``ReauthorizationRequired`` where there is none."""
         ...
@@ -137,6 +143,19 @@ class Claim:
 
     newer_than: int
     note: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen
+class Enter:
+    """Wait for leave to ask the vendor, for it bears only so many requests of one client. Nothing where it is had already.
+
+    Raises the vendor's refusal of the client, ``RateLimited`` or ``VendorUnavailable`` where none comes in time.
+    """
+
+
+@attrs.frozen
+class Leave:
+    """Let somebody else ask. So does the end of the steps, and a claim that is not granted."""
 
 
 @attrs.frozen
@@ -228,6 +247,20 @@ class Release:
 
 
 Effect: TypeAlias = (
-    Settle | Read | Claim | Wait | Sleep | Adopt | Repair | Confirm | Ask | Commit | Revoke | Serve | Release
+    Settle
+    | Read
+    | Claim
+    | Enter
+    | Leave
+    | Wait
+    | Sleep
+    | Adopt
+    | Repair
+    | Confirm
+    | Ask
+    | Commit
+    | Revoke
+    | Serve
+    | Release
 )
 Steps: TypeAlias = Generator[Effect, Any, T]

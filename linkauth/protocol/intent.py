@@ -70,11 +70,15 @@ class Note:
             found = wire.structure(wire.members(note, "a note"), cls, "a note")
         except MalformedResponse:
             return cls()
-        kind, status = line(found.kind, LONGEST), found.status if 0 <= found.status < 1000 else 0
-        return attrs.evolve(found, kind=kind, status=status).saying(found.error, found.description)
+        return found.plain()
+
+    def plain(self) -> Note:
+        """This note made fit to show: whoever can write to the store could write what people are shown."""
+        kind, status = line(self.kind, LONGEST), self.status if 0 <= self.status < 1000 else 0
+        return attrs.evolve(self, kind=kind, status=status).saying(self.error, self.description)
 
     def saying(self, error: str, description: str) -> Note:
-        """This note with a failure's words in clear, made fit to show: whoever can write to the store could write them."""
+        """This note with a failure's words in clear, made fit to show as well."""
         return attrs.evolve(self, error=line(error, LONGEST), description=line(description, LONGEST))
 
     def failing(self, error: LinkAuthError, retry_at: float) -> Note:

@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 import attrs
 
-from linkauth.oauth.token import OMIT, Token, secret_str, secret_str_or_none
+from linkauth.oauth.token import OMIT, Secret, Token, secret_str, secret_str_or_none
 from linkauth.oauth.url import given
+from linkauth.protocol.limits import LimitRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,10 @@ __all__ = [
     "TokenRecord",
     "answer_key",
     "begun_key",
+    "limit_key",
+    "probe_key",
     "round_key",
+    "secret_digest",
     "secret_key",
     "state_key",
     "token_key",
@@ -100,7 +104,9 @@ class RoundRecord:
     next_at: float
 
 
-StoredRecord: TypeAlias = TokenRecord | DeadRecord | PendingRecord | BegunRecord | SecretRecord | RoundRecord
+StoredRecord: TypeAlias = (
+    TokenRecord | DeadRecord | PendingRecord | BegunRecord | SecretRecord | RoundRecord | LimitRecord
+)
 
 KINDS: Final[dict[str, type[StoredRecord]]] = {
     "token": TokenRecord,
@@ -109,6 +115,7 @@ KINDS: Final[dict[str, type[StoredRecord]]] = {
     "begun": BegunRecord,
     "secret": SecretRecord,
     "round": RoundRecord,
+    "limit": LimitRecord,
 }
 
 LONGEST_NAME: Final = 80
@@ -135,6 +142,14 @@ def token_keys(vendor: Vendor, account: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([token_key(vendor, account), *keys]))
 
 
+def secret_digest(vendor: Vendor) -> str:
+    """A digest of a client's secret: enough to recognise it, useless to anybody who finds it. Empty: there is none."""
+    secret = getattr(vendor, "client_secret", None)
+    if not isinstance(secret, Secret):
+        return ""
+    return sha256(b"linkauth client secret\0" + secret.reveal().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
 def secret_key(vendor: Vendor) -> str:
     """Where a client's newest secret is kept."""
     return _key("secret", vendor.name, ("secret", vendor.name, *_as_given(vendor)))
@@ -148,6 +163,16 @@ def answer_key(vendor: Vendor) -> str:
 def _as_given(vendor: Vendor) -> tuple[str, ...]:
     # In the spelling that was given, as ever: a worker of an earlier release that missed a rotation would be locked out.
     return tuple(map(given, vendor.registration()))
+
+
+def limit_key(vendor: Vendor) -> str:
+    """Where it is kept what goes for every account of a client: refusals of the client, and how much of a limit is used."""
+    return _key("limit", vendor.name, ("limit", vendor.name, *vendor.registration()))
+
+
+def probe_key(vendor: Vendor) -> str:
+    """Where the lease is of the one who asks first after the vendor has refused a client."""
+    return _key("first", vendor.name, ("first", vendor.name, *vendor.registration()))
 
 
 def round_key(vendors: Iterable[Vendor]) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from linkauth.errors import (
+    InvalidClient,
     InvalidGrant,
     InvalidToken,
     LinkAuthError,
@@ -34,8 +35,10 @@ from linkauth.protocol.effects import (
     Ask,
     Claim,
     Commit,
+    Enter,
     Failed,
     LeaseLost,
+    Leave,
     Read,
     Release,
     Revoke,
@@ -46,9 +49,9 @@ from linkauth.protocol.effects import (
 )
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.intent import Note, digest
-from linkauth.protocol.patience import InDoubt, Turn, came_back, give_time, pause, suspicion
+from linkauth.protocol.patience import Turn, came_back, give_time, pause, suspicion
 from linkauth.protocol.timing import backoff
-from linkauth.store import Busy, Granted
+from linkauth.store import Busy, Granted, Newer
 
 if TYPE_CHECKING:
     from linkauth.protocol.effects import Steps, Worker
@@ -94,7 +97,13 @@ def renew(me: Worker, known: int) -> Steps[Token]:
 
 
 def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Claimed, StoreTime] | None]:
-    """Ask for the lease, and leave word of what is about to be spent. None: the store is away, and this vendor needs none."""
+    """Ask for the lease, and leave word of what is about to be spent. None: the store is away, and this vendor needs none.
+
+    Not before there is leave to ask the vendor; who has to wait for that looks first whether somebody has renewed it.
+    """
+    if me.crowded() and (newer := (yield from _look(newer_than))) is not None:
+        return newer
+    yield Enter()
     spending = digest(token) if me.vendor.rotation.rotates else ""
     note = Note(doubt=spending, since=me.store_now()).encode() if spending else b""
     try:
@@ -104,6 +113,19 @@ def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Clai
             raise
         return None
     return claim
+
+
+def _look(newer_than: int) -> Steps[tuple[Newer, StoreTime] | None]:
+    """As a claim that finds something newer would answer, and claims nothing."""
+    try:
+        reading: Reading
+        reading, time = yield Read()
+    except StoreUnavailable:  # the claim tells what that means
+        return None
+    record = reading.record
+    if record is None or record.version <= newer_than:
+        return None
+    return Newer(record=record, note=reading.note, now=reading.now), time
 
 
 def _adopt(me: Worker, record: Record, time: StoreTime) -> Steps[int]:
@@ -148,10 +170,12 @@ def _lead(me: Worker, turn: Turn) -> Steps[Token]:
         return (yield from _give_in(me, turn, reason))
     try:
         if seconds := pause(me, turn):
+            yield Leave()
             yield from give_time(me, turn, seconds)
+            yield Enter()
         begun = me.now()
         outcome: Token | Failed = yield _asking(me, turn.token)
-    except (InDoubt, LeaseLost):
+    except LinkAuthError:  # nothing was sent
         yield Release(turn.granted.note)
         raise
     if isinstance(outcome, Token):
@@ -238,6 +262,8 @@ def _word(me: Worker, turn: Turn, error: LinkAuthError, *, in_doubt: bool) -> No
     ordered = getattr(error, "retry_after", None)
     if ordered is not None:
         wait = max(wait, min(float(ordered), timing.LONGEST_ORDER))
+    if isinstance(error, InvalidClient):  # it holds back whoever would send the same secret (``limits``), nobody else
+        wait = 0.0
     doubt = digest(turn.token) if in_doubt else ""
     since = left.since if turn.in_doubt else now
     if isinstance(error, VendorUnavailable):

@@ -108,6 +108,33 @@ SECRET_PATIENCE: Final = 5.0
 
 assert TRY_FIRST < RENEW_FIRST < LONGEST_BACKOFF < LONGEST_ORDER
 
+# -- a vendor's limits (``limits``) --------------------------------------------------------------------------------------
+
+WINDOW: Final = 8
+"""Requests in flight for one client at first; each answer allows one more, a refusal all but one fewer."""
+CALM: Final = 60.0
+"""Seconds after a refusal before there may be more in flight again, and within which two accounts' refusals are the client's."""
+SLOW: Final = 1.0
+"""Seconds after which a request is no sign of a limit any more, which is told at once: it holds up nobody."""
+LIMIT_LOOK: Final = 1.0
+"""Seconds after which what is known of a client is read again, where the store announces no changes."""
+PROBE_LEASE: Final = 3.0
+"""Seconds for which others wait for the one who goes first after a refusal, should he not come back."""
+RATE_HOLD: Final = (5.0, 60.0)
+CLIENT_HOLD: Final = (30.0, 300.0)
+"""Seconds for which a client is held back: the first time, doubling up to the second figure. A rate passes by itself, a
+wrong secret is put right by people.
+"""
+RATE_SLOTS: Final = 32
+"""Slots in which a window of the vendor's is counted: what a record holds at the most, and what share of the rate it costs."""
+PLACE_SLOTS: Final = 2
+"""Slots in which a place that was counted has to be used: sent later it would fall into another window."""
+SHARE_OF_RATE: Final = 4
+"""A worker takes a quarter of what is left of a window at a time, so that those who come a moment later find something."""
+
+assert PROBE_LEASE <= RATE_HOLD[0] <= RATE_HOLD[1] <= CALM
+assert CLIENT_HOLD[1] <= LONGEST_ORDER
+
 # -- callers ------------------------------------------------------------------------------------------------------------
 
 CALLER_MORE: Final = 1.0

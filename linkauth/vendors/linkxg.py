@@ -60,6 +60,7 @@ class LinkXG(Vendor):
     base_url: str = attrs.field(default=BASE, converter=base_url)
 
     rotates_secret = True
+    token_rate = (60, 60.0)  # its page on rate limits: 60 calls a minute for each client
 
     def identity(self) -> tuple[str, ...]:
         return (*self.registration(), self.scope)

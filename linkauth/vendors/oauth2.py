@@ -38,6 +38,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
 
+MOST_SECONDS: Final = 86_400
+"""A day: of the window in which a vendor counts token requests."""
+
 _OURS: Final = frozenset(
     [
         "client_id",
@@ -74,6 +77,16 @@ def _copied(extra: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(extra))
 
 
+def _rate(value: object) -> tuple[int, float] | None:
+    if value is None:
+        return None
+    match value:
+        case [int() as requests, int() | float() as seconds] if requests > 0 and 0 < seconds <= MOST_SECONDS:
+            return requests, float(seconds)
+        case _:
+            raise ConfigurationError("OAuth2: token_rate is (requests, seconds), such as (60, 60)")
+
+
 def _profile(vendor: OAuth2) -> RotationProfile:
     return ROTATES if vendor.authorize_url else KEEPS
 
@@ -96,6 +109,7 @@ class OAuth2(Vendor):
     ``rotation``: what becomes of a used refresh token. Unless stated it is taken to be good for one use, which is never
     wrong: a vendor that keeps it gets more care than it needs. A new one in an answer always replaces the old.
     ``lifetime``: seconds, for answers without ``expires_in``; where it is None such an answer is refused.
+    ``token_rate``: ``(requests, seconds)`` that the vendor allows a client at its token endpoint; the fleet keeps to it.
     ``api_url``: where calls go; None: the token endpoint's origin.
     ``issuer``: checked against the callback's ``iss`` (RFC 9207), which must be there if ``iss_required``.
     ``extra``: parameters for authorization and token requests (``audience``, ``resource``);
@@ -119,6 +133,7 @@ class OAuth2(Vendor):
     issuer: str | None = attrs.field(default=None, validator=attrs.validators.optional(printable))
     iss_required: bool = attrs.field(default=False, validator=flag)
     lifetime: float | None = None
+    token_rate: tuple[int, float] | None = attrs.field(default=None, converter=_rate)
     extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
     authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
     rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))

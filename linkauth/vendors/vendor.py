@@ -117,6 +117,8 @@ class Vendor(metaclass=_Discreet):
     posts_callback: ClassVar[bool] = False
     """The callback comes by POST, from another site, so without the app's own cookies."""
     uses_pkce: bool = False
+    token_rate: tuple[int, float] | None = None
+    """``(requests, seconds)`` that the vendor allows a client at its token endpoint, which the fleet keeps to; None: unknown."""
     pending_lifetime: float = 600.0
     """Seconds for which an authorization's state is good."""
 

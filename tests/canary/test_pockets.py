@@ -187,7 +187,7 @@ async def test_every_flow_leaves_nothing_where_others_look(request, sandbox, can
     url = f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0" if server else f"file:{tmp_path / 'store'}"
     events: list[Any] = []
     keys = key() if encrypted else None
-    async with AuthEngine(url, keys=keys, on_event=events.append, timeout=60) as engine:
+    async with AuthEngine(url, keys=keys, on_event=events.append) as engine:
         await lived(sandbox, engine, canary)
         canary.hear("an engine", f"{engine!r} {vars(engine)!r} {engine.office!r}")
     loop.set_debug(False)

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 
 BASE = "https://vendor.example/api/v1"
 CLIENT = LinkXG(client_id="shop", client_secret="first-secret", scope="products:read", base_url=BASE)
+
+
+class Unstated(LinkXG):
+    """The same vendor, which does not say how much it allows."""
+
+    token_rate = None
+
+
+UNSTATED = Unstated(client_id="shop", client_secret="first-secret", scope="products:read", base_url=BASE)
 USER = LinkXGUser(base_url=BASE)
 PAGE = OAuth2(
     name="page",

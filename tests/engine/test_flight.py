@@ -18,7 +18,7 @@ from linkauth import AuthEngine, LinkXG
 from linkauth.engine.flight import Flights
 from linkauth.errors import InvalidClient, LinkAuthError
 from linkauth.sandbox import Sandbox
-from tests.engine.fakes import CLIENT, Vendor, Worker
+from tests.engine.fakes import UNSTATED, Vendor, Worker
 from tests.engine.virtual import VirtualLoop
 
 
@@ -94,7 +94,7 @@ def test_cancelling_callers_of_a_real_renewal():
     async def rounds() -> None:
         vendor = Vendor()
         worker = Worker("memory:", vendor)
-        credential = worker.credential(CLIENT)
+        credential = worker.credential(UNSTATED)
         for number in range(200):
             vendor.delay = chance.random()
             callers = [asyncio.create_task(credential.refresh()) for _ in range(8)]

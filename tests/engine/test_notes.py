@@ -10,7 +10,7 @@ import pytest
 from linkauth.engine.credential import Credential
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.sealing import Sealer
-from linkauth.errors import InvalidClient, NoAnswer, VendorUnavailable
+from linkauth.errors import NoAnswer, UnauthorizedClient, VendorUnavailable
 from linkauth.oauth.grants import basic
 from linkauth.oauth.token import Secret
 from linkauth.protocol.intent import Note, digest
@@ -25,9 +25,9 @@ WORDS = "the vendor's own words"
 async def failed(store: Store, keys: str | list[str] | None) -> str:
     """The key of a credential whose vendor has refused a worker with ``keys``, in its own words."""
     vendor = Vendor()
-    vendor.fails(answer(401, {"error": "invalid_client", "error_description": WORDS}), times=2)
+    vendor.fails(answer(401, {"error": "unauthorized_client", "error_description": WORDS}), times=2)
     credential = Worker(store, vendor, keys=keys).credential(CLIENT)
-    with pytest.raises(InvalidClient, match=WORDS):
+    with pytest.raises(UnauthorizedClient, match=WORDS):
         await credential.token()
     return credential.ledger.key
 
@@ -35,7 +35,7 @@ async def failed(store: Store, keys: str | list[str] | None) -> str:
 async def told(store: Store, keys: str | list[str] | None) -> str:
     """What a worker with ``keys`` raises for the note that it finds, asking no vendor."""
     vendor = Vendor()
-    with pytest.raises(InvalidClient) as caught:
+    with pytest.raises(UnauthorizedClient) as caught:
         await Worker(store, vendor, keys=keys).credential(CLIENT).token()
     assert vendor.counts.total() == 0
     return caught.value.description
@@ -48,7 +48,7 @@ async def test_a_failures_words_are_sealed_where_there_are_keys():
     key = await failed(store, KEY)
     note = (await store.read(key)).note
     assert WORDS.encode() not in note
-    assert b"invalid_client" not in note
+    assert b"unauthorized_client" not in note
     assert await told(store, [OTHER, KEY]) == WORDS
     assert await told(store, OTHER) == ""
     assert await told(store, None) == ""
@@ -133,10 +133,10 @@ async def test_a_vendor_that_repeats_http_basic_gives_nothing_away():
     sent = basic("the-app", Secret(secret))
     store, vendor = Store(), Vendor()
     said = f"no client for {sent} ({secret})"
-    vendor.fails(answer(401, {"error": "invalid_client", "error_description": said}), times=9)
+    vendor.fails(answer(401, {"error": "unauthorized_client", "error_description": said}), times=9)
     worker = Worker(store, vendor)
     credential = worker.credential(oauth2)
-    with pytest.raises(InvalidClient, match="no client for") as caught:
+    with pytest.raises(UnauthorizedClient, match="no client for") as caught:
         await credential.token()
     note = (await store.read(credential.ledger.key)).note
     assert b"no client for" in note

@@ -235,7 +235,9 @@ class Watch(Evidence):
         if account is None:
             if new["kind"] == "secret":
                 self._secret_written(who, int(new["client_secret"].removeprefix("secret-")))
-            elif (claim := self.claims.get((who, key))) is None or claim.number != after.version:
+            elif new["kind"] == "round" and (
+                (claim := self.claims.get((who, key))) is None or claim.number != after.version
+            ):
                 self.fail(1, f"{who} ends a round of keep-alive that is another's")
             return
         old = self.reading(key, before.version, before.value) if before.value else None

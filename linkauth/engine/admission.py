@@ -1,0 +1,312 @@
+"""Lets the token requests of one client go: in the order of need, and as many at a time as its vendor bears.
+
+A ``Gate`` stands before the claim, so that nobody holds a lease while he waits here. Who is first in line passes when
+
+1. the vendor has not refused the client, or the time that it named is over; after that one in the fleet goes first;
+2. not too many are in flight: a few at first, one more with each answer, one after a refusal;
+3. there is a place in the limit that the vendor states, where it states one.
+
+A worker's first request in a vendor's window goes unasked, so that a renewal now and then costs the store nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import math
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from linkauth.engine.client_limits import ClientLimits
+from linkauth.errors import InvalidClient, OAuthError, RateLimited, StoreError, VendorUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.limits import free_in, held_for, place, used
+from linkauth.protocol.records import limit_key, probe_key
+from linkauth.store import Busy, Granted
+
+if TYPE_CHECKING:
+    from linkauth.engine.office import Office
+    from linkauth.errors import LinkAuthError
+    from linkauth.protocol.limits import LimitRecord
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["Admission", "Gate", "Permit"]
+
+
+class Admission:
+    """The gates of an engine: one for each client and event loop, for those who wait are in one."""
+
+    __slots__ = ("_gates",)
+
+    def __init__(self) -> None:
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Gate]] = WeakKeyDictionary()
+
+    def gate(self, office: Office, vendor: Vendor) -> Gate:
+        """The gate before ``vendor``'s token endpoint for its client, in this event loop."""
+        gates = self._gates.setdefault(asyncio.get_running_loop(), {})
+        key = limit_key(vendor)
+        found = gates.get(key)
+        if found is None:
+            found = gates[key] = Gate(office, vendor)
+        return found
+
+
+class Permit:
+    """One renewal's leave to ask, from when it was let through until it is given back."""
+
+    __slots__ = ("_account", "_gate", "_probe", "_sent_at", "_slow", "_until", "secret")
+
+    def __init__(self, gate: Gate, account: str, secret: str, until: float, probe: int | None) -> None:
+        self.secret = secret
+        """A digest of the client secret that is sent."""
+        self._gate = gate
+        self._account = account
+        self._until = until
+        self._probe = probe
+        self._sent_at: float | None = None
+        # Limits are told at once: who has waited for a while is no sign of one, and holds up nobody.
+        self._slow = asyncio.get_running_loop().call_later(timing.SLOW, gate.answered, self)
+
+    def sent(self) -> None:
+        """A request is on its way."""
+        self._sent_at = self._gate.now()
+
+    async def again(self) -> None:
+        """Wait until another try may go. Raises as ``Gate.enter``."""
+        await self._gate.passed(self.secret, self._until)
+
+    async def refused(self, error: OAuthError) -> None:
+        """The vendor said no: to the account, or to the client."""
+        if self._sent_at is not None:
+            await self._gate.refused(error, self._account, self.secret, self._sent_at)
+
+    async def leave(self, *, answered: bool) -> None:
+        """It is over. ``answered``: the vendor had no quarrel with the client."""
+        self._slow.cancel()
+        if answered:
+            self._gate.answered(self)
+        await self._gate.left(self, self.secret, self._sent_at, self._probe, answered=answered)
+
+
+class Gate:
+    """Before one vendor's token endpoint, for one client. Moments are monotonic seconds where nothing else is said."""
+
+    def __init__(self, office: Office, vendor: Vendor) -> None:
+        self._office = office
+        self._name = vendor.name
+        self._rate = vendor.token_rate
+        self._limits = ClientLimits(office, vendor)
+        self._probe_key = probe_key(vendor)
+        self._window = timing.WINDOW
+        self._in_flight: set[Permit] = set()
+        self._room = asyncio.Event()
+        self._line: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._first: asyncio.Future[None] | None = None
+        self._probe: int | None = None
+        """The number under which this worker goes first in the fleet."""
+        self._refused_at = -math.inf
+        self._refused = ""
+        """The account that met a 429 last: it is that one's matter until another meets one, too."""
+        self._unasked_at = -math.inf
+        self._owed = 0
+        """Requests that went unasked and are not counted yet."""
+        self._places = 0
+        self._places_until = -math.inf
+
+    def now(self) -> float:
+        """The store's clock, Unix seconds."""
+        return self._office.shelf.now()
+
+    def open(self, secret: str) -> bool:
+        """Whether who comes now has nobody to wait for, by what is known here."""
+        free = self._first is None and len(self._in_flight) < self._window and not self._limits.stale()
+        record, rate = self._limits.record, self._rate
+        return free and record.hold(secret) is None and (rate is None or not free_in(record, rate, self.now()))
+
+    async def enter(self, account: str, secret: str, need: float, seconds: float) -> Permit:
+        """Wait for a permit, ``seconds`` at the most; who needs a token sooner (``need``) goes first.
+
+        Raises the vendor's refusal of the client while it goes for ``secret``, and ``RateLimited`` where no place comes free
+        in time: both say in how many seconds it is worth trying again.
+        """
+        await self._limits.follow()
+        until = self._office.world.monotonic() + seconds
+        await self._let_through(need, secret, until)
+        probe, self._probe = self._probe, None
+        permit = Permit(self, account, secret, until, probe)
+        self._in_flight.add(permit)
+        return permit
+
+    async def refused(self, error: OAuthError, account: str, secret: str, sent_at: float) -> None:
+        """The vendor refused a request of ``account``'s, sent at ``sent_at`` (Unix seconds) with ``secret``."""
+        if isinstance(error, RateLimited):
+            now = self._office.world.monotonic()
+            alone = self._refused == account or now - self._refused_at >= timing.CALM
+            self._refused, self._refused_at = account, now
+            if alone:
+                return
+            self._window = 1
+        elif not isinstance(error, InvalidClient):
+            return
+        await self._limits.update(lambda record: record.refused(error, secret, sent_at, self.now()))
+
+    def answered(self, permit: Permit) -> None:
+        """The vendor has nothing against one request more at a time."""
+        if permit in self._in_flight:
+            self._in_flight.discard(permit)
+            if self._office.world.monotonic() - self._refused_at >= timing.CALM:
+                self._window += 1
+            self._room.set()
+
+    async def left(
+        self, permit: Permit, secret: str, sent_at: float | None, probe: int | None, *, answered: bool
+    ) -> None:
+        """A permit is given back; what was sent with it, if anything, was sent at ``sent_at`` (Unix seconds)."""
+        self._in_flight.discard(permit)
+        if sent_at is None and self._rate is not None:
+            self._places += 1  # it was not needed
+        self._room.set()
+        if answered and sent_at is not None:
+            await self._limits.update(lambda record: record.answered(secret, sent_at))
+        if probe is not None:
+            await self._office.shelf.quietly(self._office.shelf.store.release(self._probe_key, probe))
+
+    # -- in line -----------------------------------------------------------------------------------------------------
+
+    async def _let_through(self, need: float, secret: str, until: float) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._line, (need, next(self._numbers), mine))
+        self._call_next()
+        try:
+            await asyncio.wait({mine}, timeout=self._left(until))
+            if not mine.done():
+                raise self._kept_waiting(secret)
+            await self.passed(secret, until, first=True)
+        finally:
+            mine.cancel()
+            if self._first is mine:
+                self._first = None
+            self._call_next()
+
+    def _call_next(self) -> None:
+        while self._first is None and self._line:
+            following = heapq.heappop(self._line)[2]
+            if not following.done():
+                following.set_result(None)
+                self._first = following
+
+    async def passed(self, secret: str, until: float, *, first: bool = False) -> None:
+        """Return when a request may go, ``first``: the first of a permit. Raises as ``enter``."""
+        while True:
+            await self._limits.look()
+            hold = self._limits.record.hold(secret)
+            if hold is not None and (left := held_for(hold, self.now())):
+                self._window = 1
+                if self._limits.record.rate.failures:
+                    self._refused_at = self._office.world.monotonic()
+                if left >= self._left(until):
+                    raise hold.failure(left)
+                await self._pause(left)
+            elif first and len(self._in_flight) >= self._window:
+                self._room.clear()
+                await self._pause(self._left(until), self._room)
+                if len(self._in_flight) >= self._window and not self._left(until):
+                    raise self._kept_waiting(secret)
+            elif first and hold is not None and not await self._goes_first(until):
+                if not self._left(until):
+                    raise hold.failure(timing.PROBE_LEASE)
+            elif self._rate is None or await self._has_place(self._rate, until):
+                return
+
+    def _kept_waiting(self, secret: str) -> LinkAuthError:
+        """Why no permit came in time."""
+        now = self.now()
+        hold = self._limits.record.hold(secret)
+        if hold is not None:
+            return hold.failure(max(held_for(hold, now), timing.PROBE_LEASE))
+        if self._rate is not None and used(self._limits.record, self._rate, now) >= self._rate[0]:
+            return self._full(self._rate, now)
+        return VendorUnavailable(f"{self._name}: too many token requests of this client are waiting", retry_after=1.0)
+
+    def _full(self, rate: tuple[int, float], now: float) -> RateLimited:
+        words = (
+            f"the {rate[0]} token requests in {rate[1]:g} s that {self._name} allows a client are used; none was sent"
+        )
+        wait = free_in(self._limits.record, rate, now)
+        return RateLimited("", words, status=0, retry_after=wait, limit=rate[0], remaining=0)
+
+    # -- one in the fleet ----------------------------------------------------------------------------------------------
+
+    async def _goes_first(self, until: float) -> bool:
+        """Whether it is this worker that goes first after a refusal; else it has waited for the one who does."""
+        shelf = self._office.shelf
+        claim = shelf.store.claim(self._probe_key, self._office.owner(), timing.PROBE_LEASE, 0, b"")
+        try:
+            found, _ = await shelf.ask(claim)
+            if isinstance(found, Busy):
+                wait = min(found.remaining, self._left(until))
+                with self._office.flights.idle():
+                    await shelf.do(shelf.store.wait_for_change(self._probe_key, 0, wait), extra=wait)
+                self._limits.announced(self._limits.version + 1)
+                return False
+        except StoreError:
+            return True
+        self._probe = found.number if isinstance(found, Granted) else None
+        return True
+
+    # -- the vendor's limit --------------------------------------------------------------------------------------------
+
+    def _has_places(self) -> bool:
+        return self._places > 0 and self._office.world.monotonic() < self._places_until
+
+    def _may_go_unasked(self) -> bool:
+        assert self._rate is not None  # noqa: S101  # asked only where there is a limit
+        now, lately = self._office.world.monotonic(), used(self._limits.record, self._rate, self.now())
+        return now - self._unasked_at >= self._rate[1] and lately <= self._rate[0] // 2
+
+    async def _has_place(self, rate: tuple[int, float], until: float) -> bool:
+        """Whether there is a place in the window; else it has waited until there may be one."""
+        now = self._office.world.monotonic()
+        if self._has_places():
+            self._places -= 1
+            return True
+        if self._may_go_unasked():
+            self._unasked_at = now
+            self._owed += 1
+            return True
+        granted, owed = 0, self._owed
+
+        def take(record: LimitRecord) -> LimitRecord:
+            nonlocal granted
+            changed, granted = place(record, rate, self.now(), 1 + len(self._line), owed)
+            return changed
+
+        await self._limits.update(take)
+        self._owed -= owed
+        if granted:
+            self._places = granted - 1
+            self._places_until = now + rate[1] * timing.PLACE_SLOTS / timing.RATE_SLOTS
+            return True
+        left = free_in(self._limits.record, rate, self.now())
+        if left >= self._left(until):
+            raise self._full(rate, self.now())
+        await self._pause(left)
+        return False
+
+    # -- waiting -------------------------------------------------------------------------------------------------------
+
+    def _left(self, until: float) -> float:
+        return max(until - self._office.world.monotonic(), 0.0)
+
+    async def _pause(self, seconds: float, event: asyncio.Event | None = None) -> None:
+        """Nothing is sent yet: closing may call it off."""
+        with self._office.flights.idle():
+            if event is None:
+                await asyncio.sleep(seconds)
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await event.wait()

@@ -1,0 +1,108 @@
+"""This worker's copy of what goes for every account of a client, and how it is kept the fleet's.
+
+It is written by comparing and swapping, without a lease: each writer commits one above the version that he knows, and who was
+overtaken begins again from what stands there. So no worker's refusal is lost, and none waits for another.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from linkauth.errors import CorruptRecord, StoreError
+from linkauth.protocol import timing
+from linkauth.protocol.limits import LimitRecord
+from linkauth.protocol.records import limit_key
+from linkauth.store import Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.office import Office
+    from linkauth.store import Record
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["ClientLimits"]
+
+TRIES: Final = 20
+"""Others may be faster so many times; then it is known here alone, and told with what is told next."""
+
+
+class ClientLimits:
+    """A ``LimitRecord`` in this process. It is advice: with the store away one goes by what one knows oneself."""
+
+    __slots__ = ("__weakref__", "_heard", "_looked", "_office", "key", "record", "version")
+
+    def __init__(self, office: Office, vendor: Vendor) -> None:
+        self.key = limit_key(vendor)
+        self.record = LimitRecord(vendor=vendor.name)
+        self.version = 0
+        self._office = office
+        self._looked = -math.inf
+        self._heard = False
+        """Something was announced since the last look."""
+
+    def is_newer_than(self, version: int) -> bool:
+        """Never: what a store lost of it is found out anew."""
+        del version
+        return False
+
+    async def put_back(self) -> None:
+        """Nothing is."""
+
+    def announced(self, version: int) -> None:
+        """The store has another version."""
+        if version > self.version:
+            self._heard = True
+
+    async def follow(self) -> None:
+        """Hear of what others write, where the store tells of it."""
+        await self._office.watch.follow(self)
+
+    def stale(self) -> bool:
+        """Whether to look before the next request: after an announcement; where there are none, each second of trouble."""
+        in_trouble = bool(self.record.rate.failures or self.record.client.failures)
+        since = self._office.world.monotonic() - self._looked
+        return self._heard or (in_trouble and not self._office.watch.announces and since >= timing.LIMIT_LOOK)
+
+    async def look(self) -> None:
+        """Read it where it is ``stale``."""
+        if not self.stale():
+            return
+        self._heard = False
+        self._looked = self._office.world.monotonic()
+        try:
+            reading, _ = await self._office.shelf.ask(self._office.shelf.store.read(self.key))
+        except StoreError:
+            return
+        self._take(reading.record)
+
+    async def update(self, change: Callable[[LimitRecord], LimitRecord]) -> None:
+        """Let ``change`` stand: it is given what stands, and may be called again where somebody else was faster."""
+        for _ in range(TRIES):
+            changed = change(self.record)
+            if changed == self.record:
+                return
+            changed = attrs.evolve(changed, by=self._office.owner())
+            value = self._office.envelope.close(self.key, self.version + 1, changed)
+            commit = self._office.shelf.store.commit(self.key, self.version + 1, value)
+            try:
+                outcome, _ = await self._office.shelf.ask(commit)
+            except StoreError:
+                outcome = None
+            if not isinstance(outcome, Superseded):
+                self.record, self.version = changed, self.version + (outcome is not None)
+                return
+            self._take(outcome.record)
+        self.record = change(self.record)
+
+    def _take(self, record: Record | None) -> None:
+        if record is None or record.version <= self.version:
+            return
+        self.version = record.version
+        try:
+            self.record = self._office.envelope.expect(self.key, record, LimitRecord)
+        except CorruptRecord:  # of another key's, or another environment's: it says nothing here
+            self.record = LimitRecord(vendor=self.record.vendor)

@@ -1,0 +1,230 @@
+"""What one account of a client hears goes for all of them, and a limit that a vendor states is kept from the start."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linkauth import LinkXG
+from linkauth.engine.admission import Gate
+from linkauth.errors import InvalidClient, LinkAuthError, OAuthError, RateLimited
+from linkauth.protocol import timing
+from tests.engine.fakes import BASE, Store, Unstated, Vendor, Worker
+from tests.engine.virtual import monotonic, virtual
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+
+class Endpoint:
+    """A token endpoint that counts in fixed windows of a minute, as LinkXG's page has it."""
+
+    def __init__(self, allowed: float = 60, takes: float = 0.1) -> None:
+        self.allowed = allowed
+        self.takes = takes
+        self.asked: list[float] = []
+        self.refused: list[float] = []
+        self.order: list[str] = []
+        self.most = 0
+        self._now = 0
+        self._window: Counter[int] = Counter()
+
+    async def ask(self, account: str) -> None:
+        self.asked.append(monotonic())
+        self.order.append(account)
+        self._now += 1
+        self.most = max(self.most, self._now)
+        await asyncio.sleep(self.takes)
+        self._now -= 1
+        minute = int((monotonic() - 1000) // 60)
+        self._window[minute] += 1
+        if self._window[minute] > self.allowed:
+            self.refused.append(monotonic())
+            raise RateLimited("rate_limit_exceeded", "too many", status=429)
+
+    def first_minute(self) -> int:
+        return sum(1 for at in self.asked if at < 1060)
+
+
+async def through(gate: Gate, endpoint: Any, account: str, *, need: float = 0.0, secret: str = "s") -> None:
+    """One request, as a renewal makes it."""
+    permit = await gate.enter(account, secret, need, 10.0)
+    answered = False
+    try:
+        permit.sent()
+        await endpoint.ask(account)
+        answered = True
+    except OAuthError as error:
+        await permit.refused(error)
+        raise
+    finally:
+        await permit.leave(answered=answered)
+
+
+async def until_served(gate: Gate, endpoint: Any, account: str, **how: Any) -> None:
+    """An account whose callers come again as soon as it is worth it."""
+    for failures in itertools.count():
+        try:
+            await through(gate, endpoint, account, **how)
+        except LinkAuthError as error:
+            await asyncio.sleep(getattr(error, "retry_after", None) or timing.backoff(failures, 1.0, 0.0))
+        else:
+            return
+
+
+def begin(work: Iterable[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]:
+    """Under way until the test's loop ends."""
+    return [asyncio.get_running_loop().create_task(each) for each in work]
+
+
+def gates(workers: int, kind: type[LinkXG]) -> list[Gate]:
+    store, vendor = Store(), Vendor()
+    return [Gate(Worker(store, vendor).office, make(kind)) for _ in range(workers)]
+
+
+def make(kind: type[LinkXG]) -> LinkXG:
+    return kind(client_id="shop", client_secret="first-secret", base_url=BASE)
+
+
+@virtual
+async def test_a_limit_that_is_not_stated_is_found_with_few_refusals() -> None:
+    """300 accounts at a vendor that allows 60 a minute and does not say so: at most 150 requests in the first minute."""
+    (gate,), endpoint = gates(1, Unstated), Endpoint()
+    tasks = begin(until_served(gate, endpoint, f"a{number}") for number in range(300))
+    await asyncio.sleep(60)
+    assert 60 <= endpoint.first_minute() <= 150
+    await asyncio.wait(tasks)
+    assert len(endpoint.refused) < 150
+
+
+@virtual
+async def test_a_fleet_stops_at_what_one_of_it_hears() -> None:
+    """Eight workers share 300 accounts: those who asked in the same moment are refused, and then one asks now and then."""
+    fleet, endpoint = gates(8, Unstated), Endpoint()
+    begin(until_served(fleet[number % 8], endpoint, f"a{number}") for number in range(300))
+    await asyncio.sleep(60)
+    assert endpoint.first_minute() <= 60 + 8 * 2 * timing.WINDOW + 40
+
+
+@virtual
+async def test_a_vendor_without_a_limit_is_soon_asked_by_all_at_once() -> None:
+    """1,000 accounts, answers of 0.2 s: all are served within eight answers' time."""
+    (gate,), endpoint = gates(1, Unstated), Endpoint(allowed=float("inf"), takes=0.2)
+    began = monotonic()
+    await asyncio.gather(*(through(gate, endpoint, f"a{number}") for number in range(1000)))
+    assert monotonic() - began <= 8 * 0.2
+    assert endpoint.refused == []
+
+
+@virtual
+async def test_a_slow_vendor_is_not_taken_for_a_limited_one() -> None:
+    """Answers take 8 s: all of 1,000 accounts have been sent for before the first comes back."""
+    (gate,), endpoint = gates(1, Unstated), Endpoint(allowed=float("inf"), takes=8.0)
+    tasks = begin(through(gate, endpoint, f"a{number}") for number in range(1000))
+    await asyncio.sleep(8)
+    assert len(endpoint.asked) == 1000
+    await asyncio.gather(*tasks)
+
+
+@virtual
+async def test_a_stated_limit_is_kept_from_the_start() -> None:
+    """300 accounts of a client in one worker, 60 a minute stated: no refusal, and the first minute's are nearly all used."""
+    (gate,), endpoint = gates(1, LinkXG), Endpoint()
+    begin(until_served(gate, endpoint, f"a{number}") for number in range(300))
+    await asyncio.sleep(59)
+    assert 50 <= endpoint.first_minute() <= 60
+    await asyncio.sleep(6 * 65)
+    assert len(endpoint.asked) == 300
+    assert endpoint.refused == []
+
+
+@virtual
+async def test_a_stated_limit_is_the_fleets() -> None:
+    """Eight workers, 300 accounts: 60 + workers + 3 requests in the first minute at the most, and no refusal."""
+    fleet, endpoint = gates(8, LinkXG), Endpoint(allowed=60 + 8 + 3)
+    begin(until_served(fleet[number % 8], endpoint, f"a{number}") for number in range(300))
+    await asyncio.sleep(59)
+    assert 50 <= endpoint.first_minute() <= 60 + 8 + 3
+    assert endpoint.refused == []
+
+
+@virtual
+async def test_who_needs_a_token_sooner_goes_first() -> None:
+    """In a worker the line is in the order of need, whoever came first."""
+    (gate,), endpoint = gates(1, LinkXG), Endpoint()
+    begin(until_served(gate, endpoint, f"a{need}", need=float(need)) for need in reversed(range(200)))
+    await asyncio.sleep(100)
+    late = [int(account[1:]) for account in endpoint.order[timing.WINDOW :]]
+    assert sum(earlier > later for earlier, later in itertools.pairwise(late)) <= 3
+
+
+class Wrong:
+    """Takes one secret only."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    async def ask(self, account: str) -> None:
+        await asyncio.sleep(0.1)
+        self.asked[account.partition("/")[0]] += 1
+        if account.startswith("wrong"):
+            raise InvalidClient("invalid_client", "no", status=401)
+
+
+@virtual
+async def test_a_wrong_secret_costs_a_handful_and_nothing_to_who_has_the_right_one() -> None:
+    """Eight workers with 100 accounts each: eight requests a worker, then one in the fleet now and then."""
+    fleet, endpoint = gates(8, Unstated), Wrong()
+    begin(until_served(fleet[number % 8], endpoint, f"wrong/{number}", secret="old") for number in range(800))
+    await asyncio.sleep(5)
+    await asyncio.gather(*(through(fleet[0], endpoint, f"right/{number}", secret="new") for number in range(50)))
+    assert endpoint.asked["right"] == 50
+    await asyncio.sleep(55)
+    assert endpoint.asked["wrong"] <= 8 * timing.WINDOW + 2
+    await asyncio.sleep(600)
+    assert endpoint.asked["wrong"] <= 8 * timing.WINDOW + 8
+
+
+@virtual
+async def test_one_accounts_429_is_its_own() -> None:
+    """A user who hammers a vendor holds up nobody else; a second account that is refused does."""
+    (gate,) = gates(1, Unstated)
+    busy = Endpoint(allowed=0)
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            await through(gate, busy, "ada")
+    await through(gate, Endpoint(), "grace")
+    with pytest.raises(RateLimited):
+        await through(gate, busy, "grace")
+    assert len(busy.asked) == 4
+    with pytest.raises(RateLimited) as held:
+        await gate.enter("linus", "s", 0.0, 1.0)
+    assert 4 < held.value.retry_after <= 5
+
+
+@virtual
+async def test_the_store_away_holds_nobody_up() -> None:
+    """What is known of a client is advice: without the store a worker goes by what it knows itself."""
+    store, endpoint = Store(), Endpoint()
+    gate = Gate(Worker(store, Vendor()).office, make(LinkXG))
+    store.down.add("*")
+    begin(until_served(gate, endpoint, f"a{number}") for number in range(100))
+    await asyncio.sleep(59)
+    assert 50 <= endpoint.first_minute() <= 60
+
+
+@virtual
+async def test_a_renewal_now_and_then_costs_the_store_nothing() -> None:
+    """Below half of the limit a worker's only request in a window is not counted before it is sent."""
+    store = Store()
+    gate, endpoint = Gate(Worker(store, Vendor()).office, make(LinkXG)), Endpoint()
+    await through(gate, endpoint, "a")
+    store.counts.clear()
+    for _ in range(5):
+        await asyncio.sleep(61)
+        await through(gate, endpoint, "a")
+    assert set(store.counts) <= {"read"}
