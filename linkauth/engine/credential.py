@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -86,11 +87,19 @@ class Credential:
         return self._holding.token
 
     async def refresh(self) -> Token:
-        """A token newer than the one held now. Callers at the same moment, in any process, share one renewal.
+        """A token that was sent for after this call, or was in the air then, whatever is held here or in the store.
 
-        Raises as ``token`` does, also while the old token is still valid.
+        So callers at the same moment, in any process, share one renewal. Raises as ``token`` does, also while the old token
+        is still valid.
         """
-        return await self._renewed(self._holding.version)
+        called, known = self._monotonic(), self._holding.version
+        while (flight := self._in_the_air()) is not None:
+            token = await self._join(flight, called)
+            if self._holding.new_until >= called:
+                return token
+            # It only adopted what another worker had brought before.
+        self._distance()
+        return await self._join(self._take_off(known, called), called)
 
     async def replacement(self, failed: Token) -> Token:
         """A token other than ``failed``, which the vendor has refused with a 401: the current one, or a renewed one.
@@ -279,8 +288,11 @@ class Credential:
             flight = self._take_off(known)
         return await self._join(flight)
 
-    async def _join(self, flight: Flight[Token]) -> Token:
+    async def _join(self, flight: Flight[Token], called: float | None = None) -> Token:
+        """What ``flight`` brings to who called just now, or at the moment ``called`` (monotonic)."""
         patience = self._office.timeout + timing.CALLER_MORE
+        if called is not None:
+            patience -= self._monotonic() - called
         if self._holding.unexpired():  # and the vendor is slow: one caller's patience is enough for all
             patience -= flight.loop.time() - flight.began
         try:
@@ -293,12 +305,12 @@ class Credential:
         flight = self._flights.get(asyncio.get_running_loop())
         return None if flight is None or flight.landed else flight
 
-    def _take_off(self, known: int) -> Flight[Token]:
+    def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
         if self._office.flights.closing:
             raise ConfigurationError("the engine is closed")
         name = f"linkauth renewal {self.vendor.name}/{self.account}"
         precious = self.vendor.rotation.rotates
-        flight = self._office.flights.start(self._fly(known), name, precious=precious)
+        flight = self._office.flights.start(self._fly(known, called), name, precious=precious)
         self._flights[flight.loop] = flight
         flight.task.add_done_callback(lambda _: self._let_go(flight))
         return flight
@@ -308,16 +320,16 @@ class Credential:
         if self._flights.get(flight.loop) is flight:
             del self._flights[flight.loop]
 
-    async def _renew(self, known: int) -> Token:
-        token = await Runtime(self.ledger).run(renew, known)
+    async def _renew(self, known: int, called: float) -> Token:
+        token = await Runtime(self.ledger).run(renew, known, called)
         if token is self._holding.token and not self._holding.unexpired():
             # It came, but this process was stopped for so long that it is over already.
             return await Runtime(self.ledger).run(renew, self._holding.version)
         return token
 
-    async def _fly(self, known: int) -> Token:
+    async def _fly(self, known: int, called: float) -> Token:
         try:
-            return await self._renew(known)
+            return await self._renew(known, called)
         except InDoubt as doubt:
             # A word of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)

@@ -30,6 +30,7 @@ class Holding:
         "dead",
         "failure",
         "failures",
+        "new_until",
         "retry_at",
         "soft",
         "stored",
@@ -55,6 +56,9 @@ class Holding:
         self._offset = 0.0
         self.wall_limit = -math.inf
         """The wall clock past this, with the monotonic one before ``soft``: a jump."""
+        self.new_until = -math.inf
+        """Who asked for a new token up to this moment (monotonic) has it with this one: it was sent for after that, or was in
+        the air then."""
         self.dead = ""
         """Why only the user can help; empty: there is hope."""
         self.failure: LinkAuthError | None = None
@@ -68,6 +72,8 @@ class Holding:
         self.version = version
         self.stored = stored
         self.dead = ""
+        # From the future: a clock was set back, and nobody knows what was sent for when.
+        self.new_until = time.latest(token.issued_at) if token.issued_at <= time.now else -math.inf
         self.anchor(time)
         self.succeeded()
 

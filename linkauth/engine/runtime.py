@@ -98,6 +98,10 @@ class Runtime:
     def version(self) -> int:
         return self._holding.version
 
+    @property
+    def new_until(self) -> float:
+        return self._holding.new_until
+
     def verdict(self) -> Verdict:
         return self._holding.judge()
 
@@ -135,7 +139,10 @@ class Runtime:
     # -- the store -------------------------------------------------------------------------------------------------
 
     async def _settle(self, _: effects.Settle) -> bool:
-        return await self._ledger.settle()
+        waited = await self._ledger.settle()
+        if waited:
+            self._holding.new_until = self.now()
+        return waited
 
     async def _read(self, _: effects.Read) -> tuple[Reading, StoreTime]:
         return await self._ledger.read()
@@ -160,6 +167,8 @@ class Runtime:
 
     async def _adopt(self, effect: effects.Adopt) -> None:
         self._ledger.adopt(effect.record, effect.time)
+        if effect.awaited:
+            self._holding.new_until = self.now()
 
     async def _repair(self, _: effects.Repair) -> None:
         await self._ledger.put_back()
@@ -172,7 +181,9 @@ class Runtime:
         assert self._granted is not None  # noqa: S101
         number, time = self._lease.number, self._granted[1]
         await self._stop_extending()
-        return await self._ledger.store(effect.token, number, time, precious=effect.irreplaceable)
+        stored = await self._ledger.store(effect.token, number, time, precious=effect.irreplaceable)
+        self._holding.new_until = self.now()
+        return stored
 
     async def _revoke(self, effect: effects.Revoke) -> Token:
         assert self._lease is not None  # noqa: S101
@@ -193,6 +204,7 @@ class Runtime:
         now = self.now()
         time = StoreTime(self._office.world.wall(), now, now)
         self._holding.take(effect.token, self._holding.version, time, stored=False)
+        self._holding.new_until = now
 
     async def _stop_extending(self) -> None:
         if self._granted is not None and self._lease is not None:

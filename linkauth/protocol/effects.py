@@ -70,6 +70,11 @@ class Worker(Protocol):
         """The version of the newest record that is known."""
         ...
 
+    @property
+    def new_until(self) -> float:
+        """Who asked for a new token up to this moment (monotonic) has it with the one that is held."""
+        ...
+
     def now(self) -> float:
         """The monotonic clock."""
         ...
@@ -179,6 +184,8 @@ class Adopt:
 
     record: Record
     time: StoreTime
+    awaited: bool = False
+    """It was in the air until now, and waited for: so it is new to who asked meanwhile, whenever it was sent for."""
 
 
 @attrs.frozen

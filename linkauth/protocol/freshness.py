@@ -28,8 +28,8 @@ __all__ = ["StoreTime", "Verdict", "Windows", "windows"]
 class StoreTime:
     """One look at the store's clock: it showed ``now`` (Unix seconds) between ``before`` and ``after`` (monotonic).
 
-    Both conversions err to the early side, by at most the round trip: a token is renewed a little early, never served
-    a little late.
+    ``unix`` and ``monotonic`` err to the early side, by at most the round trip: a token is renewed a little early, never
+    served a little late.
     """
 
     now: float
@@ -48,6 +48,10 @@ class StoreTime:
     def monotonic(self, unix: float) -> float:
         """A moment of the store's clock by the monotonic one."""
         return self.before + (unix - self.now)
+
+    def latest(self, unix: float) -> float:
+        """The same on the late side: when it was at the latest."""
+        return self.after + (unix - self.now)
 
 
 class Verdict(Enum):

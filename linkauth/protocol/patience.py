@@ -102,10 +102,10 @@ def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
 
 
 def came_back(me: Worker) -> Steps[bool]:
-    """Whether somebody has written something later than what is held; then it is adopted."""
+    """Whether somebody has written something later than what is held, since this worker's turn began; then it is adopted."""
     answer: tuple[Reading, StoreTime] = yield Read()
     reading, time = answer
     if reading.record is None or not me.supersedes(reading.record):
         return False
-    yield Adopt(reading.record, time)
+    yield Adopt(reading.record, time, awaited=True)
     return True

@@ -15,6 +15,7 @@ credential is fetched for this process alone.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -63,8 +64,11 @@ if TYPE_CHECKING:
 __all__ = ["hopeless", "renew"]
 
 
-def renew(me: Worker, known: int) -> Steps[Token]:
+def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     """A token of another version than ``known``, the one that was held when it was asked for.
+
+    ``called``: the moment (monotonic) of a call for a new one. What was sent for before it does not count, unless it was in the
+    air then. Nothing is read first: it would only be older than what the claim tells.
 
     Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
     ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
@@ -73,12 +77,13 @@ def renew(me: Worker, known: int) -> Steps[Token]:
         return me.current()
     # Whoever has the lease may be waiting for an answer that is the session.
     limit, passed = me.now() + 2 * me.ttl + (timing.ANSWER if me.vendor.rotation.rotates else 0.0), 0
+    awaited = False
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
-        if held != known and me.verdict() is not Verdict.WAIT:
+        if held != known and me.verdict() is not Verdict.WAIT and me.new_until >= called:
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
-            if (yield from _found(me)):
+            if (yield from _found(me)) and me.new_until >= called:
                 return me.current()
             continue
         token = me.token
@@ -88,11 +93,13 @@ def renew(me: Worker, known: int) -> Steps[Token]:
         claim, time = asked
         if isinstance(claim, Busy):
             yield from _wait(me, min(claim.remaining, limit - me.now()))
+            awaited = True
         elif isinstance(claim, Granted):
-            if (fresh := (yield from _take_turn(me, Turn(token, claim, time, me.note(claim.note))))) is not None:
+            fresh = yield from _take_turn(me, Turn(token, claim, time, me.note(claim.note)), called)
+            if fresh is not None:
                 return fresh
         else:
-            passed = yield from _adopt(me, claim.record, time)
+            passed = yield from _adopt(me, claim.record, time, awaited=awaited)
     raise VendorUnavailable("another worker has been renewing for too long")
 
 
@@ -128,11 +135,11 @@ def _look(newer_than: int) -> Steps[tuple[Newer, StoreTime] | None]:
     return Newer(record=record, note=reading.note, now=reading.now), time
 
 
-def _adopt(me: Worker, record: Record, time: StoreTime) -> Steps[int]:
+def _adopt(me: Worker, record: Record, time: StoreTime, *, awaited: bool) -> Steps[int]:
     """Adopt what is newer. What is not, though its number is higher, is passed by: with the next claim above that."""
     if not me.supersedes(record):
         return record.version
-    yield Adopt(record, time)
+    yield Adopt(record, time, awaited)
     return 0
 
 
@@ -144,12 +151,12 @@ def _wait(me: Worker, seconds: float) -> Steps[None]:
         yield Sleep(min(seconds, timing.CLAIM_AGAIN))
 
 
-def _take_turn(me: Worker, turn: Turn) -> Steps[Token | None]:
+def _take_turn(me: Worker, turn: Turn, called: float) -> Steps[Token | None]:
     """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
     try:
         return (yield from _lead(me, turn))
     except LeaseLost:
-        adopted = me.token != turn.token and me.verdict() is not Verdict.WAIT
+        adopted = me.token != turn.token and me.verdict() is not Verdict.WAIT and me.new_until >= called
         return me.current() if adopted else None
 
 

@@ -248,7 +248,7 @@ class Worker:
     def _reached(self, url: str) -> str:
         return url.replace(*self._detour, 1) if self._detour else url
 
-    def _transport(self) -> Transport:
+    def _transport(self, *given: Any) -> Transport:
         worker = self
 
         class Detour(Transport):
@@ -259,7 +259,7 @@ class Worker:
                 sending = super().send(attrs.evolve(request, url=url, headers=headers), seconds)
                 return await (worker._tracer.around(request, sending) if worker._tracer else sending)
 
-        return Detour()
+        return Detour(*given)
 
     def _listen_for_complaints(self) -> None:
         """Of asyncio: a task's exception that nobody retrieved, a callback that raised, a task that was destroyed."""
