@@ -76,15 +76,20 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     if (yield Settle()) and me.verdict() is Verdict.SERVE:
         return me.current()
     # Whoever has the lease may be waiting for an answer that is the session.
-    limit, passed = me.now() + 2 * me.ttl + (timing.ANSWER if me.vendor.rotation.rotates else 0.0), 0
+    begun, passed = me.now(), 0
+    limit = begun + 2 * me.ttl + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
     awaited = False
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
-        if held != known and me.verdict() is not Verdict.WAIT and me.new_until >= called:
+        served = me.verdict() is not Verdict.WAIT or _is_fleeting(me, begun)
+        if held != known and served and me.new_until >= called:
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
             if (yield from _found(me)) and me.new_until >= called:
                 return me.current()
+            continue
+        if early := _early(me):
+            yield Sleep(early)
             continue
         token = me.token
         asked = yield from _claim(me, token, max(held, passed))
@@ -101,6 +106,23 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
         else:
             passed = yield from _adopt(me, claim.record, time, awaited=awaited)
     raise VendorUnavailable("another worker has been renewing for too long")
+
+
+def _is_fleeting(me: Worker, begun: float) -> bool:
+    """Whether the token is the newest that there is, and lives so short that nobody will have a better one.
+
+    Over by its own words, perhaps; but the next is not asked for yet, and who waits for that may be late for it as well.
+    """
+    token = me.token
+    return token is not None and me.new_until >= begun and token.expires_at - token.issued_at <= timing.LEAST_GAP
+
+
+def _early(me: Worker) -> float:
+    """Seconds until a token whose end is near, or past, may be renewed: it was only just, by this worker or another."""
+    if me.token is None or me.verdict() is Verdict.SERVE:  # it is not its end that asks
+        return 0.0
+    left = me.token.issued_at + timing.LEAST_GAP - me.store_now()
+    return max(left, 0.0) if left <= timing.LEAST_GAP else 0.0  # else a clock was set back
 
 
 def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Claimed, StoreTime] | None]:

@@ -103,6 +103,10 @@ RENEW_FIRST: Final = 1.0
 """Seconds after the first renewal that failed before the next; doubling from there."""
 LONGEST_ORDER: Final = 300.0
 """Seconds that a vendor's Retry-After may make the fleet wait."""
+LEAST_GAP: Final = 1.0
+"""Seconds between two renewals of one token, in the fleet, that its own end asks for: a vendor whose tokens live shorter is
+not asked faster than that.
+"""
 SECRET_PATIENCE: Final = 5.0
 """Seconds that a worker whose client secret was refused waits for a rotation that is under way."""
 
@@ -151,6 +155,8 @@ ELSEWHERE: Final = 0.05
 
 # A failure that is remembered is looked at again while the caller who met it may still be waiting.
 assert max(FAILED_AGAIN, DOUBT_AGAIN, RENEW_FIRST) < GRACE
+# Who has to wait for the next renewal is still there when it has been given its whole time.
+assert LEAST_GAP <= CALLER_MORE
 
 # -- the vendor's API ---------------------------------------------------------------------------------------------------
 
