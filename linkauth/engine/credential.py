@@ -323,7 +323,7 @@ class Credential:
     async def _renew(self, known: int, called: float) -> Token:
         token = await Runtime(self.ledger).run(renew, known, called)
         lives = token.expires_at - token.issued_at
-        if token is self._holding.token and not self._holding.unexpired() and lives > timing.LEAST_GAP:
+        if token is self._holding.token and not self._holding.unexpired() and lives >= timing.LEAST_GAP:
             # It came, but this process was stopped for so long that it is over already.
             return await Runtime(self.ledger).run(renew, self._holding.version)
         return token

@@ -114,7 +114,7 @@ def _is_fleeting(me: Worker, begun: float) -> bool:
     Over by its own words, perhaps; but the next is not asked for yet, and who waits for that may be late for it as well.
     """
     token = me.token
-    return token is not None and me.new_until >= begun and token.expires_at - token.issued_at <= timing.LEAST_GAP
+    return token is not None and me.new_until >= begun and token.expires_at - token.issued_at < timing.LEAST_GAP
 
 
 def _early(me: Worker) -> float:
