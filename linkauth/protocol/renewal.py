@@ -81,11 +81,10 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     awaited = False
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
-        served = me.verdict() is not Verdict.WAIT or _is_fleeting(me, begun)
-        if held != known and served and me.new_until >= called:
+        if held != known and _is_new(me, begun, called):
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
-            if (yield from _found(me)) and me.new_until >= called:
+            if (yield from _found(me)) and _is_new(me, begun, called):
                 return me.current()
             continue
         if early := _early(me):
@@ -108,13 +107,14 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     raise VendorUnavailable("another worker has been renewing for too long")
 
 
-def _is_fleeting(me: Worker, begun: float) -> bool:
-    """Whether the token is the newest that there is, and lives so short that nobody will have a better one.
-
-    Over by its own words, perhaps; but the next is not asked for yet, and who waits for that may be late for it as well.
-    """
+def _is_new(me: Worker, begun: float, called: float) -> bool:
+    """Whether the token that is held will do for who asked at ``called``, and whose steps have ``begun`` then."""
+    if me.verdict() is not Verdict.WAIT:
+        return me.new_until >= called
+    # Over by its own words; but it came just now, and lives so short that who waited for the next would be late for that, too.
     token = me.token
-    return token is not None and me.new_until >= begun and token.expires_at - token.issued_at < timing.LEAST_GAP
+    fleeting = token is not None and token.expires_at - token.issued_at < timing.LEAST_GAP
+    return fleeting and me.new_until >= max(begun, called)
 
 
 def _early(me: Worker) -> float:
