@@ -87,9 +87,6 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
             if (yield from _found(me)) and _is_new(me, begun, called):
                 return me.current()
             continue
-        if early := _early(me):
-            yield Sleep(early)
-            continue
         token = me.token
         asked = yield from _claim(me, token, max(held, passed))
         if asked is None:
@@ -130,6 +127,8 @@ def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Clai
 
     Not before there is leave to ask the vendor; who has to wait for that looks first whether somebody has renewed it.
     """
+    if early := _early(me):
+        yield Sleep(early)
     if me.crowded() and (newer := (yield from _look(newer_than))) is not None:
         return newer
     yield Enter()
