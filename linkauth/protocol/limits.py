@@ -92,7 +92,7 @@ def _lately(record: LimitRecord, rate: Rate, now: float) -> dict[int, int]:
     counts: dict[int, int] = {}
     for at, count in zip(record.slots, record.counts, strict=False):
         if at > slot - _kept():
-            counts[min(at, slot)] = counts.get(min(at, slot), 0) + count
+            counts[min(at, slot)] = counts.get(min(at, slot), 0) + max(count, 0)
     return counts
 
 

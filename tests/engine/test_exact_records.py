@@ -12,6 +12,7 @@ from linkauth.engine.sealing import Sealer
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.limits import LimitRecord
 from linkauth.protocol.records import (
     BegunRecord,
     DeadRecord,
@@ -42,6 +43,14 @@ WRITTEN = [
     (
         BegunRecord(states=("state/v/a", "state/v/b")),
         '{"linkauth":1,"kind":"begun","states":["state/v/a","state/v/b"]}',
+    ),
+    (
+        LimitRecord(vendor="v", by="b", rate=Note(retry_at=9.0, failures=1), secret="d", slots=(1, 2), counts=(3, 4)),
+        (
+            '{"linkauth":1,"kind":"limit","vendor":"v","by":"b","rate":{"doubt":"","since":0.0,"retry_at":9.0,"failures":1,'
+            '"kind":"","error":"","description":"","status":0,"sealed":""},"client":{"doubt":"","since":0.0,"retry_at":0.0,'
+            '"failures":0,"kind":"","error":"","description":"","status":0,"sealed":""},"secret":"d","slots":[1,2],"counts":[3,4]}'
+        ),
     ),
     (RoundRecord(next_at=5.0), '{"linkauth":1,"kind":"round","next_at":5.0}'),
     (

@@ -30,9 +30,9 @@ async def test_a_fleet_keeps_to_the_limit_that_a_vendor_states(sandbox: Sandbox,
     part = sandbox.linkxg
     linkxg = LinkXG(client_id=part.client_id, client_secret=part.client_secret, base_url=part.base_url)
     async with (
-        AuthEngine(url, timeout=2) as one,
-        AuthEngine(url, timeout=2) as two,
-        AuthEngine(url, timeout=2) as three,
+        AuthEngine(url, timeout=20) as one,
+        AuthEngine(url, timeout=20) as two,
+        AuthEngine(url, timeout=20) as three,
     ):
         engines = (one, two, three)
         credentials = [engines[number % 3].credential(linkxg, f"account {number}") for number in range(300)]
@@ -55,7 +55,7 @@ async def test_a_wrong_secret_is_asked_about_a_handful_of_times(sandbox: Sandbox
     part = sandbox.linkxg
     wrong = LinkXG(client_id=part.client_id, client_secret="not it", base_url=part.base_url)
     right = LinkXG(client_id=part.client_id, client_secret=part.client_secret, base_url=part.base_url)
-    async with AuthEngine(url, timeout=5) as one, AuthEngine(url, timeout=5) as two:
+    async with AuthEngine(url, timeout=20) as one, AuthEngine(url, timeout=20) as two:
         found = await asked([(one, two)[number % 2].credential(wrong, f"account {number}") for number in range(100)])
         assert set(found) == {InvalidClient.__name__}
         refused = part.counts["token_requests"]

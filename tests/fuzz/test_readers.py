@@ -38,6 +38,7 @@ members = st.dictionaries(
             "state",
             "expires_at",
             "next_at",
+            *("rate", "client", "secret", "slots", "counts"),
             "states",
             "access_token",
             "refresh_token",
@@ -53,7 +54,9 @@ members = st.dictionaries(
             *("issuer", "token_endpoint", "authorization_endpoint", "token_endpoint_auth_methods_supported"),
         ]
     ),
-    st.sampled_from([1, 2, "token", "pending", "begun", "secret", "round", "reauthorize", "RateLimited", "who"])
+    st.sampled_from(
+        [1, 2, "token", "pending", "begun", "secret", "round", "limit", "reauthorize", "RateLimited", "who"]
+    )
     | values,
     max_size=12,
 )
@@ -95,6 +98,9 @@ anything = (
     data=b'{"linkauth":1,"kind":"token","vendor":"v","account":"a","token":{"access_token":"a\\r\\nX: y","expires_at":2e9}}'
 )
 @example(data=b'{"linkauth":1,"kind":"reauthorize","vendor":"v","account":"a","reason":"\\u001b[2J"}')
+@example(
+    data=b'{"linkauth":1,"kind":"limit","vendor":"v","slots":[1],"counts":[-9],"rate":{"retry_at":1e308,"failures":9}}'
+)
 @example(data=b'["read", "1", "1", "0x10", "v", null, 0]')
 @example(data=b'["granted", "1", "1", null, null, null, 8]')
 @example(data=b'["busy", "1", "nan", null, null, null, "o", 1]')
@@ -183,4 +189,4 @@ def test_keys_that_are_none_are_refused(keys):
 
 def test_every_kind_of_record_is_known():
     """What is fuzzed above are the records that there are."""
-    assert set(KINDS) == {"token", "reauthorize", "pending", "begun", "secret", "round"}
+    assert set(KINDS) == {"token", "reauthorize", "pending", "begun", "secret", "round", "limit"}

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from linkauth import AuthEngine, LinkXG
+from linkauth import AuthEngine, LinkXG, OAuth2
 from linkauth.errors import NoAnswer, NotSent
 from linkauth.oauth.exchange import Request
 from linkauth.transport import CONNECTIONS, Transport
@@ -45,10 +45,13 @@ def ask(url: str) -> Request:
 
 
 async def test_a_vendor_that_hangs_holds_up_nobody_elses_token():
-    """150 accounts hang at one vendor; the first token of another comes while not one of them has an answer."""
+    """150 accounts hang at one vendor; the first token of another comes while not one of them has an answer.
+
+    It says nothing of a limit: LinkXG's would let no more than 60 of them go in the first minute.
+    """
     held = Held()
     async with raw(held.talk) as hanging, raw(says(TOKEN)) as healthy, AuthEngine(timeout=60) as engine:
-        stuck = LinkXG(client_id="c", client_secret="canary", base_url=hanging.url)
+        stuck = OAuth2(name="stuck", client_id="c", client_secret="canary", token_url=f"{hanging.url}/token")
         well = LinkXG(client_id="c", client_secret="canary", base_url=healthy.url)
         waiting = [asyncio.create_task(engine.credential(stuck, f"a{n}").token()) for n in range(150)]
         await held.full.wait()
