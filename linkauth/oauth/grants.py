@@ -45,6 +45,9 @@ __all__ = [
 LONGEST_LIFETIME: Final = 10 * 366 * 86400.0
 """Seconds. A longer lifetime than ten years is a mistake of unit or a joke."""
 
+NEVER: Final = 253_402_300_799.0
+"""Unix seconds of the last moment of the year 9999: when a token expires that never does. Every release can store it."""
+
 _VSCHAR: Final = re.compile(r"[\x21-\x7e]+")
 """What a token may hold (RFC 6749 §A.12, without the space): anything else could break out of the header."""
 
@@ -111,22 +114,19 @@ def token_from(
     scope: str = "",
     keep: Token | None = None,
     endpoint: str | None = None,
-    lenient: bool = False,
 ) -> Token:
     """The token in a vendor's answer of RFC 6749 §5.1.
 
-    ``default_type``: the token type where the answer has none. ``lifetime``: seconds, where it has no ``expires_in``.
+    ``default_type``: the token type where the answer has none. ``lifetime``: seconds, where it has no ``expires_in``;
+    ``math.inf``: the token never expires, and ``expires_at`` is ``NEVER``.
     ``scope``: what was asked for, granted unless the answer says otherwise. ``keep``: the token that was renewed; what
     the answer leaves out (refresh token, scope, endpoint, extra) stays as it was (RFC 6749 §6). ``endpoint``: where
-    later calls go. ``lenient``: read ``expires_in`` from a string too.
+    later calls go.
 
     Raises ``MalformedResponse`` that names the fault and shows no value; its ``salvage`` holds the new refresh token
     where the answer brought one, for the old one may be spent.
     """
     body = wire.members(response.body, f"{vendor}'s token answer")
-    if lenient:
-        _read_number(body, "expires_in")
-        _read_number(body, "refresh_token_expires_in")
     return token_of(
         body,
         response,
@@ -149,13 +149,17 @@ def token_of(
     scope: str = "",
     keep: Token | None = None,
     endpoint: str | None = None,
+    advice: str = "",
 ) -> Token:
-    """As ``token_from``, for an answer whose members were already brought to their names in RFC 6749."""
+    """As ``token_from``, for an answer whose members were already brought to their names in RFC 6749.
+
+    ``advice``: what helps where the answer states no lifetime that makes sense.
+    """
     what = f"{vendor}'s token answer"
     endpoint = endpoint or (keep.endpoint if keep else None)
     try:
         answer = wire.structure(body, _Answer, what)
-        _check(answer, what, default_type, lifetime)
+        _check(answer, what, default_type, lifetime, advice)
     except MalformedResponse as error:
         fault = str(error)
     else:
@@ -168,7 +172,7 @@ def token_of(
             token_type=answer.token_type or default_type or "Bearer",
             scope=answer.scope if answer.scope is not None else (keep.scope if keep else scope),
             issued_at=response.sent_at,
-            expires_at=response.sent_at + seconds,
+            expires_at=min(response.sent_at + seconds, NEVER),
             refresh_token=refreshed or (keep.refresh_token if keep else None),
             refresh_expires_at=lapses if refreshed or lapses or keep is None else keep.refresh_expires_at,
             endpoint=endpoint,
@@ -179,7 +183,7 @@ def token_of(
     raise MalformedResponse(fault, salvage=_salvage(body, response, keep, endpoint))
 
 
-def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float | None) -> None:
+def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float | None, advice: str) -> None:
     if not _VSCHAR.fullmatch(answer.access_token):
         raise MalformedResponse(f"{what}: access_token is empty or holds characters that no header may carry")
     for name in ("refresh_token", "scope"):
@@ -191,18 +195,11 @@ def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float
     if kind.lower() != "bearer":  # RFC 6749 §7.1: a type that is not understood must not be used
         raise MalformedResponse(f"{what}: token_type is not Bearer")
     if answer.expires_in is None and lifetime is None:
-        raise MalformedResponse(f"{what}: expires_in missing")
+        raise MalformedResponse(f"{what}: expires_in missing{advice}")
     for name in ("expires_in", "refresh_token_expires_in"):
         seconds = getattr(answer, name)
         if seconds is not None and not 0 < seconds <= LONGEST_LIFETIME:
-            raise MalformedResponse(f"{what}: {name} is not between 0 and ten years")
-
-
-def _read_number(body: wire.Masked, name: str) -> None:
-    # PayPal and Microsoft's v1.0 endpoint send "3600".
-    value = body.get(name)
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
-        body[name] = int(value)
+            raise MalformedResponse(f"{what}: {name} is not between 0 and ten years{advice}")
 
 
 def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None, endpoint: str | None) -> Token | None:

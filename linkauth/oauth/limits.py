@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from email.utils import mktime_tz, parsedate_tz  # no clock: they take a text and give a number
 from typing import TYPE_CHECKING, Final, TypedDict
+
+from linkauth.oauth.moments import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Limits", "rate_limit", "retry_after"]
-
-LONGEST_DATE: Final = 64
-"""Characters of a date in a header; the longest form has 33."""
 
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 
@@ -50,16 +48,5 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= 9 else None
-    until, now = _http_date(text), _http_date(headers.get("date", ""))
+    until, now = http_date(text), http_date(headers.get("date", ""))
     return None if until is None or now is None or until - now > 999_999_999 else max(until - now, 0.0)
-
-
-def _http_date(text: str) -> float | None:
-    """Unix seconds of a date as HTTP writes it (RFC 9110 §5.6.7), in any of its three forms."""
-    if len(text) > LONGEST_DATE:
-        return None
-    try:
-        parts = parsedate_tz(text)
-        return None if parts is None else float(mktime_tz(parts))
-    except (ValueError, OverflowError, IndexError):  # the 31st of February, the year 0
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, UntrustedEndpoint
-from linkauth.oauth import authorization, grants, id_token, wire
+from linkauth.oauth import authorization, generous, grants, heard, id_token, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token, secret_str
 from linkauth.oauth.url import base_url, endpoint_url
@@ -37,6 +38,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
+
+STATE_IT: Final = "; OAuth2(lifetime=…) states the seconds that such a token lives"
 
 MOST_SECONDS: Final = 86_400
 """A day: of the window in which a vendor counts token requests."""
@@ -108,7 +111,7 @@ class OAuth2(Vendor):
     ``pkce``: RFC 7636, with S256; only a client with a secret may do without.
     ``rotation``: what becomes of a used refresh token. Unless stated it is taken to be good for one use, which is never
     wrong: a vendor that keeps it gets more care than it needs. A new one in an answer always replaces the old.
-    ``lifetime``: seconds, for answers without ``expires_in``; where it is None such an answer is refused.
+    ``lifetime``: seconds, for answers that state none; where it is None such an answer is refused. ``math.inf``: for ever.
     ``token_rate``: ``(requests, seconds)`` that the vendor allows a client at its token endpoint; the fleet keeps to it.
     ``api_url``: where calls go; None: the token endpoint's origin.
     ``issuer``: checked against the callback's ``iss`` (RFC 9207), which must be there if ``iss_required``.
@@ -270,15 +273,21 @@ class OAuth2(Vendor):
             return
         fields, headers = self._authenticated({"token": value, "token_type_hint": hint})
         response = yield Request.form(self.revoke_url, fields, headers)
-        # Then nothing is left to do.
-        unsupported = grants.said(response, ("error",), codes=(UNSUPPORTED,)) == [UNSUPPORTED]
-        if not grants.is_success(response) and not unsupported:
-            grants.raise_refusal(response, self.name)
+        said = generous.members(response)
+        # Where the server cannot revoke such a token, nothing is left to do.
+        if not heard.is_granted(said, response) and said.get("error") != UNSUPPORTED:
+            heard.raise_no(said, response, self.name, needs_user=self.needs_user)
 
     def _grant(self, fields: dict[str, str], **how: Any) -> Flow[Token]:
         fields, headers = self._authenticated({**self.extra, **fields})
-        how = {"lifetime": self.lifetime, "lenient": True, **how}
-        return (yield from grants.grant(self.token_url, fields, vendor=self.name, headers=headers, **how))
+        response = yield Request.form(self.token_url, wire.Masked(fields), headers)
+        said = generous.members(response)
+        if not heard.is_granted(said, response):
+            heard.raise_no(said, response, self.name, needs_user=self.needs_user)
+        if not said:
+            said = wire.members(response.body, f"{self.name}'s token answer")
+        body = generous.plain(said, response, lifetime=self.lifetime)
+        return grants.token_of(body, response, self.name, lifetime=self.lifetime, advice=STATE_IT, **how)
 
     def _authenticated(self, fields: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """``fields`` and headers of a request that shows who the client is."""
@@ -298,7 +307,7 @@ class OAuth2(Vendor):
 
 def _is_lifetime(seconds: object) -> bool:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return number and 0 < cast("float", seconds) <= grants.LONGEST_LIFETIME
+    return number and (0 < cast("float", seconds) <= grants.LONGEST_LIFETIME or seconds == math.inf)
 
 
 def _fit(extra: Mapping[str, Any]) -> bool:

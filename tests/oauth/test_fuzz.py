@@ -8,8 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
+from urllib.parse import urlencode
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -43,8 +46,25 @@ NAMES = [
     *("access_token", "token_type", "expires_in", "scope", "refresh_token", "refresh_token_expires_in"),
     *("accessToken", "refreshToken", "data", "success", "user", "error", "error_description", "message", "code"),
     *("client_secret", "secret", "issuer", "token_endpoint", "endpoint"),
+    *("expires", "expires_at", "refresh_expires_in", "errors", "fault", "ok", "errorType", "detail", "type"),
 ]
-likely = st.sampled_from(["Bearer", "tok", "rt", 3600, "3600", 5.5, True, "invalid_grant", "https://a.example.com/x"])
+likely = st.sampled_from(
+    [
+        "2030-01-01T00:00:00Z",
+        1893456000,
+        "bad_refresh_token",
+        "read,write",
+        "Bearer",
+        "tok",
+        "rt",
+        3600,
+        "3600",
+        5.5,
+        True,
+        "invalid_grant",
+        "https://a.example.com/x",
+    ]
+)
 documents = st.dictionaries(st.sampled_from(NAMES), likely | values, max_size=7)
 nested = st.builds(
     lambda outer, inner, name: {**outer, name: inner}, documents, documents, st.sampled_from(["data", "error"])
@@ -53,8 +73,20 @@ bodies = st.one_of(
     st.binary(max_size=80),
     (documents | nested | values).map(lambda value: json.dumps(value).encode()),
     st.text(max_size=40).map(lambda t: t.encode("utf-8", "replace")),
+    st.dictionaries(st.sampled_from(NAMES), likely | text.map(lambda t: t.encode("utf-8", "replace")), max_size=7).map(
+        lambda fields: urlencode(fields).encode()
+    ),
 )
-headers = st.dictionaries(st.just("retry-after"), text | st.integers(-5, 10**12).map(str), max_size=1)
+kinds = st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain; x=y", "text/html"])
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "retry-after": text | st.integers(-5, 10**12).map(str),
+        "content-type": kinds | text,
+        "location": st.sampled_from(["https://[", "//a.example.com:x/", "https://a.example.com/?rt"]) | text,
+        "date": st.just("Tue, 01 Jan 2030 00:00:00 GMT") | text,
+    },
+)
 dates = st.lists(
     st.sampled_from(["Wed,", "Wednesday,", "21", "Oct", "21-Oct-26", "2026", "07:28:00", "GMT", "+0000", "-9999", ":"])
     | st.integers(-1, 10**12).map(str),
@@ -114,6 +146,32 @@ def test_token_answers_and_errors(response):
         if isinstance(outcome, MalformedResponse) and outcome.salvage is not None:
             assert outcome.salvage.refresh_token
             wire.dump(attrs.asdict(outcome.salvage))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"a=b&" * 2**18,
+        b"access_token=a&scope=" + b"," * 2**20,
+        b'{"errors":' + b"[" * 30 + b"]" * 30 + b',"error":[' + b'"a",' * 2**18 + b'"a"]}',
+        b'{"access_token":"a","scope":"' + b", " * 2**19 + b'"}',
+        b'{"access_token":"a","expires":"' + b"9" * 2**20 + b'"}',
+        b'{"error":"' + b"a-_." * 2**18 + b'"}',
+        b"<" + b" " * 2**20,
+    ],
+    ids=lambda body: body[:30],
+)
+def test_any_vendors_answer_is_read_in_bounded_time(body):
+    """A megabyte of the worst, granting or refusing, as JSON, as a form and as text: a documented error, within seconds."""
+    begun = time.process_time()
+    for kind in ("", "application/x-www-form-urlencoded", "text/plain"):
+        for status in (200, 302, 400):
+            outcome = BY_NAME["oauth2-renew"].outcome(
+                Response(status=status, headers={"content-type": kind}, body=body)
+            )
+            assert isinstance(outcome, LinkAuthError)
+            _fit(outcome)
+    assert time.process_time() - begun < 10
 
 
 @settings(max_examples=TIMES * 2, **COMMON)

@@ -9,6 +9,7 @@ import attrs
 from linkauth import errors
 from linkauth.oauth.exchange import Response
 from linkauth.oauth.token import Secret, Token
+from linkauth.vendors import OAuth2
 from tests.vendors.vendor_answers import BESIDE, BY_NAME, CASES, Case, answer, enveloped, jwt
 
 WORDS = "the vendor's words"
@@ -142,6 +143,13 @@ FLAT_MEMBERS = {
     "refresh expiry negative": {"refresh_token_expires_in": -5},
 }
 
+READ = {
+    "html": errors.VendorUnavailable,  # a page, so no token endpoint's answer
+    "scope a list": Token,
+    "refresh expiry negative": Token,
+}
+"""What ``OAuth2`` makes of answers that the three vendors' readers refuse."""
+
 ALL = [*CASES, *BESIDE]
 OF_LINKXG = [case for case in ALL if case.name.startswith(("linkxg", "user"))]
 OF_SAGE = [case for case in ALL if case.name.startswith("sage")]
@@ -219,14 +227,19 @@ def refusals() -> list[Documented]:
     return found
 
 
+def comes_of(case: Case, what: str) -> type:
+    """The class of what comes of an answer that no vendor documents."""
+    return READ.get(what, errors.MalformedResponse) if isinstance(case.vendor, OAuth2) else errors.MalformedResponse
+
+
 def odd() -> list[Documented]:
     """What no vendor documents, in place of a token."""
-    found = [
-        Documented(case, what, answer(body), errors.MalformedResponse) for case in CASES for what, body in RAW.items()
-    ]
+    found: list[Documented] = []
     for case in CASES:
         members = MEMBERS if case.wrap is enveloped else {**MEMBERS, **FLAT_MEMBERS}
-        found += [Documented(case, what, case.ok(**wrong), errors.MalformedResponse) for what, wrong in members.items()]
+        answers = {what: answer(body) for what, body in RAW.items()}
+        answers |= {what: case.ok(**wrong) for what, wrong in members.items()}
+        found += [Documented(case, what, response, comes_of(case, what)) for what, response in answers.items()]
     rotate = BESIDE[0]
     return [*found, Documented(rotate, "no secret", answer({"success": True}), errors.MalformedResponse)]
 

@@ -39,7 +39,7 @@ async def sent(transport: Transport, flow: Flow[Any]) -> Any:
         request = next(flow)
         while True:
             response = await transport.send(request, 5.0)
-            request = flow.send(attrs.evolve(response, sent_at=SENT_AT))
+            request = flow.send(attrs.evolve(response, sent_at=SENT_AT, request=request))
     except StopIteration as done:
         return done.value
     except LinkAuthError as error:
