@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.begun import make_room
-from linkauth.engine.takeover import replace
+from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     AuthorizationPending,
     InvalidRequest,
@@ -26,7 +26,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import secret_str
-from linkauth.protocol import timing
+from linkauth.protocol import session, timing
 from linkauth.protocol.records import PendingRecord, state_key
 from linkauth.vendors.vendor import Pending
 
@@ -118,7 +118,7 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
     if refused is not None:
         raise refused
     try:
-        token = await replace(ledger, lambda newest: newest.exchange(params, what))
+        token = await Runtime(ledger).run(session.begin, lambda newest: newest.exchange(params, what))
     except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable, asyncio.CancelledError):
         # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
         # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from linkauth.engine import authorization, recovery, rotation, takeover
+from linkauth.engine import authorization, recovery, rotation
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.refusals import Refusals
 from linkauth.engine.runtime import Runtime
@@ -24,7 +24,7 @@ from linkauth.errors import (
 )
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import Secret
-from linkauth.protocol import timing
+from linkauth.protocol import session, timing
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.patience import InDoubt
 from linkauth.protocol.renewal import renew
@@ -162,7 +162,7 @@ class Credential:
             raise ConfigurationError("login: e-mail and password are needed")
         secret, password = Secret(password), ""  # a traceback with locals would show it
         self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
-        return await self._brought(takeover.replace(self.ledger, lambda vendor: vendor.login(email, secret)))
+        return await self._brought(Runtime(self.ledger).run(session.begin, lambda vendor: vendor.login(email, secret)))
 
     async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
@@ -191,7 +191,7 @@ class Credential:
 
         Raises what the vendor answered (``OAuthError``, ``VendorUnavailable``) after forgetting; ``StoreError``.
         """
-        await self._to_the_end(takeover.logout(self.ledger))
+        await self._to_the_end(Runtime(self.ledger).run(session.end))
 
     async def rotate_secret(self) -> None:
         """Replace the client's secret (LinkXG). It is stored before this returns, and every worker goes on with it.

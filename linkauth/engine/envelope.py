@@ -16,6 +16,7 @@ from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.token import secret_bytes
 from linkauth.protocol.intent import Note
+from linkauth.protocol.lineage import read, written
 from linkauth.protocol.records import KINDS, SecretRecord, StoredRecord
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Envelope:
     def close(self, key: str, version: int, record: StoredRecord) -> bytes:
         """``record`` as bytes that only ``key`` at ``version`` can hold."""
         kind = next(name for name, known in KINDS.items() if type(record) is known)
-        value = secret_bytes(wire.dump({"linkauth": FORMAT, "kind": kind, **wire.unstructure(record)}))
+        value = secret_bytes(wire.dump({"linkauth": FORMAT, "kind": kind, **written(wire.unstructure(record))}))
         return value if self._sealer is None else self._sealer.seal(value, _binding(key, version))
 
     def open(self, key: str, record: Record) -> StoredRecord:
@@ -63,7 +64,7 @@ class Envelope:
         if form != FORMAT or not isinstance(kind, str) or kind not in KINDS:
             raise CorruptRecord(f"{name} is of no kind that linkauth knows")
         try:
-            record_found = wire.structure(found, KINDS[kind], name)
+            record_found = wire.structure(read(found), KINDS[kind], name)
         except MalformedResponse as error:
             fault = str(error)
         else:

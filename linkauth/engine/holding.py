@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import Verdict, Windows, windows
+from linkauth.protocol.lineage import Lineage
 
 if TYPE_CHECKING:
     from linkauth.engine.world import World
     from linkauth.errors import LinkAuthError
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.records import DeadRecord
 
 __all__ = ["Holding"]
 
+UNKNOWN: Final = Lineage()
 NEVER: Final = Windows(-math.inf, -math.inf, -math.inf)
 
 
@@ -30,6 +33,8 @@ class Holding:
         "dead",
         "failure",
         "failures",
+        "lineage",
+        "mark",
         "new_until",
         "retry_at",
         "soft",
@@ -59,6 +64,10 @@ class Holding:
         self.new_until = -math.inf
         """Who asked for a new token up to this moment (monotonic) has it with this one: it was sent for after that, or was in
         the air then."""
+        self.lineage = Lineage()
+        """Of the newest record that is known, a mark included."""
+        self.mark: DeadRecord | None = None
+        """What says that only the user can help."""
         self.dead = ""
         """Why only the user can help; empty: there is hope."""
         self.failure: LinkAuthError | None = None
@@ -66,8 +75,11 @@ class Holding:
         self.retry_at = -math.inf
         """Not before this moment (monotonic) is anything tried again."""
 
-    def take(self, token: Token, version: int, time: StoreTime, *, stored: bool = True) -> None:
+    def take(
+        self, token: Token, version: int, time: StoreTime, *, stored: bool = True, lineage: Lineage = UNKNOWN
+    ) -> None:
         """Serve ``token`` from now on."""
+        self.lineage, self.mark = lineage, None
         self.token = token
         self.version = version
         self.stored = stored
@@ -97,8 +109,11 @@ class Holding:
             old = self.windows
             self._place(Windows(old.soft - passed, old.hard - passed, old.end - passed), self._ahead())
 
-    def bury(self, reason: str, version: int) -> None:
-        """There is no token any more, and no way to one without the user."""
+    def bury(self, reason: str, version: int, mark: DeadRecord | None = None, *, stored: bool = True) -> None:
+        """There is no token any more, and no way to one without the user: ``mark`` says so."""
+        self.mark, self.stored = mark, stored
+        if mark is not None:
+            self.lineage = Lineage(mark.session, mark.generation)
         self.token = None
         self.dead = reason
         self.version = version

@@ -46,18 +46,20 @@ class Keeper:
 
     async def keep(self, number: int, value: bytes) -> Kept:
         """Hold on to ``value``, in escrow too, until the store has it."""
-        self.kept = kept = Kept(self.key, number, value)
+        kept = Kept(self.key, number, value)
+        if self.kept is None or self.kept.number <= number:  # else a later login is kept, and takes its place
+            self.kept = kept
         if self._escrow is not None:
             await tried(self._escrow.put(kept))
         return kept
 
-    async def insist(self) -> tuple[Committed | Superseded, StoreTime] | None:
+    async def insist(self, number: int | None = None) -> tuple[Committed | Superseded, StoreTime] | None:
         """Offer what is kept until the store takes it. None: closing, and it did not; or something newer is kept.
 
         The first offer is made at once.
         """
         tries = 0
-        kept = self.kept
+        kept = self.kept if self.kept is None or number in {None, self.kept.number} else None
         while kept is not None and self.kept is kept:
             try:
                 return await self._offer(kept)

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.holding import Holding
+from linkauth.engine.holding import UNKNOWN, Holding
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.place import Place
@@ -18,6 +18,7 @@ from linkauth.oauth import wire
 from linkauth.oauth.scope import not_granted
 from linkauth.protocol import timing
 from linkauth.protocol.intent import digest
+from linkauth.protocol.lineage import Entry, Lineage, supersedes
 from linkauth.protocol.records import DeadRecord, TokenRecord, token_keys
 from linkauth.protocol.renewal import hopeless
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from linkauth.engine.office import Office
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.records import Session
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
 
@@ -51,8 +53,6 @@ class Ledger:
         """The latest lease of this worker."""
         self._unsettled_until = -math.inf
         self._credential = credential
-        self._refused: str | None = None
-        """A digest of the refresh token in the record that is known as dead, where the store was not told so."""
         self._not_granted: list[str] = []
         self._saving: Flight[None] | None = None
         self._left = False
@@ -113,11 +113,12 @@ class Ledger:
     def adopt(self, record: Record, time: StoreTime) -> None:
         """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
         match self.office.envelope.open(self.key, record):
-            case TokenRecord(token=token):
-                self.holding.take(token, record.version, time)
+            case TokenRecord(token=token) as found:
+                lineage = Lineage(found.session, found.generation)
+                self.holding.take(token, record.version, time, lineage=lineage)
                 self.tell(EventKind.ADOPTED)
-            case DeadRecord(reason=reason):
-                self.holding.bury(reason, record.version)
+            case DeadRecord(reason=reason) as mark:
+                self.holding.bury(reason, record.version, mark)
                 raise self.lost(reason)
             case _:
                 raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
@@ -132,7 +133,9 @@ class Ledger:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    async def store(self, token: Token, number: int, time: StoreTime, *, precious: bool) -> Token:
+    async def store(
+        self, token: Token, number: int, time: StoreTime, *, precious: bool, lineage: Lineage = UNKNOWN
+    ) -> Token:
         """Commit, then hand out: the token that holds from now on, which is another where somebody was faster.
 
         ``precious``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
@@ -141,19 +144,19 @@ class Ledger:
         if token.left_out:
             names = wire.words(", ".join(token.left_out))
             log.warning("%s/%s: extra has no room for %s", self.vendor.name, self.account, names)
-        value, before = self._closed(number, token), self.holding.version
+        fresh, before = self._entry(token, number, lineage), self.holding.version
         try:
-            outcome, now = await self.keeper.commit(number, value)
+            outcome, now = await self.keeper.commit(number, self._closed(number, token, lineage))
         except StoreError as error:
             fault = str(error)
         else:
-            await self._landed(outcome, now, token, number)
+            await self._landed(outcome, now, fresh)
             return self.current()
-        if self.holding.token is None or self.holding.version <= max(before, number):
-            self.holding.take(token, number, time, stored=False)
+        if self.holding.token is None or (self.holding.version <= max(before, number) and self._is_latest(fresh)):
+            self._take(fresh, time, stored=False)
         # Else a later login of this process came through meanwhile: the store will say so to what is offered.
         if precious:
-            self._go_on_saving(token, number, fault)
+            self._go_on_saving(fresh, fault)
         else:
             self.keeper.kept = None
             await self.keeper.drop(number)
@@ -162,15 +165,16 @@ class Ledger:
             self.office.flights.start(release, f"linkauth release {self.key}")
         return self.current()
 
-    def _go_on_saving(self, token: Token, number: int, fault: str, pause: float = 0.0) -> None:
+    def _go_on_saving(self, kept: Entry, fault: str, pause: float = 0.0) -> None:
         """Offer what is kept again and again, ``pause`` seconds from now on."""
         log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
-        save = self._save(token, number, pause)
+        save = self._save(kept, pause)
         self._saving = self.office.flights.start(save, f"linkauth saving {self.key}", precious=True)
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
-        return self.holding.token is not None and self.holding.stored and self.holding.version > version
+        holding = self.holding
+        return (holding.token or holding.mark) is not None and holding.stored and holding.version > version
 
     def is_stored(self, record: Record | None) -> bool:
         """Whether the store has what is held, ``record`` being what it has. Raises ``CorruptRecord``.
@@ -184,22 +188,40 @@ class Ledger:
         return holding.stored
 
     def supersedes(self, record: Record) -> bool:
-        """Whether ``record`` comes after what is held: which token was issued later decides, else the number."""
+        """Whether ``record`` comes after what is held (``lineage``)."""
         holding = self.holding
         try:
             found = self.office.envelope.open(self.key, record)
         except CorruptRecord:
             return record.version > holding.version
-        if isinstance(found, TokenRecord) and not holding.stored and not self.vendor.rotation.rotates:
+        if not isinstance(found, TokenRecord | DeadRecord):
+            return record.version > holding.version
+        if isinstance(found, TokenRecord) and not holding.stored and self._is_alone():
             # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place.
             return record.version > holding.version and found.token.expires_at > self.office.shelf.now()
-        if isinstance(found, TokenRecord) and holding.token is not None:
-            return (found.token.issued_at, record.version) > (holding.token.issued_at, holding.version)
-        if isinstance(found, TokenRecord) and holding.version == record.version:
-            return digest(found.token) != self._refused
-        return record.version > holding.version or (
-            isinstance(found, TokenRecord) and record.version != holding.version
-        )
+        return supersedes(Entry(found, record.version), self.held())
+
+    def _is_alone(self) -> bool:
+        """Whether what the store has not got was fetched without it."""
+        return self.holding.token is not None and not self.vendor.rotation.rotates
+
+    def held(self) -> Entry | None:
+        """What this worker holds of the record, as it would be written."""
+        holding = self.holding
+        if holding.token is not None:
+            return self._entry(holding.token, holding.version, holding.lineage)
+        return None if holding.mark is None else Entry(holding.mark, holding.version)
+
+    def _is_latest(self, entry: Entry) -> bool:
+        """Whether nothing is held that comes after ``entry``: a later login of this process."""
+        held = self.held()
+        return held is None or self.holding.lineage.session is None or not supersedes(held, entry)
+
+    def _take(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> None:
+        record = entry.record
+        assert isinstance(record, TokenRecord)  # noqa: S101  # marks are buried
+        lineage = Lineage(record.session, record.generation)
+        self.holding.take(record.token, entry.number, time, stored=stored, lineage=lineage)
 
     def hopeless(self, token: Token | None) -> str:
         """Why there is no way to another token than from the user; empty: there is one."""
@@ -221,49 +243,64 @@ class Ledger:
         if self.leading is not None:
             await self.leading.keep()
         reading, time = await self.read()
-        found = reading.record.version if reading.record else 0
-        token, version = self.holding.token, self.holding.version
-        if reading.record is not None and self.supersedes(reading.record):
-            self.know(reading.record, time)
+        found, held = reading.record, self.held()
+        if found is not None and self.supersedes(found):
+            self.know(found, time)
             return
-        if token is None or not self.is_newer_than(found):
+        if held is None or not self.is_newer_than(found.version if found else 0):
             return
         self._unsettled_until = self.office.world.monotonic() + timing.GRACE
-        log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, version)
-        commit = self.office.shelf.store.commit(self.key, version, self._closed(version, token))
+        number = held.number
+        log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
+        commit = self.office.shelf.store.commit(
+            self.key, number, self.office.envelope.close(self.key, number, held.record)
+        )
         outcome, time = await self.office.shelf.ask(commit)
-        if isinstance(outcome, Superseded) and outcome.record is not None and outcome.record.version > version:
-            self.adopt(outcome.record, time)
+        if isinstance(outcome, Superseded) and outcome.record is not None:
+            self.know(outcome.record, time)
 
-    async def bury(self, lease: Lease, reason: str) -> Token:
+    async def bury(self, lease: Lease, reason: str, number: int = 0) -> Token:
         """Write down that only the user can help, once for the whole fleet, and raise it.
 
+        ``number``: one above the record that was last looked at, so that what has come since stands; 0: the lease's.
         Returns only where a newer token stood in the way.
         """
-        spent = digest(self.holding.token)
-        dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason, spent=spent)
-        value = self.office.envelope.close(self.key, lease.number, dead)
-        commit = self.office.shelf.store.commit(self.key, lease.number, value)
+        lineage, number = self.holding.lineage, number or lease.number
+        mark = DeadRecord(
+            vendor=self.vendor.name,
+            account=self.account,
+            reason=reason,
+            spent=digest(self.holding.token),
+            session=lineage.session,
+            generation=lineage.generation,
+        )
+        commit = self.office.shelf.store.commit(self.key, number, self.office.envelope.close(self.key, number, mark))
         try:
             outcome, time = await self.office.shelf.ask(commit)
         except StoreUnavailable:
             # The next worker will be refused as this one was; this one knows the record that stands there as dead.
-            self._refused = spent
-            self.holding.bury(reason, self.holding.version)
+            self.holding.bury(reason, self.holding.version, mark, stored=False)
         else:
+            if number != lease.number:
+                await lease.release()
             if isinstance(outcome, Superseded) and outcome.record is not None:
                 self.adopt(outcome.record, time)
                 return self.current()
-            self.holding.bury(reason, lease.number)
+            self.holding.bury(reason, number, mark)
         self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
         raise self.lost(reason)
 
-    async def forget(self, number: int, reason: str) -> bool:
-        """Leave nothing of the token behind, here and in the store. False: a token was written by a later claim."""
-        store = self.office.shelf.store
+    async def forget(self, number: int, reason: str, session: Session | None) -> bool:
+        """Leave nothing of the token behind, here and in the store. False: a token was written by a later claim.
+
+        ``session``: one that comes after all that is forgotten.
+        """
+        store, mark = self.office.shelf.store, None
         if self.vendor.needs_user:
-            dead = DeadRecord(vendor=self.vendor.name, account=self.account, reason=reason, by_user=True)
-            value = self.office.envelope.close(self.key, number, dead)
+            mark = DeadRecord(
+                vendor=self.vendor.name, account=self.account, reason=reason, by_user=True, session=session
+            )
+            value = self.office.envelope.close(self.key, number, mark)
             outcome, _ = await self.office.shelf.ask(store.commit(self.key, number, value))
             forgotten = isinstance(outcome, Committed) or outcome.record is None
         else:
@@ -271,7 +308,7 @@ class Ledger:
         if forgotten:
             self.keeper.kept = None
             await self.keeper.drop(number)
-            self.holding.bury(reason if self.vendor.needs_user else "", number)
+            self.holding.bury("" if mark is None else reason, number, mark)
         return forgotten
 
     async def settle(self) -> bool:
@@ -281,7 +318,8 @@ class Ledger:
         """
         waited = False
         if self._left and (kept := self.keeper.kept) is not None and self.holding.token is not None:
-            self._go_on_saving(self.holding.token, kept.number, "the loop ended that it came in")
+            fresh = self._entry(self.holding.token, kept.number, self.holding.lineage)
+            self._go_on_saving(fresh, "the loop ended that it came in")
         self._left = False
         # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
         if (saving := self._saving) is not None and not saving.landed:
@@ -297,12 +335,13 @@ class Ledger:
             await self._find()
         left = await self.keeper.from_escrow()
         if left is not None and (found := await self._opened(left)) is not None:
+            own = Entry(found, left.number)
             try:
                 outcome, time = await self.keeper.commit(left.number, left.value)
             except StoreError as error:
-                self._go_on_saving(found.token, left.number, str(error))
+                self._go_on_saving(own, str(error))
                 raise
-            await self._landed(outcome, time, found.token, left.number)
+            await self._landed(outcome, time, own)
         self._looked_in_escrow = not self.place.sought
         return waited or left is not None
 
@@ -322,48 +361,54 @@ class Ledger:
         log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
         return None
 
-    async def _save(self, token: Token, number: int, pause: float) -> None:
+    async def _save(self, kept: Entry, pause: float) -> None:
         await asyncio.sleep(pause)
-        done = await self.keeper.insist()
+        done = await self.keeper.insist(kept.number)
         if done is not None:
-            await self._landed(*done, token, number)
-        elif self.holding.version == number:  # else a login has taken its place
+            await self._landed(*done, kept)
+        elif self.holding.version == kept.number:  # else a login has taken its place
             self._left_behind()
 
-    async def _landed(self, outcome: Committed | Superseded, time: StoreTime, token: Token, number: int) -> None:
+    async def _landed(self, outcome: Committed | Superseded, time: StoreTime, fresh: Entry) -> None:
         if isinstance(outcome, Committed):
-            self.holding.take(token, number, time)
+            if self._is_latest(fresh):
+                self._take(fresh, time)
             return
         self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
         if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
-            self.holding.take(token, number, time, stored=False)
+            self._take(fresh, time, stored=False)
             return
         try:
-            await self._outlive(outcome.record, token, number, time)
+            await self._outlive(outcome.record, fresh, time)
         except StoreUnavailable as error:
             fault = str(error)
         else:
             return
-        self.holding.take(token, number, time, stored=False)
-        await self.keeper.keep(number, self._closed(number, token))  # offering it took it out of escrow
+        record, number = fresh.record, fresh.number
+        self._take(fresh, time, stored=False)
+        await self.keeper.keep(number, self.office.envelope.close(self.key, number, record))  # offering took it out
         if self.office.flights.ending:
             self._left_behind()
         else:
-            self._go_on_saving(token, number, fault, timing.OFFER_LONGEST)
+            self._go_on_saving(fresh, fault, timing.OFFER_LONGEST)
 
     def _left_behind(self) -> None:
         self._left = True
         log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
 
-    async def _outlive(self, winner: Record, token: Token, number: int, time: StoreTime) -> None:
-        """Adopt ``winner``, unless ``token`` is the session that lives: then that takes its place."""
+    async def _outlive(self, winner: Record, fresh: Entry, time: StoreTime) -> None:
+        """Adopt ``winner``, unless ``fresh`` comes after it: then that takes its place."""
+        record = fresh.record
+        assert isinstance(record, TokenRecord)  # noqa: S101  # marks give way
         while True:
-            if not self._is_outlived(winner, token, number):
+            found = self.office.envelope.open(self.key, winner)
+            if not isinstance(found, TokenRecord | DeadRecord) or not supersedes(fresh, Entry(found, winner.version)):
                 self.adopt(winner, time)
                 return
             claim, time = await self.claim(b"", newer_than=winner.version)
             if isinstance(claim, Granted):
-                await self.store(token, claim.number, time, precious=True)
+                lineage = Lineage(record.session, record.generation)
+                await self.store(record.token, claim.number, time, precious=True, lineage=lineage)
                 return
             if isinstance(claim, Newer):
                 winner = claim.record
@@ -371,16 +416,6 @@ class Ledger:
             # Not ``wait``: that is called off by closing, and here is an answer to lose.
             change = self.office.shelf.store.wait_for_change(self.key, winner.version, claim.remaining)
             await self.office.shelf.do(change, extra=claim.remaining)
-
-    def _is_outlived(self, winner: Record, token: Token, number: int) -> bool:
-        """Whether ``winner`` says that its token was refused, because ``token``'s exchange had spent it.
-
-        Or whether it was issued sooner: a store that lost its data gave its number, or a higher one, to an older token.
-        """
-        found = self.office.envelope.open(self.key, winner)
-        if isinstance(found, TokenRecord):
-            return (found.token.issued_at, winner.version) < (token.issued_at, number)
-        return isinstance(found, DeadRecord) and not found.by_user and found.spent != digest(token)
 
     async def _follow(self) -> None:
         """Know where the record is, and hear of a store that loses what only it and its workers have."""
@@ -395,9 +430,18 @@ class Ledger:
                 self.key, self.office.shelf, self.office.world, self.office.flights, self.office.escrow
             )
 
-    def _closed(self, number: int, token: Token) -> bytes:
-        record = TokenRecord(vendor=self.vendor.name, account=self.account, token=token)
-        return self.office.envelope.close(self.key, number, record)
+    def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
+        record = TokenRecord(
+            vendor=self.vendor.name,
+            account=self.account,
+            token=token,
+            session=lineage.session,
+            generation=lineage.generation,
+        )
+        return Entry(record, number)
+
+    def _closed(self, number: int, token: Token, lineage: Lineage = UNKNOWN) -> bytes:
+        return self.office.envelope.close(self.key, number, self._entry(token, number, lineage).record)
 
     # -- saying ----------------------------------------------------------------------------------------------------
 

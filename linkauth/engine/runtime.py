@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from linkauth.protocol.effects import Effect, Steps, Worker
     from linkauth.protocol.freshness import Verdict
     from linkauth.protocol.intent import Note
+    from linkauth.protocol.lineage import Lineage
     from linkauth.store import Claim, Reading, Record
     from linkauth.vendors.vendor import Vendor
 
@@ -52,12 +53,15 @@ class Runtime:
         self._office = ledger.office
         self._holding = ledger.holding
         self._lease: Lease | None = None
+        self._time: StoreTime | None = None
+        """The last look at the store's clock while claiming; None: it was away."""
         self._granted: tuple[Granted, StoreTime] | None = None
         """While the lease is extended: until something is written under it, or it is given back."""
         self._permit: Permit | None = None
         self._answered = False
         self.now = ledger.office.world.monotonic
         self.store_now = ledger.office.shelf.now
+        self.entropy = ledger.office.world.entropy
         self.chance = ledger.office.world.random.random
 
     async def run(self, make: Callable[Concatenate[Worker, P], Steps[T]], *args: P.args, **more: P.kwargs) -> T:
@@ -93,6 +97,10 @@ class Runtime:
     @property
     def token(self) -> Token | None:
         return self._holding.token
+
+    @property
+    def lineage(self) -> Lineage:
+        return self._holding.lineage
 
     @property
     def version(self) -> int:
@@ -149,7 +157,9 @@ class Runtime:
 
     async def _claim(self, effect: effects.Claim) -> tuple[Claim, StoreTime]:
         owner = self._office.owner()
+        self._time = None
         claim, time = await self._ledger.claim(effect.note, effect.newer_than, owner)
+        self._time = time
         if isinstance(claim, Granted):
             self._granted = claim, time
             self._lease = self._ledger.lease(claim, time, effect.note, owner)
@@ -176,19 +186,27 @@ class Runtime:
     async def _confirm(self, _: effects.Confirm) -> bool:
         return self._lease is not None and await self._lease.confirmed()
 
+    async def _held(self, _: effects.Held) -> bool:
+        return self._granted is None or self._lease is None or await self._lease.held()
+
     async def _commit(self, effect: effects.Commit) -> Token:
-        assert self._lease is not None  # noqa: S101  # no steps commit without one
-        assert self._granted is not None  # noqa: S101
-        number, time = self._lease.number, self._granted[1]
+        number = effect.number or (0 if self._lease is None else self._lease.number)
+        assert self._time is not None  # noqa: S101  # no steps commit without having claimed
         await self._stop_extending()
-        stored = await self._ledger.store(effect.token, number, time, precious=effect.irreplaceable)
+        stored = await self._ledger.store(
+            effect.token, number, self._time, precious=effect.irreplaceable, lineage=effect.lineage
+        )
         self._holding.new_until = self.now()
         return stored
+
+    async def _forget(self, effect: effects.Forget) -> bool:
+        await self._stop_extending()
+        return await self._ledger.forget(effect.number, effect.reason, effect.session)
 
     async def _revoke(self, effect: effects.Revoke) -> Token:
         assert self._lease is not None  # noqa: S101
         await self._stop_extending()
-        return await self._ledger.bury(self._lease, effect.reason)
+        return await self._ledger.bury(self._lease, effect.reason, effect.number)
 
     async def _release(self, effect: effects.Release) -> None:
         if self._lease is not None:
@@ -199,11 +217,12 @@ class Runtime:
                 else self._office.envelope.close_note(self._ledger.key, effect.note)
             )
             await self._lease.release(note)
+            self._lease = None
 
     async def _serve(self, effect: effects.Serve) -> None:
         now = self.now()
         time = StoreTime(self._office.world.wall(), now, now)
-        self._holding.take(effect.token, self._holding.version, time, stored=False)
+        self._holding.take(effect.token, self._holding.version, time, stored=False, lineage=effect.lineage)
         self._holding.new_until = now
 
     async def _stop_extending(self) -> None:
@@ -253,13 +272,13 @@ class Runtime:
 
     async def _exchange(self, effect: effects.Ask, vendor: Vendor) -> Any:
         now = self.now()
-        if self._granted is None:
+        if self._time is None:
             log.info("%s: the store is away; a token is fetched for this process alone", vendor.name)
         if self._permit is not None:
             self._permit.secret = secret_digest(vendor)
         exchange: Exchange[Any] = Exchange(
             self._office.world,
-            StoreTime(self._office.world.wall(), now, now) if self._granted is None else self._granted[1],
+            self._time or StoreTime(self._office.world.wall(), now, now),
             lambda: effect.flow(vendor),
             limit=self.timeout,
             answer=effect.answer,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import StoreTime, Verdict
     from linkauth.protocol.intent import Note
+    from linkauth.protocol.lineage import Lineage
+    from linkauth.protocol.records import Session
     from linkauth.store import Record
     from linkauth.vendors.vendor import Vendor
 
@@ -30,6 +32,8 @@ __all__ = [
     "Effect",
     "Enter",
     "Failed",
+    "Forget",
+    "Held",
     "LeaseLost",
     "Leave",
     "Read",
@@ -66,6 +70,11 @@ class Worker(Protocol):
         ...
 
     @property
+    def lineage(self) -> Lineage:
+        """Where it comes from."""
+        ...
+
+    @property
     def version(self) -> int:
         """The version of the newest record that is known."""
         ...
@@ -85,6 +94,10 @@ class Worker(Protocol):
 
     def chance(self) -> float:
         """From 0 up to 1."""
+        ...
+
+    def entropy(self, count: int, /) -> bytes:
+        """So many bytes of cryptographic randomness."""
         ...
 
     def verdict(self) -> Verdict:
@@ -229,7 +242,10 @@ class Commit:
     """
 
     token: Token
+    lineage: Lineage
     irreplaceable: bool
+    number: int = 0
+    """0: the lease's."""
 
 
 @attrs.frozen
@@ -237,6 +253,22 @@ class Revoke:
     """Write down, for all, that only the user can help, and raise it. -> a token, only if a later one stood in the way."""
 
     reason: str
+    number: int = 0
+    """One above what was last looked at, so that what has come since stands; 0: the lease's."""
+
+
+@attrs.frozen
+class Held:
+    """-> whether the lease is this worker's, and for long enough; or was not needed."""
+
+
+@attrs.frozen
+class Forget:
+    """Leave nothing of the token behind, here and in the store. -> False: a later one stands there, and was adopted."""
+
+    reason: str
+    number: int
+    session: Session | None
 
 
 @attrs.frozen
@@ -244,6 +276,7 @@ class Serve:
     """Serve a token that the store has not got, in this process alone."""
 
     token: Token
+    lineage: Lineage
 
 
 @attrs.frozen
@@ -267,6 +300,8 @@ Effect: TypeAlias = (
     | Ask
     | Commit
     | Revoke
+    | Held
+    | Forget
     | Serve
     | Release
 )

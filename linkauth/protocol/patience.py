@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from linkauth.protocol.effects import Steps, Worker
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.intent import Note
+    from linkauth.protocol.lineage import Lineage
     from linkauth.store import Granted, Reading
 
-__all__ = ["InDoubt", "Turn", "came_back", "give_time", "pause", "suspicion"]
+__all__ = ["InDoubt", "Turn", "came_back", "give_time", "look", "pause", "suspicion"]
 
 
 class InDoubt(VendorUnavailable):
@@ -37,10 +38,16 @@ class Turn:
     """One worker's turn at ``token``, ``granted`` at ``time``."""
 
     token: Token | None
+    lineage: Lineage
     granted: Granted
     time: StoreTime
     note: Note
     """What was found beside the record."""
+
+    @property
+    def next(self) -> Lineage:
+        """Where what replaces the token comes from."""
+        return self.lineage.renewed(self.token)
 
     @property
     def in_doubt(self) -> bool:
@@ -103,9 +110,15 @@ def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
 
 def came_back(me: Worker) -> Steps[bool]:
     """Whether somebody has written something later than what is held, since this worker's turn began; then it is adopted."""
+    looked = yield from look(me)
+    return looked is None
+
+
+def look(me: Worker) -> Steps[int | None]:
+    """The version that stands in the store; None: it is of something later than what is held, and was adopted."""
     answer: tuple[Reading, StoreTime] = yield Read()
-    reading, time = answer
-    if reading.record is None or not me.supersedes(reading.record):
-        return False
-    yield Adopt(reading.record, time, awaited=True)
-    return True
+    record, time = answer[0].record, answer[1]
+    if record is None or not me.supersedes(record):
+        return record.version if record else 0
+    yield Adopt(record, time, awaited=True)
+    return None

@@ -29,6 +29,7 @@ __all__ = [
     "PendingRecord",
     "RoundRecord",
     "SecretRecord",
+    "Session",
     "StoredRecord",
     "TokenRecord",
     "answer_key",
@@ -44,13 +45,26 @@ __all__ = [
 ]
 
 
+@attrs.frozen(order=True)
+class Session:
+    """One login, pairing or adoption, and all that was renewed since. The later one is greater."""
+
+    at: int
+    """The store's clock when it was begun, milliseconds; above that of every session seen under its key."""
+    id: str
+    """Chance, for two that were begun at the same moment."""
+
+
 @attrs.frozen(kw_only=True)
 class TokenRecord:
-    """A token, and whose it is."""
+    """A token, whose it is, and where it comes from (``lineage``); older linkauths do not say that."""
 
     vendor: str
     account: str
     token: Token
+    session: Session | None = None
+    generation: int | None = None
+    """How often it was renewed since the session began; None: not known, for an older linkauth renewed it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +78,9 @@ class DeadRecord:
     """A digest of the refresh token that was refused."""
     by_user: bool = False
     """The user logged out: a late answer to a renewal does not undo that."""
+    session: Session | None = None
+    generation: int | None = None
+    """Of the token that was refused: one of a later generation lives. None: the whole session is over."""
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,7 @@ credential is fetched for this process alone.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -50,7 +51,7 @@ from linkauth.protocol.effects import (
 )
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.intent import Note, digest
-from linkauth.protocol.patience import Turn, came_back, give_time, pause, suspicion
+from linkauth.protocol.patience import Turn, give_time, look, pause, suspicion
 from linkauth.protocol.timing import backoff
 from linkauth.store import Busy, Granted, Newer
 
@@ -96,8 +97,8 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
             yield from _wait(me, min(claim.remaining, limit - me.now()))
             awaited = True
         elif isinstance(claim, Granted):
-            fresh = yield from _take_turn(me, Turn(token, claim, time, me.note(claim.note)), called)
-            if fresh is not None:
+            turn = Turn(token, me.lineage, claim, time, me.note(claim.note))
+            if (fresh := (yield from _take_turn(me, turn, called))) is not None:
                 return fresh
         else:
             passed = yield from _adopt(me, claim.record, time, awaited=awaited)
@@ -207,7 +208,7 @@ def _lead(me: Worker, turn: Turn) -> Steps[Token]:
         yield Release(turn.granted.note)
         raise
     if isinstance(outcome, Token):
-        stored: Token = yield Commit(outcome, irreplaceable=me.vendor.rotation.rotates)
+        stored: Token = yield Commit(outcome, turn.next, irreplaceable=me.vendor.rotation.rotates)
         me.tell("renewed", duration=me.now() - begun)
         me.granted(outcome, _asked_for(me.vendor, turn.token))
         return stored
@@ -246,7 +247,7 @@ def _failed(me: Worker, turn: Turn, failed: Failed) -> Steps[Token]:
                     refresh_expires_at=None,
                     endpoint=salvage.endpoint,
                 )
-            yield Commit(salvage, irreplaceable=True)
+            yield Commit(salvage, turn.next, irreplaceable=True)
         case LinkAuthError():
             yield Release(_word(me, turn, error, in_doubt=turn.in_doubt or failed.in_doubt))
         case _:  # an adapter's mistake must not hold the fleet up until the lease ends
@@ -265,21 +266,21 @@ def _refused(me: Worker, turn: Turn, refusal: LinkAuthError) -> Steps[Token]:
         except LeaseLost:
             yield Release(turn.granted.note)
             raise
-    try:
-        if (yield from came_back(me)) or me.token != turn.token:
-            yield Release()
-            raise LeaseLost
-    except StoreUnavailable:
-        pass  # then writing it down will not succeed either, and the next worker will look again
+    looked: int | None = 0
+    with suppress(StoreUnavailable):  # then writing it down will hardly succeed, and the next worker will look again
+        looked = yield from look(me)
+    if looked is None or me.token != turn.token:
+        yield Release()
+        raise LeaseLost
     reason = f"the vendor refused the refresh token ({words})"
     if turn.in_doubt:
         reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
-    return (yield from _revoke(reason))
+    return (yield from _revoke(reason, looked + 1 if looked else 0))
 
 
-def _revoke(reason: str) -> Steps[Token]:
-    """Only the user can help, unless somebody has written a later token meanwhile."""
-    later: Token = yield Revoke(reason)
+def _revoke(reason: str, number: int = 0) -> Steps[Token]:
+    """Only the user can help, unless somebody has written a later token since the last look, before ``number``."""
+    later: Token = yield Revoke(reason, number)
     return later
 
 
@@ -327,13 +328,13 @@ def _alone(me: Worker, known: int) -> Steps[Token]:
     """
     if me.version != known and me.verdict() is not Verdict.WAIT:
         return me.current()
-    known, begun, token = me.version, me.now(), me.token
+    known, begun, token, lineage = me.version, me.now(), me.token, me.lineage
     outcome: Token | Failed = yield _asking(me, token)
     if isinstance(outcome, Failed):
         raise outcome.error
     if me.version != known and me.vendor.needs_user:  # the user has logged in or out meanwhile
         return me.current()
-    yield Serve(outcome)
+    yield Serve(outcome, lineage.renewed(token))
     me.tell("renewed", "for this process alone", me.now() - begun)
     me.granted(outcome, _asked_for(me.vendor, token))
     return outcome

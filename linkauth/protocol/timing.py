@@ -150,6 +150,8 @@ DOUBT_AGAIN: Final = 2.0
 STATE_AGAIN: Final = 1.0
 """Seconds between two tries to put a state back while the store is away."""
 
+USER_WAITS: Final = 2.0
+"""Seconds that a login, a pairing or a logout waits for somebody's renewal, whose answer may take long."""
 ELSEWHERE: Final = 0.05
 """Seconds between two looks at what is in the air in other threads' loops: they may stop at any moment and tell nobody."""
 

@@ -47,7 +47,7 @@ def no_lease() -> None:
 def answer_dropped() -> None:
     """An answer that the store does not take at once is not offered again."""
 
-    async def insist(_: Keeper) -> None:
+    async def insist(_: Keeper, number: int | None = None) -> None:
         return None
 
     Keeper.insist = insist  # type: ignore[method-assign]

@@ -50,6 +50,8 @@ PAGE = OAuth2(
 )
 """A vendor whose refresh tokens stay good."""
 LIFETIME = 900.0
+LATER = 10**13
+"""A number above every one that a user's word takes from the clock."""
 _seeds = itertools.count(7)  # two workers with the same chance would give their leases the same owner
 
 

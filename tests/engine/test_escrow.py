@@ -12,7 +12,7 @@ import pytest
 from linkauth.engine.escrow import FolderEscrow, Kept
 from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.protocol.records import DeadRecord, token_key
-from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.virtual import monotonic, virtual
 
 KEYS = [b64encode(bytes([number]) * 32).decode() for number in range(2)]
@@ -111,10 +111,10 @@ async def test_what_the_fleet_has_something_newer_for_is_left_to_its_credential(
     key = token_key(USER, "default")
     dead = DeadRecord(vendor=USER.name, account="default", reason="logged out", by_user=True)
     worker = Worker(store, vendor, escrow=escrow)
-    await store.inner.commit(key, 99, worker.office.envelope.close(key, 99, dead))
+    await store.inner.commit(key, LATER, worker.office.envelope.close(key, LATER, dead))
     worker.open()
     await asyncio.sleep(1)
-    assert (await store.inner.read(key)).record.version == 99
+    assert (await store.inner.read(key)).record.version == LATER
     assert len(escrow.kept) == 1
 
 

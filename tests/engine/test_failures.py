@@ -18,7 +18,7 @@ from linkauth.errors import (
 )
 from linkauth.protocol.intent import Note
 from linkauth.protocol.records import secret_key
-from tests.engine.fakes import CLIENT, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
+from tests.engine.fakes import CLIENT, LATER, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual
 
 DOWN = answer(500, b"<h1>oops</h1>")
@@ -256,7 +256,7 @@ async def test_an_adapters_mistake_holds_nobody_up():
     await broken.token()
     with pytest.raises(ZeroDivisionError):
         await broken.refresh()
-    claim = await store.claim(broken.ledger.key, "next", 10, 99, b"")
+    claim = await store.claim(broken.ledger.key, "next", 10, LATER, b"")
     assert type(claim).__name__ == "Granted"
 
 

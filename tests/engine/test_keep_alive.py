@@ -17,7 +17,7 @@ from linkauth.protocol import timing
 from linkauth.protocol.records import TokenRecord, token_key
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import USER, Store, Vendor, Worker, refusal
+from tests.engine.fakes import LATER, USER, Store, Vendor, Worker, refusal
 from tests.engine.test_watch import Deaf
 from tests.engine.virtual import virtual
 
@@ -145,7 +145,7 @@ async def test_failures_do_not_end_a_round() -> None:
     worker = Worker(store, vendor)
     names = await grown(worker, 6)
     broken = token_key(USER, names[2])
-    await store.commit(broken, 99, b"broken")
+    await store.commit(broken, LATER, b"broken")
     await asyncio.sleep(0.8 * WEEK)
     vendor.fails(refusal(500, "INTERNAL"), times=1)
     store.down = {"*"}

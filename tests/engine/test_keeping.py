@@ -287,7 +287,7 @@ async def test_a_record_that_was_moved_does_not_open():
     await store.commit(mallory.ledger.key, claim.number, value)
     with pytest.raises(CorruptRecord, match="moved"):
         await mallory.token()
-    claim = await store.claim(ada.ledger.key, "x", 1, 99, b"")
+    claim = await store.claim(ada.ledger.key, "x", 1, 10**13, b"")
     await store.commit(ada.ledger.key, claim.number, value)
     with pytest.raises(CorruptRecord, match="moved"):
         await Worker(store, vendor, keys=KEYS[0]).credential(USER, "ada").token()

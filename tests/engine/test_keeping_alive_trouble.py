@@ -7,7 +7,7 @@ import asyncio
 from linkauth.engine.escrow import Kept
 from linkauth.protocol.records import token_key
 from linkauth.vendors.linkxg_user import LinkXGUser
-from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
 from tests.engine.virtual import virtual
 
 WEEK = 7 * 86400.0
@@ -55,7 +55,7 @@ async def test_a_record_that_goes_away_in_the_round_is_passed_over():
 
     def delete(name):
         # The round lists the keys right after its claim; what it reads next is one of them.
-        return store.inner.delete(gone, 99) if name == "read" and store.counts["claim"] > claims else None
+        return store.inner.delete(gone, LATER) if name == "read" and store.counts["claim"] > claims else None
 
     claims = store.counts["claim"]
     store.before = delete
@@ -68,7 +68,7 @@ async def test_one_that_cannot_be_renewed_holds_up_no_other(caplog):
     store, vendor, escrow = Store(), Vendor(), Escrow()
     await grown(Worker(store, vendor), "refused", "unreadable", "well", "well too")
     key = token_key(USER, "unreadable")
-    escrow.kept = {(key, 9): Kept(key, 9, b"broken")}
+    escrow.kept = {(key, LATER): Kept(key, LATER, b"broken")}
     worker = Worker(store, vendor, escrow=escrow)
     session = (await worker.credential(USER, "refused").ledger.read())[0].record
     token = worker.office.envelope.open(token_key(USER, "refused"), session).token

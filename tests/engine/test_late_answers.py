@@ -12,7 +12,7 @@ from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def test_an_answer_waits_for_whoever_holds_the_lease():
     scene = Kept()
     credential = await scene.begin()
     key = credential.ledger.key
-    claim = await scene.inner.claim(key, "somebody", 600, 99, b"")
+    claim = await scene.inner.claim(key, "somebody", 600, LATER, b"")
     scene.mine.down.clear()
     await asyncio.sleep(1)
     scene.worker.events.clear()
@@ -156,9 +156,10 @@ async def test_an_answer_under_a_number_that_was_given_before_serves_while_the_s
     held, number = await credential.token(), credential.ledger.holding.version
     _, time = await credential.ledger.read()
     answer = attrs.evolve(held, access_token="answer")
+    lineage = credential.ledger.holding.lineage.renewed(held)
     store.down.add("commit")
     for given in (number - 1, number):
-        assert await credential.ledger.store(answer, given, time, precious=True) == answer
+        assert await credential.ledger.store(answer, given, time, precious=True, lineage=lineage) == answer
         assert await credential.token() == answer
         credential.ledger.holding.take(held, number, time)
     store.down.clear()
@@ -270,7 +271,7 @@ async def test_a_login_that_gave_way_to_a_token_that_is_over_brings_one_that_is_
     async def later() -> None:
         assert credential.ledger.leading is not None
         await store.inner.release(credential.ledger.key, credential.ledger.leading.number)  # as if its lease had ended
-        await written(store, credential, 99, TokenRecord(vendor=USER.name, account="default", token=over))
+        await written(store, credential, LATER, TokenRecord(vendor=USER.name, account="default", token=over))
 
     def first(name: str) -> Any:
         if name == "commit":
@@ -325,13 +326,13 @@ async def test_a_refusal_gives_way_to_what_was_written_meanwhile():
     def first(name: str) -> Any:
         if name == "commit":
             store.before = lambda _: None
-            return written(store, credential, 99, TokenRecord(vendor=USER.name, account="default", token=newer))
+            return written(store, credential, LATER, TokenRecord(vendor=USER.name, account="default", token=newer))
         return None
 
     vendor.fails(refusal(401, "TOKEN_INVALID"))
     store.before = first
     assert (await credential.refresh()).access_token == "x.newer.x"
-    assert await version(store, credential) == 99
+    assert await version(store, credential) == LATER
 
 
 @virtual
@@ -353,14 +354,14 @@ async def test_a_refusal_is_believed_though_the_store_cannot_be_read():
 
 
 @virtual
-async def test_a_twin_that_was_issued_later_is_taken():
-    """After a loss somebody logs in anew, under the number that is held here: it is another session, and it is adopted."""
+async def test_a_login_after_a_loss_is_taken():
+    """After a loss somebody logs in anew: it is another session, above the number that is held here, and it is adopted."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     await asyncio.sleep(10)
     store.inner = MemoryStore(clock=clock.wall)
     twin = await logged_in(Worker(store, vendor))
-    assert twin._holding.version == credential._holding.version
+    assert twin._holding.version > credential._holding.version
     assert (await credential.refresh()).access_token == (await twin.token()).access_token
     assert vendor.counts["/auth/refresh"] == 0
     begun = clock.monotonic()

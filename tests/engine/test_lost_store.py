@@ -16,7 +16,7 @@ from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import BASE, CLIENT, USER, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.fakes import BASE, CLIENT, LATER, USER, Store, Vendor, Worker, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
@@ -149,7 +149,11 @@ async def test_what_is_no_news_costs_no_call():
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     before = store.counts.total()
-    for change in (Change("token/x/1", 0), Change(credential.ledger.key, 1), Change(credential.ledger.key, 99)):
+    for change in (
+        Change("token/x/1", 0),
+        Change(credential.ledger.key, credential._holding.version),
+        Change(credential.ledger.key, LATER),
+    ):
         store.tell(change)
     await asyncio.sleep(1)
     assert store.counts.total() == before
@@ -180,7 +184,7 @@ async def test_what_was_put_back_by_a_newer_one_meanwhile_is_adopted():
 
 @virtual
 async def test_a_login_since_the_loss_is_not_taken_back():
-    """It began with lower numbers, and whoever holds the session before it has a higher: the user's last word holds."""
+    """It takes its number from the clock, above whatever the session before it has, and who holds that takes it over."""
     store, vendor = Telling(), Vendor()
     before = await logged_in(Worker(store, vendor))
     await before.refresh()
@@ -189,9 +193,10 @@ async def test_a_login_since_the_loss_is_not_taken_back():
     await asyncio.sleep(10)
     user = await logged_in(Worker(store, vendor))
     record = (await store.read(user.ledger.key)).record
-    assert held > record.version
+    assert held < record.version
     await asyncio.sleep(1)  # who holds the one before has heard of the login
     assert (await store.read(user.ledger.key)).record == record
+    await before.ledger.look()
     assert await before.token() == await user.token()
 
 
@@ -213,7 +218,8 @@ async def test_what_is_adopted_while_the_lease_is_asked_for_is_not_spent():
         return None
 
     store.before = meanwhile
-    assert await before.refresh() == await user.token()
+    await before.ledger.look()
+    assert await before.token() == await user.token()
     assert vendor.counts["/auth/refresh"] == 1
     begun = monotonic()
     await user.refresh()  # the lease is given back
@@ -398,15 +404,15 @@ async def test_who_has_lost_a_listener_may_have_lost_more_than_it_holds():
 
 
 @virtual
-async def test_who_has_logged_out_sees_a_login_whose_number_was_given_again():
-    """The store lost the logout and counts anew: the same number is a session now, and its token is handed out."""
+async def test_who_has_logged_out_sees_a_login_after_the_store_lost_the_logout():
+    """The store counts anew, and a login stands there: it comes after the logout, and its token is handed out."""
     store, vendor = Telling(), Vendor()
     left = await logged_in(Worker(store, vendor))
     await left.logout()
     store.empty()
+    await asyncio.sleep(1)
     back = await logged_in(Worker(store, vendor))
     fresh = await back.refresh()
-    assert await store.version(left.ledger.key) == left._holding.version
     assert await left.token() == fresh
 
 

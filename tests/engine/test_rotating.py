@@ -22,7 +22,18 @@ from linkauth.protocol.intent import Note
 from linkauth.protocol.records import TokenRecord
 from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile
-from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, answer, killed_while_renewing, logged_in, refusal
+from tests.engine.fakes import (
+    BASE,
+    LATER,
+    USER,
+    Store,
+    Vendor,
+    Worker,
+    answer,
+    killed_while_renewing,
+    logged_in,
+    refusal,
+)
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -98,7 +109,8 @@ async def test_in_doubt_does_not_wait_past_the_refresh_tokens_own_end(lapses, ex
     ledger = (await logged_in(Worker(store, vendor))).ledger
     token = attrs.evolve(ledger.current(), refresh_expires_at=ledger.current().issued_at + lapses)
     record = TokenRecord(vendor=USER.name, account="default", token=token)
-    await store.commit(ledger.key, 2, Envelope().close(ledger.key, 2, record))
+    number = ledger.holding.version + 1
+    await store.commit(ledger.key, number, Envelope().close(ledger.key, number, record))
     await asyncio.sleep(700)
     await killed_while_renewing(Worker(store, vendor), vendor)
     await asyncio.sleep(20)
@@ -233,12 +245,12 @@ async def test_a_refusal_is_believed_only_after_another_look_at_the_store():
             store.before = lambda name: None
             record = (await inner.read(credential.ledger.key)).record
             envelope = worker.office.envelope
-            value = envelope.close(credential.ledger.key, 50, envelope.open(credential.ledger.key, record))
-            await inner.commit(credential.ledger.key, 50, value)
+            value = envelope.close(credential.ledger.key, LATER, envelope.open(credential.ledger.key, record))
+            await inner.commit(credential.ledger.key, LATER, value)
 
     store.before = lambda name: written_meanwhile() if name == "read" else None
     assert (await credential.refresh()).access_token
-    assert credential.ledger.holding.version == 50
+    assert credential.ledger.holding.version == LATER
 
 
 @virtual
@@ -271,6 +283,7 @@ async def test_a_login_elsewhere_is_noticed_though_the_store_was_emptied():
     with pytest.raises(ReauthorizationRequired):
         await credential.refresh()
     store.inner = Store().inner
+    await asyncio.sleep(1)
     fresh = await (await logged_in(Worker(store, vendor))).token()
     await asyncio.sleep(1)
     assert await credential.token() == fresh

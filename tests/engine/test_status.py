@@ -11,7 +11,7 @@ from linkauth.errors import MalformedResponse, NoAnswer, RateLimited, VendorUnav
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note
 from linkauth.protocol.records import DeadRecord, RoundRecord, TokenRecord, token_key
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
+from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
 from tests.engine.virtual import virtual, wall
 
 
@@ -55,8 +55,8 @@ async def test_what_went_wrong_is_told():
     vendor.faults.clear()
     await worker.credential(USER, "over").logout()
     broken, odd = token_key(USER, "broken"), token_key(USER, "odd")
-    await store.inner.commit(broken, 99, b"broken")
-    await store.inner.commit(odd, 99, worker.office.envelope.close(odd, 99, RoundRecord(next_at=0)))
+    await store.inner.commit(broken, LATER, b"broken")
+    await store.inner.commit(odd, LATER, worker.office.envelope.close(odd, LATER, RoundRecord(next_at=0)))
     doomed = Worker(store, vendor)
     await doomed.credential(USER).token()
     await killed_while_renewing(doomed, vendor)

@@ -30,6 +30,8 @@ TOLD = TRIES * TRY + timing.FAILED_AGAIN
 tries, and half a second for which a failure is remembered."""
 PATIENT = timing.GRACE - timing.LOSS_SPREAD
 """Seconds after a store's return in which whoever saw it come back without a session sends for nobody."""
+NEAR = 1.0
+"""Seconds that lie between a login's number and its request, at the most."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
@@ -55,16 +57,17 @@ class Watch(Evidence):
         key = sim.keys[account]
         self.asked_at[me] = now = sim.loop.now
         claim = self.claims.get((me, key))
+        if (
+            login
+        ):  # the user's word needs no lease, where a renewal takes long, and heeds nothing that the fleet agreed on
+            return
         if sim.plan.rotates:
             lease = sim.store.slot(key).lease
             if claim is None:
                 self.fail(1, f"{me} asks the vendor without a lease")
                 return
             held = lease is not None and lease.number == claim.number and lease.until > sim.store.now()
-            other = (
-                login and self.epoch
-            )  # its lease may have been lost, and the claim be another flight's of this worker
-            if not held and not other and self.is_settled(key, claim) and not self.knows_no_time(me):
+            if not held and self.is_settled(key, claim) and not self.knows_no_time(me):
                 self.fail(1, f"{me} asks the vendor and its lease has ended")
             for node, theirs in self.flying.items():
                 began = self.claims.get((node, key))
@@ -75,9 +78,6 @@ class Watch(Evidence):
                 if not late and claim.epoch == self.epoch and self.is_settled(key, began):
                     self.fail(1, f"{me} and {node} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
-        if login:  # by the user's word, whatever the fleet has agreed on
-            self.flying[me] = key
-            return
         if claim is not None and claim.retry_at > sim.store.now() and claim.epoch == self.epoch:
             self.fail(8, f"{me} asks the vendor {claim.retry_at - sim.store.now():.1f} s before the fleet may")
         if not sim.plan.window and now - self.failed_at.get((me, request.url, refresh), -1e9) < LEAST_GAP:
@@ -92,7 +92,7 @@ class Watch(Evidence):
             return  # "logged out" may have had the number that a token has now
         if self.epoch and not sim.plan.rotates and self.is_ahead(me, account):
             return  # its number is of a time before the loss, and nobody puts back what can be had again
-        asked_for = self.refreshed.get(me, -1.0) >= latest.at
+        asked_for = self.refreshed.get(me, -1.0) >= (latest.sent or latest.at)
         late = latest.by in self.stopped  # its estimate of the store's clock errs, to the early side
         worker = sim.worker_of(me)  # with no store to ask, a clock that was set is believed, and what is begun ended
         blind = me in self.stepped.keys() | self.stopped.keys() and worker is not None and worker.client.failures > 0
@@ -249,8 +249,10 @@ class Watch(Evidence):
                 self.fail(10, f"{who} writes {grant.account}'s token under {account}'s key")
             grant.overtaken = grant.overtaken or self.numbers.get(key, 0) > after.version
             # A renewal that was claimed when a login's lease had ended goes before it.
-            late = held is not None and not held.refresh and (held.overtaken or bool(self.epoch))
-            late = late or bool(self.epoch and not sim.plan.rotates)  # nobody puts back what can be had again
+            late = held is not None and not held.refresh and held.overtaken
+            # Of two logins at the same time the one that was claimed later stands, whichever the vendor saw first.
+            late = late or (held is not None and not held.refresh and not grant.refresh and held.sent < grant.at)
+            late = late or bool(self.epoch and not sim.plan.user)  # nobody puts back what can be had again
             if held is not None and held.serial > grant.serial:
                 if not late:
                     self.fail(4, f"{who} overwrites {held.gives} with {grant.gives}, which is older")
@@ -284,8 +286,8 @@ class Watch(Evidence):
             landed = held is not None and near and self.is_unseen(who, key, held.access)
             self.forgotten[account] = family if current and not landed else None
             logins = [a for a in self.open if isinstance(a, Grant) and a.account == account and not a.refresh]
-            # The logout was stopped for longer than its lease: a login that was claimed meanwhile comes after it.
-            later = [a for a in logins if self.claims[a.by, key].number > after.version]
+            # A login that was asked for since the logout took its number comes after it (both count milliseconds).
+            later = [a for a in logins if (sim.store.now() - now + a.sent + NEAR) * 1000 > after.version]
             serial = sim.vendor.families[account].serial
             self.ended[account] = min([a.serial for a in later] or [serial // GENERATION * GENERATION + GENERATION])
             self.open = [a for a in self.open if not (isinstance(a, Grant) and a.account == account) or a in later]
@@ -381,7 +383,9 @@ class Watch(Evidence):
             mine = any(worker.node is latest.by for worker in workers)
             if family.alive and latest.arrived and mine and account not in self.lost and self.sim.plan.rotates:
                 slot = self.sim.store.slot(self.sim.keys[account])
-                if account in self.left or (not latest.refresh and (self.epoch or latest.cut or latest.overtaken)):
+                if account in self.left or (
+                    not latest.refresh and (latest.cut or latest.overtaken or self._crossed(latest))
+                ):
                     continue  # logged out; or a login that another one took the place of
                 if self.serial(slot) < latest.serial:
                     self.fail(5, f"{latest.by} had {latest.gives}, and the store has not")
@@ -393,6 +397,12 @@ class Watch(Evidence):
                     continue  # a client secret that was replaced since
                 self.fail(5, f"{worker.node}'s escrow has an answer, number {kept.number}, that nobody looks at")
         self._check_spread(workers)
+
+    def _crossed(self, login: Grant) -> bool:
+        """Whether another login was on its way at the same time: the one that was claimed later stands."""
+        grants = self.sim.vendor.grants.values()
+        others = (each for each in grants if each.account == login.account and not each.refresh and each is not login)
+        return any(login.sent < each.at < login.at or each.sent < login.at < each.at for each in others)
 
     def _check_spread(self, workers: list[Worker]) -> None:
         """Two workers never begin to renew at the very same moment."""

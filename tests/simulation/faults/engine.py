@@ -305,7 +305,7 @@ def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
 def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
     """An answer that the store does not take is served, and forgotten."""
 
-    async def insist(self: Keeper) -> Any:
+    async def insist(self: Keeper, number: int) -> Any:
         self.kept = None
         return None
 
@@ -378,7 +378,7 @@ def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
 def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, Any]]:
     """What has the number of the record that is known as dead is not looked at."""
     real = Ledger.supersedes
-    yield Ledger, "supersedes", lambda self, record: record.version != self.holding.version and real(self, record)
+    yield Ledger, "supersedes", lambda self, record: record.version > self.holding.version and real(self, record)
 
 
 @planted(40, "sleep", wakes_at_the_leases_end)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from linkauth.engine import keep_alive as keeping
 from linkauth.engine import rotation as rotations
-from linkauth.engine import takeover as takeovers
 from linkauth.engine.credential import Credential
 from linkauth.engine.keeper import Keeper
+from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.registrations import Registrations
+from linkauth.engine.runtime import Runtime
+from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
+from linkauth.protocol.effects import Commit, Forget
 from linkauth.store import Busy, Granted
-from tests.simulation.faults.planting import planted
+from tests.simulation.faults.planting import Instead, planted, rewriting
 from tests.simulation.faults.schedules import stalls_at_the_logout
 from tests.simulation.store import StoreNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from linkauth.protocol.effects import Effect
 
 
 @planted(300, "comings and goings")
@@ -32,21 +36,28 @@ def a_logout_of_what_was_held_before() -> Iterator[tuple[Any, str, Any]]:
 def a_logout_is_undone() -> Iterator[tuple[Any, str, Any]]:
     """A logout that came too late to be written counts as done."""
 
-    async def logout(ledger: Ledger) -> None:
-        claim, time = await takeovers._seize(ledger)
-        failure = await takeovers._revoke(ledger, ledger.lease(claim, time), time)
-        await ledger.forget(claim.number, "logged out")
-        if failure is not None:
-            raise failure
+    def undisturbed(_: object) -> Any:
+        return True
+        yield
 
-    yield takeovers, "logout", logout
+    async def forget(self: Runtime, effect: Forget) -> bool:
+        await real(self, effect)
+        return True
+
+    async def held(self: Lease) -> bool:
+        return True
+
+    real = Runtime._forget
+    yield Lease, "held", held
+    yield sessions, "_is_undisturbed", undisturbed
+    yield Runtime, "_forget", forget
 
 
 @planted(300, "comings and goings")
 def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
     """The store is not told of a logout."""
 
-    async def forget(self: Ledger, number: int, reason: str) -> bool:
+    async def forget(self: Ledger, number: int, reason: str, session: Any) -> bool:
         self.holding.bury(reason, number)
         return True
 
@@ -57,16 +68,13 @@ def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
 def a_login_overwrites_nothing() -> Iterator[tuple[Any, str, Any]]:
     """A login serves its token, and leaves the record as it was."""
 
-    async def replace(ledger: Ledger, make: Any) -> Any:
-        async def store(token: Any, number: int, time: Any, *, precious: bool) -> Any:
-            ledger.holding.take(token, number, time)
-            return token
+    def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
+        if isinstance(effect, Commit) and effect.number:
+            self._holding.take(effect.token, effect.number, self._time, lineage=effect.lineage)
+            return Instead(effect.token)
+        return effect
 
-        with patch.object(ledger, "store", store):
-            return await real(ledger, make)
-
-    real = takeovers.replace
-    yield takeovers, "replace", replace
+    yield rewriting(rewrite)
 
 
 @planted(100, "new secrets")

@@ -1,0 +1,147 @@
+"""Which of two records of a credential is later: the only place that says so.
+
+The store's number fences: it keeps a late worker from overwriting. It does not order, for a store that lost its data gives
+numbers again. What orders is what is in the records: the *session* (one login or pairing) and the *generation* (how often
+it was renewed since). A mark that only the user can help names what was refused: it comes after that generation and before
+the next, and a logout's after its whole session.
+
+Older linkauths write neither. They pass on what a vendor said besides (``Token.extra``) from renewal to renewal, so the session
+stands there a second time, under a name that no user sees. What has no session is ordered by when it was sent, then by its
+number, as ever.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from linkauth.oauth import wire
+from linkauth.protocol.intent import digest
+from linkauth.protocol.records import DeadRecord, Session, TokenRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkauth.oauth.token import Token
+
+__all__ = ["Entry", "Lineage", "begun", "is_behind", "read", "supersedes", "written"]
+
+RESERVED: Final = "linkauth.session"
+"""In ``extra`` as it is stored: the session once more."""
+ID_BYTES: Final = 8
+
+
+@attrs.frozen
+class Lineage:
+    """Where a token comes from; None: an older linkauth did not say."""
+
+    session: Session | None = None
+    generation: int | None = None
+
+    def renewed(self, token: Token | None) -> Lineage:
+        """That of what replaces ``token``, whose lineage this is."""
+        if self.session is not None:
+            return Lineage(self.session, None if self.generation is None else self.generation + 1)
+        if token is None or not token.refresh_token:
+            return Lineage()  # nothing hangs on the order of tokens that can be had at any time
+        # From before sessions: whoever renews it gives it the same one.
+        return Lineage(Session(int(token.issued_at * 1000), digest(token)[: 2 * ID_BYTES]), 1)
+
+
+def begun(now: float, seen: Session | None, chance: bytes) -> Lineage:
+    """That of a new session, at ``now`` by the store's clock: after every one that was seen."""
+    at = int(now * 1000)
+    return Lineage(Session(at if seen is None else max(at, seen.at + 1), chance[:ID_BYTES].hex()), 0)
+
+
+@attrs.frozen
+class Entry:
+    """A record and the number under which it stands, or is to stand."""
+
+    record: TokenRecord | DeadRecord
+    number: int
+
+
+def supersedes(one: Entry, other: Entry | None) -> bool:
+    """Whether ``one`` comes after ``other``; None: nothing is known yet."""
+    if other is None:
+        return True
+    if isinstance(one.record, TokenRecord):
+        if isinstance(other.record, TokenRecord):
+            return _is_later(one.record, one.number, other.record, other.number)
+        return not _is_marked(one.record, one.number, other.record, other.number)
+    if isinstance(other.record, TokenRecord):
+        return _is_marked(other.record, other.number, one.record, one.number)
+    return _mark_rank(one.record, one.number) > _mark_rank(other.record, other.number)
+
+
+def is_behind(found: Entry | None, held: Entry | None) -> bool:
+    """Whether a store that has ``found`` lacks what is ``held``."""
+    return held is not None and (found is None or supersedes(held, found))
+
+
+def _is_later(one: TokenRecord, number: int, other: TokenRecord, others: int) -> bool:
+    """Of two tokens."""
+    if one == other:
+        return number > others  # put back, or confirmed
+    if one.session is not None and other.session is not None and one.session != other.session:
+        return one.session > other.session
+    if one.session is None or other.session is None or one.generation is None or other.generation is None:
+        return (one.token.issued_at, number) > (other.token.issued_at, others)
+    return _rank(one) > _rank(other)
+
+
+def _rank(record: TokenRecord) -> tuple[int, float, str]:
+    """Within a session. Two workers may renew the same token within a vendor's window: all agree on one."""
+    known = sha256(record.token.access_token.encode("utf-8", "surrogatepass")).hexdigest()
+    return record.generation or 0, record.token.issued_at, known
+
+
+def _is_marked(record: TokenRecord, number: int, mark: DeadRecord, marked: int) -> bool:
+    """Whether ``mark`` says that ``record``'s token is no good: else that was written, or renewed, since."""
+    if mark.session is None or record.session is None:
+        return marked > number if mark.by_user else mark.spent == digest(record.token)
+    if mark.session != record.session:
+        return mark.session > record.session
+    if mark.generation is None:
+        return True
+    return record.generation <= mark.generation if record.generation is not None else mark.spent == digest(record.token)
+
+
+def _mark_rank(mark: DeadRecord, number: int) -> tuple[bool, int, str, float, int]:
+    session = mark.session or Session(0, "")
+    whole = float("inf") if mark.generation is None else mark.generation
+    return mark.session is not None, session.at, session.id, whole, number
+
+
+# -- as it is stored ---------------------------------------------------------------------------------------------------
+
+
+def written(members: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's members as they are stored: nothing that is not known, and the session where older linkauths keep it."""
+    told = {
+        name: value for name, value in members.items() if value is not None or name not in {"session", "generation"}
+    }
+    session, token = wire.as_object(told.get("session")), wire.as_object(told.get("token"))
+    if session and token:
+        extra = {**wire.as_object(token.get("extra")), RESERVED: [session["at"], session["id"]]}
+        told["token"] = {**token, "extra": extra}
+    return told
+
+
+def read(members: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's members as they were, whoever wrote it."""
+    token = wire.as_object(members.get("token"))
+    extra = dict(wire.as_object(token.get("extra")))
+    if RESERVED not in extra:
+        return dict(members)
+    kept = extra.pop(RESERVED)
+    found = {**members, "token": {**token, "extra": extra}}
+    match kept:
+        case [int(at), str(own)] if "session" not in found:
+            found["session"] = {"at": at, "id": own}
+        case _:
+            pass
+    return found

@@ -1,0 +1,132 @@
+"""Writing a credential by the user's word: a login, a pairing, a logout. Whatever the record holds gives way.
+
+1. **Claim**, above every number that is known and above the store's clock in milliseconds: so the store itself refuses what is
+   late of an earlier session, though it lost its data meanwhile and counts anew. Whoever renews is waited for shortly; the
+   user's word needs no lease, for its number fences and its session orders.
+2. **Ask** the vendor.
+3. **Commit** a new session, or the mark that the user has gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, StoreUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.effects import Ask, Claim, Commit, Failed, Forget, Held, LeaseLost, Read, Release, Wait
+from linkauth.protocol.lineage import ID_BYTES, begun
+from linkauth.store import Busy, Granted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.lineage import Lineage
+    from linkauth.store import Claim as Claimed
+    from linkauth.store import Reading, Record
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["begin", "end"]
+
+
+@attrs.frozen
+class Word:
+    """The user's: under which number and of which session it is written, and what was found."""
+
+    number: int
+    lineage: Lineage
+    record: Record | None
+    note: bytes = attrs.field(repr=False)
+
+
+def begin(me: Worker, flow: Callable[[Vendor], Flow[Token]]) -> Steps[Token]:
+    """Run a flow that brings a token by the user's word, and put it in the place of whatever is there."""
+    while True:
+        word = yield from _claim(me)
+        try:
+            outcome: Token | Failed = yield Ask(flow, single_use=True)
+        except LeaseLost:  # this process was stopped for longer than its lease; nothing was sent
+            yield Release(word.note)
+            continue
+        if isinstance(outcome, Failed):
+            yield Release(word.note)
+            raise outcome.error
+        stored: Token = yield Commit(outcome, word.lineage, irreplaceable=True, number=word.number)
+        return stored
+
+
+def end(me: Worker) -> Steps[None]:
+    """Revoke at the vendor where it can, and forget here and in the store in any case; tell what that leaves open.
+
+    Raises what the vendor answered after forgetting; ``StoreError``.
+    """
+    while True:
+        word = yield from _claim(me)
+        try:
+            failure = yield from _revoke(me)
+        except LeaseLost:  # as above
+            yield Release(word.note)
+            continue
+        if (yield from _is_undisturbed(word)) and (yield Forget("logged out", word.number, word.lineage.session)):
+            break
+        yield Release()
+    me.tell("logged out", f"not revoked: {failure}" if failure is not None else me.vendor.leaves_open)
+    if failure is not None:
+        raise failure
+
+
+def _claim(me: Worker) -> Steps[Word]:
+    """The lease on a credential, whatever its record holds; without it, where a renewal takes long. Raises ``StoreError``."""
+    patience = me.now() + timing.USER_WAITS
+    limit = me.now() + 2 * me.ttl
+    while me.now() < limit:
+        found: tuple[Reading, StoreTime] = yield Read()
+        reading, time = found
+        if reading.record is not None:  # what a logout must revoke, and what holds should a login fail
+            me.observe(reading.record, time)
+        known = max(me.version, reading.record.version if reading.record else 0)
+        if me.vendor.needs_user:
+            known = max(known, int(time.now * 1000))
+        answer: tuple[Claimed, StoreTime] = yield Claim(known, reading.note)
+        claim, time = answer
+        lineage = begun(time.now, me.lineage.session, me.entropy(ID_BYTES))
+        if claim.record is not None:
+            me.observe(claim.record, time)
+        if isinstance(claim, Granted):
+            return Word(claim.number, lineage, claim.record, claim.note)
+        if isinstance(claim, Busy):
+            if me.vendor.needs_user and me.now() >= patience:
+                return Word(known + 1, lineage, claim.record, claim.note)
+            left = (patience if me.vendor.needs_user else limit) - me.now()
+            yield Wait(min(claim.remaining, left), known)
+    raise StoreUnavailable("another worker holds the lease for too long")
+
+
+def _is_undisturbed(word: Word) -> Steps[bool]:
+    """Whether the session that was revoked is the one that there is, and will be.
+
+    Somebody's answer may have come late, to be forgotten unrevoked; and this process may have been stopped for longer than
+    its lease, while somebody began to renew. An answer that an outage had kept back and that comes in the milliseconds
+    between this look and the forgetting is forgotten unrevoked: a store does not tell what a commit took the place of.
+    """
+    found: tuple[Reading, StoreTime] = yield Read()
+    held: bool = yield Held()
+    return found[0].record == word.record and held
+
+
+def _revoke(me: Worker) -> Steps[LinkAuthError | None]:
+    """End the session at the vendor. What hinders that is returned."""
+    token = me.token
+    if token is None:
+        return None
+    outcome: Failed | None = yield Ask(lambda vendor: vendor.logout(token))
+    if outcome is None or isinstance(outcome.error, InvalidGrant | InvalidToken):
+        return None  # or it was dead already
+    if not isinstance(outcome.error, LinkAuthError):
+        raise outcome.error
+    return outcome.error

@@ -1,0 +1,221 @@
+"""One order of records: by session and generation, whatever their numbers say; older linkauths' records have a place in it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from random import Random
+from typing import Any
+
+import attrs
+import pytest
+
+from linkauth.engine.envelope import Envelope
+from linkauth.oauth.token import Token
+from linkauth.protocol.intent import digest
+from linkauth.protocol.lineage import RESERVED, Entry, Lineage, begun, supersedes
+from linkauth.protocol.records import DeadRecord, Session, TokenRecord
+from linkauth.store import Record, Superseded
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as clock
+from tests.engine.fakes import LATER, LIFETIME, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.test_lost_store import Telling
+from tests.engine.virtual import virtual
+
+NAMES: dict[str, Any] = {"vendor": USER.name, "account": "default"}
+ONE, TWO = Session(1000, "aa"), Session(1000, "bb")
+THREE = Session(2000, "00")
+
+
+def token(at: float, name: str) -> Token:
+    return Token(access_token=name, refresh_token=f"r-{name}", issued_at=at, expires_at=at + LIFETIME)
+
+
+def entry(session: Session | None, generation: int | None, number: int, at: float = 1.0, name: str = "t") -> Entry:
+    return Entry(TokenRecord(**NAMES, token=token(at, name), session=session, generation=generation), number)
+
+
+def mark(
+    session: Session | None, generation: int | None, number: int, *, by_user: bool = False, spent: str = ""
+) -> Entry:
+    record = DeadRecord(**NAMES, reason="", by_user=by_user, session=session, generation=generation, spent=spent)
+    return Entry(record, number)
+
+
+def everything() -> list[Entry]:
+    """Records of three sessions with numbers that say the contrary of what they are."""
+    chance = Random(5)
+    found = []
+    for session, generation, at in itertools.product((ONE, TWO, THREE), (0, 1, 2), (1.0, 2.0)):
+        found += [entry(session, generation, chance.randrange(9), at, f"{session.id}{generation}{at}{n}") for n in "ab"]
+    found += [
+        mark(session, generation, chance.randrange(9)) for session in (ONE, TWO, THREE) for generation in (0, 1, 2)
+    ]
+    return found + [mark(session, None, chance.randrange(9), by_user=True) for session in (ONE, TWO, THREE)]
+
+
+def test_records_have_one_order():
+    """Of any two one is later, and never both; of any three the order is no circle."""
+    for one, other in itertools.combinations(everything(), 2):
+        assert supersedes(one, other) != supersedes(other, one), (one, other)
+    for one, two, three in itertools.permutations(everything(), 3):
+        assert not (supersedes(one, two) and supersedes(two, three)) or supersedes(one, three), (one, two, three)
+
+
+@pytest.mark.parametrize(
+    ("later", "sooner"),
+    [
+        (entry(THREE, 0, 1), entry(TWO, 9, 8)),  # a login since, though its store counts anew
+        (entry(TWO, 0, 1), entry(ONE, 0, 1)),  # begun in the same millisecond: chance, and everybody sees the same
+        (entry(ONE, 3, 1), entry(ONE, 2, 8)),  # a renewal, whatever number a store gave that lost its data
+        (mark(ONE, 2, 3), entry(ONE, 2, 8)),  # the refusal of what it names
+        (entry(ONE, 3, 1), mark(ONE, 2, 8)),  # … but not of what came of it
+        (mark(ONE, None, 1, by_user=True), entry(ONE, 7, 8)),  # a logout ends the session, late answers included
+        (entry(TWO, 0, 1), mark(ONE, None, 8, by_user=True)),  # … and not the one after it
+        (entry(ONE, 1, 8), entry(ONE, 1, 7)),  # the same record, put back under a higher number
+    ],
+)
+def test_what_is_later(later: Entry, sooner: Entry):
+    """Each of these, one way and not the other."""
+    assert supersedes(later, sooner)
+    assert not supersedes(sooner, later)
+
+
+def test_what_an_older_linkauth_wrote_is_never_the_oldest():
+    """It renews a session and drops the generation: it is compared by when it was sent, in both directions."""
+    held = entry(ONE, 3, 4, at=10.0, name="held")
+    for session in (ONE, None):
+        renewed = entry(session, None, 5, at=20.0, name="renewed")
+        assert supersedes(renewed, held)
+        assert not supersedes(held, renewed)
+    spent = digest(token(1.0, "t"))
+    assert supersedes(mark(None, None, 2, spent=spent), entry(ONE, 0, 8))
+    assert supersedes(entry(ONE, 1, 1, name="came of it"), mark(None, None, 8, spent=spent))
+
+
+def test_a_renewal_of_an_older_record_gives_it_the_same_session_everywhere():
+    """The session is made from the record alone; without a refresh token there is nothing to order."""
+    old = token(5.0, "old")
+    assert Lineage().renewed(old) == Lineage().renewed(old) == Lineage(Session(5000, digest(old)[:16]), 1)
+    assert Lineage(ONE, 3).renewed(old) == Lineage(ONE, 4)
+    assert Lineage(ONE, None).renewed(old) == Lineage(ONE, None)
+    assert Lineage().renewed(attrs.evolve(old, refresh_token=None)) == Lineage()
+    assert begun(1.0, None, b"\0" * 8) == Lineage(Session(1000, "00" * 8), 0)
+    assert begun(1.0, THREE, b"\0" * 8) == Lineage(Session(2001, "00" * 8), 0)  # a clock that was set back
+
+
+@virtual
+async def test_the_session_stands_where_older_linkauths_pass_it_on():
+    """In the record, and in ``extra`` under a name that no user sees; a record that lost the former has the latter."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    key, lineage = credential.ledger.key, credential.ledger.holding.lineage
+    assert (await credential.token()).extra == {}
+    found = (await store.read(key)).record
+    raw = json.loads(found.value)
+    assert raw["session"] == {"at": lineage.session.at, "id": lineage.session.id}
+    assert raw["generation"] == 0
+    assert raw["token"]["extra"][RESERVED] == [lineage.session.at, lineage.session.id]
+    del raw["session"], raw["generation"]  # as an older linkauth leaves it
+    read = Envelope().open(key, Record(found.version, json.dumps(raw).encode()))
+    assert (read.session, read.generation, read.token.extra) == (lineage.session, None, {})
+
+
+async def by_an_older_linkauth(store: Any, vendor: Vendor, number: int) -> None:
+    """Renews as a worker of the release before does: it drops what it does not know of the record, and keeps ``extra``."""
+    key = Worker(store, vendor).credential(USER).ledger.key
+    found = (await store.read(key)).record
+    raw = json.loads(found.value)
+    fresh = json.loads(vendor._redeem(number, raw["token"]["refresh_token"]).body)["data"]
+    now = clock.wall()
+    raw["token"] |= {
+        "access_token": fresh["accessToken"],
+        "refresh_token": fresh["refreshToken"],
+        "issued_at": now,
+        "expires_at": now + LIFETIME,
+    }
+    raw.pop("session", None), raw.pop("generation", None)
+    claim = await store.claim(key, "older", 15.0, found.version, b"")
+    await store.commit(key, claim.number, json.dumps(raw).encode())
+
+
+@virtual
+async def test_workers_of_two_releases_renew_one_session_in_turn():
+    """Both ways, several times: nothing is sent twice, nobody is sent for, and all serve what is newest."""
+    store, vendor = Telling(), Vendor()
+    mine, other = (Worker(store, vendor) for _ in range(2))
+    credential = await logged_in(mine)
+    for turn in range(4):
+        await asyncio.sleep(LIFETIME)
+        await by_an_older_linkauth(store, vendor, 1000 + turn)
+        fresh = await other.credential(USER).token()
+        assert await credential.token() == fresh
+        await asyncio.sleep(LIFETIME)
+        assert await credential.token() == await other.credential(USER).token()
+    assert vendor.counts["reuse"] == 0
+    assert credential.ledger.holding.lineage.session is not None
+
+
+@virtual
+@pytest.mark.parametrize("way", ["answer", "escrow"])
+async def test_a_login_is_never_overwritten_by_an_older_session(way: str):
+    """The store came back empty and the user has logged in; then an answer of the session before arrives, or lay in escrow."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    late = Worker(store, vendor, escrow=escrow)
+    credential = await logged_in(late)
+    for _ in range(3):
+        await credential.refresh()
+    await asyncio.sleep(LIFETIME)
+    store.down.add("commit")
+    old = await credential.token()
+    store.inner = MemoryStore(clock=clock.wall)
+    user = await logged_in(Worker(store.inner, vendor))
+    if way == "escrow":
+        await late.killed()
+        assert escrow.kept
+        late = Worker(store, vendor, escrow=escrow)
+        late.open()
+    store.down.clear()
+    await asyncio.sleep(5)
+    assert await late.credential(USER).token() == await user.token() != old
+    assert await Worker(store, vendor).credential(USER).token() == await user.token()
+
+
+@virtual
+async def test_the_store_itself_refuses_what_is_late_of_an_earlier_session():
+    """In one step: a login takes its number from the clock, above all that were given one by one."""
+    store, vendor = Store(), Vendor()
+    key = (await logged_in(Worker(store, vendor))).ledger.key
+    login = (await store.read(key)).record
+    assert login.version > clock.wall() * 1000 - 1
+    assert isinstance(await store.commit(key, 10**9, b"late"), Superseded)
+    assert login.version < 2**53
+    assert login.version < LATER
+
+
+@virtual
+async def test_a_refusal_does_not_take_the_place_of_what_came_after_the_look():
+    """A late answer lands under its own lower number while the refusal is written down: it stands, and is adopted."""
+    store, vendor = Store(), Vendor()
+    slow, other = Worker(store, vendor), Worker(store, vendor)
+    credential = await logged_in(slow)
+    await other.credential(USER).token()
+    await asyncio.sleep(LIFETIME)
+    held, key = credential.ledger.holding, credential.ledger.key
+    number = held.version + 1
+    answer = attrs.evolve(held.token, access_token="late", refresh_token="late", expires_at=clock.wall() + LIFETIME)
+    value = credential.ledger._closed(number, answer, held.lineage.renewed(held.token))
+    assert (await store.claim(key, "the slow one", 1.0, held.version, b"")).number == number
+    await asyncio.sleep(2)
+    vendor.refused.add(vendor._refresh[held.token.refresh_token])
+
+    def lands(name: str) -> Any:
+        if name != "commit":
+            return None
+        store.before = lambda _: None
+        return store.inner.commit(key, number, value)
+
+    store.before = lands
+    assert (await other.credential(USER).token()).access_token == "late"
+    assert (await store.read(key)).record.version == number
