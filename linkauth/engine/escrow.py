@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import attrs
 
+from linkauth.engine.flight import called_off
 from linkauth.errors import ConfigurationError, StoreError, StoreUnavailable
 from linkauth.oauth.token import secret_bytes
 from linkauth.protocol import timing
@@ -76,6 +77,11 @@ async def tried(call: Awaitable[T]) -> T | None:
             return await call
     except StoreError as error:
         fault = str(error)
+    except asyncio.CancelledError:
+        if called_off():
+            raise
+        # Whoever cancels all tasks cancels the escrow's own, too: no reason to give up the answer that it was to keep.
+        fault = "a task of its own was cancelled"
     except Exception as error:  # noqa: BLE001  # an escrow of somebody else's may raise anything
         fault = type(error).__name__  # the message may hold anything, and the frames hold the answer
     log.error("escrow failed: %s", fault)

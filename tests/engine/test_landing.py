@@ -11,6 +11,7 @@ import warnings
 import pytest
 import uvloop
 
+from linkauth.engine.escrow import Kept
 from linkauth.engine.flight import Flights
 from linkauth.errors import LinkAuthError
 from tests.engine.fakes import CLIENT, USER, Fault, Store, Vendor, Worker, logged_in
@@ -343,3 +344,47 @@ def test_the_way_to_leave_the_list_is_there():
     """Documented for those who make tasks of their own ("Extending asyncio"), on every Python that is supported."""
     assert callable(asyncio._unregister_task), sys.version
     assert uvloop.__version__
+
+
+class _Tasks:
+    """An escrow of somebody else's, which does its work in tasks of its own."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Kept] = {}
+
+    async def _by_a_task(self) -> None:
+        await asyncio.create_task(asyncio.sleep(1))
+
+    async def put(self, kept: Kept) -> None:
+        await self._by_a_task()
+        self.kept[kept.key] = kept
+
+    async def drop(self, key: str, number: int) -> None:
+        del number
+        await self._by_a_task()
+        self.kept.pop(key, None)
+
+    async def find(self, key: str) -> Kept | None:
+        return self.kept.get(key)
+
+    async def everything(self) -> list[Kept]:
+        return list(self.kept.values())
+
+
+@pytest.mark.parametrize("moment", [0.5, 1.5], ids=["put", "drop"])
+@virtual
+async def test_an_escrow_whose_own_task_is_cancelled_with_all_others(moment):
+    """It has failed, and the answer that it was to keep goes to the store all the same: no session ends there."""
+    store, vendor, escrow = Store(), Vendor(), _Tasks()
+    worker = Worker(store, vendor, escrow=escrow)
+    credential = await logged_in(worker)
+    caller = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(moment)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    await worker.office.flights.landed()
+    other = Worker(store, vendor).credential(USER)
+    assert await other.token() == await credential.token()
+    assert (await other.refresh()).access_token
+    assert vendor.counts["reuse"] == 0
