@@ -16,6 +16,7 @@ from linkauth.engine.flight import called_off
 from linkauth.errors import MalformedResponse, NoAnswer, NotSent
 from linkauth.oauth.exchange import Request, Response
 from linkauth.transport.limit import Limit
+from linkauth.transport.packing import ACCEPTED, Unpacker
 from linkauth.transport.proxies import Proxies
 from linkauth.transport.sessions import Answer, Sessions
 from linkauth.transport.words import failure
@@ -64,7 +65,7 @@ class Transport:
                 session.request(
                     request.method,
                     url,
-                    headers={"User-Agent": AGENT, **request.headers},
+                    headers={"User-Agent": AGENT, "Accept-Encoding": ACCEPTED, **request.headers},
                     # The vendors' pages say which there is; of its own aiohttp puts one on an empty POST, too.
                     skip_auto_headers=["Content-Type"],
                     data=request.body or None,
@@ -102,7 +103,7 @@ class Transport:
             ),
             trace_configs=[trace],
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
+            auto_decompress=False,  # it is done here, within limits
             raise_for_status=False,
             trust_env=False,
             response_class=Answer,
@@ -131,11 +132,14 @@ def _to_the_proxy(proxy: Proxy | None) -> dict[str, str] | None:
 
 
 async def _body(answer: aiohttp.ClientResponse, host: str | None) -> bytes:
-    body = bytearray()
+    body, packed = bytearray(), 0
+    unpack = Unpacker(answer.headers.get("Content-Encoding", ""))
     async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST:
+        packed += len(chunk)
+        body += unpack(chunk, LARGEST + 1 - len(body))
+        if max(packed, len(body)) > LARGEST:
             answer.close()
             del body, chunk  # a traceback with locals would show them
             raise MalformedResponse(f"{host}: the answer is larger than {LARGEST} bytes")
+    unpack.end()
     return bytes(body)

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -292,11 +293,50 @@ async def test_a_gzip_bomb_does_not_go_off(transport):
     assert peak < 40_000_000
 
 
-async def test_an_honest_gzip_is_read_or_not_asked_for(transport):
-    """A vendor that compresses in spite of being asked not to is understood all the same."""
-    body = gzip.compress(json.dumps({"access_token": "a"}).encode())
-    async with raw(says(response(body, "200 OK", "Content-Encoding: gzip"))) as server:
-        assert json.loads((await transport.send(ask(server.url), 5)).body) == {"access_token": "a"}
+def bare(data: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-15)
+    return packing.compress(data) + packing.flush()
+
+
+PLAIN = json.dumps({"access_token": "a", "more": list(range(2000))}).encode()
+PACKED = {
+    "gzip": ("gzip", gzip.compress(PLAIN)),
+    "in capitals": ("GZIP", gzip.compress(PLAIN)),
+    "by its old name": ("x-gzip", gzip.compress(PLAIN)),
+    "in two parts": ("gzip", gzip.compress(PLAIN[:99]) + gzip.compress(PLAIN[99:])),
+    "with something behind it": ("gzip", gzip.compress(PLAIN) + b"\0" * 99),
+    "deflate": ("deflate", zlib.compress(PLAIN)),
+    "a bare deflate": ("deflate", bare(PLAIN)),
+    "not at all": ("identity", PLAIN),
+}
+
+
+@pytest.mark.parametrize(("coding", "body"), PACKED.values(), ids=PACKED)
+@pytest.mark.parametrize("step", [1, 1 << 20], ids=["in drops", "at once"])
+async def test_an_answer_that_is_packed_is_read(transport, coding, body, step):
+    """In whatever way, and cut wherever the network cuts it: what came may be the only copy."""
+
+    async def talk(server, reader, writer):
+        await server.request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: " + coding.encode() + b"\r\n\r\n")
+        for at in range(0, len(body), step):
+            writer.write(body[at : at + step])
+            await writer.drain()
+        writer.close()
+
+    async with raw(talk) as server:
+        assert (await transport.send(ask(server.url), 20)).body == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [("gzip", gzip.compress(PLAIN)[:-20]), ("deflate", zlib.compress(PLAIN)[:-20]), ("br", PLAIN), ("gzip, br", PLAIN)],
+    ids=["half a gzip", "half a deflate", "not asked for", "nor this"],
+)
+async def test_an_answer_that_cannot_be_unpacked_is_in_doubt(transport, coding, body):
+    """``NoAnswer``, for the vendor has read the request."""
+    async with raw(says(response(body, "200 OK", f"Content-Encoding: {coding}"))) as server:
+        await fails(transport, server.url, NoAnswer)
 
 
 async def test_no_cookies_are_kept(transport):
