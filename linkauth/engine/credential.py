@@ -229,6 +229,12 @@ class Credential:
         """
         return await self._to_the_end(recovery.kept_answer(self.ledger))
 
+    def must_stay(self) -> bool:
+        """Whether something is known here that the store cannot tell: then this object is not let go of."""
+        now = self._monotonic()
+        failed_just_now = self._holding.failure is not None and now < self._holding.retry_at
+        return failed_just_now or self.ledger.is_alone_with_something() or self._refusals.matter(self._holding.token)
+
     # -- waiting and flying ----------------------------------------------------------------------------------------
 
     async def _judge(self) -> Token:
@@ -308,6 +314,7 @@ class Credential:
     def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
         if self._office.flights.closing:
             raise ConfigurationError("the engine is closed")
+        self._office.used(self)
         name = f"linkauth renewal {self.vendor.name}/{self.account}"
         precious = self.vendor.rotation.rotates
         flight = self._office.flights.start(self._fly(known, called), name, precious=precious)
@@ -370,5 +377,6 @@ class Credential:
         if self._office.flights.closing:
             work.close()
             raise ConfigurationError("the engine is closed")
+        self._office.used(self)
         name = f"linkauth {self.vendor.name}/{self.account}"
         return await self._office.flights.start(work, name, precious=True).join()

@@ -16,6 +16,7 @@ from linkauth.engine.keeper import Keeper
 from linkauth.engine.leftovers import bring_back
 from linkauth.engine.office import Office
 from linkauth.engine.registrations import Registrations
+from linkauth.engine.roster import Roster
 from linkauth.engine.sealing import Sealer, hidden
 from linkauth.engine.shelf import Shelf
 from linkauth.engine.status import Status, statuses
@@ -77,7 +78,7 @@ class Engine(Generic[C]):
         shelf = Shelf(opened, world, teller, timeout, watch.beware)
         envelope = Envelope(sealer)
         self._make = make
-        self._credentials: dict[tuple[Vendor, str], C] = {}
+        self._roster: Roster[C] = Roster()
         self.office = Office(
             world=world,
             admission=Admission(),
@@ -90,19 +91,24 @@ class Engine(Generic[C]):
             escrow=kept,
             timeout=timeout,
             refresh_ahead=refresh_ahead,
+            used=self._roster.used,
         )
 
     def credential(self, vendor: Vendor, account: str = "default") -> C:
-        """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object."""
+        """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object as long as it is held or needed.
+
+        To name it for each request is fine: the last 10,000 that were used keep their tokens in memory though nobody holds
+        them. One that was let go of costs a look at the store when it is named again.
+        """
         name = cast("object", account)
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigurationError(
                 f"account: a printable name is needed, of type str; this one is {type(name).__name__}"
             )
-        found = self._credentials.get((vendor, account))
-        if found is None:
-            found = self._credentials[vendor, account] = self._make(self.office, vendor, account)
-        return found
+        return self._known(vendor, account)
+
+    def _known(self, vendor: Vendor, account: str) -> C:
+        return self._roster.get(vendor, account, lambda: self._make(self.office, vendor, account))
 
     async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
         """The credential that a callback's ``state`` belongs to, completed.
@@ -128,15 +134,10 @@ class Engine(Generic[C]):
         over should it die. ``vendors``: those that this engine has credentials of, where none is named. ``rounds``:
         stop after so many. Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all.
         """
-        several = vendors or tuple({vendor for vendor, _ in self._credentials})
+        several = vendors or tuple(self._roster.vendors)
         if not several:
             raise ConfigurationError("keep_alive: name the vendors whose credentials are to be kept")
-
-        def make(vendor: Vendor, account: str) -> C:
-            # Not remembered: a round over a hundred thousand must not leave as many objects behind.
-            return self._credentials.get((vendor, account)) or self._make(self.office, vendor, account)
-
-        return await KeepAlive(self.office, several, make, every=every).run(rounds)
+        return await KeepAlive(self.office, several, self._known, every=every).run(rounds)
 
     def open(self) -> None:
         """Enter: to be left again with ``leave``. What an earlier process left in escrow is offered to the store.

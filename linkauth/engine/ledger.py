@@ -171,6 +171,11 @@ class Ledger:
         save = self._save(kept, pause)
         self._saving = self.office.flights.start(save, f"linkauth saving {self.key}", precious=True)
 
+    def is_alone_with_something(self) -> bool:
+        """Whether this worker knows what the store does not, or may have lost: a token, an answer, a mark."""
+        unsaved = not self.holding.stored or self.keeper.kept is not None
+        return unsaved or self._unsettled_until > self.office.world.monotonic()
+
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
         holding = self.holding

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkauth.engine.admission import Admission
+    from linkauth.engine.credential import Credential
     from linkauth.engine.envelope import Envelope
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Teller
@@ -35,6 +38,8 @@ class Office:
     escrow: Escrow | None
     timeout: float
     refresh_ahead: float | None
+    used: Callable[[Credential], None]
+    """Tells that something begins with a credential (``Roster.used``)."""
 
     def owner(self) -> str:
         """A fresh id for one acquisition of a lease."""

@@ -60,6 +60,12 @@ class Refusals:
         """Whether ``token`` took a refused one's place a moment ago, and was never accepted."""
         return _is(self._replaced, token) and self._monotonic() < self._replaced_at + timing.REFUSED_UNHEARD
 
+    def matter(self, token: Token | None) -> bool:
+        """Whether forgetting them would change what the next refusal of ``token`` comes to."""
+        counts = token is not None and _is(self._counted, token)
+        counts = counts and self._monotonic() <= self._last + timing.REFUSED_LONGEST
+        return counts or self.in_vain() or (token is not None and self.is_afresh(token))
+
     def in_vain(self) -> bool:
         """Whether nothing better than the current token is to be had just now."""
         return self._monotonic() < self.vain_until
