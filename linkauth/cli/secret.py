@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from linkauth.cli.registration import credential, engine
 from linkauth.cli.terminal import ask_secret
-from linkauth.engine import recovery
+from linkauth.engine.client_runtime import adopt
 from linkauth.errors import ConfigurationError, MalformedResponse
 from linkauth.oauth.token import Secret
 
@@ -48,7 +48,7 @@ async def run(chosen: argparse.Namespace) -> int:
         if chosen.recover:
             return await _recover(found, reveal=chosen.reveal)
         if chosen.adopt:
-            await recovery.adopt(found.ledger, Secret(ask_secret("LINKAUTH_NEW_SECRET", "new client secret")))
+            await adopt(found.ledger, Secret(ask_secret("LINKAUTH_NEW_SECRET", "new client secret")))
             print("The secret is in the store, and every worker on this store goes on with it.")
             return 0
         try:
@@ -66,7 +66,7 @@ async def run(chosen: argparse.Namespace) -> int:
 
 
 async def _recover(found: Credential, *, reveal: bool) -> int:
-    answer = await recovery.kept_answer(found.ledger)
+    answer = await found.unread_answer()
     if answer is None:
         print("No answer that was not understood is kept for this client.", file=sys.stderr)
         return 1

@@ -57,6 +57,10 @@ class ClientLimits:
         if version > self.version:
             self._heard = True
 
+    def missed(self) -> None:
+        """Something may have been announced."""
+        self._heard = True
+
     async def follow(self) -> None:
         """Hear of what others write, where the store tells of it."""
         await self._office.watch.follow(self)

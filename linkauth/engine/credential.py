@@ -8,7 +8,8 @@ import math
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from linkauth.engine import authorization, recovery, rotation
+from linkauth.engine import authorization
+from linkauth.engine.client_runtime import ClientRuntime
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.refusals import Refusals
 from linkauth.engine.runtime import Runtime
@@ -24,7 +25,7 @@ from linkauth.errors import (
 )
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import Secret
-from linkauth.protocol import session, timing
+from linkauth.protocol import client_secret, session, timing
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.patience import InDoubt
 from linkauth.protocol.renewal import renew
@@ -213,13 +214,13 @@ class Credential:
             return used
 
         try:
-            await self._to_the_end(rotation.rotate(self.ledger, authority))
+            await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
         except InvalidToken:
             refused = used
         else:
             return
         # A 401 on any call: renew once and repeat it once.
-        await self._to_the_end(rotation.rotate(self.ledger, authority))
+        await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
 
     async def unread_answer(self) -> Secret | None:
         """The answer to a ``rotate_secret`` in which no secret was recognised, as the store keeps it; None: there is none.
@@ -227,7 +228,7 @@ class Credential:
         Read the new secret out of it, and give it to the vendor object. The next rotation that succeeds clears it away.
         Raises ``StoreError``.
         """
-        return await self._to_the_end(recovery.kept_answer(self.ledger))
+        return await self._to_the_end(self._office.registrations.unread_answer(self.vendor))
 
     def must_stay(self) -> bool:
         """Whether something is known here that the store cannot tell: then this object is not let go of."""

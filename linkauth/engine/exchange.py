@@ -44,18 +44,18 @@ async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -
 class Exchange(Generic[T]):
     """One exchange. Its tries begin within ``limit`` seconds, and end then; but ``answer`` seconds are waited for at least.
 
-    ``permit``: leave to ask.
+    ``begin`` is asked for the flow before each try. ``permit``: leave to ask.
     ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
     within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
     """
 
     __slots__ = (
+        "_begin",
         "_deadline",
         "_first_sent",
         "_lease",
         "_least",
         "_longest",
-        "_make",
         "_permit",
         "_replayable",
         "_single_use",
@@ -68,7 +68,7 @@ class Exchange(Generic[T]):
         self,
         world: World,
         time: StoreTime,
-        make: Callable[[], Flow[T]],
+        begin: Callable[[], Awaitable[Flow[T]]],
         *,
         limit: float,
         answer: float = 0.0,
@@ -79,7 +79,7 @@ class Exchange(Generic[T]):
     ) -> None:
         self._world = world
         self._time = time
-        self._make = make
+        self._begin = begin
         self._deadline = world.monotonic() + limit
         self._longest = answer
         self._least = limit * (timing.LEAST_SINGLE_USE if single_use else timing.LEAST)
@@ -135,10 +135,11 @@ class Exchange(Generic[T]):
         raise refusal
 
     async def _once(self) -> T:
-        # The pause before it may have lasted: the process was stopped.
+        flow = await self._begin()
+        # That, or the pause before it, may have lasted: the process was stopped.
         if self._spent() or self._world.monotonic() + self._least > self._deadline:
             raise NotSent("the time for one exchange is nearly over")
-        return await drive(self._make(), self._send)
+        return await drive(flow, self._send)
 
     async def _send(self, request: Request) -> Response:
         if self._lease is not None and not await self._lease.held():

@@ -8,6 +8,7 @@ credential is spent again.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from linkauth.engine.escrow import Kept, tried
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from linkauth.store import Committed, Superseded
 
 __all__ = ["Keeper"]
+
+log = logging.getLogger("linkauth")
 
 
 class Keeper:
@@ -70,6 +73,14 @@ class Keeper:
             await asyncio.sleep(gap)
             tries += 1
         return None
+
+    def go_on(self, left: str) -> None:
+        """Offer what is kept until the store takes it, while nobody waits for that. ``left``: what is said if it never does."""
+        self._flights.start(self._go_on(left), f"linkauth saving {self.key}", precious=True)
+
+    async def _go_on(self, left: str) -> None:
+        if await self.insist() is None:
+            log.error("%s", left)
 
     async def from_escrow(self) -> Kept | None:
         """What an earlier process left in escrow for this key."""

@@ -239,6 +239,9 @@ class Ledger:
     def announced(self, version: int) -> None:
         """Nothing is read before it is needed."""
 
+    def missed(self) -> None:
+        """Likewise: a claim reads."""
+
     async def put_back(self) -> None:
         """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
 

@@ -1,8 +1,9 @@
 """Which client secret is the newest: the constructor's is the start, the store's is newer.
 
 A secret belongs to a registration, not to an account: every credential of an engine that uses the same client shares
-what is known here. It is read once before the first token request, and again when a vendor refuses the client. What an
-earlier process left in escrow comes before that.
+what is known here. It is read before the first token request; then before each that follows the announcement of another,
+and where the store announces nothing, or nobody is listening just now, before each; and when a vendor refuses the client.
+What an earlier process left in escrow comes before that.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import attrs
 from linkauth.errors import StoreUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
-from linkauth.protocol.records import SecretRecord, secret_key
+from linkauth.protocol.records import SecretRecord, answer_key, secret_key
 from linkauth.store import Record
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ class _Known:
     vendor: str
     shelf: Shelf
     envelope: Envelope
+    watch: Watch
     version: int = 0
     secret: Secret | None = None
     looked: bool = False
+    heard: int = 0
+    """How often another may have been stored."""
+    known: int = -1
+    """How often that was when the store was read."""
     refused: bool = False
     """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
 
@@ -53,7 +59,17 @@ class _Known:
         return self.secret is not None and self.version > version
 
     def announced(self, version: int) -> None:
-        """Nothing is read before it is needed."""
+        """It is read before the next token request, whatever its version: a store that lost data gives numbers twice."""
+        del version
+        self.heard += 1
+
+    def missed(self) -> None:
+        """Another may have been stored."""
+        self.heard += 1
+
+    def is_stale(self) -> bool:
+        """Whether the store may have another one."""
+        return self.known != self.heard or not self.watch.hears()
 
     async def put_back(self) -> None:
         """Commit the secret under its own number, should the store have lost it: at the vendor every older one is dead."""
@@ -80,14 +96,13 @@ class Registrations:
         """Makes what commits values under a key."""
 
     async def newest(self, vendor: Vendor) -> Vendor:
-        """``vendor`` with the newest secret known. The store is asked the first time, and may be away."""
+        """``vendor`` with the newest secret: the store is asked where it may have another. It may be away."""
         if not vendor.rotates_secret:
             return vendor
         known = self._of(vendor)
-        if not known.looked:
-            # With the store away the constructor's may well be good; a refusal makes us look again.
+        if not known.looked or (known.is_stale() and not self._shelf.away):
+            # With the store away what is known may well be good; a refusal makes us look again.
             with contextlib.suppress(StoreUnavailable):
-                await self._from_escrow(vendor)
                 await self.look(vendor)
         return self.known(vendor)
 
@@ -118,7 +133,7 @@ class Registrations:
                 await self._wait(vendor)
                 await self.look(vendor)
         known.refused = stored() == refused
-        newest = await self.newest(vendor)
+        newest = self.known(vendor)
         return None if newest == refused else newest
 
     async def _wait(self, vendor: Vendor) -> None:
@@ -133,9 +148,12 @@ class Registrations:
             return
         known = self._of(vendor)
         key = secret_key(vendor)
+        if not known.looked:
+            await self._from_escrow(vendor)
         await self._watch.follow(known)
+        heard = known.heard
         reading, _ = await self._shelf.ask(self._shelf.store.read(key))
-        known.looked = True
+        known.looked, known.known = True, heard  # what is announced while it is read may not be in what was read
         record = reading.record
         if record is None or record.version < known.version:
             return
@@ -147,11 +165,19 @@ class Registrations:
     def learn(self, vendor: Vendor, secret: Secret, version: int) -> None:
         """Use ``secret`` from the next token request on."""
         known = self._of(vendor)
-        known.secret, known.version, known.looked, known.refused = secret, version, True, False
+        known.secret, known.version, known.refused = secret, version, False
 
     def version(self, vendor: Vendor) -> int:
         """The newest secret's version, 0 for the constructor's."""
         return self._of(vendor).version
+
+    async def unread_answer(self, vendor: Vendor) -> Secret | None:
+        """The vendor's answer in which no secret was recognised, None: none is kept. Raises ``StoreError``."""
+        key = answer_key(vendor)
+        reading, _ = await self._shelf.ask(self._shelf.store.read(key))
+        if reading.record is None:
+            return None
+        return Secret(self._envelope.expect(key, reading.record, SecretRecord).client_secret)
 
     async def _from_escrow(self, vendor: Vendor) -> None:
         key = secret_key(vendor)
@@ -160,11 +186,10 @@ class Registrations:
         if left is not None:
             record = Record(left.number, left.value)
             self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), left.number)
-            self._of(vendor).looked = False  # the store may have a newer one
             await keeper.commit(left.number, left.value)
 
     def _of(self, vendor: Vendor) -> _Known:
         key = secret_key(vendor)
         if key not in self._known:
-            self._known[key] = _Known(key, vendor.name, self._shelf, self._envelope)
+            self._known[key] = _Known(key, vendor.name, self._shelf, self._envelope, self._watch)
         return self._known[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from linkauth.engine.lease import Lease
     from linkauth.engine.ledger import Ledger
     from linkauth.errors import ReauthorizationRequired
+    from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Effect, Steps, Worker
     from linkauth.protocol.freshness import Verdict
@@ -39,15 +40,39 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Leased(Protocol):
+    """A record that steps read, and write under a lease."""
+
+    ttl: float
+
+    async def read(self) -> tuple[Reading, StoreTime]:
+        """The record as it is now."""
+        ...
+
+    async def claim(self, note: bytes, newer_than: int, owner: str) -> tuple[Claim, StoreTime]:
+        """Ask for the lease."""
+        ...
+
+    async def wait(self, seconds: float, newer_than: int) -> None:
+        """Wait until the record or its lease changes, at most ``seconds``."""
+        ...
+
+    def lease(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Lease:
+        """A granted claim as something that can be kept and given back."""
+        ...
+
+
 class Runtime:
     """One run of steps for the credential of ``ledger``: what they know (``effects.Worker``), and what is done for them.
 
     A lease that they are granted is extended until they write under it or give it back, or end.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, record: Leased | None = None) -> None:
+        """``record``: what is read and claimed, the credential's own where nothing else is named."""
         self.vendor = ledger.vendor
-        self.ttl = ledger.ttl
+        self._record: Leased = record or ledger
+        self.ttl = self._record.ttl
         self.timeout = ledger.office.timeout
         self._ledger = ledger
         self._office = ledger.office
@@ -59,6 +84,8 @@ class Runtime:
         """While the lease is extended: until something is written under it, or it is given back."""
         self._permit: Permit | None = None
         self._answered = False
+        self._asked = ledger.vendor
+        """With the client secret that was shown last."""
         self.now = ledger.office.world.monotonic
         self.store_now = ledger.office.shelf.now
         self.entropy = ledger.office.world.entropy
@@ -144,6 +171,9 @@ class Runtime:
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         self._ledger.tell(EventKind(kind), outcome, duration)
 
+    def report(self, words: str) -> None:
+        log.error("%s: %s", self.vendor.name, words)
+
     # -- the store -------------------------------------------------------------------------------------------------
 
     async def _settle(self, _: effects.Settle) -> bool:
@@ -153,23 +183,23 @@ class Runtime:
         return waited
 
     async def _read(self, _: effects.Read) -> tuple[Reading, StoreTime]:
-        return await self._ledger.read()
+        return await self._record.read()
 
     async def _claim(self, effect: effects.Claim) -> tuple[Claim, StoreTime]:
         owner = self._office.owner()
         self._time = None
-        claim, time = await self._ledger.claim(effect.note, effect.newer_than, owner)
+        claim, time = await self._record.claim(effect.note, effect.newer_than, owner)
         self._time = time
         if isinstance(claim, Granted):
             self._granted = claim, time
-            self._lease = self._ledger.lease(claim, time, effect.note, owner)
+            self._lease = self._record.lease(claim, time, effect.note, owner)
             await self._lease.__aenter__()
         else:
             await self._leave()
         return claim, time
 
     async def _wait(self, effect: effects.Wait) -> None:
-        await self._ledger.wait(effect.seconds, effect.newer_than)
+        await self._record.wait(effect.seconds, effect.newer_than)
 
     async def _sleep(self, effect: effects.Sleep) -> None:
         with self._office.flights.idle():
@@ -258,32 +288,37 @@ class Runtime:
     async def _ask(self, effect: effects.Ask) -> Any:
         """The vendor's answer to the newest client secret; with another one once more, should it not know that."""
         try:
-            newest = await self._office.registrations.newest(self.vendor)
-            outcome = await self._exchange(effect, newest)
+            outcome = await self._exchange(effect)
             if isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
-                # Somebody may have rotated the client's secret: the store knows.
-                newer = await self._office.registrations.newer(self.vendor, newest)
+                # Somebody may have rotated the client's secret while this was on its way: the store knows.
+                newer = await self._office.registrations.newer(self.vendor, self._asked)
                 if newer is None and self._permit is not None:
                     await self._permit.refused(outcome.error)
-                outcome = outcome if newer is None else await self._exchange(effect, newer)
+                outcome = outcome if newer is None else await self._exchange(effect)
         except StoreError as error:
             return Failed(error.with_traceback(None), in_doubt=False)
         return outcome
 
-    async def _exchange(self, effect: effects.Ask, vendor: Vendor) -> Any:
+    async def _exchange(self, effect: effects.Ask) -> Any:
         now = self.now()
         if self._time is None:
-            log.info("%s: the store is away; a token is fetched for this process alone", vendor.name)
-        if self._permit is not None:
-            self._permit.secret = secret_digest(vendor)
+            log.info("%s: the store is away; a token is fetched for this process alone", self.vendor.name)
+
+        async def begin() -> Flow[Any]:
+            """Before each try: it may have been rotated since the last."""
+            self._asked = await self._office.registrations.newest(self.vendor)
+            if self._permit is not None:
+                self._permit.secret = secret_digest(self._asked)
+            return effect.flow(self._asked)
+
         exchange: Exchange[Any] = Exchange(
             self._office.world,
             self._time or StoreTime(self._office.world.wall(), now, now),
-            lambda: effect.flow(vendor),
+            begin,
             limit=self.timeout,
             answer=effect.answer,
             lease=None if self._granted is None else self._lease,
-            profile=vendor.rotation,
+            profile=self.vendor.rotation,
             single_use=effect.single_use,
             permit=self._permit,
         )

@@ -55,6 +55,11 @@ class Shelf:
         self._lost = False
         self._time: StoreTime | None = None
 
+    @property
+    def away(self) -> bool:
+        """Whether the store did not answer the last time that it was asked."""
+        return self._lost
+
     async def ask(self, call: Awaitable[A]) -> tuple[A, StoreTime]:
         """The store's answer, and its clock. Raises ``StoreUnavailable``, or what else the store raises of its own."""
         before, ahead = self._world.monotonic(), self._world.wall() - self._world.monotonic()

@@ -15,7 +15,7 @@ import contextvars
 import logging
 import math
 from typing import TYPE_CHECKING, Protocol, cast
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from linkauth.engine.looks import Looks
 from linkauth.errors import LinkAuthError
@@ -50,6 +50,10 @@ class Followed(Protocol):
         """The store has ``version`` now."""
         ...
 
+    def missed(self) -> None:
+        """The store may have another version: what was announced in the meantime is not known."""
+        ...
+
 
 class Watch:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
@@ -62,11 +66,16 @@ class Watch:
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
+        self._hearing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
     @property
     def announces(self) -> bool:
         """Whether the store tells of changes."""
         return self._store is not None
+
+    def hears(self) -> bool:
+        """Whether this loop hears of every change, since the last ``Followed.missed`` at the latest."""
+        return asyncio.get_running_loop() in self._hearing
 
     async def follow(self, held: Followed) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
@@ -117,11 +126,14 @@ class Watch:
             await looks.aclose()
 
     async def _listen(self, store: Announcing, heard: asyncio.Event, looks: Looks) -> None:
-        begun = self._world.monotonic()
+        begun, loop = self._world.monotonic(), asyncio.get_running_loop()
         while True:
             try:
                 async for change in store.changes():
                     if change is None:
+                        self._hearing.add(loop)
+                        for each in tuple(self._followed.values()):
+                            each.missed()
                         # Whoever waited for the first time and went on without it may have missed a loss since he read.
                         missed = heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN
                         heard.set()
@@ -132,6 +144,8 @@ class Watch:
                             looks.ask(held)
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
+            finally:
+                self._hearing.discard(loop)
             await asyncio.sleep(timing.LISTEN_AGAIN)
 
     async def _look_through(self, *, missed: bool) -> None:

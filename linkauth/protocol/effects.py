@@ -15,7 +15,7 @@ from linkauth.errors import LinkAuthError, ReauthorizationRequired
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow
-    from linkauth.oauth.token import Token
+    from linkauth.oauth.token import Secret, Token
     from linkauth.protocol.freshness import StoreTime, Verdict
     from linkauth.protocol.intent import Note
     from linkauth.protocol.lineage import Lineage
@@ -26,16 +26,21 @@ if TYPE_CHECKING:
 __all__ = [
     "Adopt",
     "Ask",
+    "Authorize",
     "Claim",
     "Commit",
+    "CommitSecret",
     "Confirm",
+    "DropAnswer",
     "Effect",
     "Enter",
     "Failed",
     "Forget",
     "Held",
+    "KeepAnswer",
     "LeaseLost",
     "Leave",
+    "Newest",
     "Read",
     "Release",
     "Repair",
@@ -142,6 +147,10 @@ class Worker(Protocol):
 
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         """Tell whoever listens of an event of this credential."""
+        ...
+
+    def report(self, words: str) -> None:
+        """Log what an operator has to act upon."""
         ...
 
 
@@ -286,6 +295,42 @@ class Release:
     note: bytes | Note = attrs.field(default=b"", repr=False)
 
 
+# -- of a client's secret ------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Newest:
+    """Know the newest secret: what an earlier process left in escrow, then what the store has. Raises ``StoreError``."""
+
+
+@attrs.frozen
+class Authorize:
+    """-> the token in whose name the secret is replaced. Raises what renewing it raises."""
+
+
+@attrs.frozen
+class CommitSecret:
+    """Write under the lease's number. -> ``Committed | Superseded``.
+
+    What is ``irreplaceable`` is used by this process from now on, and kept and offered on if the store does not take it.
+    """
+
+    secret: Secret
+    irreplaceable: bool
+
+
+@attrs.frozen
+class KeepAnswer:
+    """Put a vendor's answer where an operator finds it, and offer it on until the store has it. -> where it is, in words."""
+
+    answer: Secret
+
+
+@attrs.frozen
+class DropAnswer:
+    """Let go of such an answer: what it may hold is dead by now."""
+
+
 Effect: TypeAlias = (
     Settle
     | Read
@@ -304,5 +349,10 @@ Effect: TypeAlias = (
     | Forget
     | Serve
     | Release
+    | Newest
+    | Authorize
+    | CommitSecret
+    | KeepAnswer
+    | DropAnswer
 )
 Steps: TypeAlias = Generator[Effect, Any, T]

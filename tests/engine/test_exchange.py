@@ -30,9 +30,12 @@ async def test_a_flow_of_several_requests_has_one_time_limit():
         yield Request(method="GET", url="https://vendor.example/1")
         yield Request(method="GET", url="https://vendor.example/2")
 
+    async def begin():
+        return flow()
+
     world = attrs.evolve(Worker(Store(), Vendor()).office.world, send=send)
     time = StoreTime(wall(), monotonic(), monotonic())
-    exchange = Exchange(world, time, flow, limit=10, profile=KEEPS, single_use=True)
+    exchange = Exchange(world, time, begin, limit=10, profile=KEEPS, single_use=True)
     with pytest.raises(NotSent, match="time for one exchange"):
         await exchange.run()
     assert sent == [10]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from linkauth.engine import keep_alive as keeping
-from linkauth.engine import rotation as rotations
 from linkauth.engine.credential import Credential
-from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.registrations import Registrations
 from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Commit, Forget
-from linkauth.store import Busy, Granted
+from linkauth.protocol.effects import Commit, CommitSecret, Forget
+from linkauth.store import Busy, Committed, Granted
 from tests.simulation.faults.planting import Instead, planted, rewriting
 from tests.simulation.faults.schedules import stalls_at_the_logout
 from tests.simulation.store import StoreNode
@@ -81,10 +81,13 @@ def a_login_overwrites_nothing() -> Iterator[tuple[Any, str, Any]]:
 def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
     """A new client secret is used by the process that has it, and nobody else hears of it."""
 
-    async def keep(ledger: Ledger, number: int, secret: Any) -> None:
-        ledger.office.registrations.learn(ledger.vendor, secret, number)
+    def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
+        if isinstance(effect, CommitSecret):
+            self._office.registrations.learn(self.vendor, effect.secret, self._lease.number)
+            return Instead(Committed(now=self.store_now()))
+        return effect
 
-    yield rotations, "_keep_secret", keep
+    yield rewriting(rewrite)
 
 
 @planted(1000, "new secrets")
@@ -101,10 +104,10 @@ def a_refused_secret_is_not_looked_up() -> Iterator[tuple[Any, str, Any]]:
 def a_rotation_that_gives_up() -> Iterator[tuple[Any, str, Any]]:
     """A new client secret is dropped where the store does not take it at once."""
 
-    async def insist(ledger: Ledger, keeper: Keeper) -> None:
-        keeper.kept = None
+    def rewrite(_: Runtime, effect: Effect) -> Effect:
+        return attrs.evolve(effect, irreplaceable=False) if isinstance(effect, CommitSecret) else effect
 
-    yield rotations, "_insist", insist
+    yield rewriting(rewrite)
 
 
 @planted(100, "keep alive")

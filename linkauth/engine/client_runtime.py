@@ -1,0 +1,115 @@
+"""Does what the steps of ``protocol.client_secret`` want: the runtime of a credential, with the client's record in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linkauth.engine.lease import Lease
+from linkauth.engine.runtime import Runtime
+from linkauth.errors import StoreError
+from linkauth.protocol import client_secret, timing
+from linkauth.protocol.records import SecretRecord, answer_key, secret_key
+from linkauth.store import Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from linkauth.engine.ledger import Ledger
+    from linkauth.engine.office import Office
+    from linkauth.oauth.token import Secret, Token
+    from linkauth.protocol import effects
+    from linkauth.protocol.freshness import StoreTime
+    from linkauth.store import Claim, Committed, Granted, Reading
+
+__all__ = ["ClientRuntime", "adopt"]
+
+
+class _ClientRecord:
+    """The record of a client's secret, as it is read and claimed."""
+
+    def __init__(self, office: Office, key: str) -> None:
+        self.ttl = office.timeout + timing.LEASE_MORE
+        self._office = office
+        self._key = key
+
+    async def read(self) -> tuple[Reading, StoreTime]:
+        shelf = self._office.shelf
+        return await shelf.ask(shelf.store.read(self._key))
+
+    async def claim(self, note: bytes, newer_than: int, owner: str) -> tuple[Claim, StoreTime]:
+        shelf = self._office.shelf
+        return await shelf.ask(shelf.store.claim(self._key, owner, self.ttl, newer_than, note))
+
+    async def wait(self, seconds: float, newer_than: int) -> None:
+        shelf = self._office.shelf
+        with self._office.flights.idle():
+            await shelf.do(shelf.store.wait_for_change(self._key, newer_than, seconds), extra=seconds)
+
+    def lease(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Lease:
+        del note, owner  # what was lost with the store's data is not taken again: a rotation begins anew
+        return Lease(self._office.shelf, self._office.world, self._key, claim.number, self.ttl, time)
+
+
+async def adopt(ledger: Ledger, secret: Secret) -> None:
+    """Let every worker on this store go on with ``secret``. Raises as ``client_secret.adopt``."""
+    await ClientRuntime(ledger).run(client_secret.adopt, secret)
+
+
+class ClientRuntime(Runtime):
+    """One run of steps for the client of the credential of ``ledger``. ``authority`` brings a token of the client's."""
+
+    def __init__(self, ledger: Ledger, authority: Callable[[], Awaitable[Token]] | None = None) -> None:
+        super().__init__(ledger, _ClientRecord(ledger.office, secret_key(ledger.vendor)))
+        self._authority = authority
+
+    @property
+    def version(self) -> int:
+        """The newest secret's, 0 for the constructor's."""
+        return self._office.registrations.version(self.vendor)
+
+    async def _newest(self, _: effects.Newest) -> None:
+        await self._office.registrations.look(self.vendor)
+
+    async def _authorize(self, _: effects.Authorize) -> Token:
+        assert self._authority is not None  # noqa: S101  # no other steps need it
+        return await self._authority()
+
+    async def _commitsecret(self, effect: effects.CommitSecret) -> Committed | Superseded:
+        assert self._lease is not None  # noqa: S101  # no steps commit without one
+        number, key = self._lease.number, secret_key(self.vendor)
+        await self._stop_extending()
+        if effect.irreplaceable:
+            self._office.registrations.learn(self.vendor, effect.secret, number)
+            return await self._keep(key, number, effect.secret)
+        outcome, _ = await self._office.shelf.ask(
+            self._office.shelf.store.commit(key, number, self._closed(key, number, effect.secret))
+        )
+        if not isinstance(outcome, Superseded):
+            self._office.registrations.learn(self.vendor, effect.secret, number)
+        return outcome
+
+    async def _keepanswer(self, effect: effects.KeepAnswer) -> str:
+        assert self._lease is not None  # noqa: S101
+        key = answer_key(self.vendor)
+        try:
+            await self._keep(key, self._lease.number, effect.answer)
+        except StoreError:
+            return "the store has yet to take it"
+        return f"it is kept in record {key}"
+
+    async def _dropanswer(self, _: effects.DropAnswer) -> None:
+        assert self._lease is not None  # noqa: S101
+        await self._office.shelf.quietly(self._office.shelf.store.delete(answer_key(self.vendor), self._lease.number))
+
+    async def _keep(self, key: str, number: int, secret: Secret) -> Committed | Superseded:
+        keeper = self._office.registrations.keeper(key)
+        try:
+            outcome, _ = await keeper.commit(number, self._closed(key, number, secret))
+        except StoreError:
+            keeper.go_on(f"{self.vendor.name}: closing, and the store has not taken what a rotation brought")
+            raise
+        return outcome
+
+    def _closed(self, key: str, number: int, secret: Secret) -> bytes:
+        record = SecretRecord(vendor=self.vendor.name, client_secret=secret.reveal())
+        return self._office.envelope.close(key, number, record)

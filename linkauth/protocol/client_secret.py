@@ -1,0 +1,168 @@
+"""Replacing a client's secret, once for all workers. The steps, in the order in which they are taken:
+
+1. **Claim** the lease on the client's record. Whoever finds another worker at it waits, and shares the secret that it brings.
+2. **Look** what stands, under the lease and with a token in hand: others may have put back what the store had lost.
+3. **Ask** the vendor, which kills the old secret at once. A lost answer took the new one with it: while the token lives,
+   asking again is the one way to another.
+4. **Commit** before anybody is told. What the store does not take is used by this process, and offered on.
+
+An answer in which no secret is recognised is kept beside the record: a human reads it, and has the secret in it adopted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from linkauth.errors import (
+    ConfigurationError,
+    MalformedResponse,
+    NoAnswer,
+    StoreError,
+    StoreUnavailable,
+    UnsupportedGrant,
+    VendorUnavailable,
+)
+from linkauth.oauth.token import Secret
+from linkauth.protocol.effects import (
+    Ask,
+    Authorize,
+    Claim,
+    CommitSecret,
+    DropAnswer,
+    Failed,
+    KeepAnswer,
+    LeaseLost,
+    Newest,
+    Read,
+    Release,
+    Sleep,
+    Wait,
+)
+from linkauth.store import Busy, Granted, Superseded
+
+if TYPE_CHECKING:
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.freshness import StoreTime
+    from linkauth.store import Claim as Claimed
+    from linkauth.store import Committed, Reading
+
+__all__ = ["adopt", "rotate"]
+
+
+def rotate(me: Worker) -> Steps[None]:
+    """Replace the client's secret at the vendor with the token that ``Authorize`` brings when it is this one's turn.
+
+    Raises the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse`` (``raw``: the answer; it is in the store,
+    too), ``StoreUnavailable`` before anything was sent, and after it where the store would not take the secret.
+    """
+    while True:
+        number = yield from _claim(me)
+        if number is None:
+            return
+        begun = me.now()
+        try:
+            secret = yield from _ask(me, number)
+        except LeaseLost:  # this process was stopped for longer than its lease
+            yield Release()
+            continue
+        except Exception:
+            yield Release()
+            raise
+        yield from _store(me, number, secret)
+        me.tell("secret rotated", duration=me.now() - begun)
+        return
+
+
+def adopt(me: Worker, secret: Secret) -> Steps[None]:
+    """Make ``secret`` the client's newest: every worker on this store goes on with it. A kept answer is let go of.
+
+    Raises ``UnsupportedGrant`` for a vendor whose secrets the store does not keep, ``ConfigurationError`` for what can be
+    none, ``VendorUnavailable`` while a worker rotates, ``StoreError``.
+    """
+    if not me.vendor.rotates_secret:
+        raise UnsupportedGrant(f"{me.vendor.name} does not rotate client secrets")
+    if not secret.reveal().strip() or not secret.reveal().isprintable():
+        raise ConfigurationError("a secret is printable, and not empty")
+    found: tuple[Reading, StoreTime] = yield Read()
+    record = found[0].record
+    answer: tuple[Claimed, StoreTime] = yield Claim(record.version if record else 0)
+    if not isinstance(claim := answer[0], Granted):
+        wait = claim.remaining if isinstance(claim, Busy) else None
+        raise VendorUnavailable("another worker is rotating this client's secret", retry_after=wait)
+    outcome: Committed | Superseded = yield CommitSecret(secret, irreplaceable=False)
+    if isinstance(outcome, Superseded):
+        raise VendorUnavailable("another worker has rotated this client's secret meanwhile")
+    yield DropAnswer()
+
+
+def _claim(me: Worker, *, waited: bool = False) -> Steps[int | None]:
+    """The number of the lease; None: another worker has replaced the secret while this one ``waited``, and it is known."""
+    limit, known = me.now() + 2 * me.ttl, me.version
+    while (left := limit - me.now()) > 0:
+        answer: tuple[Claimed, StoreTime] = yield Claim(known)
+        claim = answer[0]
+        if isinstance(claim, Granted):
+            return claim.number
+        if isinstance(claim, Busy):
+            waited = True
+            yield Wait(min(claim.remaining, left), known)
+            continue
+        yield Newest()
+        if waited:
+            return None
+        known = claim.record.version
+    raise VendorUnavailable("another worker has been rotating this client's secret for too long")
+
+
+def _ask(me: Worker, number: int) -> Steps[Secret]:
+    """The secret that the vendor gives.
+
+    Raises ``LeaseLost`` where a secret stands above what would be written under ``number``: another rotation's, while
+    this process was stopped and no clock told; or one put back into a store that lost its data, and gave low numbers again.
+    """
+    token: Token = yield Authorize()
+    while left := me.suspicion():
+        yield Sleep(left)
+        token = yield Authorize()  # the other may have ended meanwhile
+    yield Newest()
+    if me.version >= number:
+        raise LeaseLost
+    outcome: Secret | Failed = yield Ask(lambda vendor: vendor.rotate_secret(token))
+    if isinstance(outcome, Secret):
+        return outcome
+    error = outcome.error
+    if isinstance(error, MalformedResponse) and isinstance(error.raw, Secret):
+        kept: str = yield KeepAnswer(error.raw)
+        me.report(f"no secret was recognised in the answer to a rotation; {kept}")
+    if isinstance(error, NoAnswer):
+        me.report("no answer to a rotation came, the old secret may be dead: rotate again at once")
+    raise error
+
+
+def _store(me: Worker, number: int, secret: Secret) -> Steps[None]:
+    """Have the store take ``secret``, unless a later rotation's stands there: that is the one that lives.
+
+    What has this very ``number`` is no later one: a store that lost its data gave it twice. It is of a rotation that was
+    answered before, and nobody but this process has the secret that lives.
+    """
+    while True:
+        try:
+            outcome: Committed | Superseded = yield CommitSecret(secret, irreplaceable=True)
+        except StoreError as error:
+            fault = str(error)
+            break
+        if not isinstance(outcome, Superseded):
+            yield DropAnswer()
+            return
+        if outcome.record is None or outcome.record.version != number:
+            with contextlib.suppress(StoreUnavailable):  # the next request looks again
+                yield Newest()
+            return
+        above = yield from _claim(me, waited=True)
+        if above is None:
+            return
+        number = above
+    words = "the vendor has rotated the secret and the store has not taken it yet; this process offers it on"
+    raise StoreUnavailable(f"{words}: {fault}")
