@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from linkauth.engine.watch import Watch
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["Registrations"]
+__all__ = ["ClientSecret", "Registrations"]
 
 
 log = logging.getLogger("linkauth")
 
 
 @attrs.define(eq=False)
-class _Known:
+class ClientSecret:
     """What this process knows of one client's secret."""
 
     key: str
@@ -91,7 +91,7 @@ class Registrations:
         self._shelf = shelf
         self._envelope = envelope
         self._watch = watch
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, ClientSecret] = {}
         self.keeper = keeper
         """Makes what commits values under a key."""
 
@@ -188,8 +188,8 @@ class Registrations:
             self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), left.number)
             await keeper.commit(left.number, left.value)
 
-    def _of(self, vendor: Vendor) -> _Known:
+    def _of(self, vendor: Vendor) -> ClientSecret:
         key = secret_key(vendor)
         if key not in self._known:
-            self._known[key] = _Known(key, vendor.name, self._shelf, self._envelope, self._watch)
+            self._known[key] = ClientSecret(key, vendor.name, self._shelf, self._envelope, self._watch)
         return self._known[key]

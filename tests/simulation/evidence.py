@@ -118,6 +118,7 @@ class Evidence:
     ran_out: dict[Node, float] = attrs.field(factory=dict)
     """When the token that a worker had shown last for a rotation ran out before the vendor got to it; -1: it was no good."""
     stored_secret: int = 0
+    secret_stored_at: float = 0.0
     refused_secrets: dict[Node, tuple[tuple[str, int] | None, float, int]] = attrs.field(factory=dict)
     """What a worker was refused with while the store had a newer one, how often the store had failed it; when; how often."""
 

@@ -255,7 +255,7 @@ class VendorNode:
         if self.sim.plan.secrets and field(request, b"client_secret") != f"secret-{self.secret}":
             self.sim.tell("vendor", f"does not know {by.name}'s client secret")
             if waited_for:
-                self.sim.watch.client_refused(by, field(request, b"client_secret"))
+                self.sim.watch.client_refused(by, field(request, b"client_secret"), sending.at)
             return None, Response(status=401, body=wire.dump({"error": "invalid_client"}))
         account = field(request, b"username")
         if not account:

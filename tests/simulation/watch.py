@@ -130,11 +130,14 @@ class Watch(Evidence):
         if family is not None and current and family.alive and not self.epoch and not self.stopped:
             self.fail(4, f"{worker.node} has logged out {account}, and {family.current} is good at the vendor")
 
-    def client_refused(self, by: Node, shown: str) -> None:
-        """A client secret is no good: whoever showed it looks into the store before the next time."""
+    def client_refused(self, by: Node, shown: str, sent_at: float) -> None:
+        """A client secret is no good: whoever showed it looks into the store before the next time, and who could before this."""
         worker = self.sim.worker_of(by)
         if worker is None or self.epoch or self.stored_secret != self.sim.vendor.secret:
             return  # whatever the store has is no good either
+        undisturbed = not worker.client.failures and by not in self.stopped and by not in self.stepped
+        if undisturbed and sent_at > self.secret_stored_at + HEARD:
+            self.fail(8, f"{by} shows {shown}, and the store has had a newer one since {self.secret_stored_at:.1f}")
         last, since, often = self.refused_secrets.get(by, (None, 0.0, 0))
         now = (shown, worker.client.failures)
         if last != now:
@@ -149,7 +152,7 @@ class Watch(Evidence):
         if serial < self.stored_secret and not self.epoch:
             self.fail(4, f"{who} overwrites client secret {self.stored_secret} with {serial}")
         self.sim.tell("store", f"has client secret {serial} of {who.name}")
-        self.stored_secret = serial
+        self.stored_secret, self.secret_stored_at = serial, self.sim.loop.now
         for answer in [a for a in self.open if isinstance(a, Rotation) and a.serial <= serial]:
             answer.durable = True
             self.open.remove(answer)

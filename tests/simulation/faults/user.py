@@ -10,7 +10,7 @@ from linkauth.engine import keep_alive as keeping
 from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.registrations import Registrations
+from linkauth.engine.registrations import ClientSecret, Registrations
 from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
@@ -92,12 +92,19 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
 
 @planted(1000, "new secrets")
 def a_refused_secret_is_not_looked_up() -> Iterator[tuple[Any, str, Any]]:
-    """A worker whose client secret is refused does not ask the store for a newer one."""
+    """A worker does not ask the store for a newer client secret, not even when its own is refused."""
 
     async def newer(self: Registrations, vendor: Any, refused: Any) -> None:
         return None
 
     yield Registrations, "newer", newer
+    yield ClientSecret, "is_stale", lambda self: False
+
+
+@planted(300, "new secrets")
+def a_newer_secret_is_not_looked_for() -> Iterator[tuple[Any, str, Any]]:
+    """Only who is refused looks whether somebody has replaced the client's secret."""
+    yield ClientSecret, "is_stale", lambda self: False
 
 
 @planted(300, "new secrets")
