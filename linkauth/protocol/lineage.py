@@ -46,8 +46,12 @@ class Lineage:
             return Lineage(self.session, None if self.generation is None else self.generation + 1)
         if token is None or not token.refresh_token:
             return Lineage()  # nothing hangs on the order of tokens that can be had at any time
-        # From before sessions: whoever renews it gives it the same one.
-        return Lineage(Session(int(token.issued_at * 1000), digest(token)[: 2 * ID_BYTES]), 1)
+        return Lineage(_implied(token), 1)  # from before sessions: whoever renews it gives it the same one
+
+
+def _implied(token: Token) -> Session:
+    """The session of a token from before there were any, made from itself alone."""
+    return Session(int(token.issued_at * 1000), digest(token)[: 2 * ID_BYTES])
 
 
 def begun(now: float, seen: Session | None, chance: bytes) -> Lineage:
@@ -101,8 +105,10 @@ def _rank(record: TokenRecord) -> tuple[int, float, str]:
 
 def _is_marked(record: TokenRecord, number: int, mark: DeadRecord, marked: int) -> bool:
     """Whether ``mark`` says that ``record``'s token is no good: else that was written, or renewed, since."""
-    if mark.session is None or record.session is None:
+    if mark.session is None:
         return marked > number if mark.by_user else mark.spent == digest(record.token)
+    if record.session is None:  # a session that began since then came of it, or after it
+        return _implied(record.token) <= mark.session or mark.spent == digest(record.token)
     if mark.session != record.session:
         return mark.session > record.session
     if mark.generation is None:

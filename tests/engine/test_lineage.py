@@ -94,6 +94,20 @@ def test_what_an_older_linkauth_wrote_is_never_the_oldest():
     assert supersedes(entry(ONE, 1, 1, name="came of it"), mark(None, None, 8, spent=spent))
 
 
+def test_who_still_holds_what_an_older_linkauth_wrote_believes_the_mark_on_what_came_of_it():
+    """The session that its renewal began, or one since, is over; a login by an older linkauth after that is not."""
+    old = entry(None, None, 1, at=5.0, name="old")
+    session = Lineage().renewed(old.record.token).session
+    for dead in (
+        mark(session, 1, 1),
+        mark(Session(9000, "00"), 0, 1),
+        mark(Session(9000, "00"), None, 1, by_user=True),
+    ):
+        assert supersedes(dead, old)
+        assert not supersedes(old, dead)
+    assert supersedes(entry(None, None, 1, at=10.0, name="since"), mark(Session(9000, "00"), 0, 8))
+
+
 def test_a_renewal_of_an_older_record_gives_it_the_same_session_everywhere():
     """The session is made from the record alone; without a refresh token there is nothing to order."""
     old = token(5.0, "old")
