@@ -44,6 +44,7 @@ __all__ = [
     "Newer",
     "Reading",
     "Record",
+    "Restarting",
     "Superseded",
     "TokenStore",
     "open_store",
@@ -203,7 +204,20 @@ class Announcing(Protocol):
 
         Begins with None. Ends only when the store is closed; costs the store one subscription, and no calls. While the
         connection is lost a claim waits for it, as long as a call may take: what it finds might be old, and be spent again.
+        It listens again within 1.5 s once its server answers.
         """
+        ...
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """What a store may offer besides that announces and whose server may come back with older data: how long it is up.
+
+    Who begins to listen hears of no loss before that. Where the server was started a moment ago there may have been one.
+    """
+
+    async def uptime(self) -> float:
+        """Seconds since the server was started, infinity where that is not known. Raises ``StoreUnavailable``."""
         ...
 
 

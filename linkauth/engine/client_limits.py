@@ -44,6 +44,11 @@ class ClientLimits:
         self._heard = False
         """Something was announced since the last look."""
 
+    @property
+    def written_at(self) -> float:
+        """It does not matter."""
+        return 0.0
+
     def is_newer_than(self, version: int) -> bool:
         """Never: what a store lost of it is found out anew."""
         del version

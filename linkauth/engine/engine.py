@@ -74,9 +74,10 @@ class Engine(Generic[C]):
         self._doors = Doors()
         opened = open_store(store) if isinstance(store, str) else store
         teller = Teller(on_event, world.wall)
-        flights, watch = Flights(), Watch(opened, world)
-        shelf = Shelf(opened, world, teller, timeout, watch.beware)
+        flights = Flights()
+        shelf = Shelf(opened, world, teller, timeout, lambda: watch.beware())  # noqa: PLW0108  # which is yet to be made
         envelope = Envelope(sealer)
+        watch = Watch(shelf, envelope, world)
         self._make = make
         self._roster: Roster[C] = Roster()
         self.office = Office(

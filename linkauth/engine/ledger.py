@@ -51,7 +51,6 @@ class Ledger:
         self.ttl = office.timeout + timing.LEASE_MORE
         self.leading: Lease | None = None
         """The latest lease of this worker."""
-        self._unsettled_until = -math.inf
         self._credential = credential
         self._not_granted: list[str] = []
         self._saving: Flight[None] | None = None
@@ -174,7 +173,7 @@ class Ledger:
     def is_alone_with_something(self) -> bool:
         """Whether this worker knows what the store does not, or may have lost: a token, an answer, a mark."""
         unsaved = not self.holding.stored or self.keeper.kept is not None
-        return unsaved or self._unsettled_until > self.office.world.monotonic()
+        return unsaved or self.office.watch.suspects
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
@@ -232,9 +231,10 @@ class Ledger:
         """Why there is no way to another token than from the user; empty: there is one."""
         return hopeless(self.vendor, token, self.office.shelf.now())
 
-    def unsettled(self) -> float:
-        """Seconds for which whoever holds something newer, or a lease, may still put it back: the store may have lost it."""
-        return max(self._unsettled_until - self.office.world.monotonic(), self.office.watch.unsettled())
+    @property
+    def written_at(self) -> float:
+        """When the token was sent for, Unix seconds."""
+        return math.inf if self.holding.token is None else self.holding.token.issued_at
 
     def announced(self, version: int) -> None:
         """Nothing is read before it is needed."""
@@ -257,7 +257,7 @@ class Ledger:
             return
         if held is None or not self.is_newer_than(found.version if found else 0):
             return
-        self._unsettled_until = self.office.world.monotonic() + timing.GRACE
+        self.office.watch.found_loss()
         number = held.number
         log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
         commit = self.office.shelf.store.commit(

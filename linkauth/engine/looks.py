@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from linkauth.engine.watch import Followed
-
 __all__ = ["GAP", "Looks"]
 
 log = logging.getLogger("linkauth")
@@ -26,35 +24,35 @@ GAP: Final = 0.5
 class Looks:
     """One event loop's."""
 
-    def __init__(self, look: Callable[[Followed], Awaitable[None]]) -> None:
-        self._look = look
+    def __init__(self) -> None:
         self._again: dict[str, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, held: Followed) -> None:
-        """Have it looked at: now, or when half a second has passed since the last time."""
-        if held.key in self._again:
-            self._again[held.key] = True
+    def ask(self, key: str, look: Callable[[], Awaitable[object]], gap: float = GAP) -> None:
+        """Have ``look`` called: now, or when ``gap`` seconds have passed since the last one for this ``key`` ended."""
+        if key in self._again:
+            self._again[key] = True
             return
-        self._again[held.key] = False
-        work = self._go(held)
-        task = asyncio.get_running_loop().create_task(work, name="linkauth look", context=contextvars.Context())
+        self._again[key] = False
+        task = asyncio.get_running_loop().create_task(
+            self._go(key, look, gap), name="linkauth look", context=contextvars.Context()
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _go(self, held: Followed) -> None:
+    async def _go(self, key: str, look: Callable[[], Awaitable[object]], gap: float) -> None:
         try:
             while True:
                 try:
-                    await self._look(held)
+                    await look()
                 except Exception as error:  # noqa: BLE001  # a look that ended would not be missed until it mattered
-                    log.warning("record %s could not be looked at (%s)", held.key, type(error).__name__)
-                await asyncio.sleep(GAP)
-                if not self._again[held.key]:
+                    log.warning("record %s could not be looked at (%s)", key, type(error).__name__)
+                await asyncio.sleep(gap)
+                if not self._again[key]:
                     return
-                self._again[held.key] = False
+                self._again[key] = False
         finally:
-            del self._again[held.key]
+            del self._again[key]
 
     async def aclose(self) -> None:
         """Look no more."""

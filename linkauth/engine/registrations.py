@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -54,6 +55,11 @@ class ClientSecret:
     refused: bool = False
     """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
 
+    @property
+    def written_at(self) -> float:
+        """Before all accounts, for each of them needs it."""
+        return math.inf
+
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost the secret."""
         return self.secret is not None and self.version > version
@@ -76,6 +82,7 @@ class ClientSecret:
         reading, _ = await self.shelf.ask(self.shelf.store.read(self.key))
         if self.secret is None or not self.is_newer_than(reading.record.version if reading.record else 0):
             return
+        self.watch.found_loss()
         log.warning("%s: the store lost the client's secret, version %d; it is put back", self.vendor, self.version)
         record = SecretRecord(vendor=self.vendor, client_secret=self.secret.reveal())
         value = self.envelope.close(self.key, self.version, record)

@@ -146,8 +146,11 @@ class Runtime:
     def supersedes(self, record: Record) -> bool:
         return self._ledger.supersedes(record)
 
-    def suspicion(self) -> float:
-        return self._ledger.unsettled()
+    def lacks(self, record: Record | None) -> bool:
+        return self._ledger.is_newer_than(0 if record is None else record.version)
+
+    def suspects(self) -> bool:
+        return self._office.watch.suspects
 
     def note(self, found: bytes) -> Note:
         return self._office.envelope.open_note(self._ledger.key, found)
@@ -212,6 +215,9 @@ class Runtime:
 
     async def _repair(self, _: effects.Repair) -> None:
         await self._ledger.put_back()
+
+    async def _suspicion(self, effect: effects.Suspicion) -> float:
+        return await self._office.watch.suspicion(anew=effect.anew)
 
     async def _confirm(self, _: effects.Confirm) -> bool:
         return self._lease is not None and await self._lease.confirmed()

@@ -3,8 +3,11 @@
 A server that was restarted empty, or failed over to a replica that lagged, has lost records that workers still hold. A
 worker that holds an older one cannot know: left alone it would spend a refresh token that was spent long ago, and end
 the session for all. So a store that can lose data announces changes (``store.Announcing``), and whoever hears that the
-store has something older than he holds commits what he holds, under its own number: the fence lets it stand only if
-nobody has anything newer.
+store may have lost some commits what he holds, under its own number: the fence lets it stand only if nobody has
+anything newer. What was written last comes first, and many at once, for that is what is asked for next.
+
+The others give him three seconds. Who needs longer says until when, in one record that all share (``RepairRecord``), again
+each second until he is done; whoever is about to spend a token so soon after a loss reads it first (``suspicion``).
 """
 
 from __future__ import annotations
@@ -14,16 +17,22 @@ import contextlib
 import contextvars
 import logging
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from linkauth.engine.looks import Looks
-from linkauth.errors import LinkAuthError
+from linkauth.errors import LinkAuthError, StoreError, StoreUnavailable
 from linkauth.protocol import timing
+from linkauth.protocol.records import RepairRecord, repair_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linkauth.engine.envelope import Envelope
+    from linkauth.engine.shelf import Shelf
     from linkauth.engine.world import World
-    from linkauth.store import Announcing, TokenStore
+    from linkauth.store import Announcing, Restarting
 
 __all__ = ["Followed", "Watch"]
 
@@ -36,6 +45,11 @@ class Followed(Protocol):
     @property
     def key(self) -> str:
         """The record's key."""
+        ...
+
+    @property
+    def written_at(self) -> float:
+        """When what is held was written, roughly, Unix seconds: what is newest is put back first."""
         ...
 
     def is_newer_than(self, version: int) -> bool:
@@ -58,15 +72,21 @@ class Followed(Protocol):
 class Watch:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
 
-    def __init__(self, store: TokenStore, world: World) -> None:
+    def __init__(self, shelf: Shelf, envelope: Envelope, world: World) -> None:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
-        self._store = cast("Announcing", store) if hasattr(store, "changes") else None
+        self._store = cast("Announcing", shelf.store) if hasattr(shelf.store, "changes") else None
+        self._shelf = shelf
+        self._envelope = envelope
         self._world = world
-        self._unsettled_until = -math.inf
+        self._heard_at: float | None = None
+        """When a loss was heard of; None: none was, or all is put back that ever will be."""
+        self._until = -math.inf
+        """Until then it is known without asking that somebody may put something back."""
         self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
         self._hearing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Looks] = WeakKeyDictionary()
 
     @property
     def announces(self) -> bool:
@@ -98,9 +118,19 @@ class Watch:
                 async with asyncio.timeout(timing.LISTEN):
                     await heard.wait()
 
-    def unsettled(self) -> float:
-        """Seconds for which others may still put back what the store has lost, whatever it was."""
-        return max(self._unsettled_until - self._world.monotonic(), 0.0)
+    async def aclose(self) -> None:
+        """Stop listening in this loop."""
+        task = self._tasks.pop(asyncio.get_running_loop(), None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    # -- suspicion -------------------------------------------------------------------------------------------------
+
+    @property
+    def suspects(self) -> bool:
+        """Whether the store may have lost data, and others may still put it back, as far as is known."""
+        return self._heard_at is not None
 
     def beware(self) -> None:
         """The store was away and answers again: it may have lost data, that which this worker has never seen included.
@@ -109,20 +139,50 @@ class Watch:
         an old record brought back is spent already, or a user sent for whose session others hold.
         """
         if self._store is not None:  # else nobody hears of a loss, and nobody puts anything back
-            self._unsettled_until = self._world.monotonic() + timing.GRACE
+            self._suspect()
 
-    async def aclose(self) -> None:
-        """Stop listening in this loop."""
-        task = self._tasks.pop(asyncio.get_running_loop(), None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+    def found_loss(self) -> None:
+        """The store has less than this worker holds. Nobody may have told: everything else may be lost, too."""
+        if not self.suspects:
+            self._suspect()
+            looks = self._looks.get(asyncio.get_running_loop())
+            if looks is not None:
+                looks.ask("", self._put_all_back, gap=0.0)
+
+    def _suspect(self) -> None:
+        self._heard_at = self._world.monotonic()
+        self._until = self._heard_at + timing.GRACE
+
+    async def suspicion(self, *, anew: bool = False) -> float:
+        """Seconds for which others may still put back what the store has lost; 0: nothing is suspected any more.
+
+        ``anew``: this worker was cut off meanwhile. Raises ``StoreUnavailable``, for the store is asked where the time is
+        over that all are given.
+        """
+        if anew and self.suspects:
+            self._suspect()
+        while (heard_at := self._heard_at) is not None:
+            if (left := self._until - self._world.monotonic()) > 0:
+                return left
+            reading, _ = await self._shelf.ask(self._shelf.store.read(repair_key()))
+            if self._heard_at != heard_at:
+                continue  # another loss was heard of
+            now = self._world.monotonic()
+            said = 0.0 if reading.record is None else reading.record.version / 1000 - reading.now
+            self._until = min(now + said, heard_at + timing.REPAIR_LONGEST)
+            if self._until <= now:
+                self._heard_at = None
+        return 0.0
+
+    # -- hearing ---------------------------------------------------------------------------------------------------
 
     async def _run(self, store: Announcing, heard: asyncio.Event) -> None:
-        looks = Looks(self._put_back)
+        loop = asyncio.get_running_loop()
+        looks = self._looks[loop] = Looks()
         try:
             await self._listen(store, heard, looks)
         finally:
+            self._looks.pop(loop, None)
             await looks.aclose()
 
     async def _listen(self, store: Announcing, heard: asyncio.Event, looks: Looks) -> None:
@@ -135,31 +195,77 @@ class Watch:
                         for each in tuple(self._followed.values()):
                             each.missed()
                         # Whoever waited for the first time and went on without it may have missed a loss since he read.
-                        missed = heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN
+                        if heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN or await self._is_young():
+                            self.beware()
                         heard.set()
-                        await self._look_through(missed=missed)
+                        looks.ask("", self._put_all_back, gap=0.0)
                     elif (held := self._followed.get(change.key)) is not None:
                         held.announced(change.version)
                         if held.is_newer_than(change.version):
-                            looks.ask(held)
+                            looks.ask(held.key, partial(self._put_back, (held,)))
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
             finally:
                 self._hearing.discard(loop)
             await asyncio.sleep(timing.LISTEN_AGAIN)
 
-    async def _look_through(self, *, missed: bool) -> None:
-        followed = [held for held in self._followed.values() if held.is_newer_than(0)]
-        # Whoever begins to listen in a loop has missed no more than a process that begins: only that what he holds himself
-        # may be newer than what the store has.
-        if missed:
-            self.beware()
-            await asyncio.sleep(self._world.random.random() * timing.LOSS_SPREAD)
-        for held in followed:
-            await self._put_back(held)
-
-    async def _put_back(self, held: Followed) -> None:
+    async def _is_young(self) -> bool:
+        """Whether the server was started so lately that whoever begins to listen now may have missed a loss."""
+        if not hasattr(self._shelf.store, "uptime"):
+            return False
+        store = cast("Restarting", self._shelf.store)
         try:
-            await held.put_back()
-        except LinkAuthError as error:
-            log.info("record %s is not put back: %s", held.key, error)
+            return await self._shelf.do(store.uptime()) < timing.GRACE
+        except StoreError:
+            return False  # it will be told that the store is back
+
+    # -- putting back ----------------------------------------------------------------------------------------------
+
+    async def _put_all_back(self) -> None:
+        """Everything that is held, what was written last first."""
+        end = self._world.monotonic() + timing.REPAIR_LONGEST
+        everything = (each() for each in self._followed.valuerefs())
+        held = [each for each in everything if each is not None and each.is_newer_than(0)]
+        held.sort(key=lambda each: each.written_at, reverse=True)
+        if not held:
+            return
+        saying = asyncio.create_task(self._say_so(end))
+        try:
+            if self.suspects:  # all have heard of it at the same moment
+                await asyncio.sleep(self._world.random.random() * timing.LOSS_SPREAD)
+            while (held := await self._put_back(held)) and self._world.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(timing.LISTEN_AGAIN)  # a store that is away tells nobody
+        finally:
+            saying.cancel()
+            await asyncio.wait({saying})
+
+    async def _put_back(self, held: Sequence[Followed]) -> list[Followed]:
+        """As many at once as there may be. Returns those for which the store did not answer."""
+        rest, left = iter(held), list[Followed]()
+
+        async def work() -> None:
+            for each in rest:
+                try:
+                    await each.put_back()
+                except StoreUnavailable as error:
+                    log.info("record %s is not put back yet: %s", each.key, error)
+                    left.append(each)
+                except LinkAuthError as error:
+                    log.info("record %s is not put back: %s", each.key, error)
+                except Exception as error:  # noqa: BLE001  # the others are put back all the same
+                    log.warning("record %s is not put back (%s)", each.key, type(error).__name__)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(timing.REPAIR_AT_ONCE, len(held))):
+                group.create_task(work())
+        return left
+
+    async def _say_so(self, end: float) -> None:
+        """Say each second that somebody puts back, until cancelled, or until ``end`` (monotonic)."""
+        key = repair_key()
+        while self._world.monotonic() + timing.REPAIR_ALONE < end:
+            await asyncio.sleep(timing.REPAIR_ALONE)
+            until = self._shelf.now() + timing.REPAIR_WORD
+            number = int(until * 1000)
+            value = self._envelope.close(key, number, RepairRecord(until=until))
+            await self._shelf.quietly(self._shelf.store.commit(key, number, value, timing.REPAIR_KEPT))

@@ -37,6 +37,7 @@ from linkauth.protocol.effects import (
     Read,
     Release,
     Sleep,
+    Suspicion,
     Wait,
 )
 from linkauth.store import Busy, Granted, Superseded
@@ -123,7 +124,7 @@ def _ask(me: Worker, number: int) -> Steps[Secret]:
     this process was stopped and no clock told; or one put back into a store that lost its data, and gave low numbers again.
     """
     token: Token = yield Authorize()
-    while left := me.suspicion():
+    while me.suspects() and (left := (yield Suspicion())):
         yield Sleep(left)
         token = yield Authorize()  # the other may have ended meanwhile
     yield Newest()

@@ -49,6 +49,7 @@ __all__ = [
     "Settle",
     "Sleep",
     "Steps",
+    "Suspicion",
     "Wait",
     "Worker",
 ]
@@ -117,8 +118,12 @@ class Worker(Protocol):
         """Whether ``record`` comes after what is held (``lineage``)."""
         ...
 
-    def suspicion(self) -> float:
-        """Seconds for which others may still put back what the store has lost; 0: nothing is suspected."""
+    def lacks(self, record: Record | None) -> bool:
+        """Whether a store that has ``record`` has lost what is held."""
+        ...
+
+    def suspects(self) -> bool:
+        """Whether the store may have lost data, and others may still put it back, as far as is known (``Suspicion``)."""
         ...
 
     def note(self, found: bytes) -> Note:
@@ -213,6 +218,18 @@ class Adopt:
 @attrs.frozen
 class Repair:
     """Put back what the store has lost and this worker holds."""
+
+
+@attrs.frozen
+class Suspicion:
+    """-> seconds for which others may still put back what the store has lost; 0: nothing is suspected any more.
+
+    Where the time is over that all are given, the store is asked for the word of whoever needs longer. To be asked before
+    the store is looked at for what to act on: the other way round somebody may write in between, and be done.
+    """
+
+    anew: bool = False
+    """This worker was cut off from the store meanwhile, and so may the others have been: they are given their time again."""
 
 
 @attrs.frozen
@@ -341,6 +358,7 @@ Effect: TypeAlias = (
     | Sleep
     | Adopt
     | Repair
+    | Suspicion
     | Confirm
     | Ask
     | Commit

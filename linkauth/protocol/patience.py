@@ -1,8 +1,9 @@
 """One worker's turn at a token, and whom it gives time before it spends that: who may hold something newer.
 
-Three things make a refresh token uncertain. A note says that somebody set out to spend it and never came back. The store has
-less than this worker holds: it lost data, and others may hold what is newer still. Or the store was away a moment ago: then
-whoever has something that it lost is about to put it back.
+Two things make a refresh token uncertain. A note says that somebody set out to spend it and never came back. Or the store
+may have lost data: it was away a moment ago, or has less than this worker holds. Then whoever has something newer is about
+to put it back. That is waited out before the claim: who waits under the lease keeps away the one who has a request in
+the air, and wants his lease again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from linkauth.errors import VendorUnavailable
+from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Adopt, Confirm, LeaseLost, Read, Repair, Sleep, Wait
+from linkauth.protocol.effects import Adopt, Confirm, LeaseLost, Leave, Read, Release, Repair, Sleep, Suspicion, Wait
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.intent import digest
 from linkauth.protocol.timing import replayable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from linkauth.protocol.lineage import Lineage
     from linkauth.store import Granted, Reading
 
-__all__ = ["InDoubt", "Turn", "came_back", "give_time", "look", "pause", "suspicion"]
+__all__ = ["InDoubt", "Turn", "came_back", "give_back", "give_time", "look", "outwait", "pause"]
 
 
 class InDoubt(VendorUnavailable):
@@ -55,10 +56,6 @@ class Turn:
         doubt = self.note.doubt
         return bool(doubt) and doubt == digest(self.token)
 
-    def is_behind(self, version: int) -> bool:
-        """Whether the store has less than ``version``: it lost what is held."""
-        return self.granted.record is None or self.granted.record.version < version
-
 
 def pause(me: Worker, turn: Turn) -> float:
     """Seconds for which a possible holder of a newer token is waited for before anything is sent.
@@ -69,34 +66,53 @@ def pause(me: Worker, turn: Turn) -> float:
     if not rotation.rotates or token is None:
         return 0.0
     window = replayable(rotation.replay_window, me.timeout)
-    if turn.is_behind(me.version) or not turn.in_doubt or turn.time.now < left.since + window:
-        return suspicion(me, turn)
+    if not turn.in_doubt or turn.time.now < left.since + window:
+        return 0.0
     me.tell("in doubt", "a worker set out to renew and did not come back")
     lapses = token.refresh_expires_at
     if me.verdict() is not Verdict.WAIT and (lapses is None or lapses > token.expires_at):
         raise InDoubt("a worker set out to renew and did not come back; it is given time")
     if left.kind:
-        return suspicion(me, turn)  # it did come back, and said that it had no answer
+        return 0.0  # it did come back, and said that it had no answer
     # However long ago it set out: had the store been away, it could not come back before now.
     return timing.GRACE
 
 
-def suspicion(me: Worker, turn: Turn) -> float:
-    """Seconds in which others may put back what the store has lost: whoever has something newer is about to say so."""
-    return timing.GRACE if turn.is_behind(me.version) else me.suspicion()
+def give_back(me: Worker, turn: Turn) -> Steps[None]:
+    """Give the lease back, for the store may have lost data: then its number may be somebody else's, so it is asked for by owner.
+
+    What the store has lost and this worker holds is put back, which tells whoever holds something newer.
+    """
+    yield Leave()
+    yield Confirm()
+    yield Release(turn.granted.note)
+    if me.lacks(turn.granted.record):
+        yield Repair()
+
+
+def outwait(me: Worker, token: Token | None) -> Steps[None]:
+    """Wait until nobody puts back any more what the store has lost; no longer than ``token`` is what is held."""
+    cut_off = False
+    while me.token == token and (left := (yield Suspicion(anew=cut_off))):
+        looked = me.now()
+        yield Sleep(min(left, timing.LOOK_AGAIN))
+        try:
+            yield from came_back(me)
+        except ReauthorizationRequired:  # an older record may say so: whoever goes on without a token looks again
+            return
+        except StoreUnavailable:  # away once more: the next claim tells what that means
+            pass
+        cut_off = me.now() > looked + 2 * timing.LONGEST_LOOK
 
 
 def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
-    """Give a possible holder of something newer ``seconds`` to come forward.
+    """Give who set out to spend the token, and may have something newer, ``seconds`` to come forward.
 
-    Raises ``LeaseLost`` where one did, and what it brought is adopted, or where the lease was lost meanwhile.
+    Raises ``LeaseLost`` where he did, and what he brought is adopted, or where the lease, or data, was lost meanwhile.
     """
     looked = me.now()
     end = looked + seconds
-    if turn.is_behind(me.version):
-        yield Repair()  # which tells whoever holds something newer that the store lost it
-    # Should the store go away and come back meanwhile, the others need their time again.
-    while me.token == turn.token and (left := max(end - me.now(), me.suspicion())) > 0:
+    while me.token == turn.token and not me.suspects() and (left := end - me.now()) > 0:
         yield Wait(min(left, timing.LONGEST_LOOK), me.version)
         if (yield from came_back(me)):
             break
@@ -104,7 +120,8 @@ def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
             end = me.now() + seconds
         looked = me.now()
         yield Sleep(min(left, timing.LOOK_AGAIN))  # a wait ends at once where the store has lost the lease
-    if me.token != turn.token or not (yield Confirm()):
+    mine: bool = me.token == turn.token and (yield Confirm())
+    if not mine or me.suspects():
         raise LeaseLost
 
 

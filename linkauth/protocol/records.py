@@ -27,6 +27,7 @@ __all__ = [
     "BegunRecord",
     "DeadRecord",
     "PendingRecord",
+    "RepairRecord",
     "RoundRecord",
     "SecretRecord",
     "Session",
@@ -36,6 +37,7 @@ __all__ = [
     "begun_key",
     "limit_key",
     "probe_key",
+    "repair_key",
     "round_key",
     "secret_digest",
     "secret_key",
@@ -121,8 +123,18 @@ class RoundRecord:
     next_at: float
 
 
+@attrs.frozen(kw_only=True)
+class RepairRecord:
+    """Until when somebody puts back what the store has lost, Unix seconds by the store's clock.
+
+    Its version says the same in milliseconds: so nobody makes it smaller, and whoever cannot open it understands it.
+    """
+
+    until: float
+
+
 StoredRecord: TypeAlias = (
-    TokenRecord | DeadRecord | PendingRecord | BegunRecord | SecretRecord | RoundRecord | LimitRecord
+    TokenRecord | DeadRecord | PendingRecord | BegunRecord | SecretRecord | RoundRecord | LimitRecord | RepairRecord
 )
 
 KINDS: Final[dict[str, type[StoredRecord]]] = {
@@ -133,6 +145,7 @@ KINDS: Final[dict[str, type[StoredRecord]]] = {
     "secret": SecretRecord,
     "round": RoundRecord,
     "limit": LimitRecord,
+    "repair": RepairRecord,
 }
 
 LONGEST_NAME: Final = 80
@@ -190,6 +203,11 @@ def limit_key(vendor: Vendor) -> str:
 def probe_key(vendor: Vendor) -> str:
     """Where the lease is of the one who asks first after the vendor has refused a client."""
     return _key("first", vendor.name, ("first", vendor.name, *vendor.registration()))
+
+
+def repair_key() -> str:
+    """Where it is said until when somebody puts back what the store has lost: one for all that share the store."""
+    return _key("repair", "store", ("repair",))
 
 
 def round_key(vendors: Iterable[Vendor]) -> str:

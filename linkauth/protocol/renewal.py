@@ -1,6 +1,7 @@
 """The renewal of one credential by one worker, among any number of others. The steps, in the order in which they are taken:
 
-1. **Claim** the lease. A newer record: adopt it, done. Busy: wait for its change or its lease's end, claim again.
+1. **Claim** the lease, but not while the store may have lost data that somebody is about to put back. A newer record: adopt
+   it, done. Busy: wait for its change or its lease's end, claim again.
 2. **Look at what was found.** A vendor that failed is left alone until the time that the fleet agreed on. A note *in
    doubt* says that somebody set out to spend this very refresh token and never came back: while the access token is
    good nobody is hurt by waiting; after that, or should it lapse sooner itself, it is tried once all the same, for without
@@ -27,6 +28,7 @@ from linkauth.errors import (
     InvalidToken,
     LinkAuthError,
     MalformedResponse,
+    ReauthorizationRequired,
     StoreUnavailable,
     VendorUnavailable,
 )
@@ -37,21 +39,24 @@ from linkauth.protocol.effects import (
     Ask,
     Claim,
     Commit,
+    Confirm,
     Enter,
     Failed,
     LeaseLost,
     Leave,
     Read,
     Release,
+    Repair,
     Revoke,
     Serve,
     Settle,
     Sleep,
+    Suspicion,
     Wait,
 )
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.intent import Note, digest
-from linkauth.protocol.patience import Turn, give_time, look, pause, suspicion
+from linkauth.protocol.patience import Turn, give_back, give_time, look, outwait, pause
 from linkauth.protocol.timing import backoff
 from linkauth.store import Busy, Granted, Newer
 
@@ -76,12 +81,17 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     """
     if (yield Settle()) and me.verdict() is Verdict.SERVE:
         return me.current()
+    return (yield from _renew(me, known, called))
+
+
+def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
     # Whoever has the lease may be waiting for an answer that is the session.
     begun, passed = me.now(), 0
     limit = begun + 2 * me.ttl + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
-    awaited = False
+    met: int | None = None
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
+        called = called if met in {None, held} else -math.inf  # it came from whoever was waited for
         if held != known and _is_new(me, begun, called):
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
@@ -89,19 +99,22 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
                 return me.current()
             continue
         token = me.token
+        if (yield from _outwait(me, token)):
+            met = held
+            continue
         asked = yield from _claim(me, token, max(held, passed))
         if asked is None:
             return (yield from _alone(me, held))
         claim, time = asked
         if isinstance(claim, Busy):
             yield from _wait(me, min(claim.remaining, limit - me.now()))
-            awaited = True
+            met = held
         elif isinstance(claim, Granted):
             turn = Turn(token, me.lineage, claim, time, me.note(claim.note))
             if (fresh := (yield from _take_turn(me, turn, called))) is not None:
                 return fresh
         else:
-            passed = yield from _adopt(me, claim.record, time, awaited=awaited)
+            passed = yield from _adopt(me, claim.record, time, awaited=met is not None)
     raise VendorUnavailable("another worker has been renewing for too long")
 
 
@@ -121,6 +134,13 @@ def _early(me: Worker) -> float:
         return 0.0
     left = me.token.issued_at + timing.LEAST_GAP - me.store_now()
     return max(left, 0.0) if left <= timing.LEAST_GAP else 0.0  # else a clock was set back
+
+
+def _outwait(me: Worker, token: Token | None) -> Steps[bool]:
+    """Claim nothing that is spent while others may put back what the store has lost. -> whether something came of that."""
+    if me.vendor.rotation.rotates and me.suspects():
+        yield from outwait(me, token)
+    return me.token != token
 
 
 def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Claimed, StoreTime] | None]:
@@ -175,6 +195,9 @@ def _wait(me: Worker, seconds: float) -> Steps[None]:
 
 def _take_turn(me: Worker, turn: Turn, called: float) -> Steps[Token | None]:
     """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
+    if me.vendor.rotation.rotates and (me.suspects() or me.lacks(turn.granted.record)):
+        yield from give_back(me, turn)
+        return None
     try:
         return (yield from _lead(me, turn))
     except LeaseLost:
@@ -259,13 +282,14 @@ def _failed(me: Worker, turn: Turn, failed: Failed) -> Steps[Token]:
 def _refused(me: Worker, turn: Turn, refusal: LinkAuthError) -> Steps[Token]:
     """The refresh token is refused: believe it only if nobody has written a newer one meanwhile, here or elsewhere."""
     words = str(refusal)
-    # Asking spent nothing: who may hold a later login is waited for now, and only now.
-    if not me.vendor.rotation.rotates and (seconds := suspicion(me, turn)):
-        try:
-            yield from give_time(me, turn, seconds)
-        except LeaseLost:
+    # Where asking spent nothing, who may hold a later login is waited for only now.
+    if me.lacks(turn.granted.record):
+        yield Repair()
+    if me.suspects():
+        yield from outwait(me, turn.token)
+        if me.token == turn.token and not (yield Confirm()):
             yield Release(turn.granted.note)
-            raise
+            raise LeaseLost
     looked: int | None = 0
     with suppress(StoreUnavailable):  # then writing it down will hardly succeed, and the next worker will look again
         looked = yield from look(me)
@@ -306,18 +330,23 @@ def _word(me: Worker, turn: Turn, error: LinkAuthError, *, in_doubt: bool) -> No
 
 def _found(me: Worker) -> Steps[bool]:
     """Without a token, and none to be had but from the user: whether somebody has brought one meanwhile."""
+    left: float = (yield Suspicion()) if me.suspects() else 0.0
     answer: tuple[Reading, StoreTime] = yield Read()
     record, time = answer[0].record, answer[1]
     if me.token is not None:  # a login, or a look, has brought one while this one read
         if record is not None:
             me.observe(record, time)
-    elif record is None and (left := me.suspicion()):
-        yield Sleep(min(left, timing.LOOK_AGAIN))  # who holds it is about to put it back
-        return False
-    elif record is None or not me.supersedes(record):
-        raise me.lost("nobody has logged in or paired yet")
-    else:
+        return me.verdict() is not Verdict.WAIT
+    try:
+        if record is None or not me.supersedes(record):
+            raise me.lost("nobody has logged in or paired yet")
         yield Adopt(record, time)
+    except ReauthorizationRequired:
+        if not left and not me.suspects():  # which this very look may have brought about
+            raise
+        # Who holds a session that came later is about to put it back.
+        yield Sleep(min(left or timing.LOOK_AGAIN, timing.LOOK_AGAIN))
+        return False
     return me.verdict() is not Verdict.WAIT
 
 

@@ -75,16 +75,36 @@ assert STORE_CALL <= LEASE_MORE
 # -- data that a store lost ---------------------------------------------------------------------------------------------
 
 GRACE: Final = 3.0
-"""Seconds that a possible holder of something newer is given to come forward before what is uncertain is spent."""
+"""Seconds that a possible holder of something newer is given to come forward before what is uncertain is spent.
+
+So long nothing is claimed in suspicion, from hearing of a loss on.
+"""
 LISTEN: Final = 1.0
 """Seconds for which the first reading waits for the listening to begin."""
 LISTEN_AGAIN: Final = 1.0
 """Seconds after which listening that broke is taken up again."""
+RESUBSCRIBE: Final = 1.5
+"""Seconds within which a store that announces listens again, once its server answers."""
 LOSS_SPREAD: Final = 0.5
 """Seconds over which workers spread when all of them hear at once that the store was away."""
+REPAIR_AT_ONCE: Final = 100
+"""Records that are put back at the same time."""
+REPAIR_ALONE: Final = 1.0
+"""Seconds from hearing of a loss for which who puts back need not say so; and between two words of his."""
+REPAIR_WORD: Final = 6.0
+"""Seconds for which such a word holds, should its writer die."""
+REPAIR_LONGEST: Final = 30.0
+"""Seconds from hearing of a loss after which nobody puts back or waits any more."""
+REPAIR_KEPT: Final = 60.0
+"""Seconds that the store keeps such a word."""
 
 # Whoever holds something newer has heard of the loss and offered it before the others' patience with him is over.
 assert LISTEN_AGAIN + LOSS_SPREAD + OFFER_LONGEST < GRACE
+# Or he has said that he needs longer.
+assert LOSS_SPREAD < REPAIR_ALONE
+assert max(LISTEN_AGAIN, RESUBSCRIBE) + REPAIR_ALONE < GRACE
+# A word that is late, since the store was, comes before the one before has lapsed; and no word is kept for too short.
+assert REPAIR_ALONE + STORE_CALL <= REPAIR_WORD < REPAIR_LONGEST < REPAIR_KEPT
 # Who was cut off while he waited for that notices before it is over.
 assert 2 * LONGEST_LOOK < GRACE
 

@@ -57,15 +57,14 @@ def answer_dropped() -> None:
 def nothing_put_back() -> None:
     """A store that lost what a worker still holds is left as it is."""
 
-    async def put_back(_: Any, __: Any) -> None:
-        return None
+    async def put_back(_: Any, __: Any) -> list[Any]:
+        return []
 
-    async def look_through(_: Any) -> None:
+    async def nothing(_: Any) -> None:
         return None
 
     Watch._put_back = put_back  # type: ignore[method-assign]
-    Watch._look_through = look_through  # type: ignore[method-assign]
-    Ledger.put_back = look_through  # type: ignore[method-assign]
+    Ledger.put_back = nothing  # type: ignore[method-assign]
 
 
 @planted

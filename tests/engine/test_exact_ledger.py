@@ -43,11 +43,11 @@ async def test_what_the_store_has_is_not_put_back():
     commits = store.counts["commit"]
     await credential.ledger.put_back()
     assert store.counts["commit"] == commits
-    assert credential.ledger.unsettled() == 0
+    assert not credential._office.watch.suspects
     store.empty()
     await credential.ledger.put_back()
     assert store.counts["commit"] == commits + 1
-    assert credential.ledger.unsettled() == 3
+    assert await credential._office.watch.suspicion() == 3
     other = Worker(store, vendor).credential(USER)
     await other.token()
     newer = await other.refresh()

@@ -189,4 +189,4 @@ def test_keys_that_are_none_are_refused(keys):
 
 def test_every_kind_of_record_is_known():
     """What is fuzzed above are the records that there are."""
-    assert set(KINDS) == {"token", "reauthorize", "pending", "begun", "secret", "round", "limit"}
+    assert set(KINDS) == {"token", "reauthorize", "pending", "begun", "secret", "round", "limit", "repair"}

@@ -92,6 +92,7 @@ class Watch(Evidence):
             return  # "logged out" may have had the number that a token has now
         if self.epoch and not sim.plan.rotates and self.is_ahead(me, account):
             return  # its number is of a time before the loss, and nobody puts back what can be had again
+        # What was sent for before the call does not count, unless its lease was met on the way.
         asked_for = self.refreshed.get(me, -1.0) >= (latest.sent or latest.at)
         late = latest.by in self.stopped  # its estimate of the store's clock errs, to the early side
         worker = sim.worker_of(me)  # with no store to ask, a clock that was set is believed, and what is begun ended
