@@ -91,7 +91,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
     met: int | None = None
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
-        called = called if met in {None, held} else -math.inf  # it came from whoever was waited for
+        called = called if met in {None, held} else -math.inf  # what came while somebody was waited for was in the air
         if held != known and _is_new(me, begun, called):
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
@@ -113,6 +113,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
             turn = Turn(token, me.lineage, claim, time, me.note(claim.note))
             if (fresh := (yield from _take_turn(me, turn, called))) is not None:
                 return fresh
+            met = held
         else:
             passed = yield from _adopt(me, claim.record, time, awaited=met is not None)
     raise VendorUnavailable("another worker has been renewing for too long")
