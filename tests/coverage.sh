@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every line and branch of the engine, of oauth, of the vendors and of the stores is run by the tests of these rooms alone,
+# Every line and branch of the protocol, of the engine, of oauth, of the vendors and of the stores is run by the tests of these rooms alone,
 # on one run as on the next. Prints what is not, and fails.
 #   tests/coverage.sh BIN   BIN: the bin folder of a venv with .[dev,lint] and Python 3.12 or newer; else .venv/bin.
 #                           On 3.11 coverage's tracer breaks three tests of cancellation.
@@ -25,4 +25,4 @@ done
 "$bin/coverage" run -m pytest -q -n 2 -p no:cacheprovider -m long tests/stores/test_redis_topologies.py || [ $? = 1 ]
 "$bin/coverage" combine -q
 "$bin/coverage" report --fail-under=100 \
-  --include='linkauth/engine/*,linkauth/oauth/*,linkauth/vendors/*,stores/linkauth_stores/*'
+  --include='linkauth/protocol/*,linkauth/engine/*,linkauth/oauth/*,linkauth/vendors/*,stores/linkauth_stores/*'

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from linkauth.engine.client_limits import ClientLimits
-from linkauth.errors import InvalidClient, OAuthError, RateLimited, StoreError, VendorUnavailable
+from linkauth.errors import InvalidClient, RateLimited, StoreError, VendorUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.limits import free_in, held_for, place, used
 from linkauth.protocol.records import limit_key, probe_key
@@ -77,10 +77,9 @@ class Permit:
         """Wait until another try may go. Raises as ``Gate.enter``."""
         await self._gate.passed(self.secret, self._until)
 
-    async def refused(self, error: OAuthError) -> None:
-        """The vendor said no: to the account, or to the client."""
-        if self._sent_at is not None:
-            await self._gate.refused(error, self._account, self.secret, self._sent_at)
+    async def refused(self, error: RateLimited | InvalidClient) -> None:
+        """The vendor said no to what was sent: to the account, or to the client."""
+        await self._gate.refused(error, self._account, self.secret, self._sent_at or 0.0)
 
     async def leave(self, *, answered: bool) -> None:
         """It is over. ``answered``: the vendor had no quarrel with the client."""
@@ -140,7 +139,7 @@ class Gate:
         self._in_flight.add(permit)
         return permit
 
-    async def refused(self, error: OAuthError, account: str, secret: str, sent_at: float) -> None:
+    async def refused(self, error: RateLimited | InvalidClient, account: str, secret: str, sent_at: float) -> None:
         """The vendor refused a request of ``account``'s, sent at ``sent_at`` (Unix seconds) with ``secret``."""
         if isinstance(error, RateLimited):
             now = self._office.world.monotonic()
@@ -149,8 +148,6 @@ class Gate:
             if alone:
                 return
             self._window = 1
-        elif not isinstance(error, InvalidClient):
-            return
         await self._limits.update(lambda record: record.refused(error, secret, sent_at, self.now()))
 
     def answered(self, permit: Permit) -> None:
@@ -181,7 +178,8 @@ class Gate:
         heapq.heappush(self._line, (need, next(self._numbers), mine))
         self._call_next()
         try:
-            await asyncio.wait({mine}, timeout=self._left(until))
+            with self._office.flights.idle():
+                await asyncio.wait({mine}, timeout=self._left(until))
             if not mine.done():
                 raise self._kept_waiting(secret)
             await self.passed(secret, until, first=True)

@@ -11,8 +11,9 @@ import pytest
 
 from linkauth import LinkXG
 from linkauth.engine.admission import Gate
-from linkauth.errors import InvalidClient, LinkAuthError, OAuthError, RateLimited
+from linkauth.errors import InvalidClient, LinkAuthError, RateLimited, VendorUnavailable
 from linkauth.protocol import timing
+from linkauth.protocol.records import limit_key
 from tests.engine.fakes import BASE, Store, Unstated, Vendor, Worker
 from tests.engine.virtual import monotonic, virtual
 
@@ -58,7 +59,7 @@ async def through(gate: Gate, endpoint: Any, account: str, *, need: float = 0.0,
         permit.sent()
         await endpoint.ask(account)
         answered = True
-    except OAuthError as error:
+    except (RateLimited, InvalidClient) as error:
         await permit.refused(error)
         raise
     finally:
@@ -228,3 +229,114 @@ async def test_a_renewal_now_and_then_costs_the_store_nothing() -> None:
         await asyncio.sleep(61)
         await through(gate, endpoint, "a")
     assert set(store.counts) <= {"read"}
+
+
+async def refused(gate: Gate, *accounts: str) -> None:
+    """The vendor says that the client asks too often."""
+    for account in accounts:
+        with pytest.raises(RateLimited):
+            await through(gate, Endpoint(allowed=0), account)
+
+
+@virtual
+async def test_who_waits_in_vain_for_the_others_is_told_so() -> None:
+    """First in line or behind: nothing was sent, and it is worth trying again soon."""
+    (gate,), endpoint = gates(1, Unstated), Endpoint(takes=30.0)
+    begin(through(gate, endpoint, f"a{number}") for number in range(timing.WINDOW))
+    await asyncio.sleep(0)
+    first, behind = (asyncio.create_task(gate.enter(name, "s", 0.0, 0.5)) for name in ("first", "behind"))
+    await asyncio.wait({first, behind})
+    for each in (first, behind):
+        assert isinstance(each.exception(), VendorUnavailable)
+    assert len(endpoint.asked) == timing.WINDOW
+
+
+@virtual
+async def test_who_waits_behind_another_for_a_limit_is_told_of_it() -> None:
+    """The vendor's stated limit, or what it said of the client, is the reason for him as well."""
+    (gate,), endpoint = gates(1, LinkXG), Endpoint()
+    begin(until_served(gate, endpoint, f"a{number}") for number in range(60))
+    await asyncio.sleep(50)
+    patient = asyncio.create_task(gate.enter("patient", "s", 0.0, 100.0))
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited) as told:
+        await gate.enter("hasty", "s", 0.0, 1.0)
+    assert (told.value.status, told.value.limit) == (0, 60)
+    await (await patient).leave(answered=True)
+    (held,) = gates(1, Unstated)
+    await refused(held, "a", "b")
+    patient = asyncio.create_task(held.enter("patient", "s", 0.0, 100.0))
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited) as told:
+        await held.enter("hasty", "s", 0.0, 1.0)
+    assert told.value.retry_after > 3
+    await (await patient).leave(answered=True)
+
+
+@virtual
+async def test_who_waits_for_the_one_that_goes_first_waits_no_longer_than_he_may() -> None:
+    """One asks after a refusal, slowly; another of the fleet is told the refusal when its time is over."""
+    one, other = gates(2, Unstated)
+    await asyncio.gather(refused(one, "a", "b"), refused(other, "c", "d"))
+    await asyncio.sleep(5)
+    begin([through(one, Endpoint(takes=2.0), "first")])
+    await asyncio.sleep(0.1)
+    begun = monotonic()
+    with pytest.raises(RateLimited):
+        await other.enter("a", "s", 0.0, 0.5)
+    assert monotonic() - begun <= 0.5
+
+
+@virtual
+async def test_without_a_store_everybody_goes_first() -> None:
+    """Nobody can say who does; each worker asks once, as it would alone."""
+    store = Store()
+    gate = Gate(Worker(store, Vendor()).office, make(Unstated))
+    await refused(gate, "a", "b")
+    await asyncio.sleep(5)
+    store.down.add("claim")
+    await through(gate, Endpoint(), "a")
+    store.down.add("*")
+    await refused(gate, "c", "d")
+
+
+@virtual
+async def test_who_is_called_off_in_line_holds_nobody_up() -> None:
+    """A flight that is cancelled while it waits is passed over."""
+    (gate,), endpoint = gates(1, Unstated), Endpoint(takes=0.2)
+    begin(through(gate, endpoint, f"a{number}") for number in range(timing.WINDOW))
+    await asyncio.sleep(0)
+    first, behind, last = (asyncio.create_task(through(gate, endpoint, name)) for name in ("first", "behind", "last"))
+    await asyncio.sleep(0)
+    behind.cancel()
+    await asyncio.gather(first, last)
+    assert endpoint.order[-2:] == ["first", "last"]
+
+
+@virtual
+async def test_what_cannot_be_read_of_a_client_says_nothing() -> None:
+    """Another environment's record, or a broken one: everybody goes by what he knows, and writes anew."""
+    store = Store()
+    gate = Gate(Worker(store, Vendor()).office, make(Unstated))
+    await store.commit(limit_key(make(Unstated)), 7, b"not a record")
+    await refused(gate, "a", "b")
+    with pytest.raises(RateLimited):
+        await gate.enter("c", "s", 0.0, 1.0)
+
+
+@virtual
+async def test_who_is_always_overtaken_goes_by_what_he_knows() -> None:
+    """A record that others write without pause is left to them after a while."""
+    store = Store()
+    gate = Gate(Worker(store, Vendor()).office, make(Unstated))
+    version = itertools.count(100)
+    inner = store.inner.commit
+
+    async def overtaken(key: str, number: int, value: bytes, ttl: float | None = None) -> Any:
+        await inner(key, next(version), b"another's", ttl)
+        return await inner(key, number, value, ttl)
+
+    store.inner.commit = overtaken
+    await refused(gate, "a", "b")
+    with pytest.raises(RateLimited):
+        await gate.enter("c", "s", 0.0, 1.0)
