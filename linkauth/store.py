@@ -41,6 +41,7 @@ __all__ = [
     "Commit",
     "Committed",
     "Granted",
+    "Lasting",
     "Newer",
     "Reading",
     "Record",
@@ -228,6 +229,14 @@ class Bound(Protocol):
     def bind(self) -> None:
         """Be used from the running loop from now on. Raises ``ConfigurationError`` where that is not possible."""
         ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """What a store may offer besides: to say that what it holds ends with this process. One that does not say so lasts."""
+
+    outlives_process: bool
+    """False: nothing is put here that cannot be had again, such as a client secret that a schedule rotated."""
 
 
 def open_store(url: str) -> TokenStore:

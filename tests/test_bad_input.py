@@ -137,15 +137,15 @@ async def test_a_folder_that_cannot_be_read(tmp_path):
     "content", [b"", b"garbage canary-5ecret", b'{"format": 99}\n', b'{"format": 1}\n', b"\xff" * 100]
 )
 async def test_a_file_that_is_no_record(tmp_path, content):
-    """Broken, cut, or of a newer format: ``CorruptRecord`` that names the file."""
+    """A user's, broken, cut, or of a newer format: ``CorruptRecord`` that names the file."""
     store = FileStore(tmp_path / "store")
-    vendor = LinkXG(client_id="c", client_secret=CANARY, base_url="http://127.0.0.1:9/v1")
+    vendor = LinkXGUser(base_url="http://127.0.0.1:9/v1")
     async with AuthEngine(store) as engine:
         credential = engine.credential(vendor)
         await store.claim(credential.ledger.key, "x", 0.001, 0, b"")
         (file,) = (tmp_path / "store").glob("token*.record")
         file.write_bytes(content)
-        with pytest.raises(CorruptRecord, match=r"token\+linkxg\+.*record") as caught:
+        with pytest.raises(CorruptRecord, match=r"token\+linkxg-user\+.*record") as caught:
             await credential.token()
     says(caught.value, "the operator")
     await store.aclose()

@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from base64 import b64encode
+from collections import Counter
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -23,22 +24,29 @@ if TYPE_CHECKING:
     from linkauth import AuthEngine, Vendor
     from linkauth.engine.status import Status
 
-__all__ = ["keep_alive", "logout", "new_key", "status", "token"]
+__all__ = ["keep_alive", "logout", "new_key", "reseal", "status", "token"]
 
 DAY: Final = 86400
 
 
 async def status(chosen: argparse.Namespace) -> int:
-    """Print a line for each credential in the store; exit status 1 where one needs the user, or cannot be read."""
+    """Print a line for each credential in the store; exit status 1 where one needs the user, or cannot be read.
+
+    And one for each client secret, and how much is under which key, where there is any.
+    """
     users = unread = found = 0
+    keys: Counter[str] = Counter()
     async with engine(chosen) as opened:
         async for each in opened.statuses():
             found += 1
             users += each.needs_user
-            unread += not each.account
+            unread += not each.account and bool(each.error)
+            keys[each.key_id] += 1
             print(json.dumps(attrs.asdict(each)) if chosen.json else _line(each))
     if not found and not chosen.json:
         print("The store holds no credential.")
+    if any(keys) and not chosen.json:
+        print("Keys in use:", ", ".join(f"{name or 'none'} ({keys[name]} of {found})" for name in sorted(keys)))
     if users:
         print(f"Who has to act: the user, for {users} of {found}.", file=sys.stderr)
     if unread:
@@ -72,7 +80,9 @@ async def keep_alive(chosen: argparse.Namespace) -> int:
             )
         # Once: the next call may make a round whenever it comes; who goes on makes one for the fleet per interval.
         every, rounds = (0.0, 1) if chosen.once else (chosen.every, None)
-        renewed = await opened.keep_alive(which, every=every, rounds=rounds)
+        renewed = await opened.keep_alive(
+            which, every=every, rounds=rounds, rotate_secrets_after=chosen.rotate_secrets_after
+        )
     print(f"renewed {renewed}")
     return 0
 
@@ -82,6 +92,19 @@ async def _has_any(opened: AuthEngine, which: Vendor) -> bool:
         if each.account and each.key in token_keys(which, each.account):
             return True
     return False
+
+
+async def reseal(chosen: argparse.Namespace) -> int:
+    """Write everything under the newest key; exit status 1 where something is left under another, or in clear."""
+    async with engine(chosen) as opened:
+        print(f"written anew {await opened.reseal()}")
+        left = Counter(
+            [each.key_id async for each in opened.statuses() if each.key_id != opened.office.envelope.newest]
+        )
+    for name, count in sorted(left.items()):
+        where = f"under key {name}" if name else "in clear"
+        print(f"linkauth: {count} left {where}: in use, or not to be read with the keys given", file=sys.stderr)
+    return 1 if left else 0
 
 
 async def logout(chosen: argparse.Namespace) -> int:
@@ -103,11 +126,18 @@ async def new_key(chosen: argparse.Namespace) -> int:
 
 
 def _line(each: Status) -> str:
-    parts = [f"{each.vendor}/{each.account or '?'}"]
+    kind = each.key.partition("/")[0]
+    parts = [
+        f"{each.vendor}/{each.account or '?'}"
+        if kind == "token"
+        else f"{each.vendor}: {kind} of {each.client_id or '?'}"
+    ]
     if each.expires_at is not None:
         parts.append(f"token {_for(each.expires_at - each.now)}")
     if each.refresh_expires_at is not None:
         parts.append(f"refresh token {_for(each.refresh_expires_at - each.now)}")
+    if each.secret_rotated_at is not None and kind == "secret":
+        parts.append(f"rotated {_long(each.now - each.secret_rotated_at)} ago")
     if each.in_doubt:
         parts.append("a renewal is under way, or was cut off")
     if each.needs_user:
@@ -119,12 +149,14 @@ def _line(each: Status) -> str:
 
 def _for(seconds: float) -> str:
     """A length of time as one reads it."""
-    if seconds <= 0:
-        return "expired"
+    return f"for {_long(seconds)}" if seconds > 0 else "expired"
+
+
+def _long(seconds: float) -> str:
     for unit, size in (("d", DAY), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
-            return f"for {seconds / size:.0f} {unit}"
-    return f"for {seconds:.0f} s"
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _when(unix: float) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from linkauth.cli import commands, connect, demo, sandbox, secret
 from linkauth.cli.registration import add_arguments, add_store
+from linkauth.cli.terminal import age
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
 from linkauth.version import __version__
 
@@ -123,6 +124,10 @@ def parser() -> argparse.ArgumentParser:
     rounds = "seconds between two rounds of the fleet (default 3600)"
     one.add_argument("--every", type=_seconds, default=3600.0, help=rounds)
     one.add_argument("--once", action="store_true", help="make one round and stop, for a timer that calls again")
+    older = "and replace the client's secret (LinkXG) when it is older than this, such as 90d"
+    one.add_argument("--rotate-secrets-after", type=age, metavar="AGE", help=older)
+    one = add("reseal", commands.reseal, "write everything in the store under the newest key of $LINKAUTH_KEYS")
+    add_store(one)
     one = add("rotate-secret", secret.run, "replace the client's secret at the vendor (LinkXG)")
     add_arguments(one)
     secret.add_arguments(one)

@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from linkauth.cli.registration import credential, engine
-from linkauth.cli.terminal import ask_secret
+from linkauth.cli.terminal import age, ask_secret
+from linkauth.engine import secret_age
 from linkauth.engine.client_runtime import adopt
 from linkauth.errors import ConfigurationError, MalformedResponse
 from linkauth.oauth.token import Secret
@@ -19,7 +20,7 @@ from linkauth.oauth.token import Secret
 if TYPE_CHECKING:
     import argparse
 
-    from linkauth import Credential
+    from linkauth import AuthEngine, Credential
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,6 +35,13 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
         "--adopt",
         action="store_true",
         help="let all workers go on with the secret in $LINKAUTH_NEW_SECRET (else asked for); send nothing to the vendor",
+    )
+    what.add_argument(
+        "--older-than",
+        type=age,
+        metavar="AGE",
+        help="only if it is older than this, such as 90d, for a timer that calls every day; one that linkauth has not "
+        "rotated yet counts from the first such call",
     )
     one.add_argument("--reveal", action="store_true", help="with --recover: print the answer, and nothing else")
 
@@ -52,7 +60,9 @@ async def run(chosen: argparse.Namespace) -> int:
             print("The secret is in the store, and every worker on this store goes on with it.")
             return 0
         try:
-            await found.rotate_secret()
+            if not await _rotated(found, opened, chosen.older_than):
+                print("The client's secret is not that old; nothing was done.")
+                return 0
         except MalformedResponse as error:
             if error.raw is not None:
                 print(
@@ -63,6 +73,14 @@ async def run(chosen: argparse.Namespace) -> int:
             raise
     print("The vendor has a new secret; it is in the store, and every worker on this store goes on with it.")
     return 0
+
+
+async def _rotated(found: Credential, opened: AuthEngine, older_than: float | None) -> bool:
+    if older_than is None:
+        await found.rotate_secret()
+        return True
+    secret_age.check(opened.office, older_than)
+    return await secret_age.rotate_if_older(found, older_than)
 
 
 async def _recover(found: Credential, *, reveal: bool) -> int:

@@ -115,6 +115,9 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
     taken, _ = await office.shelf.ask(office.shelf.store.take(key))
     if taken.record is None:
         raise StateMismatch(f"{vendor.name}: the state was used a moment ago")
+    # Written anew under another key at this very moment (``reseal``), it must not be there again.
+    used = taken.record.version + 2
+    await office.shelf.quietly(office.shelf.store.delete(key, used))
     if refused is not None:
         raise refused
     try:
@@ -123,7 +126,7 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
         # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
         # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
         # And what was called off while it waited for its turn has sent nothing.
-        await _put_back(office, key, taken.record.version + 1, record)
+        await _put_back(office, key, used + 1, record)
         raise
     ledger.granted(token, record.scope)
     return token

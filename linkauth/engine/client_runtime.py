@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linkauth.engine.lease import Lease
+from linkauth.engine.registrations import as_record
 from linkauth.engine.runtime import Runtime
-from linkauth.errors import StoreError
+from linkauth.errors import LinkAuthError, StoreError
 from linkauth.protocol import client_secret, timing
-from linkauth.protocol.records import SecretRecord, answer_key, secret_key
+from linkauth.protocol.records import answer_key, secret_key
 from linkauth.store import Superseded
 
 if TYPE_CHECKING:
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Secret, Token
     from linkauth.protocol import effects
     from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.records import SecretRecord
     from linkauth.store import Claim, Committed, Granted, Reading
 
-__all__ = ["ClientRuntime", "adopt"]
+__all__ = ["ClientRuntime", "NotDue", "adopt"]
+
+
+class NotDue(LinkAuthError):
+    """Another worker has rotated meanwhile. Raised by an authority; never leaves the engine."""
 
 
 class _ClientRecord:
@@ -78,21 +84,21 @@ class ClientRuntime(Runtime):
         assert self._lease is not None  # noqa: S101  # no steps commit without one
         number, key = self._lease.number, secret_key(self.vendor)
         await self._stop_extending()
+        record = as_record(self.vendor, effect.secret, self.store_now())
         if effect.irreplaceable:
-            self._office.registrations.learn(self.vendor, effect.secret, number)
-            return await self._keep(key, number, effect.secret)
-        outcome, _ = await self._office.shelf.ask(
-            self._office.shelf.store.commit(key, number, self._closed(key, number, effect.secret))
-        )
+            self._office.registrations.learn(self.vendor, record, number)
+            return await self._keep(key, number, record)
+        value = self._office.envelope.close(key, number, record)
+        outcome, _ = await self._office.shelf.ask(self._office.shelf.store.commit(key, number, value))
         if not isinstance(outcome, Superseded):
-            self._office.registrations.learn(self.vendor, effect.secret, number)
+            self._office.registrations.learn(self.vendor, record, number)
         return outcome
 
     async def _keepanswer(self, effect: effects.KeepAnswer) -> str:
         assert self._lease is not None  # noqa: S101
         key = answer_key(self.vendor)
         try:
-            await self._keep(key, self._lease.number, effect.answer)
+            await self._keep(key, self._lease.number, as_record(self.vendor, effect.answer, self.store_now()))
         except StoreError:
             return "the store has yet to take it"
         return f"it is kept in record {key}"
@@ -101,15 +107,11 @@ class ClientRuntime(Runtime):
         assert self._lease is not None  # noqa: S101
         await self._office.shelf.quietly(self._office.shelf.store.delete(answer_key(self.vendor), self._lease.number))
 
-    async def _keep(self, key: str, number: int, secret: Secret) -> Committed | Superseded:
+    async def _keep(self, key: str, number: int, record: SecretRecord) -> Committed | Superseded:
         keeper = self._office.registrations.keeper(key)
         try:
-            outcome, _ = await keeper.commit(number, self._closed(key, number, secret))
+            outcome, _ = await keeper.commit(number, self._office.envelope.close(key, number, record))
         except StoreError:
             keeper.go_on(f"{self.vendor.name}: closing, and the store has not taken what a rotation brought")
             raise
         return outcome
-
-    def _closed(self, key: str, number: int, secret: Secret) -> bytes:
-        record = SecretRecord(vendor=self.vendor.name, client_secret=secret.reveal())
-        return self._office.envelope.close(key, number, record)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization
-from linkauth.engine.client_runtime import ClientRuntime
+from linkauth.engine.client_runtime import ClientRuntime, NotDue
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.refusals import Refusals
 from linkauth.engine.runtime import Runtime
@@ -32,7 +32,7 @@ from linkauth.protocol.renewal import renew
 from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from linkauth.engine.flight import Flight
     from linkauth.engine.office import Office
@@ -203,6 +203,10 @@ class Credential:
         ``raw`` and a record in the store (``unread_answer``) hold the answer, for the old secret is dead;
         ``StoreUnavailable`` where the store did not take the new secret, which this process then goes on offering.
         """
+        await self.rotate_secret_if(None)
+
+    async def rotate_secret_if(self, due: Callable[[], Awaitable[bool]] | None) -> bool:
+        """As ``rotate_secret``, unless ``due`` says no when it is this worker's turn. Whether it was done, here or elsewhere."""
         if not self.vendor.rotates_secret:
             raise UnsupportedGrant(f"{self.vendor.name} does not rotate client secrets")
         used: Token | None = None
@@ -210,17 +214,23 @@ class Credential:
 
         async def authority() -> Token:
             nonlocal used
+            if due is not None and not await due():
+                raise NotDue
             used = await (self.token() if refused is None else self.replacement(refused))
             return used
 
-        try:
-            await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
-        except InvalidToken:
-            refused = used
-        else:
-            return
-        # A 401 on any call: renew once and repeat it once.
-        await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
+        for _ in range(2):  # a 401 on any call: renew once and repeat it once
+            try:
+                await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
+            except NotDue:
+                return False
+            except InvalidToken:
+                if refused is not None:
+                    raise
+                refused = used
+            else:
+                break
+        return True
 
     async def unread_answer(self) -> Secret | None:
         """The answer to a ``rotate_secret`` in which no secret was recognised, as the store keeps it; None: there is none.

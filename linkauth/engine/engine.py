@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from linkauth.engine import authorization
+from linkauth.engine import authorization, secret_age
 from linkauth.engine.admission import Admission
 from linkauth.engine.doors import Doors
 from linkauth.engine.envelope import Envelope
@@ -16,6 +16,7 @@ from linkauth.engine.keeper import Keeper
 from linkauth.engine.leftovers import bring_back
 from linkauth.engine.office import Office
 from linkauth.engine.registrations import Registrations
+from linkauth.engine.reseal import reseal
 from linkauth.engine.roster import Roster
 from linkauth.engine.sealing import Sealer, hidden
 from linkauth.engine.shelf import Shelf
@@ -125,20 +126,43 @@ class Engine(Generic[C]):
         return credential
 
     def statuses(self) -> AsyncIterator[Status]:
-        """How every credential in the store is doing. Raises ``StoreError``. Never a secret."""
+        """How every credential, and every client secret, in the store is doing. Raises ``StoreError``. Never a secret."""
         return statuses(self.office)
 
-    async def keep_alive(self, *vendors: Vendor, every: float = 3600.0, rounds: int | None = None) -> int:
+    async def reseal(self) -> int:
+        """Write everything in the store under the newest key, client secrets too. How many records were written.
+
+        What is in clear is encrypted, where ``"plain"`` is among the keys. May be interrupted and called again, in the
+        middle of all work. What cannot be read is left as it is, and told in the log. Raises ``ConfigurationError`` where
+        the engine has no keys, ``StoreUnavailable``.
+        """
+        return await reseal(self.office)
+
+    async def keep_alive(
+        self,
+        *vendors: Vendor,
+        every: float = 3600.0,
+        rounds: int | None = None,
+        rotate_secrets_after: float | None = None,
+    ) -> int:
         """Renew the credentials of ``vendors`` whose refresh tokens would lapse, until cancelled.
 
         Run it in as many workers as you like: one at a time makes a round every ``every`` seconds, and another takes
         over should it die. ``vendors``: those that this engine has credentials of, where none is named. ``rounds``:
-        stop after so many. Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all.
+        stop after so many. ``rotate_secrets_after``: replace client secrets that are older than so many seconds, once in the
+        fleet, where the vendor can (LinkXG); one that linkauth has not rotated counts from the first round that saw it. A
+        round also writes under the newest key what lies under an older one.
+
+        Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all, and where secrets are to be
+        rotated in a store that ends with this process.
         """
         several = vendors or tuple(self._roster.vendors)
         if not several:
             raise ConfigurationError("keep_alive: name the vendors whose credentials are to be kept")
-        return await KeepAlive(self.office, several, self._known, every=every).run(rounds)
+        if rotate_secrets_after is not None:
+            secret_age.check(self.office, rotate_secrets_after)
+        keeping = KeepAlive(self.office, several, self._known, every=every, rotate_secrets_after=rotate_secrets_after)
+        return await keeping.run(rounds)
 
     def open(self) -> None:
         """Enter: to be left again with ``leave``. What an earlier process left in escrow is offered to the store.

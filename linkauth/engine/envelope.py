@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
-from linkauth.engine.sealing import sealed
+from linkauth.engine.sealing import key_id, sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.token import secret_bytes
@@ -72,6 +72,38 @@ class Envelope:
                 return record_found
             fault = f"{name} holds unprintable characters"
         raise CorruptRecord(fault)
+
+    @property
+    def newest(self) -> str:
+        """The id of the key that what is written is encrypted with; empty: there is none."""
+        return "" if self._sealer is None else self._sealer.newest
+
+    @property
+    def seals(self) -> bool:
+        """Whether there are keys."""
+        return self._sealer is not None
+
+    def is_old(self, record: Record) -> bool:
+        """Whether ``record`` is in clear, or under another key than the newest. Never, where there are no keys."""
+        return self._sealer is not None and key_id(record.value) != self._sealer.newest
+
+    def anew(self, key: str, record: Record, version: int) -> bytes:
+        """What ``record`` holds under the newest key, as bytes that only ``version`` can hold. Raises ``CorruptRecord``.
+
+        Whatever it holds: members and kinds that only a newer linkauth knows are kept.
+        """
+        assert self._sealer is not None  # noqa: S101  # else nothing is old
+        name = f"record {key} (version {record.version})"
+        value = secret_bytes(self._sealer.open(secret_bytes(record.value), _binding(key, record.version), name))
+        return self._sealer.seal(value, _binding(key, version))
+
+    def note_anew(self, key: str, found: bytes) -> bytes:
+        """A note's words under the newest key; the note as it was ``found`` where that has none, or they do not open."""
+        note = Note.decode(found)
+        if not note.sealed:
+            return found
+        opened = self.open_note(key, found)
+        return self.close_note(key, opened) if opened.error or opened.description else found
 
     def close_note(self, key: str, note: Note) -> bytes:
         """``note`` as the store keeps it beside the record ``key``."""

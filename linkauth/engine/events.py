@@ -26,6 +26,7 @@ class EventKind(Enum):
     SCOPE_REDUCED = "less granted than asked for"
     LOGGED_OUT = "logged out"
     SECRET_ROTATED = "secret rotated"  # a name, not a secret
+    UNREADABLE = "record unreadable"
     STORE_LOST = "store lost"
     STORE_BACK = "store back"
 

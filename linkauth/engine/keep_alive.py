@@ -3,19 +3,26 @@
 One worker of the fleet makes a round at a time, under a lease; should it die in the middle, another begins the round
 again, and finds those already renewed not due. Between rounds nobody holds anything and nobody asks anything: the last
 round left word when the next is. A round reads one record at a time, so a hundred thousand take no memory.
+
+What it finds under an older key than the newest it writes under that (``reseal``): nobody else would, where nothing happens
+for weeks. And it rotates client secrets that have reached an age, where it is told one (``secret_age``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.lease import Lease
+from linkauth.engine.reseal import LASTING, anew, reseal
+from linkauth.engine.secret_age import rotate_if_older
+from linkauth.engine.status import statuses
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, token_keys
+from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, secret_key, token_keys
 from linkauth.protocol.timing import backoff
 from linkauth.store import Busy, Granted
 
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.credential import Credential
     from linkauth.engine.office import Office
+    from linkauth.store import Reading, Record
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["KeepAlive"]
@@ -46,11 +54,15 @@ class KeepAlive:
         make: Callable[[Vendor, str], Credential],
         *,
         every: float,
+        rotate_secrets_after: float | None = None,
     ) -> None:
         self._office = office
         self._vendors = vendors
         self._make = make
         self._every = every
+        self._rotate_after = rotate_secrets_after
+        self._next_at = -math.inf
+        """When it is time again after a round of this worker's, monotonic: should nobody be able to read what the fleet agreed on."""
         self._key = round_key(vendors)
 
     async def run(self, rounds: int | None = None) -> int:
@@ -77,11 +89,9 @@ class KeepAlive:
         """Make a round if it is time and nobody else does; else wait. None: nothing was made."""
         store, shelf = self._office.shelf.store, self._office.shelf
         reading, _ = await shelf.ask(store.read(self._key))
-        if reading.record is not None:
-            left = self._office.envelope.expect(self._key, reading.record, RoundRecord).next_at - reading.now
-            if left > 0:
-                await asyncio.sleep(left + self._office.world.random.random())
-                return None
+        if reading.record is not None and (left := self._left(reading.record, reading.now)) > 0:
+            await asyncio.sleep(left + self._office.world.random.random())
+            return None
         known = reading.record.version if reading.record else 0
         claim, time = await shelf.ask(store.claim(self._key, self._office.owner(), timing.ROUND_LEASE, known, b""))
         if isinstance(claim, Busy):
@@ -95,7 +105,16 @@ class KeepAlive:
             record = RoundRecord(next_at=shelf.now() + self._every)
             value = self._office.envelope.close(self._key, claim.number, record)
             await shelf.ask(store.commit(self._key, claim.number, value))
+            self._next_at = self._office.world.monotonic() + self._every
         return renewed
+
+    def _left(self, record: Record, now: float) -> float:
+        """Seconds until the next round; what another environment has written says nothing."""
+        try:
+            return self._office.envelope.expect(self._key, record, RoundRecord).next_at - now
+        except CorruptRecord as error:
+            log.warning("keep-alive: rounds are made as if nobody else did: %s", error)
+        return self._next_at - self._office.world.monotonic()
 
     async def _round(self, lease: Lease) -> int | None:
         """Renew what is due. None: the lease was lost, and somebody else makes the round."""
@@ -103,7 +122,7 @@ class KeepAlive:
         async for key in self._office.shelf.store.keys("token/"):
             if not await lease.held():
                 return None
-            credential = await self._due(key)
+            credential = await self._look(key)
             if credential is None:
                 continue
             try:
@@ -114,10 +133,37 @@ class KeepAlive:
             except LinkAuthError as error:
                 log.warning("keep-alive: %r: %s", credential, error)
             await asyncio.sleep(timing.ROUND_PACE)
+        if self._office.envelope.seals:
+            await reseal(self._office, LASTING)
+        for vendor in self._clients():
+            if not await lease.held():
+                return None
+            await self._rotate(vendor)
         return renewed
 
-    async def _due(self, key: str) -> Credential | None:
-        """The credential of a record whose refresh token should be renewed now."""
+    def _clients(self) -> list[Vendor]:
+        """One vendor for each client whose secret is to be rotated in time."""
+        rotating = [vendor for vendor in self._vendors if vendor.rotates_secret and self._rotate_after is not None]
+        return list({secret_key(vendor): vendor for vendor in rotating}.values())
+
+    async def _rotate(self, vendor: Vendor) -> None:
+        assert self._rotate_after is not None  # noqa: S101  # else there are no clients
+        try:
+            await rotate_if_older(self._make(vendor, await self._account(vendor)), self._rotate_after)
+        except StoreUnavailable:
+            raise
+        except LinkAuthError as error:
+            log.error("keep-alive: the client secret of %s is not rotated: %s", vendor.name, error)  # noqa: TRY400  # no frames
+
+    async def _account(self, vendor: Vendor) -> str:
+        """One whose token there is, so that none is fetched for this alone."""
+        async for status in statuses(self._office, ("token/",)):
+            if status.account and status.key in token_keys(vendor, status.account):
+                return status.account
+        return "default"
+
+    async def _look(self, key: str) -> Credential | None:
+        """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old."""
         reading, _ = await self._office.shelf.ask(self._office.shelf.store.read(key))
         if reading.record is None:
             return None
@@ -126,7 +172,13 @@ class KeepAlive:
         except CorruptRecord as error:
             log.warning("keep-alive: %s", error)
             return None
-        if not isinstance(found, TokenRecord) or found.token.refresh_expires_at is None:
+        credential = await self._due(key, reading, found) if isinstance(found, TokenRecord) else None
+        if credential is None and self._office.envelope.is_old(reading.record):
+            await anew(self._office, key)
+        return credential
+
+    async def _due(self, key: str, reading: Reading, found: TokenRecord) -> Credential | None:
+        if found.token.refresh_expires_at is None:
             return None
         life = found.token.refresh_expires_at - found.token.issued_at
         own = int.from_bytes(sha256(key.encode()).digest()[:4], "big") / 2**32
@@ -138,6 +190,7 @@ class KeepAlive:
                 # Once more, as a credential reads: the watch on the store begins before that.
                 again, time = await credential.ledger.read()
                 credential.ledger.know(again.record, time)
-                same = credential.ledger.holding.version == reading.record.version and credential.ledger.key == key
+                same = reading.record is not None and credential.ledger.holding.version == reading.record.version
+                same = same and credential.ledger.key == key
                 return credential if same else None
         return None

@@ -57,6 +57,8 @@ class Ledger:
         self._left = False
         """A loop ended before the store took what is kept."""
         self._looked_in_escrow = office.escrow is None
+        self._unread = False
+        """The record cannot be read, and that was said."""
 
     @property
     def key(self) -> str:
@@ -113,9 +115,12 @@ class Ledger:
         """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
         match self.office.envelope.open(self.key, record):
             case TokenRecord(token=token) as found:
-                lineage = Lineage(found.session, found.generation)
-                self.holding.take(token, record.version, time, lineage=lineage)
-                self.tell(EventKind.ADOPTED)
+                held, lineage = self.holding.token, Lineage(found.session, found.generation)
+                same = held is not None and held == token and self.holding.stored  # written anew under another key
+                self.holding.take(held if same and held is not None else token, record.version, time, lineage=lineage)
+                self._unread = False
+                if not same:
+                    self.tell(EventKind.ADOPTED)
             case DeadRecord(reason=reason) as mark:
                 self.holding.bury(reason, record.version, mark)
                 raise self.lost(reason)
@@ -129,6 +134,12 @@ class Ledger:
                 self.adopt(record, time)
             except LinkAuthError as error:  # only the user can help, or it cannot be read: the renewal's to tell
                 log.info("%s/%s: %s", self.vendor.name, self.account, error)
+
+    def unreadable(self, error: CorruptRecord) -> None:
+        """Say, once, that the record cannot be read here, and that tokens are fetched for this process alone."""
+        if not self._unread:
+            self._unread = True
+            self.tell(EventKind.UNREADABLE, f"a token is fetched for this process alone: {error}")
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -443,6 +454,7 @@ class Ledger:
             vendor=self.vendor.name,
             account=self.account,
             token=token,
+            client_id=getattr(self.vendor, "client_id", ""),
             session=lineage.session,
             generation=lineage.generation,
         )

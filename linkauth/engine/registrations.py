@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from linkauth.errors import StoreUnavailable
+from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
 from linkauth.protocol.records import SecretRecord, answer_key, secret_key
-from linkauth.store import Record
+from linkauth.store import Record, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from linkauth.engine.watch import Watch
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["ClientSecret", "Registrations"]
+__all__ = ["ClientSecret", "Registrations", "as_record"]
 
 
 log = logging.getLogger("linkauth")
@@ -41,12 +41,16 @@ class ClientSecret:
     """What this process knows of one client's secret."""
 
     key: str
-    vendor: str
+    vendor: Vendor
     shelf: Shelf
     envelope: Envelope
     watch: Watch
     version: int = 0
     secret: Secret | None = None
+    rotated_at: float | None = None
+    """When it was stored, Unix seconds by the store's clock; None: nobody wrote that down."""
+    unread: bool = False
+    """The store's cannot be read, and that was said."""
     looked: bool = False
     heard: int = 0
     """How often another may have been stored."""
@@ -83,10 +87,18 @@ class ClientSecret:
         if self.secret is None or not self.is_newer_than(reading.record.version if reading.record else 0):
             return
         self.watch.found_loss()
-        log.warning("%s: the store lost the client's secret, version %d; it is put back", self.vendor, self.version)
-        record = SecretRecord(vendor=self.vendor, client_secret=self.secret.reveal())
+        log.warning(
+            "%s: the store lost the client's secret, version %d; it is put back", self.vendor.name, self.version
+        )
+        record = as_record(self.vendor, self.secret, self.rotated_at)
         value = self.envelope.close(self.key, self.version, record)
         await self.shelf.ask(self.shelf.store.commit(self.key, self.version, value))
+
+
+def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> SecretRecord:
+    """``secret`` as it is stored. ``rotated_at``: Unix seconds by the store's clock."""
+    client_id = getattr(vendor, "client_id", "")
+    return SecretRecord(vendor=vendor.name, client_secret=secret.reveal(), client_id=client_id, rotated_at=rotated_at)
 
 
 class Registrations:
@@ -109,9 +121,19 @@ class Registrations:
         known = self._of(vendor)
         if not known.looked or (known.is_stale() and not self._shelf.away):
             # With the store away what is known may well be good; a refusal makes us look again.
-            with contextlib.suppress(StoreUnavailable):
+            try:
                 await self.look(vendor)
+            except StoreUnavailable:
+                pass
+            except CorruptRecord as error:
+                self._say_unread(known, error)
         return self.known(vendor)
+
+    def _say_unread(self, known: ClientSecret, error: CorruptRecord) -> None:
+        if not known.unread:
+            known.unread = True
+            words = "%s: the client's secret is the one that is known here: %s"
+            log.warning(words, known.vendor.name, error)
 
     def known(self, vendor: Vendor) -> Vendor:
         """``vendor`` with the newest secret that is known without a look."""
@@ -124,7 +146,7 @@ class Registrations:
         """What to try instead of ``refused``, whose secret the vendor does not take; None: nothing is known.
 
         The store's, else the constructor's (``vendor``). Compared by secret, not by version: another credential of this
-        client may have looked a moment ago.
+        client may have looked a moment ago. Raises ``CorruptRecord`` where the store's cannot be read: it is the one.
         """
         if not vendor.rotates_secret:
             return None
@@ -164,19 +186,25 @@ class Registrations:
         record = reading.record
         if record is None or record.version < known.version:
             return
-        secret = Secret(self._envelope.expect(key, record, SecretRecord).client_secret)
+        found = self._envelope.expect(key, record, SecretRecord)
+        known.unread = False
         # Another secret under the same number: a store that lost its data gives numbers twice.
-        if secret != known.secret or record.version > known.version:
-            self.learn(vendor, secret, record.version)
+        if Secret(found.client_secret) != known.secret or record.version > known.version:
+            self.learn(vendor, found, record.version)
 
-    def learn(self, vendor: Vendor, secret: Secret, version: int) -> None:
-        """Use ``secret`` from the next token request on."""
+    def learn(self, vendor: Vendor, record: SecretRecord, version: int) -> None:
+        """Use the secret in ``record`` from the next token request on."""
         known = self._of(vendor)
-        known.secret, known.version, known.refused = secret, version, False
+        known.secret, known.version, known.refused = Secret(record.client_secret), version, False
+        known.rotated_at = record.rotated_at
 
     def version(self, vendor: Vendor) -> int:
         """The newest secret's version, 0 for the constructor's."""
         return self._of(vendor).version
+
+    def rotated_at(self, vendor: Vendor) -> float | None:
+        """When the newest secret was stored, Unix seconds by the store's clock; None: it is the constructor's, or nobody says."""
+        return self._of(vendor).rotated_at
 
     async def unread_answer(self, vendor: Vendor) -> Secret | None:
         """The vendor's answer in which no secret was recognised, None: none is kept. Raises ``StoreError``."""
@@ -191,12 +219,21 @@ class Registrations:
         keeper = self.keeper(key)
         left = await keeper.from_escrow()
         if left is not None:
-            record = Record(left.number, left.value)
-            self.learn(vendor, Secret(self._envelope.expect(key, record, SecretRecord).client_secret), left.number)
-            await keeper.commit(left.number, left.value)
+            found = self._envelope.expect(key, Record(left.number, left.value), SecretRecord)
+            self.learn(vendor, found, left.number)
+            outcome, _ = await keeper.commit(left.number, left.value)
+            if isinstance(outcome, Superseded) and outcome.record is not None:
+                await self._outlive(keeper, outcome.record, found)
+
+    async def _outlive(self, keeper: Keeper, winner: Record, found: SecretRecord) -> None:
+        """Write ``found`` over a ``winner`` that is older: the one before it, written anew under another key."""
+        other = self._envelope.expect(keeper.key, winner, SecretRecord)
+        if other.rotated_at is not None and found.rotated_at is not None and other.rotated_at < found.rotated_at:
+            number = winner.version + 1
+            await keeper.commit(number, self._envelope.close(keeper.key, number, found))
 
     def _of(self, vendor: Vendor) -> ClientSecret:
         key = secret_key(vendor)
         if key not in self._known:
-            self._known[key] = ClientSecret(key, vendor.name, self._shelf, self._envelope, self._watch)
+            self._known[key] = ClientSecret(key, vendor, self._shelf, self._envelope, self._watch)
         return self._known[key]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
-from linkauth.errors import InvalidClient, StoreError
+from linkauth.errors import CorruptRecord, InvalidClient, StoreError
 from linkauth.protocol import effects
 from linkauth.protocol.effects import Failed, LeaseLost
 from linkauth.protocol.freshness import StoreTime
@@ -171,6 +171,9 @@ class Runtime:
     def granted(self, token: Token, asked: str) -> None:
         self._ledger.granted(token, asked)
 
+    def unreadable(self, error: CorruptRecord) -> None:
+        self._ledger.unreadable(error)
+
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         self._ledger.tell(EventKind(kind), outcome, duration)
 
@@ -295,15 +298,26 @@ class Runtime:
         """The vendor's answer to the newest client secret; with another one once more, should it not know that."""
         try:
             outcome = await self._exchange(effect)
-            if isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
+            if isinstance(outcome, Failed) and isinstance(refusal := outcome.error, InvalidClient):
                 # Somebody may have rotated the client's secret while this was on its way: the store knows.
-                newer = await self._office.registrations.newer(self.vendor, self._asked)
-                if newer is None and self._permit is not None:
-                    await self._permit.refused(outcome.error)
+                newer = await self._newer(self._asked, refusal)
                 outcome = outcome if newer is None else await self._exchange(effect)
         except StoreError as error:
             return Failed(error.with_traceback(None), in_doubt=False)
         return outcome
+
+    async def _newer(self, refused: Vendor, refusal: InvalidClient) -> Vendor | None:
+        """What to ask with instead of ``refused``; None: there is nothing, which the fleet is told. Raises ``StoreError``."""
+        newer, unread = None, ""
+        try:
+            newer = await self._office.registrations.newer(self.vendor, refused)
+        except CorruptRecord as error:
+            unread = str(error)
+        if newer is None and self._permit is not None:
+            await self._permit.refused(refusal)
+        if unread:
+            raise CorruptRecord(f"{unread}; and the vendor refused the secret that this program was given ({refusal})")
+        return newer
 
     async def _exchange(self, effect: effects.Ask) -> Any:
         now = self.now()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["PLAIN", "Sealer", "hidden"]
+__all__ = ["PLAIN", "Sealer", "hidden", "key_id"]
 
 MAGIC: Final = b"LA1"
 ID_BYTES: Final = 4
@@ -52,6 +52,11 @@ class Sealer:
             raise ConfigurationError("keys: at least one 256-bit key is needed; `linkauth new-key` makes one")
         self._entropy = entropy
 
+    @property
+    def newest(self) -> str:
+        """The id of the key that seals."""
+        return next(iter(self._keys)).hex()
+
     def seal(self, value: bytes, bound_to: bytes) -> bytes:
         """``value`` sealed with the newest key and bound to ``bound_to``."""
         key_id, cipher = next(iter(self._keys.items()))
@@ -69,8 +74,9 @@ class Sealer:
         cipher = self._keys.get(key_id)
         if cipher is None:
             raise CorruptRecord(
-                f"{name} is encrypted with key {key_id.hex()}, which is not among the keys given: add that key, or, if another "
-                "environment shares this store, give each its own (another folder; on Redis another prefix, ?prefix=NAME)"
+                f"{name} is encrypted with key {key_id.hex()}, which is not among the keys given: add that key at the end of "
+                "them, or, if another environment shares this store, give each its own (another folder; on Redis another "
+                "prefix, ?prefix=NAME)"
             )
         try:
             return cipher.decrypt(nonce, rest, bound_to)
@@ -82,6 +88,11 @@ class Sealer:
 def sealed(value: bytes) -> bool:
     """Whether ``value`` is sealed; a plain record is JSON and begins with a brace."""
     return value.startswith(MAGIC)
+
+
+def key_id(value: bytes) -> str:
+    """The id of the key that ``value`` is sealed with, a digest of it in eight hexadecimal digits; empty: in clear."""
+    return value[len(MAGIC) : len(MAGIC) + ID_BYTES].hex() if sealed(value) else ""
 
 
 def hidden(keys: str | Secret | Sequence[str | Secret] | None) -> list[Secret] | None:

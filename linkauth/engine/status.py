@@ -1,32 +1,45 @@
-"""How the credentials in a store are doing, for operators. Never a secret."""
+"""How the credentials in a store are doing, for operators, and the client secrets beside them. Never a secret."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from linkauth.engine.sealing import key_id
 from linkauth.errors import CorruptRecord
-from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from linkauth.engine.office import Office
-    from linkauth.store import Reading
+    from linkauth.store import Reading, Record
 
 __all__ = ["Status", "statuses"]
+
+KINDS: Final = ("secret/", "answer/", "token/")
+"""What cannot be had again, or not at once. The secrets come first: of a credential it is told when its client's was rotated."""
 
 
 @attrs.frozen(kw_only=True)
 class Status:
-    """One credential as the store has it. All times are Unix seconds by the store's clock."""
+    """One credential as the store has it. All times are Unix seconds by the store's clock.
+
+    Or a client's secret, or an answer that such a secret must be in: their ``key`` begins with ``secret/`` or ``answer/``, a
+    credential's with ``token/``, and they have no ``account``.
+    """
 
     vendor: str
     account: str
+    client_id: str = ""
+    """The client's id; empty: there is none, or an older linkauth wrote the record."""
     key: str
     """Its record's key in the store."""
     version: int
+    key_id: str = ""
+    """The id of the key that the record is encrypted with: eight hexadecimal digits of a digest; empty: it is in clear."""
     expires_at: float | None = None
     """When the access token expires; None: there is none."""
     refresh_expires_at: float | None = None
@@ -39,45 +52,64 @@ class Status:
     """The last failure in words, or why only the user can help; empty: all is well."""
     needs_user: bool = False
     """Only the user can help."""
+    secret_rotated_at: float | None = None
+    """When linkauth stored the client's secret; None: never, or nobody wrote it down."""
     now: float
     """The store's clock when this was read."""
 
 
-async def statuses(office: Office) -> AsyncIterator[Status]:
-    """Every credential that the store holds, one read each. Raises ``StoreError``; a broken record is told as one."""
-    async for key in office.shelf.store.keys("token/"):
-        reading, _ = await office.shelf.ask(office.shelf.store.read(key))
-        if reading.record is not None:
-            yield _status(office, key, reading)
+async def statuses(office: Office, kinds: tuple[str, ...] = KINDS) -> AsyncIterator[Status]:
+    """What the store holds, one read each. Raises ``StoreError``; a broken record is told as one."""
+    rotated: dict[tuple[str, str], float] = {}
+    for kind in kinds:
+        async for key in office.shelf.store.keys(kind):
+            reading, _ = await office.shelf.ask(office.shelf.store.read(key))
+            if reading.record is None:
+                continue
+            told = _status(office, key, reading.record, reading)
+            client = told.vendor, told.client_id
+            if told.key.startswith("token/"):
+                told = attrs.evolve(told, secret_rotated_at=rotated.get(client))
+            elif told.secret_rotated_at is not None and told.client_id:
+                # Two registrations may have the same id, at two addresses: then the older one is told, as the one to look after.
+                rotated[client] = min(rotated.get(client, math.inf), told.secret_rotated_at)
+            yield told
 
 
-def _status(office: Office, key: str, reading: Reading) -> Status:
-    assert reading.record is not None  # noqa: S101  # the caller looked
+def _status(office: Office, key: str, record: Record, reading: Reading) -> Status:
     note = office.envelope.open_note(key, reading.note)
     told = Status(
         vendor=key.split("/")[1],
         account="",
         key=key,
-        version=reading.record.version,
+        version=record.version,
+        key_id=key_id(record.value),
         in_doubt=bool(note.doubt),
         retry_at=note.retry_at or None,
         error=note.description or note.error or note.kind,
         now=reading.now,
     )
     try:
-        found = office.envelope.open(key, reading.record)
+        found = office.envelope.open(key, record)
     except CorruptRecord as error:
         return attrs.evolve(told, error=str(error))
-    if isinstance(found, TokenRecord):
-        token = found.token
-        return attrs.evolve(
-            told,
-            vendor=found.vendor,
-            account=found.account,
-            expires_at=token.expires_at,
-            refresh_expires_at=token.refresh_expires_at,
-            scope=token.scope,
-        )
-    if isinstance(found, DeadRecord):
-        return attrs.evolve(told, vendor=found.vendor, account=found.account, error=found.reason, needs_user=True)
-    return attrs.evolve(told, error="of another kind than its key")
+    match key.partition("/")[0], found:
+        case "token", TokenRecord(token=token):
+            return attrs.evolve(
+                told,
+                vendor=found.vendor,
+                account=found.account,
+                client_id=found.client_id,
+                expires_at=token.expires_at,
+                refresh_expires_at=token.refresh_expires_at,
+                scope=token.scope,
+            )
+        case "token", DeadRecord():
+            return attrs.evolve(told, vendor=found.vendor, account=found.account, error=found.reason, needs_user=True)
+        case "secret", SecretRecord(rotated_at=at):
+            return attrs.evolve(told, vendor=found.vendor, client_id=found.client_id, secret_rotated_at=at)
+        case "answer", SecretRecord():
+            unread = "the answer to a rotation, in which no secret was recognised; `linkauth rotate-secret --recover`"
+            return attrs.evolve(told, vendor=found.vendor, client_id=found.client_id, error=unread)
+        case _:
+            return attrs.evolve(told, error="of another kind than its key")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from linkauth.errors import LinkAuthError, ReauthorizationRequired
+from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow
@@ -148,6 +148,10 @@ class Worker(Protocol):
 
     def granted(self, token: Token, asked: str) -> None:
         """Tell where ``token`` has less than the scope that was ``asked`` for."""
+        ...
+
+    def unreadable(self, error: CorruptRecord) -> None:
+        """Say, once, that the record cannot be read, and that a token is fetched for this process alone."""
         ...
 
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:

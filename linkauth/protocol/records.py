@@ -26,6 +26,7 @@ __all__ = [
     "KINDS",
     "BegunRecord",
     "DeadRecord",
+    "FirstSeenRecord",
     "PendingRecord",
     "RepairRecord",
     "RoundRecord",
@@ -35,6 +36,7 @@ __all__ = [
     "TokenRecord",
     "answer_key",
     "begun_key",
+    "first_seen_key",
     "limit_key",
     "probe_key",
     "repair_key",
@@ -67,6 +69,8 @@ class TokenRecord:
     session: Session | None = None
     generation: int | None = None
     """How often it was renewed since the session began; None: not known, for an older linkauth renewed it."""
+    client_id: str = attrs.field(default="", metadata=OMIT)
+    """The client that it was issued to; empty: there is none, or an older linkauth wrote this."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,6 +118,18 @@ class SecretRecord:
 
     vendor: str
     client_secret: str = attrs.field(repr=False, converter=secret_str)
+    client_id: str = attrs.field(default="", metadata=OMIT)
+    """Whose it is; empty: an older linkauth wrote this."""
+    rotated_at: float | None = attrs.field(default=None, metadata=OMIT)
+    """When it was stored, Unix seconds by the store's clock; None: an older linkauth wrote this, who does not say."""
+
+
+@attrs.frozen(kw_only=True)
+class FirstSeenRecord:
+    """Since when a client secret is known whose age nobody wrote down: ``at``, Unix seconds by the store's clock."""
+
+    vendor: str
+    at: float
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +150,15 @@ class RepairRecord:
 
 
 StoredRecord: TypeAlias = (
-    TokenRecord | DeadRecord | PendingRecord | BegunRecord | SecretRecord | RoundRecord | LimitRecord | RepairRecord
+    TokenRecord
+    | DeadRecord
+    | PendingRecord
+    | BegunRecord
+    | SecretRecord
+    | FirstSeenRecord
+    | RoundRecord
+    | LimitRecord
+    | RepairRecord
 )
 
 KINDS: Final[dict[str, type[StoredRecord]]] = {
@@ -143,6 +167,7 @@ KINDS: Final[dict[str, type[StoredRecord]]] = {
     "pending": PendingRecord,
     "begun": BegunRecord,
     "secret": SecretRecord,
+    "first-seen": FirstSeenRecord,
     "round": RoundRecord,
     "limit": LimitRecord,
     "repair": RepairRecord,
@@ -188,6 +213,11 @@ def secret_key(vendor: Vendor) -> str:
 def answer_key(vendor: Vendor) -> str:
     """Where an answer to a rotation is kept in which no secret was recognised."""
     return _key("answer", vendor.name, ("answer", vendor.name, *_as_given(vendor)))
+
+
+def first_seen_key(vendor: Vendor) -> str:
+    """Where it is kept since when a client secret is known that has no time of its own."""
+    return _key("first-seen", vendor.name, ("first-seen", vendor.name, *_as_given(vendor)))
 
 
 def _as_given(vendor: Vendor) -> tuple[str, ...]:

@@ -11,7 +11,7 @@
 4. **Commit, then hand out.** A refusal is believed only if nobody has written anything later.
 
 A vendor that does not rotate needs none of the care: a second exchange is only waste. With the store away, such a
-credential is fetched for this process alone.
+credential is fetched for this process alone. So it is where no user is needed, and the record cannot be read.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from linkauth.errors import (
+    CorruptRecord,
     InvalidClient,
     InvalidGrant,
     InvalidToken,
@@ -70,6 +71,15 @@ if TYPE_CHECKING:
 __all__ = ["hopeless", "renew"]
 
 
+class WithoutStore(LinkAuthError):
+    """The store is away, or its record cannot be read, and this vendor needs neither. Never leaves these steps."""
+
+    def __init__(self, held: int) -> None:
+        super().__init__()
+        self.held = held
+        """The version that was held when that was found out."""
+
+
 def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     """A token of another version than ``known``, the one that was held when it was asked for.
 
@@ -77,11 +87,16 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
     air then. Nothing is read first: it would only be older than what the claim tells.
 
     Raises ``ReauthorizationRequired``, the vendor's refusal, ``VendorUnavailable``, ``MalformedResponse``, or
-    ``StoreError`` (``StoreUnavailable`` only where the vendor rotates, or only the store can have a token).
+    ``StoreError`` (only where the vendor rotates, or only the store can have a token).
     """
     if (yield Settle()) and me.verdict() is Verdict.SERVE:
         return me.current()
-    return (yield from _renew(me, known, called))
+    try:
+        return (yield from _renew(me, known, called))
+    except WithoutStore as found:
+        held = found.held
+    yield Enter()  # a claim that found something has given the leave back
+    return (yield from _alone(me, held))
 
 
 def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
@@ -102,10 +117,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
         if (yield from _outwait(me, token)):
             met = held
             continue
-        asked = yield from _claim(me, token, max(held, passed))
-        if asked is None:
-            return (yield from _alone(me, held))
-        claim, time = asked
+        claim, time = yield from _claim(me, token, held, passed)
         if isinstance(claim, Busy):
             yield from _wait(me, min(claim.remaining, limit - me.now()))
             met = held
@@ -116,6 +128,8 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
             met = held
         else:
             passed = yield from _adopt(me, claim.record, time, awaited=met is not None)
+            if me.token == token:  # it was only written anew, under another key
+                known, met = me.version, None if met is None else me.version
     raise VendorUnavailable("another worker has been renewing for too long")
 
 
@@ -144,13 +158,14 @@ def _outwait(me: Worker, token: Token | None) -> Steps[bool]:
     return me.token != token
 
 
-def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Claimed, StoreTime] | None]:
-    """Ask for the lease, and leave word of what is about to be spent. None: the store is away, and this vendor needs none.
+def _claim(me: Worker, token: Token | None, held: int, passed: int) -> Steps[tuple[Claimed, StoreTime]]:
+    """Ask for the lease, and leave word of what is about to be spent.
 
     Not before there is leave to ask the vendor; who has to wait for that looks first whether somebody has renewed it.
     """
     if early := _early(me):
         yield Sleep(early)
+    newer_than = max(held, passed)
     if me.crowded() and (newer := (yield from _look(newer_than))) is not None:
         return newer
     yield Enter()
@@ -161,8 +176,18 @@ def _claim(me: Worker, token: Token | None, newer_than: int) -> Steps[tuple[Clai
     except StoreUnavailable:
         if me.vendor.rotation.rotates or (me.vendor.needs_user and token is None):
             raise
-        return None
-    return claim
+    except CorruptRecord as error:
+        _unreadable(me, error)
+    else:
+        return claim
+    raise WithoutStore(held)
+
+
+def _unreadable(me: Worker, error: CorruptRecord) -> None:
+    """A session is nobody else's to make. Whoever needs no user goes on without."""
+    if me.vendor.rotation.rotates or me.vendor.needs_user:
+        raise error
+    me.unreadable(error)
 
 
 def _look(newer_than: int) -> Steps[tuple[Newer, StoreTime] | None]:
@@ -182,7 +207,11 @@ def _adopt(me: Worker, record: Record, time: StoreTime, *, awaited: bool) -> Ste
     """Adopt what is newer. What is not, though its number is higher, is passed by: with the next claim above that."""
     if not me.supersedes(record):
         return record.version
-    yield Adopt(record, time, awaited)
+    try:
+        yield Adopt(record, time, awaited)
+    except CorruptRecord as error:
+        _unreadable(me, error)
+        raise WithoutStore(me.version) from None
     return 0
 
 

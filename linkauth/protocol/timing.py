@@ -204,6 +204,13 @@ ROUND_PACE: Final = 0.5
 ROUND_AGAIN: Final = 2.0
 """Seconds after the first round that the store hindered; doubling from there."""
 
+# -- new keys -----------------------------------------------------------------------------------------------------------
+
+RESEAL_LEASE: Final = STORE_CALL
+"""Seconds for which a record is held that is written anew under another key: one call's."""
+RESEAL_PATIENCE: Final = 30.0
+"""Seconds for which whoever works on such a record is waited for: longer than a renewal takes, as a rule."""
+
 
 def backoff(failures: int, first: float, chance: float) -> float:
     """Seconds to wait after so many failures in a row: doubling, jittered by ``chance`` (0 up to 1), a minute at most.

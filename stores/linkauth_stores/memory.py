@@ -34,6 +34,9 @@ class MemoryStore:
     ``clock``: the store's time in Unix seconds; replace it in tests. A forked child goes on with a copy.
     """
 
+    outlives_process = False
+    """``linkauth.store.Lasting``."""
+
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._slots: dict[str, Slot] = {}

@@ -362,9 +362,9 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 @virtual
 async def test_a_record_that_cannot_be_read(kind):
-    """Broken, or of a newer linkauth: ``CorruptRecord`` that names it and shows nothing of it; the vendor is not asked."""
+    """A user's session, broken or of a newer linkauth: ``CorruptRecord`` that names it and shows nothing of it; the vendor is not asked."""
     store, vendor = Store(), Vendor()
-    credential = Worker(store, vendor).credential(CLIENT)
+    credential = Worker(store, vendor).credential(USER)
     key = credential.ledger.key
     claim = await store.claim(key, "x", 1, 0, b"")
     await store.commit(key, claim.number, BROKEN[kind])

@@ -294,17 +294,18 @@ async def test_a_secret_in_escrow_comes_before_the_constructors():
 
 @virtual
 async def test_a_record_of_another_kind_is_no_secret():
-    """Named, and nothing of it shown."""
-    store = Store()
-    worker = Worker(store, Vendor())
+    """Named, and nothing of it shown; and no rotation takes the place of what nobody could read."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
     key = secret_key(CLIENT)
     record = PendingRecord(
         vendor="x", account="a", token_key="k", state="canary", redirect_uri="r", scope="", verifier=None, expires_at=0
     )
     await store.inner.commit(key, 1, worker.office.envelope.close(key, 1, record))
     with pytest.raises(CorruptRecord, match="another kind") as caught:
-        await worker.credential(CLIENT).token()
+        await worker.credential(CLIENT).rotate_secret()
     assert "canary" not in str(caught.value)
+    assert vendor.secret == "first-secret"
 
 
 @virtual

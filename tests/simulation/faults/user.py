@@ -10,7 +10,7 @@ from linkauth.engine import keep_alive as keeping
 from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.registrations import ClientSecret, Registrations
+from linkauth.engine.registrations import ClientSecret, Registrations, as_record
 from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
@@ -83,7 +83,9 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, CommitSecret):
-            self._office.registrations.learn(self.vendor, effect.secret, self._lease.number)
+            self._office.registrations.learn(
+                self.vendor, as_record(self.vendor, effect.secret, None), self._lease.number
+            )
             return Instead(Committed(now=self.store_now()))
         return effect
 
