@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Credential"]
 
-UNAUTHORIZED = 401
-
 
 class Credential(EngineCredential):
     """One account's authority at one vendor, and an aiohttp client middleware: ``ClientSession(middlewares=[this])``.
@@ -50,7 +48,8 @@ class Credential(EngineCredential):
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Sign ``request`` if it goes to the vendor; renew and repeat once at a 401."""
-        if AUTHORIZATION in request.headers and not await is_from_netrc(request):
+        header = self.vendor.header
+        if header in request.headers and not (header == AUTHORIZATION and await is_from_netrc(request)):
             return await handler(request)  # the caller's own header, or user:password in the URL: the caller's will
         where = origin(str(_as_http(request.url)))
         # What cannot be the vendor's is not held up by it, nor by the store.
@@ -60,7 +59,7 @@ class Credential(EngineCredential):
         if not self._sign(request, token):
             return await handler(request)
         response = await handler(request)
-        if response.status != UNAUTHORIZED:
+        if response.status not in self.vendor.expired_statuses:
             self.accepted(token, yes=True)
             return response
         return await self._refused(request, handler, token, response)
@@ -83,10 +82,10 @@ class Credential(EngineCredential):
         if once or fresh is token:
             return response
         response.release()
-        request.headers.pop(AUTHORIZATION, None)  # should the new token be for another origin
+        request.headers.pop(self.vendor.header, None)  # should the new token be for another origin
         self._sign(request, fresh)
         response = await handler(request)
-        self.accepted(fresh, yes=response.status != UNAUTHORIZED)
+        self.accepted(fresh, yes=response.status not in self.vendor.expired_statuses)
         return response
 
     async def _serves(self, where: tuple[str, str, int]) -> bool:
@@ -108,7 +107,7 @@ class Credential(EngineCredential):
             request.headers[HOST] = request.url.host_port_subcomponent or ""
         if origin(str(_as_http(request.url))) != origin(endpoint):
             return False
-        request.headers[AUTHORIZATION] = token.authorization
+        request.headers[self.vendor.header] = self.vendor.signature(token)
         return True
 
 

@@ -46,7 +46,8 @@ class Ledger:
         self.vendor = vendor
         self.account = account
         self.place = Place(token_keys(vendor, account), office.shelf)
-        self.holding = Holding(office.world, office.refresh_ahead, needs_user=vendor.needs_user)
+        ahead = office.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
+        self.holding = Holding(office.world, ahead, needs_user=vendor.needs_user)
         self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
         self.ttl = office.timeout + timing.LEASE_MORE
         self.leading: Lease | None = None

@@ -49,11 +49,15 @@ def _unsafe(target: str) -> str:
     return ""
 
 
-def masked(params: Mapping[str, Any]) -> wire.Masked:
-    """A callback's parameters in a form that no traceback shows; one that comes twice becomes a list."""
+def masked(params: Mapping[str, Any], *plain: str) -> wire.Masked:
+    """A callback's parameters in a form that no traceback shows; one that comes twice becomes a list.
+
+    ``plain``: names of parameters that are no secrets, beside those that are none with any vendor.
+    """
+    words = {*_WORDS, *plain}
     every = getattr(params, "getall", None)  # aiohttp's multidict
     values = ((name, [value] if every is None else every(name)) for name, value in params.items())
-    hidden = ((name, [value if name in _WORDS else _hidden(value) for value in found]) for name, found in values)
+    hidden = ((name, [value if name in words else _hidden(value) for value in found]) for name, found in values)
     return wire.Masked((name, found[0] if len(found) == 1 else found) for name, found in hidden)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Generator, Iterator, Mapping
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 import attrs
 
 from linkauth.oauth import wire
-from linkauth.oauth.token import secret_bytes, secret_str
+from linkauth.oauth.token import MaskedStr, masked, secret_bytes, secret_str
 
 __all__ = ["Flow", "Request", "Response"]
 
@@ -72,9 +72,7 @@ class Request:
     @classmethod
     def form(cls, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Request:
         """A POST of ``application/x-www-form-urlencoded`` fields; empty ones are left out (RFC 6749 §3.2)."""
-        # surrogatepass: an encoder that failed would hold, and show, the text that it failed at.
-        given = {name: value for name, value in fields.items() if value}
-        body = urlencode(given, errors="surrogatepass").encode("ascii")
+        body = _form(fields)
         kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         return cls(url=url, headers={**kind, **(headers or {})}, body=body)
 
@@ -84,10 +82,26 @@ class Request:
         kind = {"Content-Type": "application/json", "Accept": "application/json"}
         return cls(url=url, headers={**kind, **(headers or {})}, body=wire.dump(fields))
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the body, masked in ``repr``: of a form (each text the last of its name), or of a JSON object."""
+        if self._is_json():
+            found: wire.Masked = masked(wire.as_object(wire.decode(self.body)))
+            return found
+        text = self.body.decode("utf-8", "surrogateescape")
+        return wire.Masked((name, MaskedStr(value)) for name, value in parse_qsl(text, errors="surrogateescape"))
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Request:
+        """This request with ``fields`` in place of its own, written as its own are."""
+        return attrs.evolve(self, body=wire.dump(dict(fields)) if self._is_json() else _form(fields))
+
+    def _is_json(self) -> bool:
+        return self.body[:1] in {b"{", b"["}
+
     def secrets(self) -> tuple[str, ...]:
         """What is in this request that nobody's words may give away: whatever is not known to be public."""
         query = parse_qsl(urlsplit(self.url).query)
-        if self.body[:1] in {b"{", b"["}:
+        if self._is_json():
             members = _texts("", wire.decode(self.body))
         else:
             members = iter(parse_qsl(self.body.decode("utf-8", "surrogateescape"), errors="surrogateescape"))
@@ -120,6 +134,12 @@ class Response:
 
 Flow: TypeAlias = Generator[Request, Response, T]
 """A conversation with a vendor that ends in a ``T``."""
+
+
+def _form(fields: Mapping[str, Any]) -> bytes:
+    # surrogatepass: an encoder that failed would hold, and show, the text that it failed at.
+    written = urlencode({name: value for name, value in fields.items() if value}, errors="surrogatepass")
+    return written.encode("ascii")
 
 
 def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:

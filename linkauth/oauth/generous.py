@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from linkauth.oauth import wire
 from linkauth.oauth.grants import LONGEST_LIFETIME
 from linkauth.oauth.moments import http_date, iso_date
+from linkauth.oauth.token import bare, masked
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Response
@@ -46,11 +47,12 @@ def content_type(response: Response) -> str:
 
 
 def members(response: Response) -> wire.Masked:
-    """What the answer says: a JSON object, or a form where its type says so. Empty where it is neither."""
+    """What the answer says, masked: a JSON object, or a form where its type says so. Empty where it is neither."""
     value = wire.decode(response.body)
     if value is None and content_type(response) in FORMS:
         value = _form(response.body)
-    return wire.as_object(value)
+    said: wire.Masked = masked(wire.as_object(value))
+    return said
 
 
 def _form(body: bytes) -> wire.Masked:
@@ -68,7 +70,7 @@ def plain(said: wire.Masked, response: Response, *, lifetime: float | None, sepa
     ``lifetime``: seconds that the user states, which stand where the answer states none that makes sense.
     ``separator``: what stands between scopes, beside spaces and commas.
     """
-    body = wire.Masked(said)
+    body: wire.Masked = bare(said)
     kind = body.get("token_type")
     if kind is None or (isinstance(kind, str) and not _PROOF.match(kind)):
         body["token_type"] = "Bearer"

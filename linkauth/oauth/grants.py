@@ -38,6 +38,7 @@ __all__ = [
     "raise_refusal",
     "refusal",
     "said",
+    "salvage",
     "token_from",
     "token_of",
 ]
@@ -180,7 +181,7 @@ def token_of(
             **extra(said, keep),
         )
     # Built outside the ``except`` block: what was being handled there could hold values.
-    raise MalformedResponse(fault, salvage=_salvage(body, response, keep, endpoint))
+    raise MalformedResponse(fault, salvage=salvage(body, response, keep, endpoint))
 
 
 def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float | None, advice: str) -> None:
@@ -202,7 +203,10 @@ def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float
             raise MalformedResponse(f"{what}: {name} is not between 0 and ten years{advice}")
 
 
-def _salvage(body: Mapping[str, Any], response: Response, keep: Token | None, endpoint: str | None) -> Token | None:
+def salvage(
+    body: Mapping[str, Any], response: Response, keep: Token | None, endpoint: str | None = None
+) -> Token | None:
+    """What can be saved of an answer that is refused: the new refresh token that it brought, for the old one may be spent."""
     refresh = body.get("refresh_token")
     if not isinstance(refresh, str) or not refresh or not refresh.isprintable():
         return None
@@ -226,9 +230,10 @@ def kept(current: Token | None, vendor: str) -> tuple[Token, str]:
     return current, current.refresh_token
 
 
-def basic(client_id: str, secret: Secret) -> str:
-    """The ``Authorization`` value of HTTP Basic, each part form-encoded first (RFC 6749 §2.3.1)."""
-    pair = SecretStr(f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}")
+def basic(client_id: str, secret: Secret, *, encoded: bool = True) -> str:
+    """The ``Authorization`` value of HTTP Basic, each part form-encoded first (RFC 6749 §2.3.1) unless not ``encoded``."""
+    write = quote_plus if encoded else str
+    pair = SecretStr(f"{write(client_id)}:{write(secret.reveal())}")
     return SecretStr("Basic " + b64encode(pair.encode()).decode("ascii"))
 
 

@@ -143,7 +143,7 @@ def _heard(said: wire.Masked, response: Response) -> tuple[str, str, type[OAuthE
     words = [text for wanted in WORDS for name, text in texts if name == wanted and text != code]
     words += [text for name, text in texts if text != code and text not in coded and name not in CODES]
     kind = _kind(code)
-    shown = code if kind is not None else wire.words(code, *secrets)
+    shown = str(code) if kind is not None else wire.words(code, *secrets)
     return shown, wire.words(words[0], *secrets) if words else "", kind
 
 

@@ -11,11 +11,15 @@ import attrs
 
 __all__ = [
     "OMIT",
+    "Masked",
+    "MaskedStr",
     "Secret",
     "SecretBytes",
     "SecretStr",
     "Token",
+    "bare",
     "discreet",
+    "masked",
     "secret_bytes",
     "secret_str",
     "secret_str_or_none",
@@ -77,7 +81,16 @@ class Secret:
         return self
 
 
-class SecretStr(str):
+class MaskedStr(str):
+    """A ``str`` that may hold a secret, such as a vendor's words that repeat what was sent: its ``repr`` is masked."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{MASK}'"
+
+
+class SecretStr(MaskedStr):
     """A ``str`` in every use but one: its ``repr`` is masked, and it is not pickled.
 
     A token's strings are made of it: they go into headers and comparisons like any other ``str``, yet a traceback
@@ -85,9 +98,6 @@ class SecretStr(str):
     """
 
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"'{MASK}'"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a token's secrets are not pickled: share a store instead")
@@ -97,6 +107,13 @@ class SecretStr(str):
 
     def __deepcopy__(self, memo: object) -> SecretStr:
         return self
+
+
+class Masked(dict[str, Any]):
+    """A ``dict`` whose ``repr`` shows nothing: an answer or a request in a traceback with locals."""
+
+    def __repr__(self) -> str:
+        return "{****}"
 
 
 class SecretBytes(bytes):
@@ -139,6 +156,24 @@ def discreet(value: Any) -> Any:
             for name, each in members.items()
         }
     return [discreet(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
+
+
+def masked(value: object) -> Any:
+    """A JSON value with all its texts masked in ``repr``: it may repeat what was sent."""
+    if isinstance(value, str):
+        return value if isinstance(value, MaskedStr) else MaskedStr(value)
+    if isinstance(value, dict):
+        return Masked((name, masked(part)) for name, part in cast("dict[str, object]", value).items())
+    return [masked(part) for part in cast("list[object]", value)] if isinstance(value, list) else value
+
+
+def bare(value: object) -> Any:
+    """``value`` as it was before ``masked``; what is a secret by its name stays masked."""
+    if isinstance(value, str):
+        return value if isinstance(value, SecretStr) else str(value)
+    if isinstance(value, dict):
+        return Masked((name, bare(part)) for name, part in cast("dict[str, object]", value).items())
+    return [bare(part) for part in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def _extra(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from linkauth.errors import MalformedResponse, line
 from linkauth.oauth.masking import Mask
-from linkauth.oauth.token import OMIT, SecretStr, discreet
+from linkauth.oauth.token import OMIT, Masked, MaskedStr, discreet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,16 +54,9 @@ LONGEST_NUMBER: Final = 300
 """Digits of a number in an answer."""
 
 
-class Masked(dict[str, Any]):
-    """A ``dict`` whose ``repr`` shows nothing: an answer or a request in a traceback with locals."""
-
-    def __repr__(self) -> str:
-        return "{****}"
-
-
 def _strict(kind: type) -> Any:
     def hook(value: object, _: object) -> Any:
-        if type(value) is not kind and not (kind is str and isinstance(value, SecretStr)):
+        if type(value) is not kind and not (kind is str and isinstance(value, MaskedStr)):
             raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
         return value
 

@@ -1,5 +1,6 @@
 """The vendors, one file each."""
 
+from linkauth.vendors.dialect import Dialect
 from linkauth.vendors.linkkit import Linkkit
 from linkauth.vendors.linkxg import LinkXG
 from linkauth.vendors.linkxg_user import LinkXGUser
@@ -7,4 +8,4 @@ from linkauth.vendors.oauth2 import OAuth2
 from linkauth.vendors.sagex3 import SageX3
 from linkauth.vendors.vendor import Pending, RotationProfile, Vendor
 
-__all__ = ["LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "Pending", "RotationProfile", "SageX3", "Vendor"]
+__all__ = ["Dialect", "LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "Pending", "RotationProfile", "SageX3", "Vendor"]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping  # noqa: TC003  # the fields' types are read at run time
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 import attrs
 
 from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, UntrustedEndpoint
-from linkauth.oauth import authorization, generous, grants, heard, id_token, wire
+from linkauth.oauth import authorization, generous, grants, heard, id_token, roots, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token, secret_str
-from linkauth.oauth.url import base_url, endpoint_url
+from linkauth.oauth.url import base_url, endpoint_url, origin
+from linkauth.vendors import token_endpoint
+from linkauth.vendors.dialect import Dialect, are_texts, copied
+from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
+from linkauth.vendors.token_endpoint import authenticated
 from linkauth.vendors.vendor import (
     KEEPS,
     ROTATES,
@@ -39,32 +41,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
 
-STATE_IT: Final = "; OAuth2(lifetime=…) states the seconds that such a token lives"
-
-MOST_SECONDS: Final = 86_400
-"""A day: of the window in which a vendor counts token requests."""
-
-_OURS: Final = frozenset(
-    [
-        "client_id",
-        "client_secret",
-        "code",
-        "code_challenge",
-        "code_challenge_method",
-        "code_verifier",
-        "grant_type",
-        "nonce",
-        "redirect_uri",
-        "refresh_token",
-        "response_type",
-        "scope",
-        "state",
-        "token",
-        "token_type_hint",
-    ]
-)
-"""Parameters that ``extra`` may not replace."""
-
 
 def _optional_url(url: str | None) -> str | None:
     return None if url is None else endpoint_url(url)
@@ -72,22 +48,6 @@ def _optional_url(url: str | None) -> str | None:
 
 def _optional_base(url: str | None) -> str | None:
     return None if url is None else base_url(url)
-
-
-def _copied(extra: Mapping[str, str]) -> Mapping[str, str]:
-    if not isinstance(cast("object", extra), Mapping):
-        raise ConfigurationError("OAuth2: extra and authorize_extra are mappings from names to texts")
-    return MappingProxyType(dict(extra))
-
-
-def _rate(value: object) -> tuple[int, float] | None:
-    if value is None:
-        return None
-    match value:
-        case [int() as requests, int() | float() as seconds] if requests > 0 and 0 < seconds <= MOST_SECONDS:
-            return requests, float(seconds)
-        case _:
-            raise ConfigurationError("OAuth2: token_rate is (requests, seconds), such as (60, 60)")
 
 
 def _profile(vendor: OAuth2) -> RotationProfile:
@@ -112,6 +72,8 @@ class OAuth2(Vendor):
     ``rotation``: what becomes of a used refresh token. Unless stated it is taken to be good for one use, which is never
     wrong: a vendor that keeps it gets more care than it needs. A new one in an answer always replaces the old.
     ``lifetime``: seconds, for answers that state none; where it is None such an answer is refused. ``math.inf``: for ever.
+    ``refresh_lifetime``: seconds that an unused refresh token lives, anew with each renewal, where the answer does not say.
+    ``refresh_ahead``: seconds before expiry at which renewal begins, in the engine's place. ``dialect``: the vendor's own ways.
     ``token_rate``: ``(requests, seconds)`` that the vendor allows a client at its token endpoint; the fleet keeps to it.
     ``api_url``: where calls go; None: the token endpoint's origin.
     ``issuer``: checked against the callback's ``iss`` (RFC 9207), which must be there if ``iss_required``.
@@ -136,10 +98,13 @@ class OAuth2(Vendor):
     issuer: str | None = attrs.field(default=None, validator=attrs.validators.optional(printable))
     iss_required: bool = attrs.field(default=False, validator=flag)
     lifetime: float | None = None
-    token_rate: tuple[int, float] | None = attrs.field(default=None, converter=_rate)
-    extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
-    authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_copied, hash=False)
+    refresh_lifetime: float | None = None
+    refresh_ahead: float | None = None
+    token_rate: tuple[int, float] | None = attrs.field(default=None, converter=rate)
+    extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
+    authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
     rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))
+    dialect: Dialect = attrs.field(factory=Dialect)
 
     needs_user: bool = attrs.field(default=attrs.Factory(_has_page, takes_self=True), init=False, repr=False, eq=False)
     uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
@@ -159,11 +124,15 @@ class OAuth2(Vendor):
             "client credentials need a client_secret (RFC 6749 §4.4)": self.authorize_url is None and secretless,
             "a client without a secret needs PKCE (RFC 9700 §2.1.1)": _has_page(self) and secretless and not self.pkce,
             "iss_required needs the issuer to compare with": self.iss_required and self.issuer is None,
-            "lifetime is seconds, above 0": lifetime is not None and not _is_lifetime(lifetime),
+            "lifetime is seconds, above 0": lifetime is not None and not is_lifetime(lifetime, endless=True),
             "rotation is a RotationProfile": not isinstance(cast("object", self.rotation), RotationProfile),
             "extra holds texts, and none of the protocol's own parameters": not (
-                _fit(self.extra) and _fit(self.authorize_extra)
+                are_texts(self.extra) and are_texts(self.authorize_extra)
             ),
+            "dialect is a Dialect": not isinstance(cast("object", self.dialect), Dialect),
+            "refresh_lifetime is seconds, above 0": self.refresh_lifetime is not None
+            and not is_lifetime(self.refresh_lifetime),
+            "refresh_ahead is seconds, from 0 up": not is_ahead(self.refresh_ahead),
         }
         return [fault for fault, found in checks.items() if found]
 
@@ -190,6 +159,18 @@ class OAuth2(Vendor):
             found["client_auth"] = usable[0] if usable else None
         return cls(**{**found, **arguments})
 
+    @property
+    def posts_callback(self) -> bool:
+        return self.dialect.posts_callback
+
+    @property
+    def header(self) -> str:
+        return self.dialect.header
+
+    @property
+    def expired_statuses(self) -> tuple[int, ...]:
+        return self.dialect.expired_statuses
+
     def identity(self) -> tuple[str, ...]:
         plain = (*self.registration(), self.authorize_url or "", self.scope)
         if not self.extra and not self.authorize_extra:
@@ -207,16 +188,39 @@ class OAuth2(Vendor):
         return (self.token_url, self.client_id)
 
     def api(self, token: Token | None) -> str:
+        if token is not None and token.endpoint is not None:
+            return token_endpoint.believed(self, token.endpoint)  # looked at before each use: a store may be written to
         parts = urlsplit(self.token_url)
         return self.api_url or f"{parts.scheme}://{parts.netloc}"
 
+    def may_serve(self, where: tuple[str, str, int]) -> bool:
+        listed = self.dialect.api_from.values()
+        return where == origin(self.api(None)) or any(roots.may_lead_to(where, ones) for ones in listed)
+
+    def signature(self, token: Token) -> str:
+        dialect = self.dialect
+        if dialect.scheme is None and dialect.header.lower() == "authorization":
+            return token.authorization
+        return secret_str(f"{dialect.scheme} {token.access_token}" if dialect.scheme else token.access_token)
+
     def renew(self, current: Token | None) -> Flow[Token]:
+        dialect = self.dialect
         if self.authorize_url is None:
-            fields = {"grant_type": "client_credentials", "scope": self.scope}
-            return (yield from self._grant(fields, scope=self.scope))
+            fields = {"grant_type": dialect.grant_type or "client_credentials", "scope": self._scopes(self.scope)}
+            url = token_endpoint.token_url(self, self.token_url, {} if current is None else current.extra)
+            return (yield from token_endpoint.grant(self, url, fields, scope=self.scope))
         keep, refresh_token = grants.kept(current, self.name)
-        token = yield from self._grant({"grant_type": "refresh_token", "refresh_token": refresh_token}, keep=keep)
+        if dialect.renews_by == "access_token" and keep.access_token:
+            refresh_token = keep.access_token
+        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        if dialect.refresh_scope:
+            fields["scope"] = self._scopes(keep.scope or self.scope)
+        url = token_endpoint.token_url(self, dialect.refresh_url or self.token_url, keep.extra)
+        token = yield from token_endpoint.grant(self, url, fields, keep=keep)
         return id_token.later(token, keep, client_id=self.client_id, issuer=self.issuer) if keep.claims else token
+
+    def _scopes(self, scope: str) -> str:
+        return scope if self.dialect.scope_separator == " " else self.dialect.scope_separator.join(scope.split())
 
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         if self.authorize_url is None:
@@ -225,28 +229,36 @@ class OAuth2(Vendor):
             "response_type": "code",
             "client_id": self.client_id,
             "redirect_uri": pending.redirect_uri,
-            "scope": pending.scope or self.scope,
+            "scope": self._scopes(pending.scope or self.scope),
             "state": state,
             "nonce": pending.nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256" if challenge else None,
         }
-        return authorization.url(self.authorize_url, {**self.extra, **self.authorize_extra, **fields})
+        posted = {"response_mode": "form_post"} if self.posts_callback else {}
+        return authorization.url(self.authorize_url, {**self.extra, **posted, **self.authorize_extra, **fields})
 
     def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
-        params = authorization.masked(params)
+        dialect = self.dialect
+        params = authorization.masked(params, *dialect.api_from, *dialect.token_url_from)
         if self.authorize_url is None:
             raise UnsupportedGrant(f"{self.name} was given no authorize_url")
         self._check_issuer(params)
         authorization.raise_if_refused(params)
         fields = {
             "grant_type": "authorization_code",
-            "code": authorization.the_code(params, "code"),
+            "code": authorization.the_code(params, dialect.code_name),
             "redirect_uri": pending.redirect_uri,
             "code_verifier": secret_str(pending.verifier or ""),
         }
+        for name in dialect.api_from:
+            if named := params.get(name):
+                token_endpoint.believed(self, named)
+        url = token_endpoint.token_url(self, self.token_url, params)
+        kept = (*dialect.keep_params, *dialect.api_from, *dialect.token_url_from)
+        beside = {name: text for name in kept if (text := str(authorization.parameter(params, name)))}
         scope = pending.scope or self.scope
-        token = yield from self._grant(fields, scope=scope)
+        token = yield from token_endpoint.grant(self, url, fields, scope=scope, beside=beside)
         if not self.uses_nonce(scope):
             return token
         what = f"{self.name}'s token answer"
@@ -262,7 +274,8 @@ class OAuth2(Vendor):
     def logout(self, token: Token) -> Flow[None]:
         """Revoke the refresh token, then the access token (RFC 7009 §2.1): also where the first was refused."""
         try:
-            yield from self._revoke("refresh_token", token.refresh_token or "")
+            if token.refresh_token != token.access_token:
+                yield from self._revoke("refresh_token", token.refresh_token or "")
         except OAuthError:
             yield from self._revoke("access_token", token.access_token)
             raise
@@ -271,30 +284,12 @@ class OAuth2(Vendor):
     def _revoke(self, hint: str, value: str) -> Flow[None]:
         if not value or self.revoke_url is None:
             return
-        fields, headers = self._authenticated({"token": value, "token_type_hint": hint})
+        fields, headers = authenticated(self, {"token": value, "token_type_hint": hint})
         response = yield Request.form(self.revoke_url, fields, headers)
         said = generous.members(response)
         # Where the server cannot revoke such a token, nothing is left to do.
         if not heard.is_granted(said, response) and said.get("error") != UNSUPPORTED:
             heard.raise_no(said, response, self.name, needs_user=self.needs_user)
-
-    def _grant(self, fields: dict[str, str], **how: Any) -> Flow[Token]:
-        fields, headers = self._authenticated({**self.extra, **fields})
-        response = yield Request.form(self.token_url, wire.Masked(fields), headers)
-        said = generous.members(response)
-        if not heard.is_granted(said, response):
-            heard.raise_no(said, response, self.name, needs_user=self.needs_user)
-        if not said:
-            said = wire.members(response.body, f"{self.name}'s token answer")
-        body = generous.plain(said, response, lifetime=self.lifetime)
-        return grants.token_of(body, response, self.name, lifetime=self.lifetime, advice=STATE_IT, **how)
-
-    def _authenticated(self, fields: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """``fields`` and headers of a request that shows who the client is."""
-        if self.client_secret is not None and self.client_auth == "basic":
-            return fields, {"Authorization": grants.basic(self.client_id, self.client_secret)}
-        revealed = "" if self.client_secret is None else self.client_secret.reveal()
-        return {**fields, "client_id": self.client_id, "client_secret": revealed}, {}
 
     def _check_issuer(self, params: Mapping[str, Any]) -> None:
         # RFC 9207 §2.4: before anything else, for a mixed-up code is not ours to send.
@@ -303,13 +298,3 @@ class OAuth2(Vendor):
             raise UntrustedEndpoint(
                 f"{self.name}: the callback comes from another issuer: {wire.words(issuer) or 'none'}"
             )
-
-
-def _is_lifetime(seconds: object) -> bool:
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return number and (0 < cast("float", seconds) <= grants.LONGEST_LIFETIME or seconds == math.inf)
-
-
-def _fit(extra: Mapping[str, Any]) -> bool:
-    texts = all(isinstance(text, str) and text and text.isprintable() for pair in extra.items() for text in pair)
-    return texts and not _OURS & extra.keys()

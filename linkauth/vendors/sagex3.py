@@ -84,8 +84,11 @@ class SageX3(Vendor):
 
     rotation = ROTATES
     needs_user = True
-    posts_callback = True
     pending_lifetime = 86_400.0
+
+    @property
+    def posts_callback(self) -> bool:
+        return True
 
     @property
     def leaves_open(self) -> str:

@@ -114,9 +114,9 @@ class Vendor(metaclass=_Discreet):
     """Without a stored token only the user can bring one."""
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
-    posts_callback: ClassVar[bool] = False
-    """The callback comes by POST, from another site, so without the app's own cookies."""
     uses_pkce: bool = False
+    refresh_ahead: float | None = None
+    """Seconds before expiry at which renewal begins, in place of the engine's; None: the engine's."""
     token_rate: tuple[int, float] | None = None
     """``(requests, seconds)`` that the vendor allows a client at its token endpoint, which the fleet keeps to; None: unknown."""
     pending_lifetime: float = 600.0
@@ -127,6 +127,21 @@ class Vendor(metaclass=_Discreet):
         """What a logout leaves open at the vendor, in words for people; empty: nothing."""
         revokes = type(self).logout is not Vendor.logout
         return "" if revokes else f"{self.name} has no way to end a session: its tokens stay good until they expire"
+
+    @property
+    def posts_callback(self) -> bool:
+        """The callback comes by POST, from another site, so without the app's own cookies."""
+        return False
+
+    @property
+    def header(self) -> str:
+        """The header that carries the token in requests of the vendor's API."""
+        return "Authorization"
+
+    @property
+    def expired_statuses(self) -> tuple[int, ...]:
+        """What that API answers when the token has expired."""
+        return (401,)
 
     def identity(self) -> tuple[str, ...]:
         """What makes this another credential than the next: registration, endpoint, scope. Never a secret."""
@@ -147,6 +162,10 @@ class Vendor(metaclass=_Discreet):
     def api(self, token: Token | None) -> str:
         """The URL below which calls are made with ``token``; relative URLs are resolved against it."""
         raise NotImplementedError
+
+    def signature(self, token: Token) -> str:
+        """The value of ``header`` in a request that is made with ``token``."""
+        return token.authorization
 
     def may_serve(self, where: tuple[str, str, int]) -> bool:
         """Whether ``api`` may lead to the origin ``where`` (scheme, host, port), whatever token there is.
