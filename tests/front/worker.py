@@ -76,6 +76,9 @@ async def _do(engine: AuthEngine, order: dict[str, Any]) -> Any:
             return fingerprint(await credential.refresh())
         case "complete":
             return (await engine.complete(vendor, order["params"])).account
+        case "keep":
+            after = order["rotate_secrets_after"]
+            return await engine.keep_alive(vendor, every=order["every"], rounds=1, rotate_secrets_after=after)
         case "rotate":
             return await credential.rotate_secret()
         case "logout":
