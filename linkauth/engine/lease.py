@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from linkauth.engine.flight import out_of_sight
 from linkauth.errors import StoreError
@@ -17,9 +17,31 @@ if TYPE_CHECKING:
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.world import World
     from linkauth.protocol.freshness import StoreTime
-    from linkauth.store import Claim
+    from linkauth.store import Claim, Reading
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "Leased"]
+
+
+class Leased(Protocol):
+    """A record that is read, and written under a lease."""
+
+    ttl: float
+
+    async def read(self) -> tuple[Reading, StoreTime]:
+        """The record as it is now."""
+        ...
+
+    async def claim(self, note: bytes, newer_than: int, owner: str) -> tuple[Claim, StoreTime]:
+        """Ask for the lease."""
+        ...
+
+    async def wait(self, seconds: float, newer_than: int) -> None:
+        """Wait until the record or its lease changes, at most ``seconds``."""
+        ...
+
+    def lease(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Lease:
+        """A granted claim as something that can be kept and given back."""
+        ...
 
 
 class Lease:

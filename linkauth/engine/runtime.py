@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.admission import Permit
-    from linkauth.engine.lease import Lease
+    from linkauth.engine.lease import Lease, Leased
     from linkauth.engine.ledger import Ledger
     from linkauth.errors import ReauthorizationRequired
     from linkauth.oauth.exchange import Flow
@@ -38,28 +38,6 @@ log = logging.getLogger("linkauth")
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Leased(Protocol):
-    """A record that steps read, and write under a lease."""
-
-    ttl: float
-
-    async def read(self) -> tuple[Reading, StoreTime]:
-        """The record as it is now."""
-        ...
-
-    async def claim(self, note: bytes, newer_than: int, owner: str) -> tuple[Claim, StoreTime]:
-        """Ask for the lease."""
-        ...
-
-    async def wait(self, seconds: float, newer_than: int) -> None:
-        """Wait until the record or its lease changes, at most ``seconds``."""
-        ...
-
-    def lease(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Lease:
-        """A granted claim as something that can be kept and given back."""
-        ...
 
 
 class Runtime:

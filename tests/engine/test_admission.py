@@ -15,6 +15,7 @@ from linkauth.errors import InvalidClient, LinkAuthError, RateLimited, VendorUna
 from linkauth.protocol import timing
 from linkauth.protocol.records import limit_key
 from tests.engine.fakes import BASE, Store, Unstated, Vendor, Worker
+from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
@@ -340,3 +341,17 @@ async def test_who_is_always_overtaken_goes_by_what_he_knows() -> None:
     await refused(gate, "a", "b")
     with pytest.raises(RateLimited):
         await gate.enter("c", "s", 0.0, 1.0)
+
+
+@virtual
+async def test_what_was_told_while_nobody_could_hear_is_read_before_the_next_request() -> None:
+    """The announcement of a refusal was missed, and the store says that something was: nobody asks in vain for it."""
+    store = Telling()
+    mine = Gate(Worker(store, Vendor()).office, make(Unstated))
+    other = Gate(Worker(Store(store.inner), Vendor()).office, make(Unstated))  # who writes, and nobody hears it
+    await through(mine, Endpoint(), "a")
+    await refused(other, "b", "c")
+    store.tell(None)
+    await asyncio.sleep(0.1)
+    with pytest.raises(RateLimited):
+        await mine.enter("a", "s", 0.0, 1.0)

@@ -128,9 +128,43 @@ async def test_a_rotation_is_known_to_all_who_ask_at_once():
     for each in accounts:
         await each.token()
     await other.credential(UNSTATED).rotate_secret()
+    read = store.inner.read
+
+    async def reads_slowly(key: str) -> Any:
+        await asyncio.sleep(0.5 if key == KEY else 0)
+        return await read(key)
+
+    store.inner.read = reads_slowly
     vendor.sent.clear()
     await asyncio.gather(*(each.refresh() for each in accounts))
     assert {secret for _, _, secret in vendor.sent} == {vendor.secret}
+
+
+@virtual
+async def test_what_is_announced_while_the_store_is_read_is_read_again():
+    """What was read may be from before it: a second try shows the newest secret."""
+    store, vendor = Telling(), Vendor()
+    asking, rotating = Worker(store, vendor).credential(UNSTATED), Worker(store, vendor).credential(UNSTATED, "another")
+    await asking.token()
+    await rotating.token()
+    read = store.inner.read
+
+    async def reads_slowly(key: str) -> Any:
+        store.inner.read = read
+        found = await read(key)
+        await asyncio.sleep(1)
+        return found
+
+    store.tell(Change(KEY, 1))  # it is not so
+    await asyncio.sleep(0.1)
+    store.inner.read = reads_slowly
+    vendor.sent.clear()
+    caller = asyncio.create_task(asking.refresh())
+    await asyncio.sleep(0.5)
+    await rotating.rotate_secret()
+    vendor.fails(VendorUnavailable("busy"))
+    assert (await caller).access_token
+    assert [secret for _, path, secret in vendor.sent if path == "/oauth/token"] == ["first-secret", vendor.secret]
 
 
 @virtual

@@ -244,6 +244,32 @@ async def test_a_secret_whose_number_was_given_twice_gives_way_to_a_later_rotati
 
 
 @virtual
+async def test_a_secret_whose_number_was_given_twice_gives_way_to_one_that_is_stored_already():
+    """A later rotation is stored before the claim to store this one anew: the vendor has killed this one since."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential, key = worker.credential(CLIENT), secret_key(CLIENT)
+    await credential.token()
+
+    async def stores(secret: str, number: int) -> None:
+        vendor.secret = secret
+        record = SecretRecord(vendor=CLIENT.name, client_secret=secret)
+        await store.inner.commit(key, number, worker.office.envelope.close(key, number, record))
+
+    def first(name):
+        if name == "commit":
+            store.before = lambda name: stores("later", 2) if name == "claim" else None
+            return stores("dead", 1)
+        return None
+
+    store.before = first
+    await credential.rotate_secret()
+    store.before = lambda _: None
+    assert (await Worker(store, vendor).credential(CLIENT, "another").token()).access_token
+    assert vendor.sent[-1][2] == "later"
+
+
+@virtual
 async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
     """A rotated secret that the store never took: offered once more, and then the log says so."""
     store, vendor = Store(), Vendor()
