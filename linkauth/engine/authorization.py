@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.begun import make_room
+from linkauth.engine.lease import Lease
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     AuthorizationPending,
@@ -21,6 +22,7 @@ from linkauth.errors import (
     OAuthError,
     RateLimited,
     StateMismatch,
+    StoreError,
     StoreUnavailable,
     UntrustedEndpoint,
     VendorUnavailable,
@@ -28,6 +30,7 @@ from linkauth.errors import (
 from linkauth.oauth.token import secret_str
 from linkauth.protocol import session, timing
 from linkauth.protocol.records import PendingRecord, state_key
+from linkauth.store import Busy, Granted, Newer
 from linkauth.vendors.vendor import Pending
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.ledger import Ledger
     from linkauth.engine.office import Office
+    from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
 
@@ -101,59 +105,97 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
     key, _ = _key_of(vendor, params)
-    # What is wrong with the callback itself shows before anything is sent, and mostly leaves the state good.
-    refused: OAuthError | None = None
+    refused = _refusal(vendor, params, what)
+    if refused is not None:
+        taken, _ = await office.shelf.ask(office.shelf.store.take(key))
+        if taken.record is None:
+            raise _used(vendor)
+        # Written anew under another key at this very moment (``reseal``), it must not be there again.
+        await office.shelf.quietly(office.shelf.store.delete(key, taken.record.version + 2))
+        raise refused
+    lease = await _leased(ledger, key)
+
+    def flow(newest: Vendor) -> Flow[Token]:
+        if lease.doubtful():
+            raise StoreUnavailable("another worker may be using the same callback")
+        return newest.exchange(params, what)
+
+    try:
+        async with lease:
+            token = await Runtime(ledger).run(session.begin, flow)
+    except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable, asyncio.CancelledError):
+        # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
+        # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
+        # And what was called off while it waited for its turn has sent nothing.
+        await lease.release()
+        raise
+    except Exception:
+        await _use_up(office, lease)
+        raise
+    await _use_up(office, lease)
+    ledger.granted(token, record.scope)
+    return token
+
+
+def _refusal(vendor: Vendor, params: Mapping[str, str], what: Pending) -> OAuthError | None:
+    """The user's no, where the callback brings it. What else is wrong with a callback is raised, and leaves the state good."""
     flow = vendor.exchange(params, what)
     try:
         next(flow)
     except (UntrustedEndpoint, InvalidRequest, AuthorizationPending):
         raise
     except OAuthError as error:
-        refused = error
+        return error
     finally:
         flow.close()
-    taken, _ = await office.shelf.ask(office.shelf.store.take(key))
-    if taken.record is None:
-        raise StateMismatch(f"{vendor.name}: the state was used a moment ago")
-    # Written anew under another key at this very moment (``reseal``), it must not be there again.
-    used = taken.record.version + 2
-    await office.shelf.quietly(office.shelf.store.delete(key, used))
-    if refused is not None:
-        raise refused
+    return None
+
+
+async def _leased(ledger: Ledger, key: str) -> Lease:
+    """The lease on a state that is to be used. The state stays where it is meanwhile: a worker that dies costs no consent.
+
+    Raises ``StateMismatch`` where somebody else has used it up, or goes on using it.
+    """
+    office, known = ledger.office, 1  # as it was begun
+    store, ttl = office.shelf.store, office.timeout + timing.LEASE_MORE
+    limit = office.world.monotonic() + timing.STATE_BUSY
+    while True:
+        claim, time = await office.shelf.ask(store.claim(key, office.owner(), ttl, known, b""))
+        left = limit - office.world.monotonic()
+        if isinstance(claim, Newer):
+            known = claim.record.version
+        elif isinstance(claim, Busy) and left > 0:
+            with office.flights.idle():
+                await office.shelf.do(store.wait_for_change(key, known, left), extra=left)
+        elif isinstance(claim, Granted) and claim.record is not None:
+            return Lease(office.shelf, office.world, key, claim.number, ttl, time)
+        else:
+            if isinstance(claim, Granted):
+                await office.shelf.quietly(store.release(key, claim.number))
+            raise _used(ledger.vendor)
+
+
+def _used(vendor: Vendor) -> StateMismatch:
+    return StateMismatch(f"{vendor.name}: the state was used a moment ago")
+
+
+async def _use_up(office: Office, lease: Lease) -> None:
+    """Let a state be good no more; behind the scenes should the store be away."""
     try:
-        token = await Runtime(ledger).run(session.begin, lambda newest: newest.exchange(params, what))
-    except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable, asyncio.CancelledError):
-        # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
-        # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
-        # And what was called off while it waited for its turn has sent nothing.
-        await _put_back(office, key, used + 1, record)
-        raise
-    ledger.granted(token, record.scope)
-    return token
+        await office.shelf.do(office.shelf.store.delete(lease.key, lease.number))
+    except StoreError:
+        office.flights.start(_go_on_deleting(office, lease), "linkauth state", precious=True)
 
 
-async def _put_back(office: Office, key: str, number: int, record: PendingRecord) -> None:
-    """Make a state good again that was taken, for what is left of its time; behind the scenes should the store be away."""
-    try:
-        await _put_what_is_left(office, key, number, record)
-    except StoreUnavailable:
-        office.flights.start(_go_on_putting(office, key, number, record), "linkauth state", precious=True)
-
-
-async def _go_on_putting(office: Office, key: str, number: int, record: PendingRecord) -> None:
-    done = False
-    while not done and record.expires_at > office.shelf.now():
+async def _go_on_deleting(office: Office, lease: Lease) -> None:
+    # No longer than others may be kept waiting by the lease: then the vendor knows the code, and refuses it.
+    until = office.world.monotonic() + office.timeout + timing.LEASE_MORE
+    while office.world.monotonic() < until:
         with office.flights.idle():
             await asyncio.sleep(timing.STATE_AGAIN)
-        with contextlib.suppress(StoreUnavailable):
-            await _put_what_is_left(office, key, number, record)
-            done = True
-
-
-async def _put_what_is_left(office: Office, key: str, number: int, record: PendingRecord) -> None:
-    left = record.expires_at - office.shelf.now()
-    if left > 0:
-        await _put(office, key, number, record, left)
+        with contextlib.suppress(StoreError):
+            await office.shelf.do(office.shelf.store.delete(lease.key, lease.number))
+            return
 
 
 async def _put(office: Office, key: str, number: int, record: PendingRecord, seconds: float) -> None:

@@ -101,6 +101,10 @@ class Lease:
             await self._extend()
         return not self._lost and not self._is_short()
 
+    def doubtful(self) -> bool:
+        """Whether it may have ended, as far as is known without asking: this process was stopped, or the store away."""
+        return self._lost or self._is_short()
+
     async def confirmed(self) -> bool:
         """As ``held``, and the store says so: one that lost its data has lost leases, and may give their numbers again.
 

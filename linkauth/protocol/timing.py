@@ -168,7 +168,9 @@ FAILED_AGAIN: Final = 0.5
 DOUBT_AGAIN: Final = 2.0
 """Seconds between two looks while the holder of a possible answer is waited for."""
 STATE_AGAIN: Final = 1.0
-"""Seconds between two tries to put a state back while the store is away."""
+"""Seconds between two tries to take a used state away while the store is away."""
+STATE_BUSY: Final = 2.0
+"""Seconds for which a state in somebody else's hands is waited for: who writes it under another key is done in no time."""
 
 USER_WAITS: Final = 2.0
 """Seconds that a login, a pairing or a logout waits for somebody's renewal, whose answer may take long."""

@@ -366,6 +366,48 @@ async def test_a_store_that_goes_away_with_the_vendor_costs_no_consent():
     assert (await (await Worker(store, vendor).complete(LINKKIT, params)).token()).access_token == "a1"
 
 
+@pytest.mark.parametrize("vendor_class", [LINKKIT, SAGE])
+@virtual
+async def test_a_worker_that_dies_while_the_vendor_is_asked_costs_no_consent(vendor_class):
+    """kill -9, or cut off for good, before the vendor acted: as soon as its lease is over the callback goes on elsewhere."""
+    store, vendor = Store(), Tokens()
+    its_own = Store(store)
+    dead, alive = Worker(its_own, vendor), Worker(store, vendor)
+    credential, params = await begun(dead, vendor_class)
+    vendor.holds()
+    vendor.faults[0].acts = False
+    completing = asyncio.create_task(credential.complete(params))
+    await asyncio.sleep(1)
+    its_own.hung.add("*")  # nothing of what it does from here on is seen by anybody
+    with pytest.raises(StateMismatch):  # it may live, and the code is sent once
+        await alive.complete(vendor_class, params)
+    await asyncio.sleep(30)
+    assert (await (await alive.complete(vendor_class, params)).token()).access_token
+    with pytest.raises(StateMismatch):
+        await alive.complete(vendor_class, params)
+    completing.cancel()
+
+
+@virtual
+async def test_who_was_stopped_for_longer_than_a_lease_sends_no_code():
+    """Another worker may have used the same callback meanwhile: a code that comes twice may end what it brought."""
+    store, vendor = Store(), Tokens()
+    worker = Worker(store, vendor)
+    credential, params = await begun(worker)
+    claims = []
+
+    def stops(name: str) -> None:
+        claims.append(name)
+        if claims.count("claim") == 2:  # the state's is had, and the session's is asked for
+            worker.wall_ahead += 100
+
+    store.before = stops
+    with pytest.raises(StoreUnavailable, match="another worker may be using the same callback"):
+        await credential.complete(params)
+    assert vendor.counts["requests"] == 0
+    assert (await credential.complete(params)).access_token
+
+
 @virtual
 async def test_closing_does_not_wait_to_put_a_state_back():
     """With the store away for good an engine closes all the same."""

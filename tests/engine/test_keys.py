@@ -263,7 +263,7 @@ async def test_a_secret_that_comes_late_takes_its_place(moment):
 @pytest.mark.parametrize("moment", ["claim", "commit", "release"])
 @virtual
 async def test_a_state_that_is_used_meanwhile_is_used_up(moment):
-    """A callback comes while its state is written anew: it is taken, once, and does not come back."""
+    """A callback comes while its state is written anew: it waits for that, is taken, once, and does not come back."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor, keys=[OLD, NEW])
     credential = worker.credential(PAGE)
@@ -275,9 +275,12 @@ async def test_a_state_that_is_used_meanwhile_is_used_up(moment):
         vendor.fails(
             answer(200, {"access_token": "a", "token_type": "Bearer", "refresh_token": "r", "expires_in": 900})
         )
-        await credential.complete(params)
+        completing.append(asyncio.create_task(credential.complete(params)))
+        await asyncio.sleep(0.1)
 
+    completing: list[asyncio.Task[Any]] = []
     await _during(store, moment, Worker(store, vendor, keys=[NEW, OLD]), callback)
+    await completing[0]
     assert (await store.read(state_key("page", state))).record is None
     with pytest.raises(StateMismatch):
         await credential.complete(params)
