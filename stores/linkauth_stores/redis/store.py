@@ -11,6 +11,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
 from linkauth.store import Busy, Change, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
 from linkauth_stores.redis import scripts
@@ -45,8 +47,10 @@ class RedisStore:
     What the server's user has to be allowed, with the prefix ``linkauth``::
 
         ACL SETUSER linkauth on >PASSWORD resetchannels ~linkauth:* &linkauth:* +evalsha +eval +time +hmget +hset +hdel
-            +del +rename +pttl +pexpire +persist +publish +subscribe +scan
+            +del +rename +pttl +pexpire +persist +publish +subscribe +scan +info
             (+select for a database other than 0, +wait with min_replicas, +cluster|slots +asking in a cluster)
+
+    INFO tells how long the server is up: after a restart with older data others still hold what is newer.
 
     A server that evicts keys when its memory is full must not evict these: use ``noeviction`` or a ``volatile-`` policy.
     Replication is asynchronous: a failover may lose the last writes, which the vendor's rotation then judges.
@@ -178,6 +182,12 @@ class RedisStore:
         async for change in self._session().ears.changes():
             yield change
 
+    async def uptime(self) -> float:
+        """Seconds since the server was started; of a cluster, the one that was started last. Without the right to INFO: infinity."""
+        session = self._session()
+        found = [await session.ask(partial(_uptime, node)) for node in await session.ask(self._nodes)]
+        return min(found, default=math.inf)
+
     def bind(self) -> None:
         """Say now whether this loop can be served. Raises ``ConfigurationError``, as every method would."""
         self._session()
@@ -269,6 +279,15 @@ def _reading(found: list[Any]) -> Reading:
     seconds, micros, version, value, note = found[1:6]
     record = None if version is None else Record(version=int(version), value=value)
     return Reading(record=record, note=note or b"", now=int(seconds) + int(micros) / 1_000_000)
+
+
+async def _uptime(node: Any, _: Client) -> float:
+    try:
+        found = await node.execute_command("INFO", "server")
+    except ResponseError:  # no right to it
+        return math.inf
+    seconds = found.get("uptime_in_seconds") if isinstance(found, dict) else None
+    return float(seconds) if isinstance(seconds, int) else math.inf
 
 
 async def _page(node: Any, cursor: int, pattern: str, _: Client) -> tuple[int, list[bytes]]:
