@@ -166,7 +166,9 @@ async def test_nobody_is_waited_for_longer_than_half_a_minute():
     await asyncio.sleep(0)
     begun = monotonic()
     asking = asyncio.create_task(credential.refresh())
-    while vendor.counts["/auth/refresh"] == 0 and monotonic() < begun + 40:
+    for _ in range(400):
+        if vendor.counts["/auth/refresh"]:
+            break
         await asyncio.sleep(0.1)
     await asyncio.gather(asking, return_exceptions=True)
     assert timing.REPAIR_LONGEST - 0.5 <= monotonic() - begun <= timing.REPAIR_LONGEST + 0.5
@@ -200,10 +202,10 @@ async def test_a_fresh_worker_suspects_a_server_that_was_started_a_moment_ago(up
     renewing = asyncio.create_task(fresh.refresh())
     await asyncio.sleep(1)
     await newest.ledger.put_back()
-    token = await renewing
+    found = (await asyncio.gather(renewing, return_exceptions=True))[0]
     assert (vendor.counts["reuse"] == 0) is waits
     if waits:
-        assert token.access_token == (await newest.token()).access_token
+        assert found == await newest.token()
     assert monotonic() - begun < 4
 
 
