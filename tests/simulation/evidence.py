@@ -84,6 +84,8 @@ class Evidence:
     unanswered: dict[tuple[Node, int], str] = attrs.field(factory=dict)
     """By worker and lease: what was sent without an answer."""
     lost_at: float = -1e9
+    heard: dict[Node, float] = attrs.field(factory=dict)
+    """When a worker last heard that the store may have lost data."""
     up_at: float = -1e9
     """When the store was last back, for one or for all."""
     looked_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)

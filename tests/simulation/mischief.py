@@ -163,6 +163,7 @@ class Mischief:
     def _do_store_restarted_empty(self, fault: Fault, node: Node | None) -> None:
         self.sim.store.disconnect()
         self.sim.store.lose(None)
+        self.sim.store.started = self.sim.loop.now
 
     def _do_store_flushed(self, fault: Fault, node: Node | None) -> None:
         self.sim.store.lose(None)

@@ -42,6 +42,8 @@ class StoreNode:
         self.history: list[tuple[float, dict[str, Slot]]] = [(0.0, {})]
         self.listeners: list[Listener] = []
         self.refuses: set[str] = set()
+        self.started = -1e9
+        """When its server was started last."""
         self.wrong = sim.plan.wrong
         """By how much its clock is wrong, seconds."""
 
@@ -106,6 +108,9 @@ class StoreNode:
 
     def do_delete(self, slot: Slot, now: float, number: int) -> Any:
         return slot.delete(number, now)
+
+    def do_uptime(self, slot: Slot, _: float) -> tuple[Slot, object]:
+        return slot, self.sim.loop.now - self.started
 
     def wake(self, key: str) -> None:
         slot, now = self.slot(key), self.now()
@@ -252,8 +257,13 @@ class StoreClient:
 class AnnouncingClient(StoreClient):
     """One whose store tells of changes, as those must that can lose data."""
 
+    async def uptime(self) -> float:
+        found: float = await self._ask("uptime", "")
+        return found
+
     async def changes(self) -> AsyncIterator[Change | None]:
         me = WHO.get()
+        listened: set[Node] = set()
         while True:
             listener = Listener(self.sim, me)
             answer = await self.sim.net.call(
@@ -271,6 +281,9 @@ class AnnouncingClient(StoreClient):
                 await asyncio.sleep(1.0)
                 continue
             self.sim.tell(me.name, "listens for changes")
+            if me in listened:
+                self.sim.watch.heard[me] = self.sim.loop.now
+            listened.add(me)
             yield None
             while (change := await listener.next()) is not None:
                 yield change

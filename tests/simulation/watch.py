@@ -32,6 +32,8 @@ PATIENT = timing.GRACE - timing.LOSS_SPREAD
 """Seconds after a store's return in which whoever saw it come back without a session sends for nobody."""
 NEAR = 1.0
 """Seconds that lie between a login's number and its request, at the most."""
+ROUNDED = 1e-6
+"""Seconds that sums of times may be off."""
 SAME = 1e-10
 """Seconds within which two workers' windows are the same: chance does not bring that about."""
 MOST_REFUSALS = 12
@@ -78,6 +80,9 @@ class Watch(Evidence):
                 if not late and claim.epoch == self.epoch and self.is_settled(key, began):
                     self.fail(1, f"{me} and {node} ask the vendor at the same time")
             self._check_doubt(me, family, refresh, claim)
+            heard = self.heard.get(me, -1e9)
+            if not login and heard <= claim.at < heard + timing.GRACE - ROUNDED and me not in self.slept:
+                self.fail(2, f"{me} claims {claim.at - heard:.2f} s after it heard that the store may have lost data")
         if claim is not None and claim.retry_at > sim.store.now() and claim.epoch == self.epoch:
             self.fail(8, f"{me} asks the vendor {claim.retry_at - sim.store.now():.1f} s before the fleet may")
         if not sim.plan.window and now - self.failed_at.get((me, request.url, refresh), -1e9) < LEAST_GAP:
@@ -163,7 +168,9 @@ class Watch(Evidence):
         if child is None or self._lost_logout(family):
             return  # who obeyed it has forgotten what was spent before
         claim = self.claims.get((by, self.sim.keys[family.account]))
-        if claim is not None and (claim.epoch != self.epoch or claim.at < self.lost_at + UNHEARD):
+        heard = self.heard.get(by, -1e9)
+        unheard = min(self.lost_at + UNHEARD, heard if heard >= self.lost_at else 1e9)
+        if claim is not None and (claim.epoch != self.epoch or claim.at < unheard):
             child.cut.add("the store lost a lease that was being used")
         gone = child.access in self.wiped
         if gone and claim is not None and claim.at < min(self.up_at + UNHEARD, self.durable_at.get(child.access, 1e9)):
@@ -372,7 +379,8 @@ class Watch(Evidence):
         )
         if (lost or back) and (arriving or self.holders(account)):
             worker = self.sim.worker_of(node)
-            if worker is not None and self.sim.plan.announces and self.sim.loop.now < worker.client.back_at + PATIENT:
+            known = max(self.heard.get(node, -1e9), worker.client.back_at if worker is not None else -1e9)
+            if worker is not None and self.sim.plan.announces and self.sim.loop.now < known + PATIENT:
                 self.fail(5, f"{node} sends for the user, and saw the store come back a moment ago: {words}")
             return  # who never had a token cannot know of a store that lost it; whoever asks next puts it back
         if self.may_be_lost(account):

@@ -286,8 +286,11 @@ async def _uptime(node: Any, _: Client) -> float:
         found = await node.execute_command("INFO", "server")
     except ResponseError:  # no right to it
         return math.inf
-    seconds = found.get("uptime_in_seconds") if isinstance(found, dict) else None
-    return float(seconds) if isinstance(seconds, int) else math.inf
+    match found:
+        case {"uptime_in_seconds": int(seconds)}:
+            return float(seconds)
+        case _:
+            return math.inf
 
 
 async def _page(node: Any, cursor: int, pattern: str, _: Client) -> tuple[int, list[bytes]]:

@@ -18,6 +18,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
 from linkauth.engine.runtime import Runtime
 from linkauth.engine.shelf import Shelf
+from linkauth.engine.watch import Watch
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
 from linkauth.protocol import patience as patiences
 from linkauth.protocol import renewal as renewals
@@ -29,6 +30,8 @@ from linkauth.protocol.records import token_keys
 from linkauth.store import Busy, Granted, Reading
 from tests.simulation.faults.planting import Instead, harmless, planted, rewriting
 from tests.simulation.faults.schedules import (
+    asks_for_what_was_written_first,
+    asks_for_what_was_written_last,
     born_while_the_store_is_away,
     busy_storm,
     closes_while_asking,
@@ -221,8 +224,51 @@ def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
 @planted(10, "store down", born_while_the_store_is_away)
 def sends_for_the_user_when_the_store_comes_back_empty() -> Iterator[tuple[Any, str, Any]]:
     """A worker just born that finds nothing there does not wait for those who hold the session."""
-    suspicion = Runtime.suspicion
-    yield Runtime, "suspicion", lambda self: suspicion(self) if self.token else 0.0
+    suspects = Runtime.suspects
+    yield Runtime, "suspects", lambda self: self.token is not None and suspects(self)
+
+
+@planted(300, "store lost", rotating)
+def claims_in_suspicion() -> Iterator[tuple[Any, str, Any]]:
+    """Who heard that the store may have lost data claims at once, though others are about to put it back."""
+    yield Runtime, "suspects", lambda self: False
+
+
+def one_by_one(*, newest_first: bool, says_so: bool) -> Iterator[tuple[Any, str, Any]]:
+    """Putting back takes longer than the others wait without a word."""
+
+    async def silent(*_: Any) -> None:
+        pass
+
+    yield timing, "REPAIR_AT_ONCE", 1
+    if not says_so:
+        yield Watch, "_say_so", silent
+    if not newest_first:
+        yield Ledger, "written_at", property(lambda self: -self.holding.token.issued_at)
+
+
+@planted(10, "calm", asks_for_what_was_written_first)
+def no_word_of_who_needs_longer() -> Iterator[tuple[Any, str, Any]]:
+    """Who is not done in time does not say so."""
+    yield from one_by_one(newest_first=True, says_so=False)
+
+
+@harmless(10, "calm", asks_for_what_was_written_first)
+def one_by_one_with_a_word() -> Iterator[tuple[Any, str, Any]]:
+    """It takes long, and the others wait for that."""
+    yield from one_by_one(newest_first=True, says_so=True)
+
+
+@planted(10, "calm", asks_for_what_was_written_last)
+def the_oldest_first() -> Iterator[tuple[Any, str, Any]]:
+    """What is asked for next is put back last, and too late."""
+    yield from one_by_one(newest_first=False, says_so=False)
+
+
+@harmless(10, "calm", asks_for_what_was_written_last)
+def one_by_one_the_newest_first() -> Iterator[tuple[Any, str, Any]]:
+    """What is asked for next is there in time."""
+    yield from one_by_one(newest_first=True, says_so=False)
 
 
 @planted(300, "vendor trouble", rotating)

@@ -139,6 +139,28 @@ def asks_right_after_a_failover(plan: Plan) -> None:
     plan.faults = [Fault(do="store fails over", at=58.0, seconds=30.0)]
 
 
+def _many_behind_a_snapshot(plan: Plan, asked: str) -> None:
+    """One has renewed many, the store falls back to what was before, and another, who knows of none, is asked for one."""
+    rotating(plan)
+    plan.announces, plan.escrow, plan.loss, plan.twice = True, False, 0.0, 0.0
+    plan.accounts = tuple(f"user{number:02}" for number in range(40))
+    plan.workers, plan.lifetime, plan.lives, plan.calm = 2, 90.0, 1, 90.0
+    plan.slow, plan.slowest = 0.05, 0.2
+    plan.asks = [Ask(at=20.0, host=1, account="user20")]
+    plan.asks += [Ask(at=20.0, host=0, account=account) for account in plan.accounts]
+    plan.asks += [Ask(at=40.0 + 0.2 * n, host=0, account=name, how="refresh") for n, name in enumerate(plan.accounts)]
+    plan.asks += [Ask(at=58.5, host=1, account=asked, how="refresh")]
+    plan.faults = [Fault(do="store fails over", at=58.0, seconds=25.0)]
+
+
+def asks_for_what_was_written_first(plan: Plan) -> None:
+    _many_behind_a_snapshot(plan, "user00")
+
+
+def asks_for_what_was_written_last(plan: Plan) -> None:
+    _many_behind_a_snapshot(plan, "user39")
+
+
 def born_while_the_store_is_away(plan: Plan) -> None:
     """… and comes back empty: who is asked first holds nothing, the others hold the session."""
     rotating(plan)
