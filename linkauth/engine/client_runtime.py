@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linkauth.engine.client_secrets import as_record
 from linkauth.engine.lease import Lease
-from linkauth.engine.registrations import as_record
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import LinkAuthError, StoreError
 from linkauth.protocol import client_secret, timing
@@ -71,10 +71,10 @@ class ClientRuntime(Runtime):
     @property
     def version(self) -> int:
         """The newest secret's, 0 for the constructor's."""
-        return self._office.registrations.version(self.vendor)
+        return self._office.client_secrets.version(self.vendor)
 
     async def _newest(self, _: effects.Newest) -> None:
-        await self._office.registrations.look(self.vendor)
+        await self._office.client_secrets.look(self.vendor)
 
     async def _authorize(self, _: effects.Authorize) -> Token:
         assert self._authority is not None  # noqa: S101  # no other steps need it
@@ -86,12 +86,12 @@ class ClientRuntime(Runtime):
         await self._stop_extending()
         record = as_record(self.vendor, effect.secret, self.store_now())
         if effect.irreplaceable:
-            self._office.registrations.learn(self.vendor, record, number)
+            self._office.client_secrets.learn(self.vendor, record, number)
             return await self._keep(key, number, record)
         value = self._office.envelope.close(key, number, record)
         outcome, _ = await self._office.shelf.ask(self._office.shelf.store.commit(key, number, value))
         if not isinstance(outcome, Superseded):
-            self._office.registrations.learn(self.vendor, record, number)
+            self._office.client_secrets.learn(self.vendor, record, number)
         return outcome
 
     async def _keepanswer(self, effect: effects.KeepAnswer) -> str:
@@ -108,7 +108,7 @@ class ClientRuntime(Runtime):
         await self._office.shelf.quietly(self._office.shelf.store.delete(answer_key(self.vendor), self._lease.number))
 
     async def _keep(self, key: str, number: int, record: SecretRecord) -> Committed | Superseded:
-        keeper = self._office.registrations.keeper(key)
+        keeper = self._office.client_secrets.keeper(key)
         try:
             outcome, _ = await keeper.commit(number, self._office.envelope.close(key, number, record))
         except StoreError:

@@ -238,7 +238,7 @@ class Credential:
         Read the new secret out of it, and give it to the vendor object. The next rotation that succeeds clears it away.
         Raises ``StoreError``.
         """
-        return await self._to_the_end(self._office.registrations.unread_answer(self.vendor))
+        return await self._to_the_end(self._office.client_secrets.unread_answer(self.vendor))
 
     def must_stay(self) -> bool:
         """Whether something is known here that the store cannot tell: then this object is not let go of."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization, secret_age
 from linkauth.engine.admission import Admission
+from linkauth.engine.client_secrets import ClientSecrets
 from linkauth.engine.doors import Doors
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.escrow import chosen
@@ -15,7 +16,6 @@ from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.leftovers import bring_back
 from linkauth.engine.office import Office
-from linkauth.engine.registrations import Registrations
 from linkauth.engine.reseal import reseal
 from linkauth.engine.roster import Roster
 from linkauth.engine.sealing import Sealer, hidden
@@ -86,7 +86,7 @@ class Engine(Generic[C]):
             admission=Admission(),
             shelf=shelf,
             envelope=envelope,
-            registrations=Registrations(shelf, envelope, watch, lambda key: Keeper(key, shelf, world, flights, kept)),
+            client_secrets=ClientSecrets(shelf, envelope, watch, lambda key: Keeper(key, shelf, world, flights, kept)),
             teller=teller,
             flights=flights,
             watch=watch,

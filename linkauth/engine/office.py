@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.admission import Admission
+    from linkauth.engine.client_secrets import ClientSecrets
     from linkauth.engine.credential import Credential
     from linkauth.engine.envelope import Envelope
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Teller
     from linkauth.engine.flight import Flights
-    from linkauth.engine.registrations import Registrations
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.watch import Watch
     from linkauth.engine.world import World
@@ -31,7 +31,7 @@ class Office:
     admission: Admission
     shelf: Shelf
     envelope: Envelope
-    registrations: Registrations
+    client_secrets: ClientSecrets
     teller: Teller
     flights: Flights
     watch: Watch

@@ -134,7 +134,7 @@ class Runtime:
         return self._office.envelope.open_note(self._ledger.key, found)
 
     def crowded(self) -> bool:
-        vendor = self._office.registrations.known(self.vendor)
+        vendor = self._office.client_secrets.known(self.vendor)
         return not self._office.admission.gate(self._office, self.vendor).open(secret_digest(vendor))
 
     def current(self) -> Token:
@@ -251,11 +251,11 @@ class Runtime:
 
     async def _enter(self, _: effects.Enter) -> None:
         if self._permit is None:
-            newest = self._office.registrations.known(self.vendor)
+            newest = self._office.client_secrets.known(self.vendor)
             try:
                 self._permit = await self._let_in(newest)
             except InvalidClient:  # so it was said to whoever sent this secret: is there a newer one?
-                newer = await self._office.registrations.newer(self.vendor, newest)
+                newer = await self._office.client_secrets.newer(self.vendor, newest)
                 if newer is None:
                     raise
                 self._permit = await self._let_in(newer)
@@ -288,7 +288,7 @@ class Runtime:
         """What to ask with instead of ``refused``; None: there is nothing, which the fleet is told. Raises ``StoreError``."""
         newer, unread = None, ""
         try:
-            newer = await self._office.registrations.newer(self.vendor, refused)
+            newer = await self._office.client_secrets.newer(self.vendor, refused)
         except CorruptRecord as error:
             unread = str(error)
         if newer is None and self._permit is not None:
@@ -304,7 +304,7 @@ class Runtime:
 
         async def begin() -> Flow[Any]:
             """Before each try: it may have been rotated since the last."""
-            self._asked = await self._office.registrations.newest(self.vendor)
+            self._asked = await self._office.client_secrets.newest(self.vendor)
             if self._permit is not None:
                 self._permit.secret = secret_digest(self._asked)
             return effect.flow(self._asked)

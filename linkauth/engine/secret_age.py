@@ -65,8 +65,8 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
 
 
 async def _is_older(office: Office, vendor: Vendor, than: float) -> bool:
-    await office.registrations.look(vendor)
-    now, at = office.shelf.now(), office.registrations.rotated_at(vendor)
+    await office.client_secrets.look(vendor)
+    now, at = office.shelf.now(), office.client_secrets.rotated_at(vendor)
     if at is None or at > now:  # by a clock that was wrong
         at = await _first_seen(office, vendor)
     return now - at >= than

@@ -109,7 +109,7 @@ async def test_a_secret_under_a_number_that_was_given_before_is_another():
     worker, other = Worker(store, vendor), Worker(store, vendor)
     credential = worker.credential(CLIENT)
     await credential.rotate_secret()
-    number = worker.office.registrations.version(CLIENT)
+    number = worker.office.client_secrets.version(CLIENT)
     store.inner = MemoryStore(clock=clock.wall)
     vendor.secret = "the one that lives"
     value = other.office.envelope.close(KEY, number, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
@@ -160,8 +160,8 @@ async def test_a_rotation_that_was_overtaken_goes_on_with_the_secret_that_lives(
     value = other.office.envelope.close(KEY, 9, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
     await store.inner.commit(KEY, 9, value)
     await rotation
-    assert (await late.office.registrations.newest(CLIENT)).client_secret.reveal() == "the one that lives"
-    assert late.office.registrations.version(CLIENT) == 9
+    assert (await late.office.client_secrets.newest(CLIENT)).client_secret.reveal() == "the one that lives"
+    assert late.office.client_secrets.version(CLIENT) == 9
 
 
 @virtual

@@ -339,9 +339,9 @@ async def test_a_vendor_that_keeps_its_secrets_has_none_to_look_for():
     """Its refusals of the client are the caller's: nothing is looked up, nothing waited for."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
-    assert not await worker.office.registrations.look(USER)
-    assert await worker.office.registrations.newest(USER) is USER
-    assert await worker.office.registrations.newer(USER, USER) is None
+    assert not await worker.office.client_secrets.look(USER)
+    assert await worker.office.client_secrets.newest(USER) is USER
+    assert await worker.office.client_secrets.newer(USER, USER) is None
     assert not store.counts
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.engine import keep_alive as keeping
+from linkauth.engine.client_secrets import ClientSecret, ClientSecrets, as_record
 from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
 from linkauth.engine.ledger import Ledger
-from linkauth.engine.registrations import ClientSecret, Registrations, as_record
 from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
@@ -83,7 +83,7 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, CommitSecret):
-            self._office.registrations.learn(
+            self._office.client_secrets.learn(
                 self.vendor, as_record(self.vendor, effect.secret, None), self._lease.number
             )
             return Instead(Committed(now=self.store_now()))
@@ -96,10 +96,10 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
 def a_refused_secret_is_not_looked_up() -> Iterator[tuple[Any, str, Any]]:
     """A worker does not ask the store for a newer client secret, not even when its own is refused."""
 
-    async def newer(self: Registrations, vendor: Any, refused: Any) -> None:
+    async def newer(self: ClientSecrets, vendor: Any, refused: Any) -> None:
         return None
 
-    yield Registrations, "newer", newer
+    yield ClientSecrets, "newer", newer
     yield ClientSecret, "is_stale", lambda self: False
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from linkauth.engine.watch import Watch
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["ClientSecret", "Registrations", "as_record"]
+__all__ = ["ClientSecret", "ClientSecrets", "as_record"]
 
 
 log = logging.getLogger("linkauth")
@@ -101,7 +101,7 @@ def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> Secre
     return SecretRecord(vendor=vendor.name, client_secret=secret.reveal(), client_id=client_id, rotated_at=rotated_at)
 
 
-class Registrations:
+class ClientSecrets:
     """The newest client secrets that this process knows."""
 
     __slots__ = ("_envelope", "_known", "_shelf", "_watch", "keeper")
