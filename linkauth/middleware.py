@@ -6,7 +6,7 @@ the origin is looked at each time: the token goes to the vendor alone, however a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, EXPECT, HOST
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Token
 
 __all__ = ["Credential"]
+
+TOO_MANY: Final = 429
+SERVER_ERROR: Final = 500
 
 
 class Credential(EngineCredential):
@@ -60,7 +63,7 @@ class Credential(EngineCredential):
             return await handler(request)
         response = await handler(request)
         if response.status not in self.vendor.expired_statuses:
-            self.accepted(token, yes=True)
+            self._heard(token, response.status)
             return response
         return await self._refused(request, handler, token, response)
 
@@ -85,8 +88,15 @@ class Credential(EngineCredential):
         request.headers.pop(self.vendor.header, None)  # should the new token be for another origin
         self._sign(request, fresh)
         response = await handler(request)
-        self.accepted(fresh, yes=response.status not in self.vendor.expired_statuses)
+        self._heard(fresh, response.status)
         return response
+
+    def _heard(self, token: Token, status: int) -> None:
+        """What an answer says of ``token``. A gateway's, or that there were too many, may come before anybody looks at it."""
+        if status in self.vendor.expired_statuses:
+            self.accepted(token, yes=False)
+        elif status < SERVER_ERROR and status != TOO_MANY:
+            self.accepted(token, yes=True)
 
     async def _serves(self, where: tuple[str, str, int]) -> bool:
         """Whether ``where`` is the vendor's, or named by the token. Another origin's request must not fail of that."""

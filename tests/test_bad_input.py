@@ -38,6 +38,16 @@ def says(error: LinkAuthError, who: str) -> None:
 
 # -- What the caller gives.
 
+
+@pytest.mark.parametrize(
+    "given", [{"timeout": "5"}, {"timeout": None}, {"timeout": True}, {"refresh_ahead": "60"}, {"refresh_ahead": False}]
+)
+def test_seconds_that_are_no_number_are_refused(given):
+    """As a setting that was read from the environment may be: told when the engine is made, and by which name."""
+    with pytest.raises(ConfigurationError, match=f"{next(iter(given))}: seconds"):
+        AuthEngine(**given)
+
+
 URLS = [
     "http://api.linkxg.example/api/v1",
     "http://192.0.2.1/v1",

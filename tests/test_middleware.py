@@ -46,6 +46,7 @@ class Site:
         self.big = False
         """A 401 has 5 MB."""
         self.token_status = 200
+        self.api_status = 200
         self.gate: asyncio.Event | None = None
         """What the token endpoint waits for."""
         self.late: asyncio.Event | None = None
@@ -84,6 +85,8 @@ class Site:
         self.counts["api"] += 1
         if "to" in request.query:
             raise _redirect(request)
+        if self.api_status != 200:
+            return web.Response(status=self.api_status)
         if self.refuses or authorization != self.current:
             if self.late is not None and "late" in request.query:
                 await self.late.wait()
@@ -569,6 +572,24 @@ async def test_several_401_without_a_way_to_renew_send_for_the_user(engine, site
         with pytest.raises(ReauthorizationRequired):
             await get(session, "a")
     assert site.counts == {"api": asked}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_an_answer_that_says_nothing_of_the_token_is_no_success_between(engine, site, monkeypatch, status):
+    """A gateway's 503 between two refusals does not make a dead token live: nobody has looked at it."""
+    credential = await unrenewable(engine, site)
+    now = [0.0]
+    monkeypatch.setattr(credential._refusals, "_monotonic", lambda: now[0])
+    site.refuses = True
+    async with credential.session() as session:
+        for _ in range(2):
+            assert await get(session, "a") == 401
+            now[0] += 30
+            site.api_status = status
+            assert await get(session, "a") == status
+            site.api_status = 200
+        with pytest.raises(ReauthorizationRequired):
+            await get(session, "a")
 
 
 # -- What fails inside.

@@ -63,9 +63,9 @@ class Engine(Generic[C]):
         keys = hidden(keys)
         if not isinstance(store, str) and (isinstance(store, type) or not hasattr(store, "claim")):
             raise ConfigurationError("store: a URL such as file:~/.linkauth is needed, or a TokenStore")
-        if not timeout > 0:
+        if not _is_number(timeout) or not timeout > 0:
             raise ConfigurationError("timeout: seconds above 0 are needed")
-        if refresh_ahead is not None and not refresh_ahead >= 0:
+        if refresh_ahead is not None and not (_is_number(refresh_ahead) and refresh_ahead >= 0):
             raise ConfigurationError("refresh_ahead: seconds from 0 up are needed, or None")
         sealer = None
         if keys is not None:
@@ -207,3 +207,7 @@ class Engine(Generic[C]):
         await self.office.watch.aclose()
         if self._owns_store:
             await self.office.shelf.store.aclose()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

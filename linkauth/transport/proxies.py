@@ -119,5 +119,5 @@ def _names(entry: str, host: str, port: int) -> bool:
         name, _, only = entry.rpartition(":")
         if not name or not only.isdigit():
             name, only = entry, str(port)
-        name = name.strip("[]").lstrip(".")
+        name = name.strip("[]").removeprefix("*").lstrip(".")  # "*.example" is how many write ".example"
         return only == str(port) and bool(name) and f".{host}".endswith(f".{name}")
