@@ -16,6 +16,7 @@ from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.keeper import Keeper
 from linkauth.engine.leftovers import bring_back
 from linkauth.engine.office import Office
+from linkauth.engine.outages import Outages
 from linkauth.engine.reseal import reseal
 from linkauth.engine.roster import Roster
 from linkauth.engine.sealing import Sealer, hidden
@@ -76,9 +77,11 @@ class Engine(Generic[C]):
         opened = open_store(store) if isinstance(store, str) else store
         teller = Teller(on_event, world.wall)
         flights = Flights()
-        shelf = Shelf(opened, world, teller, timeout, lambda: watch.beware())  # noqa: PLW0108  # which is yet to be made
+        outages = Outages(world.monotonic)
+        back = lambda: watch.beware()  # noqa: E731, PLW0108  # which is yet to be made
+        shelf = Shelf(opened, world, teller, timeout, back, outages.store)
         envelope = Envelope(sealer)
-        watch = Watch(shelf, envelope, world)
+        watch = Watch(shelf, envelope, world, outages)
         self._make = make
         self._roster: Roster[C] = Roster()
         self.office = Office(
@@ -88,6 +91,7 @@ class Engine(Generic[C]):
             envelope=envelope,
             client_secrets=ClientSecrets(shelf, envelope, watch, lambda key: Keeper(key, shelf, world, flights, kept)),
             teller=teller,
+            outages=outages,
             flights=flights,
             watch=watch,
             escrow=kept,

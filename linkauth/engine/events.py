@@ -71,10 +71,20 @@ class Teller:
         self._listener = listener
         self._wall = wall
 
-    def tell(self, kind: EventKind, vendor: str, account: str, outcome: str = "", duration: float = 0.0) -> None:
-        """Tell of one event."""
+    def tell(
+        self,
+        kind: EventKind,
+        vendor: str,
+        account: str,
+        outcome: str = "",
+        duration: float = 0.0,
+        *,
+        level: int | None = None,
+    ) -> None:
+        """Tell of one event. ``level``: the log's, None for that of its kind."""
         whose = f"{vendor}/{account}" if account else vendor
-        log.log(_LEVELS.get(kind, logging.WARNING), "%s: %s%s", whose, kind.value, outcome and f": {outcome}")
+        level = _LEVELS.get(kind, logging.WARNING) if level is None else level
+        log.log(level, "%s: %s%s", whose, kind.value, outcome and f": {outcome}")
         if self._listener is None:
             return
         event = Event(kind=kind, vendor=vendor, account=account, at=self._wall(), duration=duration, outcome=outcome)

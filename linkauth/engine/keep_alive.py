@@ -75,7 +75,7 @@ class KeepAlive:
             try:
                 done = await self._turn()
             except StoreUnavailable as error:
-                log.warning("keep-alive: %s", error)
+                log.debug("keep-alive: %s", error)  # which was said when it began
                 await asyncio.sleep(backoff(failures, timing.ROUND_AGAIN, self._office.world.random.random()))
                 failures += 1
                 continue
@@ -118,7 +118,7 @@ class KeepAlive:
 
     async def _round(self, lease: Lease) -> int | None:
         """Renew what is due. None: the lease was lost, and somebody else makes the round."""
-        renewed = 0
+        renewed = failed = 0
         async for key in self._office.shelf.store.keys("token/"):
             if not await lease.held():
                 return None
@@ -131,8 +131,11 @@ class KeepAlive:
             except StoreUnavailable:
                 raise
             except LinkAuthError as error:
-                log.warning("keep-alive: %r: %s", credential, error)
+                failed += 1
+                log.debug("keep-alive: %r: %s", credential, error)  # which was said of its renewal
             await asyncio.sleep(timing.ROUND_PACE)
+        if failed:
+            log.warning("keep-alive: of %d that were due %d were not renewed", renewed + failed, failed)
         if self._office.envelope.seals:
             await reseal(self._office, LASTING)
         for vendor in self._clients():

@@ -178,7 +178,12 @@ class Ledger:
 
     def _go_on_saving(self, kept: Entry, fault: str, pause: float = 0.0) -> None:
         """Offer what is kept again and again, ``pause`` seconds from now on."""
-        log.error("%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
+        away = self.office.outages.store
+        away.hold_up("answers kept", self.key)
+        level = (
+            logging.DEBUG if away else logging.ERROR
+        )  # each of a store that is away it would be said of each account
+        log.log(level, "%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
         save = self._save(kept, pause)
         self._saving = self.office.flights.start(save, f"linkauth saving {self.key}", precious=True)
 
@@ -271,7 +276,8 @@ class Ledger:
             return
         self.office.watch.found_loss()
         number = held.number
-        log.warning("%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
+        level = self.office.outages.record_lost()
+        log.log(level, "%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
         commit = self.office.shelf.store.commit(
             self.key, number, self.office.envelope.close(self.key, number, held.record)
         )
@@ -481,7 +487,8 @@ class Ledger:
         """A flight failed: keep ``wait`` seconds of distance, and say so."""
         self.holding.failed(error, wait)
         if not isinstance(error, ReauthorizationRequired):
-            self.tell(EventKind.FAILED, str(error))
+            level = self.office.outages.failed(self.vendor, self.account, error)
+            self.tell(EventKind.FAILED, str(error), level=level)
 
     def granted(self, token: Token, asked: str) -> None:
         """Tell where ``token`` has less than the scope that was ``asked`` for: once, until that changes."""
@@ -490,6 +497,8 @@ class Ledger:
             self.tell(EventKind.SCOPE_REDUCED, f"without {' '.join(missing)}")
         self._not_granted = missing
 
-    def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0) -> None:
-        """Tell of an event of this credential."""
-        self.office.teller.tell(kind, self.vendor.name, self.account, outcome, duration)
+    def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0, *, level: int | None = None) -> None:
+        """Tell of an event of this credential. ``level``: the log's, None for that of its kind."""
+        if kind in {EventKind.RENEWED, EventKind.ADOPTED}:
+            self.office.outages.succeeded(self.vendor, self.account)
+        self.office.teller.tell(kind, self.vendor.name, self.account, outcome, duration, level=level)

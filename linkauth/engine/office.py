@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Teller
     from linkauth.engine.flight import Flights
+    from linkauth.engine.outages import Outages
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.watch import Watch
     from linkauth.engine.world import World
@@ -33,6 +34,7 @@ class Office:
     envelope: Envelope
     client_secrets: ClientSecrets
     teller: Teller
+    outages: Outages
     flights: Flights
     watch: Watch
     escrow: Escrow | None

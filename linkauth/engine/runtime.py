@@ -300,7 +300,8 @@ class Runtime:
     async def _exchange(self, effect: effects.Ask) -> Any:
         now = self.now()
         if self._time is None:
-            log.info("%s: the store is away; a token is fetched for this process alone", self.vendor.name)
+            self._office.outages.store.hold_up("tokens fetched for this process alone", self._ledger.key)
+            log.debug("%s: the store is away; a token is fetched for this process alone", self.vendor.name)
 
         async def begin() -> Flow[Any]:
             """Before each try: it may have been rotated since the last."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from linkauth.engine.events import Teller
+    from linkauth.engine.outages import Outage
     from linkauth.engine.world import World
     from linkauth.store import TokenStore
 
@@ -36,7 +37,7 @@ T = TypeVar("T")
 class Shelf:
     """A store with time limits. ``store`` is the store itself, for making the calls that are handed in here."""
 
-    __slots__ = ("_lost", "_on_back", "_patience", "_teller", "_time", "_world", "store")
+    __slots__ = ("_lost", "_on_back", "_outage", "_patience", "_teller", "_time", "_world", "store")
 
     def __init__(
         self,
@@ -45,14 +46,16 @@ class Shelf:
         teller: Teller,
         timeout: float,
         on_back: Callable[[], None],
+        outage: Outage,
     ) -> None:
-        """``on_back`` is called when the store answers again, before anybody gets that answer."""
+        """``on_back`` is called when the store answers again, before anybody gets that answer; ``outage``: its."""
         self.store = store
         self._on_back = on_back
         self._world = world
         self._teller = teller
         self._patience = min(timing.STORE_CALL, timeout / 2)
         self._lost = False
+        self._outage = outage
         self._time: StoreTime | None = None
 
     @property
@@ -90,21 +93,30 @@ class Shelf:
             if self._lost:
                 self._lost = False
                 self._on_back()
-                self._teller.tell(EventKind.STORE_BACK, "store", "")
+                self._teller.tell(EventKind.STORE_BACK, "store", "", level=logging.DEBUG)
+                asyncio.get_running_loop().call_later(timing.OUTAGE_OVER, self._outage_over)
+            elif self._outage:
+                self._outage_over()
             return answer
         if told is not None:
             raise told.again()  # without its traceback and context: the store's frames hold the record
+        level = logging.DEBUG if self._outage else logging.ERROR
+        self._outage.fail()
         if not self._lost:
             self._lost = True
-            self._teller.tell(EventKind.STORE_LOST, "store", "", fault)
+            self._teller.tell(EventKind.STORE_LOST, "store", "", fault, level=level)
         raise StoreUnavailable(fault)
+
+    def _outage_over(self) -> None:
+        if self._outage.is_over():
+            log.info("store: works again %s", self._outage.end())
 
     async def quietly(self, call: Awaitable[object]) -> None:
         """Make a call whose failure harms nobody: what it should have done happens by itself when a lease ends."""
         try:
             await self.do(call)
         except StoreError as error:
-            log.info("left to itself: %s", error)
+            log.debug("left to itself: %s", error)
 
 
 async def _answered(call: Awaitable[T]) -> T:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linkauth.engine.envelope import Envelope
+    from linkauth.engine.outages import Outages
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.world import World
     from linkauth.store import Announcing, Restarting
@@ -72,12 +73,13 @@ class Followed(Protocol):
 class Watch:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
 
-    def __init__(self, shelf: Shelf, envelope: Envelope, world: World) -> None:
+    def __init__(self, shelf: Shelf, envelope: Envelope, world: World, outages: Outages) -> None:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
         self._store = cast("Announcing", shelf.store) if hasattr(shelf.store, "changes") else None
         self._shelf = shelf
         self._envelope = envelope
         self._world = world
+        self._outages = outages
         self._heard_at: float | None = None
         """When a loss was heard of; None: none was, or all is put back that ever will be."""
         self._until = -math.inf
@@ -186,7 +188,7 @@ class Watch:
             await looks.aclose()
 
     async def _listen(self, store: Announcing, heard: asyncio.Event, looks: Looks) -> None:
-        begun, loop = self._world.monotonic(), asyncio.get_running_loop()
+        begun, loop, broke = self._world.monotonic(), asyncio.get_running_loop(), False
         while True:
             try:
                 async for change in store.changes():
@@ -198,13 +200,16 @@ class Watch:
                         if heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN or await self._is_young():
                             self.beware()
                         heard.set()
+                        broke = False
                         looks.ask("", self._put_all_back, gap=0.0)
                     elif (held := self._followed.get(change.key)) is not None:
                         held.announced(change.version)
                         if held.is_newer_than(change.version):
                             looks.ask(held.key, partial(self._put_back, (held,)))
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
-                log.warning("the watch on the store broke (%s) and is taken up again", type(error).__name__)
+                level = logging.DEBUG if broke or self._outages.store else logging.WARNING
+                log.log(level, "the watch on the store broke (%s) and is taken up again", type(error).__name__)
+                broke = True
             finally:
                 self._hearing.discard(loop)
             await asyncio.sleep(timing.LISTEN_AGAIN)
@@ -229,6 +234,7 @@ class Watch:
         held.sort(key=lambda each: each.written_at, reverse=True)
         if not held:
             return
+        lost, count = self._outages.records_lost, len(held)
         saying = asyncio.create_task(self._say_so(end))
         try:
             if self.suspects:  # all have heard of it at the same moment
@@ -238,6 +244,8 @@ class Watch:
         finally:
             saying.cancel()
             await asyncio.wait({saying})
+        if (lost := self._outages.records_lost - lost) > 1:
+            log.warning("the store had lost %d of the %d records that are held here; they are put back", lost, count)
 
     async def _put_back(self, held: Sequence[Followed]) -> list[Followed]:
         """As many at once as there may be. Returns those for which the store did not answer."""
@@ -248,7 +256,8 @@ class Watch:
                 try:
                     await each.put_back()
                 except StoreUnavailable as error:
-                    log.info("record %s is not put back yet: %s", each.key, error)
+                    self._outages.store.hold_up("records not put back at once", each.key)
+                    log.debug("record %s is not put back yet: %s", each.key, error)
                     left.append(each)
                 except LinkAuthError as error:
                     log.info("record %s is not put back: %s", each.key, error)

@@ -179,6 +179,11 @@ USER_WAITS: Final = 2.0
 ELSEWHERE: Final = 0.05
 """Seconds between two looks at what is in the air in other threads' loops: they may stop at any moment and tell nobody."""
 
+OUTAGE_OVER: Final = 2.0
+"""Seconds without a failure after which an outage of the store is told to be over."""
+
+# Whoever still fails does so again within that time.
+assert max(FAILED_AGAIN, OFFER_LONGEST, LISTEN_AGAIN) < OUTAGE_OVER
 # A failure that is remembered is looked at again while the caller who met it may still be waiting.
 assert max(FAILED_AGAIN, DOUBT_AGAIN, RENEW_FIRST) < GRACE
 # Who has to wait for the next renewal is still there when it has been given its whole time.

@@ -230,7 +230,7 @@ async def test_what_is_adopted_while_the_lease_is_asked_for_is_not_spent():
 @virtual
 async def test_a_store_that_does_not_take_it_is_offered_it_again(caplog):
     """It is away again when the session is to be put back: the watch goes on, and the next word of a loss finds it."""
-    caplog.set_level(logging.INFO, "linkauth")
+    caplog.set_level(logging.DEBUG, "linkauth")
     store = Telling()
     credential = await logged_in(Worker(store, Vendor()))
     store.empty()
