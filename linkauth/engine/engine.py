@@ -78,8 +78,7 @@ class Engine(Generic[C]):
         teller = Teller(on_event, world.wall)
         flights = Flights()
         outages = Outages(world.monotonic)
-        back = lambda: watch.beware()  # noqa: E731, PLW0108  # which is yet to be made
-        shelf = Shelf(opened, world, teller, timeout, back, outages.store)
+        shelf = Shelf(opened, world, teller, timeout, lambda: watch.beware(), outages.store)  # noqa: PLW0108  # yet to be made
         envelope = Envelope(sealer)
         watch = Watch(shelf, envelope, world, outages)
         self._make = make
