@@ -127,6 +127,9 @@ class OAuthError(LinkAuthError):
     code: ClassVar[str] = ""
     advice: ClassVar[str] = ""
 
+    unexplained: bool = False
+    """The vendor gave neither a code nor words; the class is told by the HTTP status alone."""
+
     error: str
     description: str
     status: int
@@ -308,7 +311,10 @@ class MalformedResponse(LinkAuthError):
 
 
 class VendorUnavailable(LinkAuthError):
-    """No connection, time-out or 5xx, after retries. ``retry_after``: seconds until linkauth itself asks again."""
+    """No connection, time-out or 5xx, after retries; or a page, a redirect or a 404 where a token endpoint should be.
+
+    ``retry_after``: seconds until linkauth itself asks again.
+    """
 
     who = "nobody"
 

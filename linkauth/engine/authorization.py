@@ -27,6 +27,7 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
+from linkauth.oauth.authorization import masked, said
 from linkauth.oauth.token import secret_str
 from linkauth.protocol import session, timing
 from linkauth.protocol.records import PendingRecord, state_key
@@ -207,8 +208,17 @@ async def _put(office: Office, key: str, number: int, record: PendingRecord, sec
 def _key_of(vendor: Vendor, params: Mapping[str, str]) -> tuple[str, str]:
     state = _state(params)
     if not state:
-        raise StateMismatch(f"{vendor.name}: the callback has no state")
+        word = _word(params)
+        raise StateMismatch(f"{vendor.name}: the callback has no state{f', and says {word}' if word else ''}")
     return state_key(vendor.name, state), state
+
+
+def _word(params: Mapping[str, str]) -> str:
+    """What a callback without a state refuses with (Slack): whoever reads the error sees that nobody forged it."""
+    try:
+        return said(masked(params), "error")
+    except InvalidRequest:
+        return ""
 
 
 def _state(params: Mapping[str, str]) -> str:

@@ -126,7 +126,10 @@ def raise_no(said: wire.Masked, response: Response, vendor: str, *, needs_user: 
     if not needs_user and kind is errors.AccessDenied:
         kind = errors.Forbidden
     by_code = {} if kind is None else {code: kind}
-    raise refusal(response, vendor, code, words, by_code, by_status)
+    error = refusal(response, vendor, code, words, by_code, by_status)
+    if isinstance(error, OAuthError):
+        error.unexplained = not code and not words
+    raise error
 
 
 def _heard(said: wire.Masked, response: Response) -> tuple[str, str, type[OAuthError] | None]:

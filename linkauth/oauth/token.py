@@ -201,6 +201,8 @@ class Token:
     refresh_token: str | None = attrs.field(default=None, converter=secret_str_or_none)
     refresh_expires_at: float | None = None
     """When the refresh token lapses; None where the vendor does not say."""
+    session_expires_at: float | None = attrs.field(default=None, metadata=OMIT)
+    """When the user has to consent again, whatever is renewed; None where that is not stated (``OAuth2(session_lifetime=…)``)."""
     endpoint: str | None = None
     """Where the vendor wants later calls sent (Sage X3); None: the configured base URL."""
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_extra, repr=_mask_extra, hash=False)

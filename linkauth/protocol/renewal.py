@@ -26,6 +26,7 @@ from linkauth.errors import (
     CorruptRecord,
     InvalidClient,
     InvalidGrant,
+    InvalidRequest,
     InvalidToken,
     LinkAuthError,
     MalformedResponse,
@@ -290,6 +291,8 @@ def _failed(me: Worker, turn: Turn, failed: Failed) -> Steps[Token]:
     match error:
         case InvalidGrant() | InvalidToken() if me.vendor.needs_user:
             return (yield from _refused(me, turn, error))
+        case InvalidRequest(unexplained=True) if me.vendor.needs_user and _is_final(me, turn):
+            return (yield from _refused(me, turn, error))
         case MalformedResponse(salvage=Token() as salvage):
             # Unusable, but it brought a new refresh token: the old one is spent.
             error.salvage = None
@@ -307,6 +310,15 @@ def _failed(me: Worker, turn: Turn, failed: Failed) -> Steps[Token]:
             fault = VendorUnavailable(f"the adapter failed: {type(error).__name__}")
             yield Release(_word(me, turn, fault, in_doubt=True))
     raise error
+
+
+def _is_final(me: Worker, turn: Turn) -> bool:
+    """Whether a refusal without a word is taken for the refresh token's end: again and again, and nothing is left to serve.
+
+    Some servers refuse a dead one so (Glewlwyd). Once may be an accident, and while the access token is good nobody is hurt.
+    """
+    again = turn.note.kind == InvalidRequest.__name__ and turn.note.failures >= timing.UNEXPLAINED
+    return again and not me.unexpired()
 
 
 def _refused(me: Worker, turn: Turn, refusal: LinkAuthError) -> Steps[Token]:

@@ -123,6 +123,8 @@ ANSWER: Final = 120.0
 """Seconds that an answer is waited for which nobody can get again, whoever asked for it has long been told to come back."""
 RENEW_FIRST: Final = 1.0
 """Seconds after the first renewal that failed before the next; doubling from there."""
+UNEXPLAINED: Final = 7
+"""Failures in a row after which a refusal without a word is believed to mean the refresh token: over a minute at the least."""
 LONGEST_ORDER: Final = 300.0
 """Seconds that a vendor's Retry-After may make the fleet wait."""
 LEAST_GAP: Final = 1.0

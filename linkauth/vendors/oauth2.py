@@ -73,7 +73,8 @@ class OAuth2(Vendor):
     wrong: a vendor that keeps it gets more care than it needs. A new one in an answer always replaces the old.
     ``lifetime``: seconds, for answers that state none; where it is None such an answer is refused. ``math.inf``: for ever.
     ``refresh_lifetime``: seconds that an unused refresh token lives, anew with each renewal, where the answer does not say.
-    ``refresh_ahead``: seconds before expiry at which renewal begins, in the engine's place. ``dialect``: the vendor's own ways.
+    ``session_lifetime``: from the user's consent, whatever is renewed. ``dialect``: the vendor's own ways.
+    ``refresh_ahead``: seconds before expiry at which renewal begins, in the engine's place.
     ``token_rate``: ``(requests, seconds)`` that the vendor allows a client at its token endpoint; the fleet keeps to it.
     ``api_url``: where calls go; None: the token endpoint's origin.
     ``issuer``: checked against the callback's ``iss`` (RFC 9207), which must be there if ``iss_required``.
@@ -99,6 +100,7 @@ class OAuth2(Vendor):
     iss_required: bool = attrs.field(default=False, validator=flag)
     lifetime: float | None = None
     refresh_lifetime: float | None = None
+    session_lifetime: float | None = None
     refresh_ahead: float | None = None
     token_rate: tuple[int, float] | None = attrs.field(default=None, converter=rate)
     extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
@@ -115,7 +117,6 @@ class OAuth2(Vendor):
 
     def _faults(self) -> list[str]:
         secretless = self.client_secret is None
-        lifetime = self.lifetime
         checks = {
             "name must be made of letters, digits, dots, dashes and underscores": not _NAME.fullmatch(self.name),
             "client_auth is one of post, basic and none": self.client_auth not in {"post", "basic", "none"},
@@ -124,14 +125,14 @@ class OAuth2(Vendor):
             "client credentials need a client_secret (RFC 6749 §4.4)": self.authorize_url is None and secretless,
             "a client without a secret needs PKCE (RFC 9700 §2.1.1)": _has_page(self) and secretless and not self.pkce,
             "iss_required needs the issuer to compare with": self.iss_required and self.issuer is None,
-            "lifetime is seconds, above 0": lifetime is not None and not is_lifetime(lifetime, endless=True),
+            "lifetime is seconds, above 0": not is_lifetime(self.lifetime, endless=True),
             "rotation is a RotationProfile": not isinstance(cast("object", self.rotation), RotationProfile),
             "extra holds texts, and none of the protocol's own parameters": not (
                 are_texts(self.extra) and are_texts(self.authorize_extra)
             ),
             "dialect is a Dialect": not isinstance(cast("object", self.dialect), Dialect),
-            "refresh_lifetime is seconds, above 0": self.refresh_lifetime is not None
-            and not is_lifetime(self.refresh_lifetime),
+            "refresh_lifetime is seconds, above 0": not is_lifetime(self.refresh_lifetime),
+            "session_lifetime is seconds, above 0": not is_lifetime(self.session_lifetime),
             "refresh_ahead is seconds, from 0 up": not is_ahead(self.refresh_ahead),
         }
         return [fault for fault, found in checks.items() if found]
@@ -295,6 +296,5 @@ class OAuth2(Vendor):
         # RFC 9207 §2.4: before anything else, for a mixed-up code is not ours to send.
         issuer = authorization.parameter(params, "iss")
         if self.issuer is not None and (issuer or self.iss_required) and issuer != self.issuer:
-            raise UntrustedEndpoint(
-                f"{self.name}: the callback comes from another issuer: {wire.words(issuer) or 'none'}"
-            )
+            theirs = wire.words(issuer) or "none"
+            raise UntrustedEndpoint(f"{self.name}: the callback comes from another issuer: {theirs}")

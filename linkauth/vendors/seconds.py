@@ -31,7 +31,9 @@ def is_ahead(seconds: object) -> bool:
 
 
 def is_lifetime(seconds: object, *, endless: bool = False) -> bool:
-    """Whether ``seconds`` can be a lifetime: above 0 up to ten years; ``endless``: or ``math.inf``."""
+    """Whether ``seconds`` can be a lifetime: above 0 up to ten years, or None for unknown; ``endless``: or ``math.inf``."""
+    if seconds is None:
+        return True
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         return False
     return 0 < seconds <= grants.LONGEST_LIFETIME or (endless and seconds == math.inf)

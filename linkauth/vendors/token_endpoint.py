@@ -65,7 +65,7 @@ def grant(
         endpoint=_endpoint(vendor, body, anew=keep is None),
         advice=STATE_IT,
     )
-    return _lasting(vendor, token, stated="refresh_token_expires_in" in body)
+    return _lasting(vendor, token, anew=keep is None, stated="refresh_token_expires_in" in body)
 
 
 def _request(vendor: OAuth2, url: str, fields: Mapping[str, str]) -> Request:
@@ -186,10 +186,17 @@ def token_url(vendor: OAuth2, url: str, said: Mapping[str, Any]) -> str:
     return url
 
 
-def _lasting(vendor: OAuth2, token: Token, *, stated: bool) -> Token:
-    """``token`` with what the vendor is known to do to sessions that are not renewed."""
+def _lasting(vendor: OAuth2, token: Token, *, anew: bool, stated: bool) -> Token:
+    """``token`` with what is stated of this vendor's sessions; ``anew``: by a login. ``stated``: the answer says when it lapses."""
+    lapse, end = token.refresh_expires_at, token.session_expires_at
     if vendor.dialect.renews_by == "access_token":
-        return attrs.evolve(token, refresh_token=token.access_token, refresh_expires_at=token.expires_at)
-    if token.refresh_token and vendor.refresh_lifetime is not None and not stated:
-        return attrs.evolve(token, refresh_expires_at=token.issued_at + vendor.refresh_lifetime)
-    return token
+        token = attrs.evolve(token, refresh_token=token.access_token)
+        lapse = token.expires_at
+    elif vendor.refresh_lifetime is not None and not stated:
+        lapse = token.issued_at + vendor.refresh_lifetime
+    if anew and vendor.session_lifetime is not None:
+        end = token.issued_at + vendor.session_lifetime
+    if not token.refresh_token:
+        return token
+    lapse = min((moment for moment in (lapse, end) if moment is not None), default=None)
+    return attrs.evolve(token, refresh_expires_at=lapse, session_expires_at=end)

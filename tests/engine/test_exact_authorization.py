@@ -101,6 +101,11 @@ async def test_what_is_no_state_of_ours_is_not_looked_up():
     for state in ("", "x" * 513, "\u00e9", ["a", "b"], None):
         with pytest.raises(StateMismatch, match="no state"):
             await worker.complete(LINKKIT, {"state": state, "code": "c"})
+    with pytest.raises(StateMismatch, match=r"no state, and says access_denied$"):  # Slack
+        await worker.complete(LINKKIT, {"error": "access_denied", "code": "canary-code"})
+    for odd in (["a", "b"], "a\r\nb", "y" * 9000, "", 5):
+        with pytest.raises(StateMismatch, match=r"no state$"):
+            await worker.complete(LINKKIT, {"error": odd})
     with pytest.raises(UnsupportedGrant):
         await worker.complete(CLIENT, {"state": "x", "code": "c"})
     assert not store.counts

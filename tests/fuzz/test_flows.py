@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from linkauth.errors import (
 )
 from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import Secret
-from linkauth.vendors import OAuth2, Pending
+from linkauth.vendors import Dialect, OAuth2, Pending
 from tests.fuzz.targets import fit
 from tests.oauth.test_fuzz import bodies, params, statuses
 
@@ -48,6 +49,23 @@ VENDORS = [
     OAuth2(**GENERIC),
     OAuth2(**GENERIC, authorize_url=f"{BASE}/authorize", revoke_url=f"{BASE}/revoke", client_auth="basic"),
     OAuth2(**{**GENERIC, "client_secret": None}, authorize_url=f"{BASE}/authorize"),
+    OAuth2(
+        **GENERIC,
+        authorize_url=f"{BASE}/authorize",
+        lifetime=math.inf,
+        refresh_lifetime=900.0,
+        session_lifetime=9000.0,
+        dialect=Dialect(
+            body="json",
+            answer_in="data",
+            answer_names={"accessToken": "access_token"},
+            dead=["gone"],
+            keep_params=["state"],
+            api_from={"endpoint": ["https://*.sagex3.example.com"]},
+            ask=lambda request: request.with_fields(request.fields),
+            hear=dict,
+        ),
+    ),
 ]
 PENDING = Pending(redirect_uri="https://app.example/back", scope="read", verifier="v" * 43)
 TAKEN = {"access_token": "other", "token_type": "Bearer", "expires_in": 900}

@@ -464,6 +464,24 @@ def test_an_unused_refresh_tokens_lifetime():
     assert vendor.identity() == OTHER.identity()
 
 
+def test_a_sessions_lifetime_from_the_consent():
+    """Spotify, LinkedIn: whatever is renewed, the user has to come again; so it is the refresh token's end as well."""
+    vendor = attrs.evolve(OTHER, session_lifetime=1000.0, refresh_lifetime=600.0)
+    token = _exchanged(vendor)
+    assert (token.session_expires_at, token.refresh_expires_at) == (SENT_AT + 1000, SENT_AT + 600)
+    later = attrs.evolve(CASE.ok(), sent_at=SENT_AT + 500)
+    renewed = _renewed(vendor, later, token)
+    assert (renewed.session_expires_at, renewed.refresh_expires_at) == (SENT_AT + 1000, SENT_AT + 1000)
+    alone = attrs.evolve(OTHER, session_lifetime=1000.0)
+    for answered in (later, attrs.evolve(CASE.ok(refresh_token=None), sent_at=SENT_AT + 500)):
+        assert _renewed(alone, answered, _exchanged(alone)).refresh_expires_at == SENT_AT + 1000
+    with pytest.raises(MalformedResponse) as caught:
+        _renewed(alone, CASE.ok(access_token="a b"), token)
+    assert caught.value.salvage.session_expires_at == SENT_AT + 1000
+    assert _renewed(alone).session_expires_at is None
+    assert vendor.identity() == OTHER.identity()
+
+
 WRONG = [
     {"body": "xml"},
     {"basic": "no"},
@@ -530,6 +548,7 @@ def test_what_cannot_work_is_refused(wrong):
         {"dialect": {}},
         {"refresh_lifetime": 0},
         {"refresh_lifetime": float("inf")},
+        {"session_lifetime": True},
         {"refresh_ahead": -1},
         {"refresh_ahead": "5"},
     ],
