@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.credential import Credential
     from linkauth.engine.office import Office
+    from linkauth.oauth.token import Token
     from linkauth.store import Reading, Record
     from linkauth.vendors.vendor import Vendor
 
@@ -181,14 +182,10 @@ class KeepAlive:
         return credential
 
     async def _due(self, key: str, reading: Reading, found: TokenRecord) -> Credential | None:
-        if found.token.refresh_expires_at is None:
-            return None
-        life = found.token.refresh_expires_at - found.token.issued_at
-        own = int.from_bytes(sha256(key.encode()).digest()[:4], "big") / 2**32
-        if reading.now < found.token.issued_at + life * (EARLIEST + own * (LATEST - EARLIEST)):
-            return None
         for vendor in self._vendors:
             if key in token_keys(vendor, found.account):
+                if not _is_time(key, reading.now, found.token, vendor):
+                    return None
                 credential = self._make(vendor, found.account)
                 # Once more, as a credential reads: the watch on the store begins before that.
                 again, time = await credential.ledger.read()
@@ -197,3 +194,14 @@ class KeepAlive:
                 same = same and credential.ledger.key == key
                 return credential if same else None
         return None
+
+
+def _is_time(key: str, now: float, token: Token, vendor: Vendor) -> bool:
+    """Whether the refresh token's life is so far spent that the record ``key`` is renewed. ``now``: the store's clock."""
+    lapses = token.refresh_expires_at
+    if lapses is None and token.refresh_token and vendor.refresh_lifetime is not None:  # stored before that was stated
+        lapses = token.issued_at + vendor.refresh_lifetime
+    if lapses is None:
+        return False
+    own = int.from_bytes(sha256(key.encode()).digest()[:4], "big") / 2**32
+    return now >= token.issued_at + (lapses - token.issued_at) * (EARLIEST + own * (LATEST - EARLIEST))

@@ -127,7 +127,7 @@ def _said(vendor: OAuth2, response: Response, keep: Token | None) -> wire.Masked
 
 
 def _is_there(members: Mapping[str, object], names: Mapping[str, str]) -> bool:
-    return any(names.get(name, name) == "access_token" for name in members)
+    return any(names.get(name, name) in {"access_token", "refresh_token"} for name in members)
 
 
 def _heard(hear: Hear, said: wire.Masked) -> tuple[wire.Masked, str]:

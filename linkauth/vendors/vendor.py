@@ -115,6 +115,8 @@ class Vendor(metaclass=_Discreet):
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
     uses_pkce: bool = False
+    refresh_lifetime: float | None = None
+    """Seconds that an unused refresh token lives, where no answer says so; None: unknown, or for ever."""
     refresh_ahead: float | None = None
     """Seconds before expiry at which renewal begins, in place of the engine's; None: the engine's."""
     token_rate: tuple[int, float] | None = None

@@ -13,7 +13,7 @@ from linkauth.errors import LinkAuthError
 from linkauth.oauth.exchange import Flow, Request, Response
 from linkauth.oauth.token import Secret, Token
 from linkauth.testing import play
-from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, Pending, SageX3, Vendor
+from linkauth.vendors import Dialect, Linkkit, LinkXG, LinkXGUser, OAuth2, Pending, SageX3, Vendor
 
 SENT_AT = 1_700_000_000.0
 REDIRECT = "https://app.example.com/callback"
@@ -41,6 +41,21 @@ OTHER = OAuth2(
 )
 MACHINE = OAuth2(
     name="machine", client_id="the-client", client_secret="canary-secret", token_url="https://auth.example.com/token"
+)
+
+DIALECT = OAuth2(
+    name="dialect",
+    client_id="the-client",
+    client_secret="canary-secret",
+    token_url="https://auth.example.com/token",
+    authorize_url="https://auth.example.com/authorize",
+    dialect=Dialect(
+        body="json",
+        answer_in="body",
+        answer_names={"accessToken": "access_token", "refreshToken": "refresh_token"},
+        ask=lambda request: request.with_fields(request.fields),
+        hear=dict,
+    ),
 )
 
 CURRENT = Token(
@@ -77,6 +92,11 @@ def enveloped(**members: Any) -> dict[str, Any]:
     """The same in LinkXG's envelope and camelCase."""
     names = {"access_token": "accessToken", "refresh_token": "refreshToken"}
     return {"success": True, "data": {names.get(n, n): v for n, v in members.items() if v is not None}}
+
+
+def nested(**members: Any) -> dict[str, Any]:
+    """The same where ``DIALECT`` has it."""
+    return {"status": 0, "body": enveloped(**members)["data"]}
 
 
 @attrs.frozen
@@ -136,6 +156,7 @@ CASES = [
     Case("sage-renew", SAGE, "renew", (CURRENT,), _SAGE),
     Case("oauth2-exchange", OTHER, "exchange", (CALLBACK, _VERIFIED), _RFC),
     Case("oauth2-renew", OTHER, "renew", (CURRENT,), _RFC),
+    Case("oauth2-dialect", DIALECT, "renew", (CURRENT,), _RFC, nested),
     Case("oauth2-client", MACHINE, "renew", (None,), {**_RFC, "refresh_token": None}),
 ]
 """Every flow that ends in a token."""
