@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -62,8 +61,6 @@ class KeepAlive:
         self._make = make
         self._every = every
         self._rotate_after = rotate_secrets_after
-        self._next_at = -math.inf
-        """When it is time again after a round of this worker's, monotonic: should nobody be able to read what the fleet agreed on."""
         self._key = round_key(vendors)
 
     async def run(self, rounds: int | None = None) -> int:
@@ -106,16 +103,15 @@ class KeepAlive:
             record = RoundRecord(next_at=shelf.now() + self._every)
             value = self._office.envelope.close(self._key, claim.number, record)
             await shelf.ask(store.commit(self._key, claim.number, value))
-            self._next_at = self._office.world.monotonic() + self._every
         return renewed
 
     def _left(self, record: Record, now: float) -> float:
-        """Seconds until the next round; what another environment has written says nothing."""
+        """Seconds until the next round. What another environment has written says nothing: then it is now."""
         try:
             return self._office.envelope.expect(self._key, record, RoundRecord).next_at - now
         except CorruptRecord as error:
             log.warning("keep-alive: rounds are made as if nobody else did: %s", error)
-        return self._next_at - self._office.world.monotonic()
+        return 0.0
 
     async def _round(self, lease: Lease) -> int | None:
         """Renew what is due. None: the lease was lost, and somebody else makes the round."""
