@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Protocol, Self
 
 from linkauth.engine.flight import out_of_sight
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from linkauth.engine.shelf import Shelf
     from linkauth.engine.world import World
     from linkauth.protocol.freshness import StoreTime
-    from linkauth.store import Claim, Reading
+    from linkauth.store import Claim, Reading, Record
 
-__all__ = ["Lease", "Leased"]
+__all__ = ["Lease", "Leased", "Word"]
 
 
 class Leased(Protocol):
@@ -44,8 +45,20 @@ class Leased(Protocol):
         ...
 
 
+class Word(Protocol):
+    """What a holder can say who has lost the lease while his request is in the air."""
+
+    def is_later(self, record: Record) -> bool:
+        """Whether ``record`` comes after what was spent: there is nothing to be shielded."""
+        ...
+
+    async def say(self, number: int) -> int:
+        """Commit the unchanged record under ``number``. Returns the next number to use."""
+        ...
+
+
 class Lease:
-    """A granted lease. As a context manager it is extended every third of its time.
+    """A granted lease. As a context manager it is extended every ``every`` seconds, a third of its time where not told.
 
     ``held()`` is asked right before anything is sent: a worker that was stopped for as long as its lease must not
     spend a token that its successor will be spending. A machine that slept may not know by its monotonic clock that it was
@@ -56,13 +69,16 @@ class Lease:
         "_again",
         "_ahead",
         "_deadline",
+        "_every",
         "_gone",
         "_keeper",
         "_lost",
+        "_over",
         "_sent",
         "_shelf",
         "_timer",
         "_ttl",
+        "_word",
         "_world",
         "key",
         "number",
@@ -77,6 +93,9 @@ class Lease:
         ttl: float,
         granted: StoreTime,
         again: Callable[[], Awaitable[tuple[Claim, StoreTime]]] | None = None,
+        *,
+        every: float | None = None,
+        word: Word | None = None,
     ) -> None:
         self.key = key
         self.number = number
@@ -87,7 +106,12 @@ class Lease:
         self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
         self._again = again
         """Claims it from a store that lost it; and what is held once more, where it was claimed by a named owner."""
+        self._word = word
+        """Tells others that a request is in the air under this lease, though the store has it no longer."""
+        self._every = ttl / timing.LEASE_PART if every is None else every
         self._sent = False
+        self._over = False
+        """Nothing is left to be shielded."""
         self._lost = False
         self._gone = False
         """The store does not have it, and may have given its number to somebody else since: nothing of his is touched."""
@@ -140,7 +164,7 @@ class Lease:
             await self._shelf.quietly(self._shelf.store.release(self.key, self.number, note))
 
     async def __aenter__(self) -> Self:
-        self._timer = asyncio.get_running_loop().call_later(self._ttl / timing.LEASE_PART, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
         return self
 
     async def __aexit__(
@@ -157,9 +181,9 @@ class Lease:
         self._keeper = out_of_sight(self._keep(), f"linkauth lease {self.key}")
 
     async def _keep(self) -> None:
-        while not self._lost:
-            await self._extend()
-            await asyncio.sleep(self._ttl / timing.LEASE_PART)
+        while not self._over:
+            await (self._say() if self._gone else self._extend())
+            await asyncio.sleep(self._every)
 
     def _is_short(self) -> bool:
         slept = abs(self._wall_ahead() - self._ahead)  # a clock that was set back may hide a sleep
@@ -173,25 +197,36 @@ class Lease:
             return
         before, ahead = self._world.monotonic(), self._wall_ahead()
         try:
-            kept = await self._shelf.do(self._shelf.store.extend(self.key, self.number, self._ttl))
-        except StoreError:
+            async with asyncio.timeout(self._ttl / timing.LEASE_PART):  # so that another try comes before its end
+                kept = await self._shelf.do(self._shelf.store.extend(self.key, self.number, self._ttl))
+        except (StoreError, TimeoutError):
             return  # it may come back before the lease ends
         if kept:
             self._deadline, self._ahead = before + self._ttl, ahead
             return
-        first = not self._lost
         self._lost = self._gone = True  # nothing is sent under it any more
-        if first and self._sent:
-            await self._take_again()
+        self._over = not self._sent
+        if self._sent:
+            await self._say()
 
-    async def _take_again(self) -> None:
-        """Shield the answer that is on its way from others who would ask with the same token, if nobody else does."""
+    async def _say(self) -> None:
+        """Shield the answer that is on its way from others who would ask with the same token.
+
+        The lease is asked for again, by owner, for the store may have lost it. Where somebody else has it, the unchanged
+        record is committed under a number that grows: whoever sees that before he sends gives the lease back.
+        """
         if self._again is None:
+            self._over = True
             return
-        try:
+        with contextlib.suppress(StoreError):
             claim, _ = await self._again()
-        except StoreError:
-            return
-        if isinstance(claim, Granted):
-            self.number = claim.number
-            self._gone = False
+            if self._word is None:
+                self._over = not isinstance(claim, Granted)
+            elif claim.record is not None and self._word.is_later(claim.record):
+                self._over = True  # the session is over, or somebody was faster: nothing more is said or taken
+                if isinstance(claim, Granted):
+                    await self._shelf.quietly(self._shelf.store.release(self.key, claim.number, claim.note))
+            elif not isinstance(claim, Granted):
+                self.number = await self._word.say(self.number)
+            if isinstance(claim, Granted) and not self._over:
+                self.number, self._gone = claim.number, False

@@ -49,7 +49,7 @@ class Ledger:
         ahead = office.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
         self.holding = Holding(office.world, ahead, needs_user=vendor.needs_user)
         self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
-        self.ttl = office.timeout + timing.LEASE_MORE
+        self.ttl = office.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
         self.leading: Lease | None = None
         """The latest lease of this worker."""
         self._credential = credential
@@ -109,7 +109,18 @@ class Ledger:
         async def again() -> tuple[Claim, StoreTime]:
             return await self.claim(note, owner=owner)
 
-        self.leading = Lease(self.office.shelf, self.office.world, self.key, claim.number, self.ttl, time, again)
+        rotates = self.vendor.rotation.rotates
+        self.leading = Lease(
+            self.office.shelf,
+            self.office.world,
+            self.key,
+            claim.number,
+            self.ttl,
+            time,
+            again,
+            every=timing.LEASE_EVERY if rotates else None,
+            word=self if rotates else None,
+        )
         return self.leading
 
     def adopt(self, record: Record, time: StoreTime) -> None:
@@ -243,6 +254,28 @@ class Ledger:
         assert isinstance(record, TokenRecord)  # noqa: S101  # marks are buried
         lineage = Lineage(record.session, record.generation)
         self.holding.take(record.token, entry.number, time, stored=stored, lineage=lineage)
+
+    def is_later(self, record: Record) -> bool:
+        """As ``supersedes``; but what is held, under another number, is not."""
+        held = self.held()
+        try:
+            found = self.office.envelope.open(self.key, record)
+        except CorruptRecord:
+            return False
+        return self.supersedes(record) and (held is None or found != held.record)
+
+    async def say(self, number: int) -> int:
+        """Commit the unchanged record under ``number``: others learn that its refresh token is being spent just now."""
+        held = self.held()
+        if held is None:
+            return number
+        value = self.office.envelope.close(self.key, number, held.record)
+        outcome, _ = await self.office.shelf.ask(self.office.shelf.store.commit(self.key, number, value))
+        if isinstance(outcome, Superseded):
+            return number if outcome.record is None else max(number, outcome.record.version) + 1
+        if self.held() == held:
+            self.holding.version = number
+        return number + 1
 
     def hopeless(self, token: Token | None) -> str:
         """Why there is no way to another token than from the user; empty: there is one."""

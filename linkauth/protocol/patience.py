@@ -39,6 +39,7 @@ class Turn:
     """One worker's turn at ``token``, ``granted`` at ``time``."""
 
     token: Token | None
+    version: int
     lineage: Lineage
     granted: Granted
     time: StoreTime
@@ -120,6 +121,11 @@ def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
             end = me.now() + seconds
         looked = me.now()
         yield Sleep(min(left, timing.LOOK_AGAIN))  # a wait ends at once where the store has lost the lease
+    if me.token == turn.token and me.version > turn.version:
+        # Somebody's word: his request is in the air, and he wants the lease again.
+        yield Release(turn.granted.note)
+        yield Sleep(timing.WORD_HEARD)
+        raise LeaseLost
     mine: bool = me.token == turn.token and (yield Confirm())
     if not mine or me.suspects():
         raise LeaseLost

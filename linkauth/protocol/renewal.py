@@ -103,7 +103,7 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
 def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
     # Whoever has the lease may be waiting for an answer that is the session.
     begun, passed = me.now(), 0
-    limit = begun + 2 * me.ttl + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
+    limit = begun + 2 * (me.timeout + me.ttl) + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
     met: int | None = None
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
@@ -123,7 +123,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
             yield from _wait(me, min(claim.remaining, limit - me.now()))
             met = held
         elif isinstance(claim, Granted):
-            turn = Turn(token, me.lineage, claim, time, me.note(claim.note))
+            turn = Turn(token, me.version, me.lineage, claim, time, me.note(claim.note))
             if (fresh := (yield from _take_turn(me, turn, called))) is not None:
                 return fresh
             met = held

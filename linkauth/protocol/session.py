@@ -83,7 +83,7 @@ def end(me: Worker) -> Steps[None]:
 def _claim(me: Worker) -> Steps[Word]:
     """The lease on a credential, whatever its record holds; without it, where a renewal takes long. Raises ``StoreError``."""
     patience = me.now() + timing.USER_WAITS
-    limit = me.now() + 2 * me.ttl
+    limit = me.now() + 2 * (me.timeout + me.ttl)
     while me.now() < limit:
         found: tuple[Reading, StoreTime] = yield Read()
         reading, time = found

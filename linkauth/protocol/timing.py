@@ -62,13 +62,22 @@ OFFER_LONGEST: Final = 0.5
 # -- leases -------------------------------------------------------------------------------------------------------------
 
 LEASE_MORE: Final = 5.0
-"""Seconds by which a lease outlasts the engine's time limit for an exchange."""
+"""Seconds by which a lease on something good for one use outlasts the engine's time limit for an exchange."""
+LEASE_EVERY: Final = 1.0
+"""Seconds after which such a lease is extended, and again: so its holder hears soon that it is lost."""
+LEASE_CHEAP: Final = 1.5
+"""Seconds of a lease where nothing rotates, for a second request is only waste. Extended every third of its time."""
 LEASE_PART: Final = 3
-"""A lease is extended every third of its time, so two thirds are left as long as all is well. With less than one left
-nothing is sent: it may end, and somebody else begin, while the vendor is still at work.
+"""With less than a third of its time left nothing is sent under a lease: it may end, and somebody else begin, while the
+vendor is still at work.
 """
+WORD_HEARD: Final = 2.0
+"""Seconds for which who hears the word of somebody whose request is in the air leaves the lease to him. He says it every
+``LEASE_EVERY``."""
 
 assert LEASE_PART > 2
+# Who hears the word leaves the lease for long enough that it is asked for once more.
+assert 2 * LEASE_EVERY <= WORD_HEARD
 # The holder hears that its lease has ended, or cannot hear, before it does.
 assert STORE_CALL <= LEASE_MORE
 
@@ -85,8 +94,6 @@ LISTEN_AGAIN: Final = 1.0
 """Seconds after which listening that broke is taken up again."""
 RESUBSCRIBE: Final = 1.5
 """Seconds within which a store that announces listens again, once its server answers."""
-YOUNG: Final = 3.0
-"""Seconds for which a server counts as just started: whoever begins to listen to it then may have missed a loss."""
 LOSS_SPREAD: Final = 0.5
 """Seconds over which workers spread when all of them hear at once that the store was away."""
 REPAIR_AT_ONCE: Final = 100
@@ -107,6 +114,8 @@ assert LOSS_SPREAD < REPAIR_ALONE
 assert max(LISTEN_AGAIN, RESUBSCRIBE) + REPAIR_ALONE < GRACE
 # A word that is late, since the store was, comes before the one before has lapsed; and no word is kept for too short.
 assert REPAIR_ALONE + STORE_CALL <= REPAIR_WORD < REPAIR_LONGEST < REPAIR_KEPT
+# Whoever lost a lease with a request in the air says so while others look.
+assert 2 * LEASE_EVERY < GRACE
 # Who was cut off while he waited for that notices before it is over.
 assert 2 * LONGEST_LOOK < GRACE
 

@@ -11,6 +11,7 @@ from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import Flow, Request, Response
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
+from linkauth.vendors import token_endpoint
 from linkauth.vendors.oauth2 import OAuth2
 from tests.simulation.loop import WHO, Node
 from tests.simulation.net import LATE, REFUSED
@@ -34,7 +35,7 @@ class Registration(OAuth2):
 
     def login(self, email: str, password: Secret) -> Flow[Token]:
         fields = {"grant_type": "password", "username": email, "password": password.reveal()}
-        return (yield from self._grant(fields))
+        return (yield from token_endpoint.grant(self, self.token_url, fields))
 
 
 @attrs.frozen(kw_only=True)

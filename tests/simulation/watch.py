@@ -99,6 +99,7 @@ class Watch(Evidence):
             return  # its number is of a time before the loss, and nobody puts back what can be had again
         # What was sent for before the call does not count, unless its lease was met on the way.
         asked_for = self.refreshed.get(me, -1.0) >= (latest.sent or latest.at)
+        asked_for = asked_for or (me in self.refreshed and me in self.stopped)  # it does not know when it was asked
         late = latest.by in self.stopped  # its estimate of the store's clock errs, to the early side
         worker = sim.worker_of(me)  # with no store to ask, a clock that was set is believed, and what is begun ended
         blind = me in self.stepped.keys() | self.stopped.keys() and worker is not None and worker.client.failures > 0
