@@ -75,7 +75,7 @@ __all__ = ["hopeless", "renew"]
 class WithoutStore(LinkAuthError):
     """The store is away, or its record cannot be read, and this vendor needs neither. Never leaves these steps."""
 
-    def __init__(self, held: int) -> None:
+    def __init__(self, held: int = 0) -> None:
         super().__init__()
         self.held = held
         """The version that was held when that was found out."""
