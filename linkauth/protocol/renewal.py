@@ -120,7 +120,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
             continue
         claim, time = yield from _claim(me, token, held, passed)
         if isinstance(claim, Busy):
-            yield from _wait(me, min(claim.remaining, limit - me.now()))
+            yield from _wait(min(claim.remaining, limit - me.now()), max(me.version, passed))
             met = held
         elif isinstance(claim, Granted):
             turn = Turn(token, me.version, me.lineage, claim, time, me.note(claim.note))
@@ -216,10 +216,10 @@ def _adopt(me: Worker, record: Record, time: StoreTime, *, awaited: bool) -> Ste
     return 0
 
 
-def _wait(me: Worker, seconds: float) -> Steps[None]:
-    """For whoever has the lease."""
+def _wait(seconds: float, newer_than: int) -> Steps[None]:
+    """For whoever has the lease, or for a record above ``newer_than``: what was passed by is there already."""
     try:
-        yield Wait(seconds, me.version)
+        yield Wait(seconds, newer_than)
     except StoreUnavailable:  # the next claim tells what that means for this vendor
         yield Sleep(min(seconds, timing.CLAIM_AGAIN))
 

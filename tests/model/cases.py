@@ -1,0 +1,71 @@
+"""From where the model sets out: each with all orders of its workers' steps, and its faults at every possible place."""
+
+from __future__ import annotations
+
+from tests.model.vendor import CLIENT, KEEPS, ROTATES, ROTATES_MILDLY, window
+from tests.model.world import Case
+
+__all__ = ["CASES", "LONG"]
+
+DIES, STOPS, CUT = ("dies", 1), ("stops 20", 1), ("cut 20", 1)
+AWAY, UNHEARD = ("away", 1), ("unheard", 1)
+NOT_SENT, NO_ANSWER, LIMITED = ("not sent", 1), ("no answer", 1), ("rate limited", 1)
+REFUSES = ("refuses 20", 1)
+LEASE_ENDS, LOSES_DATA = ("lease ends", 1), ("loses data", 1)
+WORKERS = (DIES, STOPS, CUT)
+STORE = (AWAY, UNHEARD, LEASE_ENDS)
+VENDOR = (NOT_SENT, NO_ANSWER, LIMITED)
+ALL = (*WORKERS, *STORE, *VENDOR)
+THREE = (0.0, 0.0, 0.0)
+GOOD, PAST_ITS_MARGIN, OVER = 20.0, 57.0, 61.0
+"""How old the token of 60 s is: its margin begins at 56."""
+
+CASES = [
+    Case(name="three workers, nothing goes wrong", vendor=ROTATES, starts=THREE, renewals=2),
+    Case(name="called outright", vendor=ROTATES, renewals=2, outright=True, faults=ALL, together=1),
+    Case(name="a good token", vendor=ROTATES, renewals=2, age=GOOD, faults=ALL, together=1),
+    Case(name="past its margin", vendor=ROTATES, renewals=2, age=PAST_ITS_MARGIN, faults=ALL, together=1),
+    Case(name="expired", vendor=ROTATES, renewals=2, age=OVER, faults=ALL, together=1),
+    Case(name="expired, two faults", vendor=ROTATES, age=OVER, faults=ALL, together=2),
+    Case(name="a vendor that takes 8 s", vendor=ROTATES, age=OVER, slow=8.0, faults=ALL, together=1),
+    Case(name="three workers", vendor=ROTATES, starts=THREE, age=OVER, faults=ALL, together=1),
+    Case(name="three workers, a good token", vendor=ROTATES, starts=THREE, faults=(DIES, NO_ANSWER), together=1),
+    Case(name="one of three comes late", vendor=ROTATES, starts=(0.0, 0.0, 17.0), age=OVER, faults=WORKERS, together=1),
+    Case(name="a session that outlives a reuse", vendor=ROTATES_MILDLY, age=OVER, faults=(CUT, STOPS), together=2),
+    Case(name="the late answer comes at last", vendor=ROTATES_MILDLY, age=OVER, slow=8.0, faults=(CUT,)),
+    Case(name="the store takes nothing of a worker", vendor=ROTATES, age=OVER, faults=(REFUSES,)),
+    Case(name="a window of 30 s", vendor=window(30.0), renewals=2, age=OVER, faults=ALL, together=1),
+    Case(
+        name="the vendor has ended the session",
+        vendor=ROTATES,
+        starts=THREE,
+        age=OVER,
+        ended=True,
+        faults=ALL,
+        together=1,
+    ),
+    Case(name="and nothing rotates", vendor=KEEPS, starts=THREE, age=OVER, ended=True, faults=ALL, together=1),
+    Case(name="the store comes back empty", vendor=ROTATES, faults=(LOSES_DATA,)),
+    Case(name="the store comes back older", vendor=ROTATES, faults=(LOSES_DATA,), loses_all=False),
+    Case(name="the refresh token stays", vendor=KEEPS, age=OVER, renewals=2, faults=ALL, together=1),
+    Case(name="client credentials", vendor=CLIENT, age=0.0, renewals=2, faults=ALL, together=1),
+    Case(name="client credentials, two faults of the store", vendor=CLIENT, age=0.0, faults=STORE, together=2),
+]
+
+LONG = [
+    Case(name="it comes back empty, and a worker dies", vendor=ROTATES, faults=(LOSES_DATA, DIES)),
+    Case(name="it comes back empty, and one waits for 8 s", vendor=ROTATES, faults=(LOSES_DATA,), slow=8.0),
+    Case(
+        name="it comes back older, and they renew twice",
+        vendor=ROTATES,
+        renewals=2,
+        faults=(LOSES_DATA,),
+        loses_all=False,
+    ),
+    Case(name="expired, renewed twice, two faults", vendor=ROTATES, age=OVER, renewals=2, faults=ALL, together=2),
+    Case(name="nothing rotates, two faults", vendor=KEEPS, age=OVER, renewals=2, faults=ALL, together=2),
+    Case(
+        name="client credentials, renewed twice, two faults", vendor=CLIENT, age=0.0, renewals=2, faults=ALL, together=2
+    ),
+]
+"""Half a minute each."""

@@ -1,0 +1,230 @@
+"""What must always hold, by the numbers of the ten promises; asked wherever something happens that could break one.
+
+Six (cancelled callers) and ten (keys) are not about the steps; half of seven (who waits) and nine (storms) is the callers'.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from linkauth.oauth.token import Token
+from linkauth.protocol import timing
+from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.records import TokenRecord
+from linkauth.store import Record
+from linkauth_stores.slot import Slot
+from tests.model.losses import Fate, why_lost
+from tests.model.values import content, evolve, serial, serial_of, windows_of
+from tests.model.worker import Ended, Outcome
+from tests.model.world import LOST_DATA, NOT_HEARD, UNNOTICED, Air, Grant, World
+
+if TYPE_CHECKING:
+    from tests.model.effects import Step
+
+GRACE: Final = timing.GRACE
+"""As it is, whatever a planted fault makes of it."""
+
+__all__ = ["acted", "arrived", "at_the_end", "granted", "handed", "sending", "served", "unheard", "written"]
+
+
+def _mark(grants: tuple[Grant, ...], serial_: int, **what: bool) -> tuple[Grant, ...]:
+    return tuple(evolve(grant, **what) if grant.serial == serial_ else grant for grant in grants)
+
+
+def _grants(step: Step) -> tuple[Grant, ...]:
+    found: tuple[Grant, ...] = step.more.get("grants", step.before.grants)
+    return found
+
+
+# -- the store ---------------------------------------------------------------------------------------------------------------
+
+
+def written(step: Step, before: Slot, after: Slot) -> None:
+    """Something may have been written."""
+    if after.version == before.version and after.value == before.value:
+        return
+    kind, session = step.case.vendor, step.before.session
+    old, new = before.record(step.now), after.record(step.now)
+    if after.version < before.version:
+        step.fail(4, f"overwrites version {before.version} with {after.version}")
+    if new is None:
+        step.fail(4, "deletes the record")
+        return
+    if serial_of(new) < 0:
+        fate = step.before.fate(session.serial)
+        reason = "" if fate.durable else why_lost(fate)
+        if session.alive and serial_of(old) == session.serial and kind.rotation.rotates:
+            step.fail(4, f"buries {kind.refresh(session.serial)}, which is alive")
+        step.more["excuse"] = step.before.excuse or reason
+        step.more["dead"] = step.before.dead | {getattr(content(new), "spent", "")}
+        return
+    if kind.rotation.rotates:
+        older = serial_of(old) > serial_of(new)
+    else:  # a vendor may answer two that ask at once in another order than they were sent
+        older = _sent_at(old) > _sent_at(new) and not step.before.was_lost
+    if older:
+        step.fail(4, f"overwrites a{serial_of(old)} with a{serial_of(new)}, which is older")
+    step.more["grants"] = _mark(_grants(step), serial_of(new), durable=True, wiped=False)
+
+
+def _sent_at(record: Record | None) -> float:
+    found = None if record is None else content(record)
+    return found.token.issued_at if isinstance(found, TokenRecord) else -math.inf
+
+
+def granted(step: Step) -> None:
+    """It has the lease: whoever had it before, and was in trouble, has lost it."""
+    troubled = [who for who, life in enumerate(step.before.lives) if who != step.who and life.trouble]
+    lives = (evolve(life, overtaken=True) if who in troubled else life for who, life in enumerate(step.before.lives))
+    step.before = evolve(step.before, lives=tuple(lives))
+    step.more["grants"] = tuple(
+        evolve(grant, taken_over=True) if grant.by in troubled and not (grant.durable or grant.wiped) else grant
+        for grant in _grants(step)
+    )
+
+
+# -- the vendor ----------------------------------------------------------------------------------------------------------------
+
+
+def sending(step: Step, spending: Token | None) -> None:
+    """It asks the vendor."""
+    me, world, kind = step.me, step.before, step.case.vendor
+    care = kind.rotation.rotates
+    if me.kept is not None and care:
+        step.fail(5, f"spends {spending and spending.refresh_token}, and has an answer that the store has not")
+    if me.trouble & UNNOTICED or world.was_lost or (not care and any(life.failures for life in world.lives)):
+        return
+    others = [life for who, life in enumerate(world.lives) if who != step.who]
+    for life in others:
+        if life.up and life.air is not None and not life.trouble:
+            step.fail(1, f"asks the vendor at the same time as {life.name}")
+    lease = me.lease
+    if (
+        lease is None
+        or step.slot.lease is None
+        or step.slot.lease.number != lease.number
+        or not step.slot.held(step.now)
+    ):
+        step.fail(1, "asks the vendor, and the lease is not its own")
+        return
+    has = lease.granted.record if any(life.overtaken for life in others) else step.slot.record(step.now)
+    if has is not None and serial_of(has) > serial(spending) and step.supersedes(has):
+        step.fail(2 if care else 9, f"renews a{serial(spending)}, and the store has a{serial_of(has)}")
+    note = Note.decode(lease.granted.note)
+    if note.retry_at > step.now:
+        step.fail(8, f"asks the vendor {note.retry_at - step.now:g} s before the fleet may")
+    for who, life in enumerate(world.lives):
+        told = spending is not None and (who, spending.refresh_token) in world.refused
+        if told and life.up and not (life.trouble or life.failures):
+            step.fail(8, f"asks about {spending and spending.refresh_token}, and {life.name} was told that it is dead")
+    if not care or spending is None:
+        return
+    if digest(spending) in world.dead:
+        step.fail(8, f"asks about {spending.refresh_token}, which the store has as dead")
+    if any(grant.serial == serial(spending) and not grant.durable for grant in world.grants):
+        step.fail(5, f"spends {spending.refresh_token}, which the store never had")
+    may_be_spent = note.doubt == digest(spending) or world.session.is_spent(spending.refresh_token)
+    if may_be_spent and kind.rotation.replay_window == 0:
+        if step.now < windows_of(spending).hard:
+            step.fail(2, f"spends {spending.refresh_token}, which is in doubt, while {spending.access_token} is good")
+        if not note.kind and step.now < lease.granted.now + GRACE:  # nobody has said that he had no answer
+            step.fail(
+                2, f"spends {spending.refresh_token}, which is in doubt, and gives nobody {GRACE:g} s to come back"
+            )
+
+
+def acted(world: World, who: int, air: Air) -> tuple[World, int | None]:
+    """The vendor acts on a request. -> the serial of what it grants; None: refused."""
+    life = world.lives[who]
+    refresh = air.token.refresh_token if air.token else None
+    session, granted_ = world.session.act(refresh, world.now)
+    bad, excuse = world.bad, world.excuse
+    if granted_ is None and world.session.alive and world.session.is_spent(refresh):
+        reason = why_lost(_asked_again(world, who, serial(air.token) + 1))
+        if not reason:
+            bad = bad or f"promise 2: {life.name} sends {refresh}, which is spent, and nothing was cut off"
+        excuse = excuse or reason
+    grants = world.grants
+    if granted_ is not None:
+        before = next((grant for grant in grants if grant.serial == granted_), None)
+        grant = Grant(
+            granted_,
+            who,
+            durable=before is not None and before.durable,
+            died=not life.up,
+            taken_over=life.overtaken,
+            store_lost=LOST_DATA in life.trouble,
+        )
+        grants = (*(grant for grant in grants if grant is not before), grant)
+    return evolve(world, session=session, grants=grants, bad=bad, excuse=excuse), granted_
+
+
+def _asked_again(world: World, who: int, serial_: int) -> Fate:
+    """What became of an answer, as seen by one who asks with the same refresh token once more."""
+    life = world.lives[who]
+    fate = world.fate(serial_)
+    found = None if life.lease is None else life.lease.granted.record
+    return evolve(
+        fate,
+        durable=fate.durable and serial_of(found) >= serial_,
+        taken_over=fate.taken_over or life.overtaken,
+        store_lost=fate.store_lost or bool(life.trouble & {LOST_DATA, NOT_HEARD}),
+    )
+
+
+def unheard(step: Step, air: Air) -> None:
+    """An answer is lost on its way, and not asked for again."""
+    if isinstance(air.answer, Token):
+        step.more["grants"] = _mark(_grants(step), serial(air.answer), unheard=True)
+
+
+def arrived(step: Step, air: Air) -> None:
+    if isinstance(air.answer, Token):
+        step.more["grants"] = _mark(_grants(step), serial(air.answer), arrived=True)
+    elif air.answer == Outcome("refused") and air.token is not None:
+        step.more["refused"] = step.before.refused | {(step.who, air.token.refresh_token)}
+
+
+# -- the callers ---------------------------------------------------------------------------------------------------------------
+
+
+def served(step: Step) -> None:
+    """Whatever it holds now may be handed out."""
+    held, before = step.me.known.token, step.before.lives[step.who].known.token
+    if held is None or held is before:
+        return
+    if serial(held) < serial(before) and step.case.vendor.rotation.rotates:
+        step.fail(4, f"lets go of {before and before.access_token} for {held.access_token}, which is older")
+    if step.me.failures:
+        return
+    if any(grant.serial == serial(held) and not (grant.durable or grant.wiped) for grant in _grants(step)):
+        step.fail(3, f"hands out {held.access_token}, which the store never had")
+
+
+def handed(step: Step, ended: Ended) -> None:
+    """Its renewal is over."""
+    fresh = ended.token
+    if fresh is not None and fresh.expires_at <= step.now and step.me.stopped_until < 0:
+        step.fail(7, f"hands out {fresh.access_token}, which expired at {fresh.expires_at:g}")
+
+
+# -- the end -------------------------------------------------------------------------------------------------------------------
+
+
+def at_the_end(world: World) -> str:
+    """What is wrong with a world in which nobody has anything left to do; empty: nothing."""
+    waiting = [life.name for life in world.lives if not life.is_done]
+    if waiting:
+        return f"promise 7: {' and '.join(waiting)} wait for ever"
+    if not world.case.vendor.rotation.rotates:
+        return ""
+    session = world.session
+    refresh = world.case.vendor.refresh(session.serial)
+    has = world.slot.record(world.now)
+    found = content(has).token.refresh_token if has is not None and serial_of(has) >= 0 else None  # type: ignore[union-attr]
+    if session.alive and found == refresh:
+        return ""
+    reason = world.excuse or why_lost(world.fate(session.serial))
+    what = f"the vendor has {refresh}{'' if session.alive else ', revoked'}, the store {found}"
+    return "" if reason else f"promise 5: {what}, and nothing was cut off"

@@ -1,0 +1,324 @@
+"""A worker's knowledge, and its steps: a generator that cannot be copied, so that it is run again from its beginning.
+
+``Point`` is a place in one run of steps. Where it has led is remembered, so that each run is done once, however many worlds
+pass through it; and the last one stays open, so that going on from it costs a step and not the whole run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
+
+import attrs
+
+from linkauth.errors import (
+    InvalidGrant,
+    LinkAuthError,
+    MalformedResponse,
+    NoAnswer,
+    NotSent,
+    RateLimited,
+    ReauthorizationRequired,
+    StoreUnavailable,
+    VendorUnavailable,
+)
+from linkauth.oauth.token import Token
+from linkauth.protocol import lineage, timing
+from linkauth.protocol.effects import Failed, LeaseLost
+from linkauth.protocol.freshness import StoreTime, Verdict
+from linkauth.protocol.intent import Note
+from linkauth.protocol.lineage import Entry, Lineage
+from linkauth.protocol.patience import InDoubt
+from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.store import Record
+from tests.model.values import content, evolve, windows_of
+from tests.model.vendor import Kind
+
+__all__ = ["TIMEOUT", "TTL", "Ended", "Fake", "Known", "Outcome", "Point", "Program", "Raises", "adopt", "supersedes"]
+
+TIMEOUT = 10.0
+TTL = TIMEOUT + timing.LEASE_MORE
+
+Program: TypeAlias = Callable[["Fake", int, float], Generator[Any, Any, Token]]
+
+
+@attrs.frozen(cache_hash=True)
+class Known:
+    """What a worker has in its memory of the credential."""
+
+    record: TokenRecord | DeadRecord | None = None
+    version: int = 0
+    stored: bool = True
+    heard_at: float | None = None
+    """When it heard that the store may have lost data; None: it did not, or all is put back that ever will be."""
+    until: float = -math.inf
+    """Until then it is known without asking that somebody may put something back."""
+    new_until: float = -math.inf
+
+    @property
+    def token(self) -> Token | None:
+        return self.record.token if isinstance(self.record, TokenRecord) else None
+
+    @property
+    def lineage(self) -> Lineage:
+        return Lineage() if self.record is None else Lineage(self.record.session, self.record.generation)
+
+    @property
+    def dead(self) -> str:
+        return self.record.reason if isinstance(self.record, DeadRecord) else ""
+
+    @property
+    def entry(self) -> Entry | None:
+        return None if self.record is None else Entry(self.record, self.version)
+
+    def take(self, entry: Entry, *, stored: bool = True) -> Known:
+        new = entry.record.token.issued_at if isinstance(entry.record, TokenRecord) else self.new_until
+        return evolve(self, record=entry.record, version=entry.number, stored=stored, new_until=new)
+
+    def is_latest(self, entry: Entry) -> bool:
+        """Whether nothing is known that comes after ``entry``."""
+        return self.entry is None or self.lineage.session is None or not lineage.supersedes(self.entry, entry)
+
+    def lacks(self, record: Record | None) -> bool:
+        return self.record is not None and self.stored and self.version > (0 if record is None else record.version)
+
+    def suspecting(self, now: float) -> Known:
+        return evolve(self, heard_at=now, until=now + timing.GRACE)
+
+
+def supersedes(record: Record, known: Known, kind: Kind, now: float) -> bool:
+    """Whether ``record`` comes after what is known: as ``engine.ledger`` asks ``lineage``."""
+    found = content(record)
+    alone = known.token is not None and not kind.rotation.rotates
+    if isinstance(found, TokenRecord) and not known.stored and alone:
+        return record.version > known.version and found.token.expires_at > now
+    return lineage.supersedes(Entry(found, record.version), known.entry)
+
+
+def adopt(record: Record, known: Known) -> Known:
+    return known.take(Entry(content(record), record.version))
+
+
+class Fake:
+    """``effects.Worker`` over what is known. Between two effects no time passes."""
+
+    ttl = TTL
+    timeout = TIMEOUT
+
+    def __init__(self, vendor: Kind) -> None:
+        self.vendor = vendor
+        self.known = Known()
+        self.clock = 0.0
+
+    @property
+    def token(self) -> Token | None:
+        return self.known.token
+
+    @property
+    def version(self) -> int:
+        return self.known.version
+
+    @property
+    def new_until(self) -> float:
+        return self.known.new_until
+
+    def now(self) -> float:
+        return self.clock
+
+    def crowded(self) -> bool:
+        return False
+
+    def store_now(self) -> float:
+        return self.clock
+
+    def chance(self) -> float:
+        return 0.0
+
+    def verdict(self) -> Verdict:
+        token = self.known.token
+        return Verdict.WAIT if token is None else windows_of(token).judge(self.clock)
+
+    def unexpired(self) -> bool:
+        token = self.known.token
+        return token is not None and self.clock < token.expires_at
+
+    def supersedes(self, record: Record) -> bool:
+        return supersedes(record, self.known, self.vendor, self.clock)
+
+    @property
+    def lineage(self) -> Lineage:
+        return self.known.lineage
+
+    def entropy(self, count: int) -> bytes:
+        return bytes(count)
+
+    def lacks(self, record: Record | None) -> bool:
+        return self.known.lacks(record)
+
+    def suspects(self) -> bool:
+        return self.known.heard_at is not None
+
+    def note(self, found: bytes) -> Note:
+        return Note.decode(found)
+
+    def current(self) -> Token:
+        if self.known.token is None:
+            raise self.lost(self.known.dead or "there is no token")
+        return self.known.token
+
+    def lost(self, otherwise: str) -> ReauthorizationRequired:
+        return ReauthorizationRequired(self.known.dead or otherwise)
+
+    def observe(self, record: Record, _: StoreTime) -> None:
+        if self.supersedes(record):
+            self.known = adopt(record, self.known)
+
+    def granted(self, token: Token, asked: str) -> None:
+        pass
+
+    def report(self, words: str) -> None:
+        pass
+
+    def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
+        pass
+
+
+# -- answers as values: what an error is made of, for errors are not equal and may be written on -------------------------
+
+
+@attrs.frozen(cache_hash=True)
+class Raises:
+    """An effect that failed."""
+
+    kind: str
+    reason: str = ""
+
+    def error(self) -> Exception:
+        match self.kind:
+            case "StoreUnavailable":
+                return StoreUnavailable("the store is away")
+            case "LeaseLost":
+                return LeaseLost()
+            case "ReauthorizationRequired":
+                return ReauthorizationRequired(self.reason)
+        raise AssertionError(f"the model has no {self.kind}: worker.Raises")
+
+
+@attrs.frozen(cache_hash=True)
+class Outcome:
+    """What came of an exchange that brought no token."""
+
+    kind: str
+    salvage: Token | None = None
+
+    def failed(self) -> Failed:
+        match self.kind:
+            case "refused":
+                return Failed(InvalidGrant("invalid_grant", "no good"), in_doubt=False)
+            case "not sent":
+                return Failed(NotSent("no connection"), in_doubt=False)
+            case "no answer":
+                return Failed(NoAnswer("no answer"), in_doubt=True)
+            case "rate limited":
+                return Failed(RateLimited("slow_down", "", status=429), in_doubt=False)
+            case "unusable":
+                return Failed(MalformedResponse("no access token", salvage=self.salvage), in_doubt=True)
+        raise AssertionError(f"the model has no {self.kind}: worker.Outcome")
+
+
+@attrs.frozen(cache_hash=True)
+class Ended:
+    """How a run of steps ended, and after how many seconds a caller may begin another."""
+
+    words: str
+    token: Token | None = None
+    pause: float = 0.0
+
+
+def pause(error: LinkAuthError, me: Fake) -> float:
+    """As ``engine.credential`` keeps its distance after a failure."""
+    match error:
+        case InDoubt() if me.token is not None:  # looking every two seconds until then brings nothing new here
+            return max(windows_of(me.token).hard - me.clock, timing.DOUBT_AGAIN)
+        case ReauthorizationRequired() | StoreUnavailable():
+            return timing.FAILED_AGAIN
+        case VendorUnavailable(retry_after=float() as seconds):
+            return max(seconds, timing.FAILED_AGAIN)
+    return timing.RENEW_FIRST
+
+
+@attrs.frozen(cache_hash=True)
+class Told:
+    """What a run of steps was told at one of its yields, and as what it knew the world then."""
+
+    known: Known
+    clock: float
+    answer: Any = None
+
+
+class Point:
+    """At an effect (``effect``), or at the end (``ended``). Two are the same only where they are one object."""
+
+    __slots__ = ("_came", "_kind", "_led", "_open", "_program", "effect", "ended", "known")
+
+    def __init__(self, program: Program, kind: Kind, came: tuple[Told, ...] = ()) -> None:
+        self._program = program
+        self._kind = kind
+        self._came = came
+        self._led: dict[Told, Point] = {}
+        self._open: tuple[Fake, Generator[Any, Any, Token]] | None = None
+        self.effect: Any = None
+        self.ended: Ended | None = None
+        self.known = Known()
+        """As the steps have left it: they may observe a record by themselves."""
+
+    def then(self, told: Told) -> Point:
+        found = self._led.get(told)
+        if found is None:
+            found = self._led[told] = Point(self._program, self._kind, (*self._came, told))
+            found._arrive(*self._run())
+        return found
+
+    def _run(self) -> tuple[Fake, Generator[Any, Any, Token]]:
+        """The steps, come so far as here."""
+        if self._open is not None:
+            found, self._open = self._open, None
+            return found
+        me = Fake(self._kind)
+        if not self._came:
+            return me, iter(())  # type: ignore[return-value]
+        steps = self._begin(me, self._came[0])
+        next(steps)
+        for told in self._came[1:]:
+            self._tell(me, steps, told)
+        return me, steps
+
+    def _begin(self, me: Fake, told: Told) -> Generator[Any, Any, Token]:
+        me.known, me.clock = told.known, told.clock
+        return self._program(me, *told.answer)
+
+    def _tell(self, me: Fake, steps: Generator[Any, Any, Token], told: Told) -> Any:
+        me.known, me.clock = told.known, told.clock
+        match told.answer:
+            case Raises():
+                return steps.throw(told.answer.error())
+            case Outcome():
+                return steps.send(told.answer.failed())
+            case _:
+                return steps.send(told.answer)
+
+    def _arrive(self, me: Fake, steps: Generator[Any, Any, Token]) -> None:
+        told = self._came[-1]
+        try:
+            if len(self._came) == 1:
+                steps = self._begin(me, told)
+                self.effect = next(steps)
+            else:
+                self.effect = self._tell(me, steps, told)
+            self._open = me, steps
+        except StopIteration as end:
+            self.ended = Ended("has a token", end.value)
+        except LinkAuthError as error:
+            self.ended = Ended(f"{type(error).__name__}: {error}", pause=pause(error, me))
+        self.known = me.known
