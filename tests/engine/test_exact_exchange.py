@@ -63,7 +63,11 @@ class Wire:
         world = World(send=self._send, monotonic=self._now, wall=wall, random=self, entropy=unused)
         profile = RotationProfile(rotates=single_use, replay_window=window)
         time = StoreTime(wall(), monotonic(), monotonic())
-        return Exchange(world, time, asking, limit=limit, profile=profile, single_use=single_use)
+
+        async def begin() -> Any:
+            return asking()
+
+        return Exchange(world, time, begin, limit=limit, profile=profile, single_use=single_use)
 
     def gaps(self) -> list[float]:
         return [round(after - before, 6) for before, after in zip(self.sent, self.sent[1:], strict=False)]

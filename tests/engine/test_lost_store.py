@@ -424,6 +424,7 @@ async def test_such_a_login_may_have_brought_no_refresh_token():
     left = await logged_in(Worker(store, Vendor()))
     await left.logout()
     store.empty()
+    await asyncio.sleep(1)
     token = Token(access_token="theirs", issued_at=clock.wall(), expires_at=clock.wall() + 60)
     number = left._holding.version
     await store.inner.commit(left.ledger.key, number, left.ledger._closed(number, token))

@@ -427,9 +427,9 @@ def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, A
     yield Ledger, "supersedes", lambda self, record: record.version > self.holding.version and real(self, record)
 
 
-@planted(40, "sleep", wakes_at_the_leases_end)
+@harmless(40, "sleep", wakes_at_the_leases_end)
 def sending_under_a_lease_that_is_nearly_over() -> Iterator[tuple[Any, str, Any]]:
-    """A moment that is left of it is enough."""
+    """A moment that is left of it is enough: should it end, the holder says so, and whoever has it then waits."""
 
     def is_short(self: Lease) -> bool:
         slept = max(self._wall_ahead() - self._ahead, 0.0)
