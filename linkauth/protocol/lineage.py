@@ -106,14 +106,19 @@ def _rank(record: TokenRecord) -> tuple[int, float, str]:
 def _is_marked(record: TokenRecord, number: int, mark: DeadRecord, marked: int) -> bool:
     """Whether ``mark`` says that ``record``'s token is no good: else that was written, or renewed, since."""
     if mark.session is None:
-        return marked > number if mark.by_user else mark.spent == digest(record.token)
+        return marked > number if mark.by_user else _names(mark, record)
     if record.session is None:  # a session that began since then came of it, or after it
-        return _implied(record.token) <= mark.session or mark.spent == digest(record.token)
+        return _implied(record.token) <= mark.session or _names(mark, record)
     if mark.session != record.session:
         return mark.session > record.session
     if mark.generation is None:
         return True
-    return record.generation <= mark.generation if record.generation is not None else mark.spent == digest(record.token)
+    return record.generation <= mark.generation if record.generation is not None else _names(mark, record)
+
+
+def _names(mark: DeadRecord, record: TokenRecord) -> bool:
+    """Whether ``mark`` is of this very refresh token. Without one there is nothing to be known by."""
+    return bool(mark.spent) and mark.spent == digest(record.token)
 
 
 def _mark_rank(mark: DeadRecord, number: int) -> tuple[bool, int, str, float, int]:
