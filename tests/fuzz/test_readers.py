@@ -55,7 +55,21 @@ members = st.dictionaries(
         ]
     ),
     st.sampled_from(
-        [1, 2, "token", "pending", "begun", "secret", "round", "limit", "reauthorize", "RateLimited", "who"]
+        [
+            1,
+            2,
+            "token",
+            "pending",
+            "begun",
+            "secret",
+            "round",
+            "limit",
+            "repair",
+            "first-seen",
+            "reauthorize",
+            "RateLimited",
+            "who",
+        ]
     )
     | values,
     max_size=12,
@@ -189,4 +203,14 @@ def test_keys_that_are_none_are_refused(keys):
 
 def test_every_kind_of_record_is_known():
     """What is fuzzed above are the records that there are."""
-    assert set(KINDS) == {"token", "reauthorize", "pending", "begun", "secret", "round", "limit", "repair"}
+    assert set(KINDS) == {
+        "token",
+        "reauthorize",
+        "pending",
+        "begun",
+        "secret",
+        "round",
+        "limit",
+        "repair",
+        "first-seen",
+    }
