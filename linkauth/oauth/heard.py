@@ -7,6 +7,7 @@ nothing was spent, and nobody is to blame.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -164,7 +165,7 @@ def _texts(said: wire.Masked, response: Response) -> list[tuple[str, str]]:
             elif isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) < 10**9:
                 found.append((_folded(name), str(value)))
             else:
-                inner += _inside(name, value)
+                inner += islice(_inside(name, value), MOST_TEXTS - len(inner))  # no more of them are looked at
         level = inner
     return found[:MOST_TEXTS]
 

@@ -11,7 +11,7 @@ from base64 import b64encode
 import pytest
 import redis.asyncio as aioredis
 
-from linkauth import AuthEngine, LinkXG
+from linkauth import AuthEngine, LinkXGUser
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.sandbox import Sandbox
 from linkauth.store import Busy, Committed, Granted, Newer, Superseded
@@ -290,17 +290,17 @@ async def test_a_unix_socket_is_a_way_in(server):
 
 
 async def test_two_environments_that_share_a_redis_are_told_of_prefixes(redis_url, prefix):
-    """Each has its own keys, and both the same registration: whoever reads the other's record is told how to part them."""
+    """Each has its own keys, and both the same user: whoever reads the other's record is told how to part them."""
     url = f"{redis_url}?prefix={prefix}&timeout={PATIENCE}"
     staging, production = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
     async with Sandbox() as sandbox:
         part = sandbox.linkxg
-        vendor = LinkXG(client_id=part.client_id, client_secret=part.client_secret, base_url=part.base_url)
+        vendor, user = LinkXGUser(base_url=part.base_url), {"email": part.email, "password": part.password}
         async with AuthEngine(url, keys=staging) as engine:
-            await engine.credential(vendor).token()
+            await engine.credential(vendor).login(**user)
         async with AuthEngine(url, keys=production) as engine:
             with pytest.raises(CorruptRecord, match=r"another environment shares this store.*\?prefix=") as caught:
                 await engine.credential(vendor).token()
             assert caught.value.who == "the operator"
         async with AuthEngine(f"{redis_url}?prefix={prefix}-production&timeout={PATIENCE}", keys=production) as engine:
-            assert (await engine.credential(vendor).token()).access_token
+            assert (await engine.credential(vendor).login(**user)).access_token

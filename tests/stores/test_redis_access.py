@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import ssl
 from itertools import chain
@@ -38,6 +39,7 @@ async def _everything(store: RedisStore, other: RedisStore) -> None:
     assert await told
     await store.commit(KEY, 2, b"x")
     assert await _listed(store) == [KEY]
+    assert 0 <= await store.uptime() < 86_400
     claim = await store.claim(KEY, "c", 1, 2, b"")
     assert await store.release(KEY, claim.number, b"n")
     assert (await store.take(KEY)).record.version == 2
@@ -98,11 +100,20 @@ async def test_no_command_of_the_acl_rule_can_be_left_out(server):
             store.take(KEY),
             store.delete(KEY, 3),
             _listed(store),
+            store.uptime(),
         ):
             with contextlib.suppress(StoreUnavailable):
                 await call
         await store.aclose()
         assert word[1:] in {entry["object"] for entry in client.acl_log()}, word
+
+
+async def test_without_the_right_to_info_a_server_counts_as_long_up(server):
+    """What was documented before ``+info`` still serves: nobody takes each start of a worker for a server's restart."""
+    _user(server, "linkauth", [word for word in RULE if word != "+info"])
+    store = RedisStore(f"redis://linkauth:p%25w%3A%2F%40@127.0.0.1:{server.port}", timeout=PATIENCE)
+    assert await store.uptime() == math.inf
+    await store.aclose()
 
 
 @pytest.mark.long
