@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from linkauth.oauth.token import Token
 
-__all__ = ["Entry", "Lineage", "begun", "is_behind", "read", "supersedes", "written"]
+__all__ = ["Entry", "Lineage", "begun", "read", "supersedes", "written"]
 
 RESERVED: Final = "linkauth.session"
 """In ``extra`` as it is stored: the session once more."""
@@ -79,11 +79,6 @@ def supersedes(one: Entry, other: Entry | None) -> bool:
     if isinstance(other.record, TokenRecord):
         return _is_marked(other.record, other.number, one.record, one.number)
     return _mark_rank(one.record, one.number) > _mark_rank(other.record, other.number)
-
-
-def is_behind(found: Entry | None, held: Entry | None) -> bool:
-    """Whether a store that has ``found`` lacks what is ``held``."""
-    return held is not None and (found is None or supersedes(held, found))
 
 
 def _is_later(one: TokenRecord, number: int, other: TokenRecord, others: int) -> bool:

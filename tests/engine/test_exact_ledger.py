@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import attrs
 import pytest
@@ -13,7 +14,8 @@ from linkauth.errors import ReauthorizationRequired
 from linkauth.protocol.intent import digest
 from linkauth.protocol.records import DeadRecord
 from linkauth.store import Record
-from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.test_keys import OLD, OTHER
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import EPOCH, virtual
 
@@ -230,3 +232,85 @@ async def test_a_renewal_and_an_adoption_are_told_whole():
     whose = {"vendor": CLIENT.name, "account": "shop", "at": EPOCH + 2, "outcome": ""}
     assert one.events == [Event(kind=EventKind.RENEWED, duration=2.0, **whose)]
     assert other.events == [Event(kind=EventKind.ADOPTED, duration=0.0, **whose)]
+
+
+@virtual
+async def test_who_has_lost_the_lease_says_what_it_holds_and_no_more():
+    """A word is the unchanged record under another number: known here under that, and its place is taken by nothing older."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    ledger, before = credential.ledger, (await store.read(credential.ledger.key)).record
+    number = before.version + 5
+    assert await ledger.say(number) == number + 1
+    assert credential._holding.version == number
+    assert (await store.read(ledger.key)).record.version == number
+    assert await ledger.say(number - 1) == number + 1  # others' numbers are higher: the next one is above them
+    assert credential._holding.version == number
+
+
+@virtual
+async def test_who_holds_nothing_has_nothing_to_say():
+    """Neither a token nor a mark: nothing is written, and the number is good for the next time."""
+    store = Store()
+    ledger = Worker(store, Vendor()).credential(USER).ledger
+    assert await ledger.say(7) == 7
+    assert (await store.read(ledger.key)).record is None
+
+
+@virtual
+async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
+    """It is on its way when the user logs in here: what is held then came under another number, and keeps it."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    ledger, number = credential.ledger, credential._holding.version + 1
+
+    def user_is_back(name: str) -> Any:
+        store.before = lambda _: None
+        assert name == "commit"
+        return credential.login(email="ada@example.com", password="correct horse")
+
+    await asyncio.sleep(1)
+    store.before = user_is_back
+    await ledger.say(number)
+    assert credential._holding.version == (await store.read(ledger.key)).record.version > number
+
+
+@virtual
+async def test_a_record_that_cannot_be_read_is_not_known_to_be_later():
+    """So who has a request in the air goes on saying so. What can be read, and is held, is not later under any number."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor, keys=OLD))
+    ledger, found = credential.ledger, (await store.read(credential.ledger.key)).record
+    other = Worker(store, vendor, keys=OTHER).office.envelope
+    unread = other.close(ledger.key, LATER, ledger.held().record)
+    assert not ledger.is_later(Record(LATER, unread))
+    again = ledger.office.envelope.close(ledger.key, LATER, ledger.held().record)
+    assert not ledger.is_later(Record(LATER, again))
+    await (newer := Worker(store, vendor, keys=OLD).credential(USER)).token()
+    await newer.refresh()
+    assert ledger.is_later((await store.read(ledger.key)).record)
+    assert not newer.ledger.is_later(found)
+
+
+@virtual
+async def test_an_answer_that_the_store_took_and_says_so_late_does_not_take_a_logins_place():
+    """The renewal is written, and before this worker hears of that the user has logged in here: the login is served."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    commit, heard = store.inner.commit, asyncio.Event()
+
+    async def committed(*args: Any) -> Any:
+        store.inner.commit = commit
+        done = await commit(*args)
+        await heard.wait()
+        return done
+
+    store.inner.commit = committed
+    renewing = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    fresh = await credential.login(email="ada@example.com", password="correct horse")
+    version = credential._holding.version
+    heard.set()
+    assert await renewing == fresh
+    assert (await credential.token(), credential._holding.version) == (fresh, version)
+    assert (await store.read(credential.ledger.key)).record.version == version

@@ -498,3 +498,18 @@ async def test_a_store_that_is_away_is_told():
         await Worker(store, vendor, keys=[NEW, OLD]).reseal()
     version = (await store.read(token_key(USER, "default"))).record.version
     assert isinstance(await store.inner.claim(token_key(USER, "default"), "x", 1, version, b""), Granted)
+
+
+@virtual
+async def test_what_is_written_between_the_look_and_the_lease_is_looked_at_again():
+    """Somebody wrote a newer record, under the old key as well: it is that one that is written anew, and nothing older."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor, keys=[OLD, NEW]))
+
+    async def renewed() -> None:
+        await credential.refresh()
+
+    assert await _during(store, "claim", Worker(store, vendor, keys=[NEW, OLD]), renewed) == 1
+    found = await Worker(store, vendor, keys=NEW).credential(USER).token()
+    assert found == await credential.token()
+    assert vendor.counts["/auth/refresh"] == 1

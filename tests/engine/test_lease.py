@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.office import Office
+    from linkauth.store import Record
 
 KEY = "token/linkxg/0123456789abcdef"
 TTL = 15.0
@@ -267,3 +268,40 @@ async def test_a_lease_that_the_store_does_not_confirm_is_none():
     assert await holder(store) is not None
     await lease.release()
     assert await holder(store) is None
+
+
+class Spoken:
+    """What a holder can say, to whom all that the store has is later than what he spent."""
+
+    def is_later(self, record: Record) -> bool:
+        return record.value == b"later"
+
+    async def say(self, number: int) -> int:
+        raise AssertionError(number)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["the lease was free", "somebody has it"])
+@virtual
+async def test_a_lease_that_was_lost_to_something_later_shields_nothing(held):
+    """Somebody was faster: what is granted once more is given back at once, as it was found, and is not asked for again."""
+    store = Store()
+    office = Worker(store, Vendor()).office
+
+    async def ask() -> Any:
+        return await office.shelf.ask(store.claim(KEY, "we", TTL, 99, b"ours"))
+
+    claim, time = await ask()
+    lease = Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask, word=Spoken())
+    async with lease:
+        lease.sent()
+        store.inner = emptied()
+        await store.inner.commit(KEY, 42, b"later")
+        other = await store.inner.claim(KEY, "him", 600, 42, b"his note")
+        if not held:
+            await store.inner.release(KEY, other.number, b"his note")
+        await asyncio.sleep(TTL)
+        assert store.counts["claim"] == 2
+        assert (await store.inner.read(KEY)).note == b"his note"
+        found = await store.inner.claim(KEY, "looks", 1, 99, b"")
+        assert isinstance(found, Busy if held else Granted)
+        assert not await lease.held()

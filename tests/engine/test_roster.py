@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
+from threading import Lock
 from weakref import ref
 
 import pytest
@@ -218,3 +219,21 @@ async def test_keep_alive_knows_the_vendors_of_those_that_went():
     passes_by(worker)
     assert list(worker._roster.vendors) == [CLIENT, USER]
     assert await worker.keep_alive(rounds=1) == 0
+
+
+def test_two_threads_that_name_the_same_account_are_given_the_same_credential():
+    """Neither finds one; whoever comes second into the room where they are made finds the first one's there."""
+
+    class Faster:
+        """The room's lock, before which another thread is let in."""
+
+        def __enter__(self) -> None:
+            worker._roster._making = Lock()
+            made.append(worker.credential(CLIENT))
+
+        def __exit__(self, *_: object) -> None: ...
+
+    worker, made = Worker(Store(), Vendor()), []
+    worker._roster._making = Faster()
+    assert worker.credential(CLIENT) is made[0]
+    assert worker.credential(CLIENT) is made[0]

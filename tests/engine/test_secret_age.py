@@ -11,7 +11,8 @@ from linkauth.engine.client_runtime import adopt
 from linkauth.engine.secret_age import rotate_if_older
 from linkauth.errors import ConfigurationError, MalformedResponse, UnsupportedGrant
 from linkauth.oauth.token import Secret
-from linkauth.protocol.records import SecretRecord, first_seen_key, secret_key, token_key
+from linkauth.protocol.records import FirstSeenRecord, SecretRecord, first_seen_key, secret_key, token_key
+from linkauth.store import Committed, Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
 from tests.engine.test_keys import NEW, OLD
@@ -226,3 +227,35 @@ async def test_a_store_in_clear_is_warned_of(caplog):
     assert "in clear" not in caplog.text
     await Worker(Store(), vendor).keep_alive(CLIENT, every=0.0, rounds=2, rotate_secrets_after=QUARTER)
     assert caplog.text.count("in clear") == 1
+
+
+@virtual
+async def test_a_first_look_that_cannot_be_read_is_written_anew(caplog):
+    """Sealed under a key that is gone: told, and the secret's age counts from then on, for the whole fleet."""
+    store, vendor = Store(), Vendor()
+    assert not await rotate_if_older(Worker(store, vendor, keys=OLD).credential(CLIENT), QUARTER)
+    await asyncio.sleep(QUARTER - DAY)
+    assert not await rotate_if_older(Worker(store, vendor, keys=NEW).credential(CLIENT), QUARTER)
+    assert "the age of its secret counts from now" in caplog.text
+    caplog.clear()
+    await asyncio.sleep(QUARTER - DAY)
+    assert not await rotate_if_older(Worker(store, vendor, keys=NEW).credential(CLIENT), QUARTER)
+    await asyncio.sleep(DAY)
+    assert await rotate_if_older(Worker(store, vendor, keys=NEW).credential(CLIENT), QUARTER)
+    assert rotations(vendor) == 1
+    assert "counts from now" not in caplog.text
+
+
+@virtual
+async def test_two_that_see_a_secret_first_write_it_down_once():
+    """Whoever finds the other at it leaves it to him: the age counts from the one record that there is."""
+    store, vendor = Store(), Vendor()
+    key, credential = first_seen_key(CLIENT), Worker(store, vendor, keys=OLD).credential(CLIENT)
+    granted = await store.inner.claim(key, "the other", 60, 0, b"")
+    assert isinstance(granted, Granted)
+    assert not await rotate_if_older(credential, QUARTER)
+    assert (await store.read(key)).record is None
+    value = credential.ledger.office.envelope.close(key, granted.number, FirstSeenRecord(vendor=CLIENT.name, at=wall()))
+    assert isinstance(await store.inner.commit(key, granted.number, value), Committed)
+    await asyncio.sleep(QUARTER)
+    assert await rotate_if_older(credential, QUARTER)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from typing import TYPE_CHECKING
 
 import pytest
 
-from linkauth.errors import LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.protocol.intent import Note, digest
 from linkauth.store import Granted
 from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in
-from tests.engine.test_lost_store import Keeping
+from tests.engine.test_lost_store import Keeping, Telling
 from tests.engine.virtual import VirtualLoop, monotonic, virtual, wall
 
 if TYPE_CHECKING:
@@ -183,3 +185,115 @@ def test_the_next_loop_of_a_process_waits_for_nobody():
         runner.run(first())
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(next_one()) < 1
+
+
+@virtual
+async def test_who_waits_for_what_may_be_put_back_believes_a_logout():
+    """The user has left meanwhile, at another worker's: nothing is spent, and nobody waits for more."""
+    _, vendor, _, newest, older = await lost_a_record()
+    renewing = asyncio.create_task(older.refresh())
+    await asyncio.sleep(0.5)
+    await newest.logout()
+    begun = monotonic()
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await renewing
+    assert monotonic() - begun < 3
+    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (1, 0)
+
+
+@virtual
+async def test_who_waits_for_what_may_be_put_back_goes_on_waiting_though_the_store_is_away():
+    """For a look or two: what is put back after that is taken, and nothing is spent."""
+    store, vendor, _, newest, older = await lost_a_record()
+    renewing = asyncio.create_task(older.refresh())
+    await asyncio.sleep(0.5)
+    store.down.add("read")
+    reads = store.counts["read"]
+    await asyncio.sleep(0.5)
+    store.down.clear()
+    assert store.counts["read"] > reads
+    assert not renewing.done()
+    await newest.ledger.put_back()
+    assert (await renewing).access_token == (await newest.token()).access_token
+    assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_who_was_cut_off_gives_the_others_their_time_again():
+    """As long as a loss is suspected: three seconds from then on. Where none is, there is nothing to wait for."""
+    worker = Worker(Deaf(), Vendor())
+    watch = worker.office.watch
+    assert await watch.suspicion(anew=True) == 0
+    watch.beware()
+    await asyncio.sleep(2)
+    assert await watch.suspicion() == 1
+    assert await watch.suspicion(anew=True) == 3
+    await asyncio.sleep(3)
+    assert await watch.suspicion() == 0
+    assert not watch.suspects
+
+
+@virtual
+async def test_a_loss_that_is_heard_of_during_the_look_for_a_word_begins_anew():
+    """The time was over that all are given, and the store is asked whether somebody needs longer: it has just lost more."""
+    store = Deaf()
+    watch = Worker(store, Vendor()).office.watch
+    watch.beware()
+    await asyncio.sleep(3)
+
+    def another(name: str) -> None:
+        assert name == "read"
+        store.before = lambda _: None
+        watch.beware()
+
+    store.before = another
+    assert await watch.suspicion() == 3
+    assert watch.suspects
+
+
+class Broken:
+    """Something that is held, was written last of all, and cannot be put back."""
+
+    key = "token/x/broken"
+    written_at = math.inf
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def is_newer_than(self, version: int) -> bool:
+        return True
+
+    async def put_back(self) -> None:
+        raise self.error
+
+    def announced(self, version: int) -> None: ...
+
+    def missed(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "words"),
+    [
+        (CorruptRecord("it is broken"), logging.INFO, "record token/x/broken is not put back: it is broken"),
+        (ValueError("swordfish"), logging.WARNING, "record token/x/broken is not put back (ValueError)"),
+    ],
+    ids=["cannot be read", "a mistake"],
+)
+@virtual
+async def test_one_that_cannot_be_put_back_does_not_hold_up_the_others(error, level, words, caplog):
+    """It comes first and fails, which is told: those after it are in the store again, and so is what is lost next."""
+    caplog.set_level(logging.INFO, "linkauth")
+    store = Telling()
+    worker = Worker(store, Vendor())
+    held = [await logged_in(worker, f"user {number}") for number in range(50)]
+    broken = Broken(error)
+    await worker.office.watch.follow(broken)
+    for times in (1, 2):
+        store.empty()
+        store.tell(None)
+        await asyncio.sleep(1)
+        told = [(each.levelno, each.getMessage()) for each in caplog.records]
+        assert told.count((level, words)) == times
+        for each in held:
+            assert await store.version(each.ledger.key) == each._holding.version
+    await worker.aclose()
