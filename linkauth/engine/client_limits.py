@@ -35,6 +35,9 @@ class ClientLimits:
 
     __slots__ = ("__weakref__", "_heard", "_looked", "_office", "key", "record", "version")
 
+    written_at = 0.0
+    """It does not matter."""
+
     def __init__(self, office: Office, vendor: Vendor) -> None:
         self.key = limit_key(vendor)
         self.record = LimitRecord(vendor=vendor.name)
@@ -43,11 +46,6 @@ class ClientLimits:
         self._looked = -math.inf
         self._heard = False
         """Something was announced since the last look."""
-
-    @property
-    def written_at(self) -> float:
-        """It does not matter."""
-        return 0.0
 
     def is_newer_than(self, version: int) -> bool:
         """Never: what a store lost of it is found out anew."""

@@ -219,18 +219,17 @@ class Credential:
             used = await (self.token() if refused is None else self.replacement(refused))
             return used
 
-        for _ in range(2):  # a 401 on any call: renew once and repeat it once
+        while True:  # a 401 on any call: renew once and repeat it once
             try:
                 await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
             except NotDue:
                 return False
             except InvalidToken:
-                if refused is not None:
+                if refused is not None or used is None:  # or it was no token that was refused, but that there be one
                     raise
                 refused = used
             else:
-                break
-        return True
+                return True
 
     async def unread_answer(self) -> Secret | None:
         """The answer to a ``rotate_secret`` in which no secret was recognised, as the store keeps it; None: there is none.

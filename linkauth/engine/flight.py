@@ -122,8 +122,7 @@ class Flight(Generic[T]):
         return set(self._below) if self.coming_down else set()
 
     def _land(self) -> None:
-        if not self._landing.done():
-            self._landing.set_result(None)
+        self._landing.set_result(None)  # once: by the work's end, or by the guard's where there was no work
 
 
 async def _outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:

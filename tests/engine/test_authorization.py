@@ -26,8 +26,10 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
-from linkauth.protocol.records import begun_key
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
+from linkauth.protocol.records import begun_key, state_key
+from linkauth.protocol.timing import LEASE_MORE
+from linkauth.store import Granted
+from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual
 
 CALLBACK = "https://app.example.com/connect/callback"
@@ -449,6 +451,70 @@ async def test_a_refusal_uses_the_state_up():
     with pytest.raises(StateMismatch):
         await credential.complete(params)
     assert vendor.counts["requests"] == 0
+
+
+@virtual
+async def test_a_refusal_that_is_delivered_twice_is_told_once():
+    """The user's no comes to two workers at the same moment: one tells it, the other that the state is used up."""
+    store, vendor = Store(), Tokens()
+    _, params = await begun(Worker(store, vendor))
+    store.before = lambda name: asyncio.sleep(0.01)  # so that both have looked before one takes
+    refused = {"state": params["state"], "error": "access_denied"}
+    workers = [Worker(store, vendor) for _ in range(2)]
+    results = await asyncio.gather(*(each.complete(LINKKIT, refused) for each in workers), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["AccessDenied", "StateMismatch"]
+    assert any("used a moment ago" in str(result) for result in results)
+
+
+@virtual
+async def test_a_state_that_is_used_up_between_the_look_and_the_lease():
+    """Another worker was faster: nothing is sent, and no lease stays on a state that is no more."""
+    store, vendor = Store(), Tokens()
+    credential, params = await begun(Worker(store, vendor))
+    key = state_key(LINKKIT.name, params["state"])
+
+    def faster(name: str):
+        return store.inner.take(key) if name == "claim" else None
+
+    store.before = faster
+    with pytest.raises(StateMismatch, match="used a moment ago"):
+        await credential.complete(params)
+    assert vendor.counts["requests"] == 0
+    assert isinstance(await store.inner.claim(key, "the next", 1.0, LATER, b""), Granted)
+
+
+@virtual
+async def test_a_store_that_goes_away_with_the_token_forgets_the_state_when_it_is_back():
+    """The user has his token at once; the state is good no more a second after the store can be told so."""
+    store, vendor = Store(), Tokens()
+    credential, params = await begun(Worker(store, vendor))
+    key = state_key(LINKKIT.name, params["state"])
+    store.down.add("delete")
+    assert (await credential.complete(params)).access_token == "a1"
+    await asyncio.sleep(5)
+    assert (await store.inner.read(key)).record is not None
+    store.down.clear()
+    await asyncio.sleep(1.5)
+    assert (await store.inner.read(key)).record is None
+    deletes = store.counts["delete"]
+    await asyncio.sleep(60)
+    assert store.counts["delete"] == deletes  # which was enough
+
+
+@virtual
+async def test_a_store_that_stays_away_is_not_told_for_ever_of_a_used_state():
+    """As long as the lease would have kept others waiting: then the vendor, who knows the code, refuses it."""
+    store, vendor = Store(), Tokens()
+    worker = Worker(store, vendor)
+    credential, params = await begun(worker)
+    store.down.add("delete")
+    await credential.complete(params)
+    await asyncio.sleep(worker.office.timeout + LEASE_MORE + 2)
+    deletes = store.counts["delete"]
+    assert deletes > 10
+    await asyncio.sleep(60)
+    assert store.counts["delete"] == deletes
+    assert not worker.office.flights._flights
 
 
 @virtual

@@ -197,6 +197,23 @@ async def test_a_secret_in_escrow_is_used_though_the_store_is_away():
     assert escrow.kept == {}
 
 
+@virtual
+async def test_a_secret_in_escrow_that_a_later_rotation_has_outlived_stays_dead():
+    """Another process rotated after the one that died: the store's secret is the one that lives, and stays as it is."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    worker = Worker(store, vendor, escrow=escrow)
+    close = worker.office.envelope.close
+    left = SecretRecord(vendor=CLIENT.name, client_secret="in escrow", rotated_at=clock.wall() - 20)
+    await escrow.put(Kept(KEY, 3, close(KEY, 3, left)))
+    vendor.secret = "the one that lives"
+    lives = SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret, rotated_at=clock.wall() - 10)
+    await store.inner.commit(KEY, 4, close(KEY, 4, lives))
+    assert (await worker.credential(CLIENT).token()).access_token
+    assert vendor.counts["requests"] == 1
+    assert (await store.inner.read(KEY)).record.version == 4
+    assert escrow.kept == {}
+
+
 # -- answers that the store would not take -----------------------------------------------------------------------------
 
 

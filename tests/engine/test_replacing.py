@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from linkauth.errors import ConfigurationError
-from tests.engine.fakes import CLIENT, Store, Vendor, Worker, refusal
+from linkauth.errors import ConfigurationError, InvalidToken
+from tests.engine.fakes import CLIENT, Fault, Store, Vendor, Worker, answer, refusal
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -48,6 +48,24 @@ async def test_an_api_that_refuses_every_token_does_not_cost_a_renewal_for_each_
     credential.accepted(token, yes=False)
     await asyncio.sleep(1)
     assert not credential.in_vain(token)
+
+
+@virtual
+async def test_a_token_that_took_a_refused_ones_place_and_is_refused_too_is_the_callers():
+    """Nobody says whether the API takes it, and it comes back: it is not replaced at once, nor the vendor asked."""
+    vendor = Vendor()
+    credential = Worker(Store(), vendor).credential(CLIENT)
+    old = await credential.token()
+    assert not credential.is_stuck(old)
+    fresh = await credential.replacement(old)
+    assert credential.is_stuck(fresh)
+    assert await credential.replacement(fresh) is fresh
+    assert credential.is_stuck(fresh)
+    assert vendor.counts["requests"] == 2
+    await asyncio.sleep(1)
+    assert not credential.is_stuck(fresh)
+    assert await credential.replacement(fresh) is not fresh
+    assert vendor.counts["requests"] == 3
 
 
 @virtual
@@ -102,6 +120,32 @@ async def test_a_rotation_whose_token_is_refused_is_tried_once_more():
     assert vendor.counts["/oauth/clients/shop/rotate"] == 2
     assert vendor.counts["/oauth/token"] == 2
     assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_a_rotation_whose_token_is_refused_twice_is_the_callers():
+    """Renewed once, and refused again: said as it was, the secret as it was, and the vendor is asked no third time."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    no = refusal(401, "TOKEN_INVALID")
+    vendor.faults += [Fault(no), Fault(acts=True), Fault(no)]
+    with pytest.raises(InvalidToken):
+        await credential.rotate_secret()
+    assert vendor.counts["/oauth/clients/shop/rotate"] == 2
+    assert vendor.secret == "first-secret"
+
+
+@virtual
+async def test_a_rotation_for_which_no_token_is_to_be_had_is_not_made():
+    """The token endpoint itself says that a token is invalid: that is raised, and nobody believes the secret replaced."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    vendor.fails(answer(401, {"error": "invalid_token"}), times=9)
+    with pytest.raises(InvalidToken):
+        await credential.rotate_secret()
+    assert vendor.counts["/oauth/clients/shop/rotate"] == 0
+    assert vendor.secret == "first-secret"
 
 
 @pytest.mark.parametrize("listener", [None, "fails"])
