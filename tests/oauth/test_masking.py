@@ -37,6 +37,7 @@ FORMS = {
     "repr": repr(SECRET.encode())[2:-1],
     "html": escape(SECRET),
     "html by number": "".join(f"&#{ord(char)};" for char in SECRET),
+    "html by number, in hexadecimal": "".join(f"&#x{ord(char):X};" for char in SECRET),
     "upper case": UPPER,
     "basic": BASIC,
     "basic, quoted": json.dumps({"Authorization": BASIC}),
@@ -153,3 +154,15 @@ def test_a_short_secret_is_masked_where_it_is_known_as_one():
     ):
         answer = Response(status=400, body=body, request=request)
         assert said(answer, ("error", "error_description")) == ["invalid_grant", "**** is wrong for web"]
+
+
+def test_what_was_sent_may_be_no_text():
+    """Numbers and the like hide no secret beside them."""
+    sent = {"n": 5, "on": True, "deep": {"no": None, "list": [1.5, {"password": "p"}]}, "pin": "longer than most"}
+    assert Request.json("https://v.example", sent).secrets() == ("p", "longer than most")
+
+
+@pytest.mark.parametrize("written", ["not base64!", "abc", "\u00e4\u00f6"])
+def test_a_basic_that_is_none_is_a_secret_as_it_is(written):
+    """Nobody's password is found in it: the whole is masked, and nothing fails."""
+    assert Request(url="https://v.example", headers={"Authorization": f"Basic {written}"}).secrets() == (written,)

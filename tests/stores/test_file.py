@@ -21,6 +21,7 @@ from linkauth.testing.worker import add_one
 from linkauth_stores import file, folder
 from linkauth_stores.file import FileStore, from_url
 from linkauth_stores.slot import Slot
+from linkauth_stores.threads import Threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,6 +229,32 @@ async def test_a_call_while_another_loop_closes_the_store_goes_through(
     monkeypatch.setattr(ThreadPoolExecutor, "submit", late)
     assert (await store.read("k")).record is None
     await store.aclose()
+
+
+async def test_two_who_close_at_once_end_each_thread_once() -> None:
+    """Neither fails of what the other has ended, and what was begun is done when both are back."""
+    threads, done = Threads(), []
+    for lock in ("one", "other"):
+        threads.begin(lock, lambda name: (time.sleep(0.05), done.append(name)), lock)
+    pools = list(threads._pools.values())
+    await asyncio.gather(threads.aclose(), threads.aclose())
+    assert sorted(done) == ["one", "other"]
+    assert not threads._pools
+    for pool in pools:
+        with pytest.raises(RuntimeError):
+            pool.submit(int)
+
+
+def test_a_call_while_the_interpreter_ends_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread can be begun any more: it is told, and not tried for ever."""
+    threads = Threads()
+    with monkeypatch.context() as ending:
+        ending.setattr("concurrent.futures.thread._shutdown", True)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="interpreter shutdown"):
+                threads.begin("", int)
+    assert threads.begin("", int).result(5) == 0
+    asyncio.run(threads.aclose())
 
 
 async def test_a_stepped_clock_is_the_stores_own(place: Path) -> None:

@@ -412,6 +412,21 @@ def test_loops_that_are_gone_are_forgotten():
     assert not store._sessions
 
 
+def test_a_loop_that_was_closed_without_a_word_is_forgotten():
+    """Whoever closes a loop and ends nothing in it first leaves its session to the next loop, which lets go of it."""
+
+    async def bound() -> None:
+        store.bind()
+
+    store = RedisStore(f"redis://127.0.0.1:{free_port()}")
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    for loop in loops:
+        loop.run_until_complete(bound())
+        assert list(store._sessions) == [loop]
+        loop.close()
+    asyncio.run(store.aclose())
+
+
 @virtual
 async def test_whoever_may_publish_makes_nobody_look_all_the_time():
     """A thousand forged announcements in two seconds: who waits again and again is woken ten times a second at the most."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.store import Committed
 from linkauth_stores.redis import RedisStore, scripts
 from linkauth_stores.redis.session import Session
+from linkauth_stores.redis.store import _uptime
 from linkauth_stores.redis.trips import run, run_and_wait
 from tests.engine.virtual import monotonic, virtual
 
@@ -221,6 +223,21 @@ async def test_closing_closes_what_is_the_stores_own(own):
     closing = session(client)
     await closing.aclose(client=own)
     assert (closing.ears.closed, client.closed) == (1, own)
+
+
+@virtual
+async def test_a_call_that_somebody_cancelled_under_it_is_begun_anew():
+    """Who cancels all tasks of a loop cancels a client's own: a connection is lost, and nobody's call is cancelled."""
+    assert await session(Client()).ask(failing(asyncio.CancelledError())) == "answer"
+    with pytest.raises(StoreUnavailable):
+        await session(Client()).ask(failing(asyncio.CancelledError(), asyncio.CancelledError()))
+
+
+@pytest.mark.parametrize("found", [None, b"OK", {}, {"uptime_in_seconds": "5"}, ResponseError("NOPERM")], ids=repr)
+async def test_a_server_that_does_not_say_how_long_it_is_up_counts_as_long_up(found):
+    """Whatever stands in between: nobody looks again for a restart that was none."""
+    assert await _uptime(Client(found), Client()) == math.inf
+    assert await _uptime(Client({"uptime_in_seconds": 5}), Client()) == 5
 
 
 # -- A script's trip.

@@ -240,6 +240,12 @@ def test_a_callback_by_post():
     assert "response_mode" not in OTHER.authorization_url(PENDING, state="s", challenge=None)
 
 
+def test_what_an_api_answers_when_the_token_has_expired():
+    """401 (RFC 6750 §3.1), or what is stated in its place."""
+    assert OTHER.expired_statuses == (401,)
+    assert _of(expired_statuses=[401, 419]).expired_statuses == (401, 419)
+
+
 SALESFORCE = _of(api_from={"instance_url": ["https://*.my.salesforce.com", "https://na1.salesforce.com/x"]})
 LISTED = ["https://acme.my.salesforce.com", "https://ACME.my.salesforce.com:443/", "https://na1.salesforce.com/x"]
 UNLISTED = [

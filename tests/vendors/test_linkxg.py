@@ -7,6 +7,7 @@ import pytest
 
 from linkauth.errors import InvalidClient, MalformedResponse, VendorUnavailable
 from linkauth.oauth.token import Secret
+from linkauth.oauth.url import origin
 from linkauth.testing import play
 from tests.vendors.vendor_answers import CURRENT, LINKXG, answer
 
@@ -52,3 +53,12 @@ def test_a_newer_secret_changes_no_identity():
     assert b"client_secret=newer" in next(newer.renew(None)).body
     assert (newer.identity(), newer.registration()) == (LINKXG.identity(), LINKXG.registration())
     assert b"client_secret=canary-secret" in next(LINKXG.renew(None)).body
+
+
+def test_how_its_api_is_called():
+    """With the token in ``Authorization``, at its own origin alone, and 401 says that it has expired."""
+    assert (LINKXG.header, LINKXG.signature(CURRENT)) == ("Authorization", "Bearer canary-access")
+    assert LINKXG.expired_statuses == (401,)
+    scheme, host, port = origin(LINKXG.api(CURRENT))
+    assert LINKXG.may_serve((scheme, host, port))
+    assert not LINKXG.may_serve((scheme, f"evil.{host}", port))

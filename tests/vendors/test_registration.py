@@ -188,6 +188,27 @@ def test_a_value_of_another_kind(kind, wrong):
 
 @pytest.mark.parametrize(
     "wrong",
+    [60, "60", "60/60", (60,), (60, 60, 60), (0, 60), (-1, 60), (1.5, 60), (60, 0), (60, "60"), (60, 86_401), {60: 60}],
+    ids=str,
+)
+def test_a_rate_that_nobody_can_keep_to(wrong):
+    """So many requests in so many seconds, a day at the most: anything else is said when the vendor is made."""
+    error = _refused(lambda: OAuth2(**GOOD[OAuth2], token_rate=wrong), wrong)
+    assert "token_rate is (requests, seconds)" in str(error)
+
+
+@pytest.mark.parametrize("rate", [(60, 60), [60, 60.0]], ids=str)
+def test_a_rate_that_a_vendor_allows(rate):
+    """Kept as two numbers, in one spelling; where none is stated it is unknown."""
+    vendor = OAuth2(**GOOD[OAuth2], token_rate=rate)
+    assert vendor.token_rate == (60, 60.0)
+    assert hash(vendor) == hash(OAuth2(**GOOD[OAuth2], token_rate=(60, 60.0)))
+    assert OAuth2(**GOOD[OAuth2], token_rate=(1, 86_400)).token_rate == (1, 86_400.0)
+    assert OAuth2(**GOOD[OAuth2]).token_rate is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
     [
         {"rotates": "yes"},
         {"reuse_revokes": 1},

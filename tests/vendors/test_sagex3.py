@@ -8,7 +8,19 @@ import pytest
 from linkauth.errors import AuthorizationPending, ConfigurationError, UntrustedEndpoint
 from linkauth.testing import play
 from linkauth.vendors import SageX3
-from tests.vendors.vendor_answers import BY_NAME, CURRENT, PENDING, ROOT, SAGE, answer, nothing_sent
+from tests.vendors.vendor_answers import (
+    BY_NAME,
+    CURRENT,
+    LINKKIT,
+    LINKXG,
+    OTHER,
+    PENDING,
+    ROOT,
+    SAGE,
+    USER,
+    answer,
+    nothing_sent,
+)
 
 ATTACKS = {
     "a domain that anybody can register": "https://api.evil-sagex3.com/v1",
@@ -245,3 +257,26 @@ def test_a_salvaged_answer_keeps_its_endpoint():
     assert case.outcome(case.ok(access_token=None)).salvage.endpoint == region
     renewing = attrs.evolve(BY_NAME["sage-renew"], given=(attrs.evolve(CURRENT, endpoint=region),))
     assert renewing.outcome(renewing.ok(access_token=None)).salvage.endpoint == region
+
+
+def test_which_origins_its_token_may_be_for():
+    """The configured root's and those of the listed regions; on this machine any port of the root's host."""
+    assert SAGE.may_serve(("https", "api.eu-prod-sagex3.com", 443))
+    assert SAGE.may_serve(("https", "api.us-prod-sagex3.com", 443))
+    for scheme, host, port in [
+        ("https", "api.ca-prod-sagex3.com", 443),
+        ("https", "api.us-prod-sagex3.com", 8443),
+        ("http", "api.us-prod-sagex3.com", 443),
+        ("http", "127.0.0.1", 80),
+    ]:
+        assert not SAGE.may_serve((scheme, host, port))
+    here = _rooted("http://127.0.0.1:8080/v1")
+    assert here.may_serve(("http", "127.0.0.1", 9999))
+    assert not here.may_serve(("https", "127.0.0.1", 8080))
+    assert not here.may_serve(("http", "localhost", 8080))
+
+
+def test_its_callback_is_posted_by_another_site():
+    """So whoever takes callbacks takes this one without the app's own cookies; the other vendors' come by GET."""
+    assert SAGE.posts_callback
+    assert not any(vendor.posts_callback for vendor in (LINKXG, USER, LINKKIT, OTHER))
