@@ -11,20 +11,27 @@ import pytest
 from linkauth.engine.events import EventKind
 from linkauth.engine.office import Office
 from linkauth.errors import (
+    CorruptRecord,
     LinkAuthError,
     MalformedResponse,
     ReauthorizationRequired,
     VendorUnavailable,
 )
 from linkauth.oauth.token import Token
+from linkauth.protocol import timing
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.lineage import Lineage
+from linkauth.protocol.records import Session, secret_digest
 from linkauth.store import Granted
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import (
+    BASE,
     CLIENT,
+    LATER,
+    LIFETIME,
     PAGE,
     USER,
     Fault,
@@ -37,6 +44,8 @@ from tests.engine.fakes import (
     paired,
     refusal,
 )
+from tests.engine.test_keys import NEW, OLD, OTHER
+from tests.engine.test_lost_store import Keeping, Telling
 from tests.engine.virtual import virtual
 
 
@@ -302,3 +311,92 @@ async def test_a_token_that_another_loop_adopts_before_the_claim_is_not_renewed_
     monkeypatch.setattr(Office, "owner", adopting)
     assert await credential.refresh() == fresh
     assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
+async def test_a_later_session_under_a_lower_number_is_adopted_under_the_lease():
+    """The store counts anew, and the user has logged in again: the lease brings that, it is handed out, and nobody is asked."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(Keeping(base_url=BASE))
+    await credential.login(email="ada@example.com", password="correct horse")
+    store.inner = MemoryStore(clock=clock.wall)
+    await asyncio.sleep(10)
+    now = clock.wall()
+    later = Token(access_token="theirs", issued_at=now, expires_at=now + 900, refresh_token="stays")
+    session = Lineage(Session(int(now * 1000), "ab"), 0)
+    await store.inner.commit(credential.ledger.key, 5, credential.ledger._closed(5, later, session))
+    await asyncio.sleep(1)
+    assert await credential.refresh() == later
+    assert vendor.counts["/auth/refresh"] == 0
+    assert isinstance(
+        await store.inner.claim(credential.ledger.key, "next", 1, LATER, b""), Granted
+    )  # it was given back
+
+
+@virtual
+async def test_a_refusal_that_comes_under_a_lost_lease_is_not_believed():
+    """While others may put something back the lease goes to somebody else: he is waited for, and the vendor is asked again."""
+    store, vendor = Telling(), Vendor()
+    credential = Worker(store, vendor).credential(Keeping(base_url=BASE))
+    await credential.login(email="ada@example.com", password="correct horse")
+    key = credential.ledger.key
+    credential._office.watch.beware()
+    vendor.fails(refusal(401, "TOKEN_INVALID"))
+    refreshing = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    store.inner._slots[key] = store.inner._slots[key].lapse()
+    assert isinstance(await store.inner.claim(key, "him", 8, LATER, b""), Granted)
+    assert (await refreshing).access_token
+    assert [path for _, path, _ in vendor.sent] == ["/auth/login", "/auth/refresh", "/auth/refresh"]
+    assert vendor.sent[2][0] >= vendor.sent[1][0] + 8
+
+
+@virtual
+async def test_whose_client_waits_in_line_looks_first_whether_somebody_has_renewed():
+    """The line before the vendor is full: what another worker has brought is taken at once, and nothing is claimed for it."""
+    store, vendor = Store(), Vendor()
+    worker, other = Worker(store, vendor), Worker(store, vendor)
+    credential = await logged_in(worker)
+    await (theirs := other.credential(USER)).token()
+    await asyncio.sleep(LIFETIME + 1)
+    fresh = await theirs.token()
+    gate = worker.office.admission.gate(worker.office, USER)
+    for number in range(timing.WINDOW):
+        await gate.enter(f"another {number}", secret_digest(USER), 0.0, 1.0)
+    claims, begun = store.counts["claim"], clock.monotonic()
+    assert await credential.token() == fresh
+    assert (store.counts["claim"], clock.monotonic()) == (claims, begun)
+    assert worker.heard()[-1] == "adopted"
+
+
+@virtual
+async def test_a_users_record_that_cannot_be_read_is_nobodys_to_replace():
+    """Somebody has renewed the session under a key that is not given here: the caller is told, and nothing is spent."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor, keys=[OLD, NEW]))
+    await asyncio.sleep(1)
+    other = Worker(store, vendor, keys=[OTHER, OLD]).credential(USER)
+    await other.token()
+    fresh = await other.refresh()
+    await asyncio.sleep(1)
+    with pytest.raises(CorruptRecord, match="key"):
+        await credential.refresh()
+    assert vendor.counts["/auth/refresh"] == 1
+    assert await other.token() == fresh
+
+
+@virtual
+async def test_who_looks_for_a_session_is_served_the_login_that_came_meanwhile():
+    """The user logs in here while the store is looked at, which does not take the answer: it is served all the same."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(USER)
+    store.down.add("commit")
+
+    async def user_comes() -> None:
+        store.before = lambda _: None
+        await credential.login(email="ada@example.com", password="correct horse")
+
+    store.before = lambda name: user_comes() if name == "read" else None
+    found = await credential.token()
+    assert found == credential.peek()
+    assert (await store.inner.read(credential.ledger.key)).record is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -12,13 +13,16 @@ import pytest
 from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
 from linkauth.engine.keeper import Keeper
-from linkauth.errors import NoAnswer, StoreUnavailable, VendorUnavailable
-from linkauth.protocol.records import SecretRecord, answer_key, secret_key
+from linkauth.errors import InvalidClient, NoAnswer, StoreUnavailable, VendorUnavailable
+from linkauth.protocol.records import SecretRecord, answer_key, secret_digest, secret_key
 from linkauth.store import Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, USER, Escrow, Fault, Store, Vendor, Worker, logged_in
-from tests.engine.virtual import monotonic, virtual
+from tests.engine.fakes import CLIENT, UNSTATED, USER, Escrow, Fault, Store, Vendor, Worker, logged_in
+from tests.engine.virtual import monotonic, virtual, wall
+
+if TYPE_CHECKING:
+    from linkauth.engine.credential import Credential
 
 KEY = secret_key(CLIENT)
 
@@ -281,3 +285,40 @@ async def test_a_logout_without_an_answer_is_asked_for_again():
     await credential.logout()
     assert vendor.counts["/auth/logout"] == 2
     assert "adopted" not in worker.heard()
+
+
+async def held_back(worker: Worker, store: Store, newest: str) -> Credential:
+    """A credential whose client secret the vendor has refused to the fleet a moment ago; ``newest`` is in the store."""
+    credential = worker.credential(UNSTATED)
+    await credential.token()
+    refusal = InvalidClient("invalid_client", "no", status=401)
+    gate = worker.office.admission.gate(worker.office, UNSTATED)
+    await gate.refused(refusal, "another account", secret_digest(UNSTATED), wall())
+    key = secret_key(UNSTATED)
+    record = SecretRecord(vendor=UNSTATED.name, client_secret=newest)
+    await store.commit(key, 99, worker.office.envelope.close(key, 99, record))
+    return credential
+
+
+@virtual
+async def test_who_is_held_back_for_an_old_secret_asks_with_a_newer_one():
+    """The fleet knows that the secret is refused, and the store has its successor: only that is shown, and at once."""
+    store, vendor = Store(), Vendor()
+    credential = await held_back(Worker(store, vendor), store, "new")
+    vendor.secret = "new"
+    vendor.sent.clear()
+    begun = monotonic()
+    assert (await credential.refresh()).access_token
+    assert [secret for _, _, secret in vendor.sent] == ["new"]
+    assert monotonic() == begun
+
+
+@virtual
+async def test_who_is_held_back_and_finds_no_newer_secret_is_told_of_the_refusal():
+    """The store has the very secret that was refused: nothing is sent."""
+    store, vendor = Store(), Vendor()
+    credential = await held_back(Worker(store, vendor), store, "first-secret")
+    vendor.sent.clear()
+    with pytest.raises(InvalidClient):
+        await credential.refresh()
+    assert vendor.sent == []

@@ -7,10 +7,10 @@ import pytest
 
 from linkauth import Linkkit, LinkXG, LinkXGUser, OAuth2, SageX3
 from linkauth.engine.events import EventKind
-from linkauth.errors import VendorUnavailable
+from linkauth.errors import ReauthorizationRequired, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth.vendors import Vendor as AnyVendor
-from tests.engine.fakes import USER, Store, Vendor, Worker, answer, logged_in
+from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import virtual
 
 APP = {"client_id": "c", "client_secret": "s"}
@@ -70,3 +70,48 @@ async def test_the_event_says_it():
         await user.logout()
     assert told(worker)[2].startswith("not revoked: ")
     assert user.vendor == USER
+
+
+@virtual
+async def test_a_logout_that_was_stalled_past_its_lease_is_carried_out_under_another():
+    """Stopped between the claim and the sending: nothing was sent under the old one, and the session ends all the same, once."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    user = await logged_in(worker)
+    claim = store.inner.claim
+
+    async def claim_and_stop(*args):
+        store.inner.claim = claim
+        granted = await claim(*args)
+        worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
+        await store.inner.release(user.ledger.key, granted.number)
+        return granted
+
+    store.inner.claim = claim_and_stop
+    claims = store.counts["claim"]
+    await user.logout()
+    assert (store.counts["claim"] - claims, vendor.counts["/auth/logout"]) == (2, 1)
+    assert told(worker) == [""]
+    with pytest.raises(ReauthorizationRequired, match="logged out"):
+        await Worker(store, vendor).credential(USER).token()
+
+
+class Mistaken(LinkXGUser):
+    """An adapter with a mistake in it."""
+
+    def logout(self, token):
+        raise ZeroDivisionError
+
+
+@virtual
+async def test_an_adapters_mistake_is_no_logout():
+    """Nothing was asked of the vendor: whoever called hears of it, and the session is there as before."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    user = worker.credential(Mistaken(base_url=BASE))
+    token = await user.login(email="ada@example.com", password="correct horse")
+    with pytest.raises(ZeroDivisionError):
+        await user.logout()
+    assert told(worker) == []
+    assert await user.token() == token
+    assert await Worker(store, vendor).credential(Mistaken(base_url=BASE)).token() == token
