@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from linkauth.errors import ConfigurationError, LinkAuthError, StoreUnavailable
+from linkauth_stores.memory import MemoryStore
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, killed_while_renewing, logged_in
 from tests.engine.virtual import monotonic, virtual
 
@@ -190,3 +191,10 @@ async def test_a_store_that_was_handed_in_stays_open():
 
     await Worker(Handed(), Vendor()).aclose()
     assert closed == []
+
+
+@pytest.mark.parametrize("store", [MemoryStore, object(), None, 42])
+def test_an_engine_is_made_of_a_store_or_its_url(store):
+    """A class in an instance's place, or something else altogether: said when the engine is made, not at the first call."""
+    with pytest.raises(ConfigurationError, match="store: a URL such as"):
+        Worker(store, Vendor())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from linkauth.engine.exchange import Exchange, drive
 from linkauth.engine.flight import Flights
 from linkauth.engine.world import World
-from linkauth.errors import NoAnswer, NotSent, VendorUnavailable
+from linkauth.errors import NoAnswer, NotSent, RateLimited, VendorUnavailable
 from linkauth.oauth.exchange import Request, Response
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.timing import replayable
@@ -18,7 +19,7 @@ from linkauth.vendors.vendor import RotationProfile
 from tests.engine.virtual import monotonic, virtual, wall
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 ASKED = Request(method="POST", url="https://vendor.example/token", headers={}, body=b"")
 
@@ -31,10 +32,10 @@ def asking() -> Generator[Request, Response, str]:
 class Wire:
     """A vendor that fails so often, after so many seconds each. ``chance``: what every throw of the dice gives."""
 
-    def __init__(self, error: type[VendorUnavailable], times: int, lasts: float = 0.0, chance: float = 0.0) -> None:
+    def __init__(self, error: Callable[[str], Exception], times: int, lasts: float = 0.0, chance: float = 0.0) -> None:
         self.sent: list[float] = []
         self.limits: list[float] = []
-        self.then: list[type[VendorUnavailable]] = []
+        self.then: list[Callable[[str], Exception]] = []
         """How it fails after that."""
         self.stopped = 0.0
         """Seconds that the process sleeps unnoticed once two requests were made."""
@@ -169,6 +170,15 @@ async def test_no_try_is_begun_that_would_have_no_time():
         await wire.exchange(limit=4.0).run()
     assert wire.gaps() == [1.25, 1.5]
     assert monotonic() - began == 3.75
+
+
+@virtual
+async def test_a_limit_is_waited_for_by_who_needs_no_leave_to_ask():
+    """There is nobody to tell of it: as long as the vendor says, but no shorter than after any failure; then asked again."""
+    wire = Wire(partial(RateLimited, retry_after=3.0), 1)
+    wire.then = [partial(RateLimited, retry_after=0.0)]
+    assert await wire.exchange().run() == "answered"
+    assert wire.gaps() == [3.0, 0.5]
 
 
 @virtual

@@ -299,3 +299,45 @@ def test_closing_in_one_loop_calls_nobody_off_in_another():
     assert theirs.run_until_complete(flight.join()) == "changed"
     mine.close()
     theirs.close()
+
+
+def test_closing_waits_for_what_cannot_be_had_again_in_another_threads_loop():
+    """Its answer would find the store closed; what may be had again there, or only waits, is not waited for."""
+    flights, up, gate = Flights(), threading.Event(), threading.Event()
+    landed: list[str] = []
+
+    async def asks() -> None:
+        while not gate.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        landed.append("precious")
+
+    async def waits() -> None:
+        with flights.idle():
+            await asyncio.sleep(60)
+
+    async def elsewhere() -> None:
+        flight = flights.start(asks(), "asks", precious=True)
+        others = [flights.start(waits(), "waits", precious=True), flights.start(asyncio.sleep(60), "cheap")]
+        await asyncio.sleep(0)
+        up.set()
+        await flight.join()
+        for other in others:
+            other.come_down(at_once=True)
+
+    thread = threading.Thread(target=asyncio.run, args=(elsewhere(),))
+    thread.start()
+    up.wait(10)
+
+    async def close() -> None:
+        closing = asyncio.create_task(flights.landed())
+        await asyncio.sleep(0.2)
+        assert not closing.done()
+        gate.set()
+        await asyncio.wait_for(closing, 30)
+        assert landed == ["precious"]
+
+    try:
+        asyncio.run(close())
+    finally:
+        gate.set()
+        thread.join(30)

@@ -11,6 +11,7 @@ from linkauth.engine.credential import Credential
 from linkauth.engine.envelope import Envelope
 from linkauth.engine.sealing import Sealer
 from linkauth.errors import NoAnswer, UnauthorizedClient, VendorUnavailable
+from linkauth.oauth import wire
 from linkauth.oauth.grants import basic
 from linkauth.oauth.token import Secret
 from linkauth.protocol.intent import Note, digest
@@ -144,3 +145,15 @@ async def test_a_vendor_that_repeats_http_basic_gives_nothing_away():
     assert "****" in told
     assert secret[:12] not in told
     assert sent[20:40] not in told
+
+
+@pytest.mark.parametrize("words", [["one"], ["one", 2], ["a", "b", "c"], {"error": "a"}, "slow_down", None])
+def test_words_of_a_shape_that_no_linkauth_writes_count_as_none(words):
+    """They open, for whoever wrote them had the key: what they say is not guessed at, and the rest of the note stays."""
+    sealer = Sealer([KEY], lambda size: b"n" * size)
+    sealed = b64encode(sealer.seal(wire.dump(words), b"linkauth note 1 a")).decode()
+    found = Envelope(sealer).open_note("a", Note(doubt="d", since=1.0, kind="RateLimited", sealed=sealed).encode())
+    assert (found.doubt, found.since, found.kind) == ("d", 1.0, "RateLimited")
+    assert (found.error, found.description) == ("", "")
+    whole = b64encode(sealer.seal(wire.dump(["slow_down", WORDS]), b"linkauth note 1 a")).decode()
+    assert Envelope(sealer).open_note("a", Note(sealed=whole).encode()).description == WORDS

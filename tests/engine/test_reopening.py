@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from linkauth import AuthEngine
+from linkauth.engine.doors import Doors
 from linkauth.errors import ConfigurationError
 from linkauth_stores.memory import MemoryStore
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in
@@ -135,6 +136,45 @@ async def test_whoever_enters_while_the_last_one_leaves_is_inside():
     assert closed == []
     await worker.leave()
     assert closed == [True]
+
+
+@pytest.mark.blocking  # the loop stands still while the other thread comes in, for that is the moment
+def test_whoever_enters_in_another_thread_while_the_last_one_leaves_is_inside():
+    """At the very moment in which nobody was inside any more: the engine is not closed under him."""
+    worker, theirs = Worker("memory:", Vendor()), asyncio.new_event_loop()
+
+    async def enter() -> None:
+        worker.open()
+
+    class Meanwhile(Doors):
+        def anywhere(self) -> bool:
+            found = super().anywhere()
+            if not found and left and not entering.ident:
+                entering.start()
+                entering.join()
+            return found
+
+    entering = threading.Thread(target=lambda: theirs.run_until_complete(enter()))
+    left: list[bool] = []
+
+    async def leave() -> None:
+        worker._doors = Meanwhile()
+        worker.open()
+        left.append(True)
+        await worker.leave()
+
+    async def serve() -> None:
+        assert (await worker.credential(CLIENT).token()).access_token
+        await worker.leave()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await worker.credential(CLIENT).refresh()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(leave())
+        assert entering.ident
+        assert not worker.office.flights.closing
+    theirs.run_until_complete(serve())
+    theirs.close()
 
 
 async def test_cleanup_ctx_beside_async_with():

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from linkauth.engine.client_runtime import adopt
 from linkauth.engine.secret_age import rotate_if_older
-from linkauth.errors import ConfigurationError, MalformedResponse, UnsupportedGrant
+from linkauth.errors import ConfigurationError, MalformedResponse, StoreUnavailable, UnsupportedGrant
 from linkauth.oauth.token import Secret
 from linkauth.protocol.records import FirstSeenRecord, SecretRecord, first_seen_key, secret_key, token_key
 from linkauth.store import Committed, Granted
 from linkauth_stores.memory import MemoryStore
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.test_keys import NEW, OLD
-from tests.engine.virtual import virtual, wall
+from tests.engine.virtual import monotonic, virtual, wall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DAY = 86400.0
 MONTH = 30 * DAY
@@ -259,3 +263,85 @@ async def test_two_that_see_a_secret_first_write_it_down_once():
     assert isinstance(await store.inner.commit(key, granted.number, value), Committed)
     await asyncio.sleep(QUARTER)
     assert await rotate_if_older(credential, QUARTER)
+
+
+def by_name(store: Store, name: str, then: Callable[[str], None]) -> None:
+    """``then`` is told the key before each call ``name`` of the store."""
+    inner = getattr(store.inner, name)
+
+    async def call(key: str, *args: Any) -> Any:
+        then(key)
+        return await inner(key, *args)
+
+    setattr(store.inner, name, call)
+
+
+async def grown_old(worker: Worker) -> None:
+    """A client whose secret is due, and a token of its."""
+    await worker.credential(CLIENT, "shop").token()
+    await worker.keep_alive(CLIENT, rounds=1, rotate_secrets_after=QUARTER)
+    await asyncio.sleep(QUARTER)
+
+
+@virtual
+async def test_a_round_that_was_stopped_past_its_lease_rotates_nothing():
+    """Somebody else may be making it: this worker begins a new one when it has the lease again, and rotates in that."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=OLD)
+    await grown_old(worker)
+    rounds, begun = [], monotonic()
+
+    def stopped(key: str) -> None:
+        if key == token_key(CLIENT, "shop") and not rounds:
+            rounds.append(key)
+            worker.slept -= 100
+            store.down.add("extend")
+
+    by_name(store, "read", stopped)
+    keeping = asyncio.create_task(worker.keep_alive(CLIENT, rounds=1, rotate_secrets_after=QUARTER))
+    await asyncio.sleep(30)
+    assert rounds
+    assert rotations(vendor) == 0
+    store.down.clear()
+    await keeping
+    assert rotations(vendor) == 1
+    assert 60 <= monotonic() - begun < 70
+
+
+@virtual
+async def test_a_store_that_goes_away_before_a_secret_is_rotated_is_waited_for(caplog):
+    """That is no fault of the client's, and no round was made: the round begins again when the store is back, and rotates."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=OLD)
+    await grown_old(worker)
+    away = [True]
+
+    def missing(key: str) -> None:
+        if key == secret_key(CLIENT) and away:
+            raise StoreUnavailable("away")
+
+    by_name(store, "read", missing)
+    keeping = asyncio.create_task(worker.keep_alive(CLIENT, rounds=1, rotate_secrets_after=QUARTER))
+    await asyncio.sleep(120)
+    assert rotations(vendor) == 0
+    assert not keeping.done()
+    away.clear()
+    await keeping
+    assert rotations(vendor) == 1
+    assert "is not rotated" not in caplog.text
+
+
+@pytest.mark.parametrize("first", ["user", "shop"])
+@virtual
+async def test_the_token_of_an_account_of_the_client_is_what_rotates_its_secret(first):
+    """Whatever else lies in the store, before it or after: none is fetched for this alone, and nobody else's is shown."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=OLD)
+    await worker.keep_alive(CLIENT, rounds=1, rotate_secrets_after=DAY)
+    await asyncio.sleep(DAY)
+    for which in sorted(["user", "shop"], reverse=first == "user"):
+        await (logged_in(worker) if which == "user" else worker.credential(CLIENT, "shop").token())
+    assert await Worker(store, vendor, keys=OLD).keep_alive(CLIENT, rounds=1, rotate_secrets_after=DAY) == 0
+    assert rotations(vendor) == 1
+    assert vendor.counts["/oauth/token"] == 1
+    assert token_key(CLIENT, "default") not in {key async for key in store.keys("token/")}
