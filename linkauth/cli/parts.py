@@ -19,8 +19,8 @@ from linkauth import AuthEngine, LinkAuthError, LinkXG
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
-PACE: Final = 0.5
-"""Seconds between two calls of one task."""
+PACE: Final = 2.0
+"""Seconds between two calls of one task: LinkXG's largest subscription has 2,000 calls a minute, too."""
 TELL: Final = 0.2
 OK: Final = 200
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from linkauth.oauth.exchange import Response
 
-__all__ = ["is_dead", "is_granted", "raise_no"]
+__all__ = ["is_dead", "is_done", "is_granted", "raise_no"]
 
 CODES: Final = ("error", "errorcode", "errortype", "errcode", "code", "type", "status")
 """Names of a code, the most telling first; read without case, dashes and underscores."""
@@ -91,7 +91,12 @@ def is_granted(said: wire.Masked, response: Response) -> bool:
     """Whether an answer that says ``said`` grants something: a 2xx with a token, or one that says no in no known way."""
     if not 200 <= response.status < 300 or _is_page(said, response):
         return False
-    return "access_token" in said or not _says_no(said)
+    return "access_token" in said or is_done(said, response)
+
+
+def is_done(said: wire.Masked, response: Response) -> bool:
+    """Whether a revocation was heard: whatever else a 2xx has in its body is of no interest (RFC 7009 §2.2)."""
+    return 200 <= response.status < 300 and not _says_no(said)
 
 
 def _says_no(said: wire.Masked) -> bool:

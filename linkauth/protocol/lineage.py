@@ -101,7 +101,7 @@ def _rank(record: TokenRecord) -> tuple[int, float, str]:
 def _is_marked(record: TokenRecord, number: int, mark: DeadRecord, marked: int) -> bool:
     """Whether ``mark`` says that ``record``'s token is no good: else that was written, or renewed, since."""
     if mark.session is None:
-        return marked > number if mark.by_user else _names(mark, record)
+        return _names(mark, record) if mark.spent and not mark.by_user else marked > number
     if record.session is None:  # a session that began since then came of it, or after it
         return _implied(record.token) <= mark.session or _names(mark, record)
     if mark.session != record.session:

@@ -289,7 +289,7 @@ class OAuth2(Vendor):
         response = yield Request.form(self.revoke_url, fields, headers)
         said = generous.members(response)
         # Where the server cannot revoke such a token, nothing is left to do.
-        if not heard.is_granted(said, response) and said.get("error") != UNSUPPORTED:
+        if not heard.is_done(said, response) and said.get("error") != UNSUPPORTED:
             heard.raise_no(said, response, self.name, needs_user=self.needs_user)
 
     def _check_issuer(self, params: Mapping[str, Any]) -> None:

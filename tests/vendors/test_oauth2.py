@@ -17,6 +17,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.discovery import Metadata
+from linkauth.oauth.exchange import Response
 from linkauth.testing import play
 from linkauth.vendors import OAuth2, RotationProfile
 from tests.vendors.vendor_answers import BY_NAME, CURRENT, MACHINE, OTHER, PENDING, answer, first, nothing_sent
@@ -228,3 +229,12 @@ def test_client_authentication_from_metadata(methods, auth):
         assert OAuth2.from_metadata(metadata, **arguments, client_auth="post").client_auth == "post"
     else:
         assert OAuth2.from_metadata(metadata, **arguments).client_auth == auth
+
+
+def test_a_revocations_body_is_of_no_interest():
+    """RFC 7009 §2.2: a 200 says that the token is gone, be its body empty, a page or anything; a no in words is still heard."""
+    for body in (b"", b"<html></html>", b"done"):
+        said = Response(status=200, headers={"content-type": "text/html; charset=utf-8"}, body=body)
+        assert play(OTHER.logout(CURRENT), said, said)[0] is None
+    with pytest.raises(InvalidClient):
+        play(OTHER.logout(CURRENT), *[answer({"error": "invalid_client"}, 200)] * 2)
