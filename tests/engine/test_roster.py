@@ -82,7 +82,8 @@ async def test_named_for_each_request_it_is_served_from_memory():
     for number in range(3 * RECENT):
         assert (await worker.credential(USER).token()).access_token
         worker.credential(USER, f"another {number}")
-        gc.collect()
+        if number % RECENT == RECENT // 2:
+            gc.collect()
     assert store.counts == {}
 
 

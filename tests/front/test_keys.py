@@ -21,6 +21,7 @@ OLD, NEW = (b64encode(bytes([at]) * 32).decode() for at in (1, 2))
 DAY = 86400.0
 
 
+@pytest.mark.long
 async def test_a_key_is_changed_in_two_rounds(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]]
 ) -> None:
@@ -54,6 +55,7 @@ async def test_a_key_is_changed_in_two_rounds(
     assert xg.counts["reuse"] == 0
 
 
+@pytest.mark.long
 async def test_half_a_fleet_without_the_key(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]]
 ) -> None:
@@ -75,6 +77,7 @@ async def test_half_a_fleet_without_the_key(
     assert vendors.sandbox.linkxg.counts["reuse"] == 0
 
 
+@pytest.mark.long
 async def test_a_fleet_rotates_an_old_secret_once(
     url: str, vendors: Vendors, process: Callable[..., Awaitable[Worker]]
 ) -> None:

@@ -32,11 +32,13 @@ def examples(**more: str) -> str:
     return told.stdout
 
 
+@pytest.mark.long
 def test_the_tests_try_the_same_examples_each_time() -> None:
     """What fails here fails everywhere, and nothing comes by chance upon whoever changed something else."""
     assert examples() == examples()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "ci", [{}, {"CI": "true"}], ids=["at home", "where hypothesis repeats itself of its own accord"]
 )
