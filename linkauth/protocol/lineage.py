@@ -54,10 +54,13 @@ def _implied(token: Token) -> Session:
     return Session(int(token.issued_at * 1000), digest(token)[: 2 * ID_BYTES])
 
 
-def begun(now: float, seen: Session | None, chance: bytes) -> Lineage:
-    """That of a new session, at ``now`` by the store's clock: after every one that was seen."""
-    at = int(now * 1000)
-    return Lineage(Session(at if seen is None else max(at, seen.at + 1), chance[:ID_BYTES].hex()), 0)
+def begun(number: int, seen: Session | None, chance: bytes) -> Lineage:
+    """That of a new session, written under ``number``: after every one that was seen.
+
+    The number is above the store's clock in ms, for the user's word takes it from there. So of two logins that cross, the one that
+    the store lets stand is the one that is later by its session.
+    """
+    return Lineage(Session(number if seen is None else max(number, seen.at + 1), chance[:ID_BYTES].hex()), 0)
 
 
 @attrs.frozen

@@ -54,7 +54,7 @@ class Session:
     """One login, pairing or adoption, and all that was renewed since. The later one is greater."""
 
     at: int
-    """The store's clock when it was begun, milliseconds; above that of every session seen under its key."""
+    """The number that its first record was written under: above the store's clock in ms, and every session seen under its key."""
     id: str
     """Chance, for two that were begun at the same moment."""
 

@@ -94,17 +94,20 @@ def _claim(me: Worker) -> Steps[Word]:
             known = max(known, int(time.now * 1000))
         answer: tuple[Claimed, StoreTime] = yield Claim(known, reading.note)
         claim, time = answer
-        lineage = begun(time.now, me.lineage.session, me.entropy(ID_BYTES))
         if claim.record is not None:
             me.observe(claim.record, time)
         if isinstance(claim, Granted):
-            return Word(claim.number, lineage, claim.record, claim.note)
+            return _word(me, claim.number, claim)
         if isinstance(claim, Busy):
             if me.vendor.needs_user and me.now() >= patience:
-                return Word(known + 1, lineage, claim.record, claim.note)
+                return _word(me, known + 1, claim)
             left = (patience if me.vendor.needs_user else limit) - me.now()
             yield Wait(min(claim.remaining, left), known)
     raise StoreUnavailable("another worker holds the lease for too long")
+
+
+def _word(me: Worker, number: int, found: Claimed) -> Word:
+    return Word(number, begun(number, me.lineage.session, me.entropy(ID_BYTES)), found.record, found.note)
 
 
 def _is_undisturbed(word: Word) -> Steps[bool]:
