@@ -229,8 +229,12 @@ class Ledger:
         if not isinstance(found, TokenRecord | DeadRecord):
             return record.version > holding.version
         if isinstance(found, TokenRecord) and not holding.stored and self._is_alone():
-            # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place.
-            return record.version > holding.version and found.token.expires_at > self.office.shelf.now()
+            # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place, and what
+            # the user has brought since, whether it still serves or not.
+            own = holding.lineage.session
+            since = found.session is not None and own is not None and found.session > own
+            serves = found.token.expires_at > self.office.shelf.now()
+            return record.version > holding.version and (since or serves)
         return supersedes(Entry(found, record.version), self.held())
 
     def _is_alone(self) -> bool:

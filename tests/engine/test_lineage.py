@@ -19,7 +19,7 @@ from linkauth.protocol.records import DeadRecord, Session, TokenRecord
 from linkauth.store import Record, Superseded
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import LATER, LIFETIME, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import LATER, LIFETIME, PAGE, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import virtual
 
@@ -241,3 +241,24 @@ async def test_a_refusal_does_not_take_the_place_of_what_came_after_the_look():
     store.before = lands
     assert (await other.credential(USER).token()).access_token == "late"
     assert (await store.read(key)).record.version == number
+
+
+@virtual
+async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
+    """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's does not."""
+    store = Store()
+    worker = Worker(store, Vendor())
+    ledger = worker.credential(PAGE).ledger
+    _, time = await ledger.read()
+    own = Session(5, "a")
+    alone = Token(access_token="alone", issued_at=time.now, expires_at=time.now + 60, refresh_token="stays")
+    ledger.holding.take(alone, 1, time, stored=False, lineage=Lineage(own, 1))
+
+    def stands(session: Session, left: float) -> Record:
+        found = attrs.evolve(alone, access_token="stands", expires_at=time.now + left)
+        record = TokenRecord(vendor="page", account="default", token=found, session=session, generation=0)
+        return Record(9, worker.office.envelope.close(ledger.key, 9, record))
+
+    assert ledger.supersedes(stands(Session(6, "b"), -1.0))
+    assert not ledger.supersedes(stands(own, -1.0))
+    assert ledger.supersedes(stands(own, 60.0))
