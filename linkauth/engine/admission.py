@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 from linkauth.engine.client_limits import ClientLimits
 from linkauth.errors import InvalidClient, RateLimited, StoreError, VendorUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.limits import free_in, held_for, place, used
+from linkauth.protocol.limits import free_in, given_back, held_for, place, used
 from linkauth.protocol.records import limit_key, probe_key
 from linkauth.store import Busy, Granted
 
@@ -163,9 +163,9 @@ class Gate:
     ) -> None:
         """A permit is given back; what was sent with it, if anything, was sent at ``sent_at`` (Unix seconds)."""
         self._in_flight.discard(permit)
-        if sent_at is None and self._rate is not None:
-            self._places += 1  # it was not needed
         self._room.set()
+        if sent_at is None and self._rate is not None:
+            await self._give_back(self._rate)
         if answered and sent_at is not None:
             await self._limits.update(lambda record: record.answered(secret, sent_at))
         if probe is not None:
@@ -264,6 +264,14 @@ class Gate:
         assert self._rate is not None  # noqa: S101  # asked only where there is a limit
         now, lately = self._office.world.monotonic(), used(self._limits.record, self._rate, self.now())
         return now - self._unasked_at >= self._rate[1] and lately <= self._rate[0] // 2
+
+    async def _give_back(self, rate: tuple[int, float]) -> None:
+        """A place that was not needed: what nobody sends must not keep others from asking."""
+        if self._owed:
+            self._owed -= 1
+            self._unasked_at = -math.inf
+            return
+        await self._limits.update(lambda record: given_back(record, rate, self.now()))
 
     async def _has_place(self, rate: tuple[int, float], until: float) -> bool:
         """Whether there is a place in the window; else it has waited until there may be one."""

@@ -24,7 +24,7 @@ from linkauth.protocol.intent import Note  # cattrs reads the fields' types at r
 if TYPE_CHECKING:
     from linkauth.errors import OAuthError
 
-__all__ = ["LimitRecord", "Rate", "free_in", "held_for", "place", "used"]
+__all__ = ["LimitRecord", "Rate", "free_in", "given_back", "held_for", "place", "used"]
 
 Rate: TypeAlias = tuple[int, float]
 """So many requests in so many seconds."""
@@ -114,6 +114,15 @@ def place(record: LimitRecord, rate: Rate, now: float, wanted: int, owed: int = 
         counts[slot] = counts.get(slot, 0) + owed + granted
     slots = tuple(sorted(counts))
     return attrs.evolve(record, slots=slots, counts=tuple(counts[slot] for slot in slots)), granted
+
+
+def given_back(record: LimitRecord, rate: Rate, now: float) -> LimitRecord:
+    """The record after one of the requests that were counted last was not begun after all."""
+    counts = _lately(record, rate, now)
+    last = max(counts, default=0)
+    counts = {slot: count - (slot == last) for slot, count in counts.items() if count > (slot == last)}
+    slots = tuple(sorted(counts))
+    return attrs.evolve(record, slots=slots, counts=tuple(counts[slot] for slot in slots))
 
 
 def free_in(record: LimitRecord, rate: Rate, now: float) -> float:

@@ -355,3 +355,21 @@ async def test_what_was_told_while_nobody_could_hear_is_read_before_the_next_req
     await asyncio.sleep(0.1)
     with pytest.raises(RateLimited):
         await mine.enter("a", "s", 0.0, 1.0)
+
+
+@virtual
+async def test_what_is_not_sent_keeps_nobody_from_asking() -> None:
+    """Ten workers look in each second and send nothing, for the vendor is left alone: the whole limit is there for others."""
+    fleet, endpoint = gates(10, LinkXG), Endpoint()
+
+    async def look_in(gate: Gate) -> None:
+        for _ in range(50):
+            await (await gate.enter("idle", "s", 0.0, 10.0)).leave(answered=False)
+            await asyncio.sleep(1)
+
+    await asyncio.gather(*map(look_in, fleet))
+    await asyncio.gather(*(through(fleet[0], endpoint, f"a{number}") for number in range(50)))
+    assert endpoint.refused == []
+    early, late = gates(2, LinkXG)
+    await (await early.enter("a", "s", 0.0, 10.0)).leave(answered=False)  # nothing was counted of this worker's first
+    await through(late, endpoint, "b")
