@@ -220,7 +220,7 @@ class Watch:
             return False
         store = cast("Restarting", self._shelf.store)
         try:
-            return await self._shelf.do(store.uptime()) < timing.GRACE
+            return await self._shelf.do(store.uptime()) < timing.YOUNG
         except StoreError:
             return False  # it will be told that the store is back
 

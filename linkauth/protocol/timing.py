@@ -94,6 +94,8 @@ LISTEN_AGAIN: Final = 1.0
 """Seconds after which listening that broke is taken up again."""
 RESUBSCRIBE: Final = 1.5
 """Seconds within which a store that announces listens again, once its server answers."""
+YOUNG: Final = 3.0
+"""Seconds for which a server counts as just started: whoever begins to listen to it then may have missed a loss."""
 LOSS_SPREAD: Final = 0.5
 """Seconds over which workers spread when all of them hear at once that the store was away."""
 REPAIR_AT_ONCE: Final = 100

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from tests.fleet.conftest import SHORT
+from tests.fleet.conftest import OLD, SHORT
 from tests.fleet.fleet import Fleet, Refused, until
 from tests.fleet.scene import Scene
 from tests.servers import sentinel
@@ -84,7 +84,7 @@ async def test_restarted_with_old_data(redis_scene, seconds) -> None:
     """A snapshot in which a spent token is the newest: who would spend it again is told of the newer one first."""
     scene = redis_scene
     # As shipped: who holds something newer is given three seconds, and tries to listen again every second and a half.
-    newest, oldest = await scene.fleet.grow(2, constants={"LEASE_MORE": 1.0})
+    newest, oldest = await scene.fleet.grow(2, constants={"LEASE_MORE": 1.0, **OLD})
     await scene.login(newest)
     await scene.served(oldest)
     scene.valkey.client().save()

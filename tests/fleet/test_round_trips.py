@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from tests.fleet.conftest import CALM
+
 pytestmark = pytest.mark.long
 
 
@@ -26,7 +28,7 @@ async def test_nothing_while_the_token_is_good(redis_scene) -> None:
 async def test_two_round_trips_to_renew_and_two_to_wait(redis_scene) -> None:
     """Four at once: two for the one that renews, at most two for each of the others. One worker alone: two steps."""
     scene = redis_scene
-    workers = await scene.fleet.grow(4)
+    workers = await scene.fleet.grow(4, constants=CALM)
     await scene.login(workers[0])
     await scene.served(*workers)
     before = scene.calls()

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from tests.fleet.conftest import SHORT
+from tests.fleet.conftest import CALM, SHORT
 from tests.fleet.fleet import Fleet
 from tests.fleet.scene import Scene
 from tests.servers import binary, cluster, sentinel
@@ -44,7 +44,7 @@ def sent(every, *names: str) -> int:
 async def test_nothing_while_tokens_are_good_and_two_steps_to_renew(topology) -> None:
     """Busy and idle workers send nothing; one that renews sends two scripts, and each that waits two at the most."""
     scene, every = topology
-    workers = await scene.fleet.grow(3)
+    workers = await scene.fleet.grow(3, constants=CALM)
     await scene.login(workers[0])
     await scene.served(*workers)
     await asyncio.sleep(0.5)  # the last subscription

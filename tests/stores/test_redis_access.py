@@ -99,6 +99,7 @@ async def test_no_command_of_the_acl_rule_can_be_left_out(server):
             store.commit(KEY, 2, b"x"),
             store.take(KEY),
             store.delete(KEY, 3),
+            store.uptime(),
             _listed(store),
             store.uptime(),
         ):
