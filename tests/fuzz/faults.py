@@ -19,7 +19,6 @@ from linkauth.oauth import grants, refusals, wire
 from linkauth.oauth.token import Secret
 from linkauth.protocol.records import PendingRecord
 from linkauth.vendors import Linkkit, LinkXGUser, OAuth2, SageX3
-from linkauth_stores.memory import MemoryStore
 from tests.fuzz.authorizations import VENDORS, Authorizations
 from tests.fuzz.test_flows import Flows
 
@@ -109,7 +108,10 @@ def state_not_checked() -> Iterator[Plant]:
 
 @planted(Authorizations, "a state stays good after its use")
 def state_usable_twice() -> Iterator[Plant]:
-    yield MemoryStore, "take", MemoryStore.read
+    async def give_back(_: Any, lease: Any) -> None:
+        await lease.release()
+
+    yield authorization, "_use_up", give_back
 
 
 @planted(Authorizations, "a state that was refused by the vendor is put back as if it had not been sent")
