@@ -104,8 +104,8 @@ class Tracer:
         tracer = self
         closed, leased, put, take = Ledger._closed, Ledger.lease, FolderEscrow.put, Holding.take
 
-        def closing(ledger: Ledger, number: int, token: Any) -> bytes:
-            value = closed(ledger, number, token)
+        def closing(ledger: Ledger, number: int, token: Any, *more: Any) -> bytes:
+            value = closed(ledger, number, token, *more)
             if len(tracer._names) > 10_000:
                 tracer._names.clear()
             tracer._names[value] = name_of(token.refresh_token)
@@ -128,8 +128,8 @@ class Tracer:
             await put(escrow, kept)
             tracer.mark("in escrow", token=tracer._names.get(kept.value, "?"), number=kept.number)
 
-        def taking(holding: Holding, token: Any, version: int, at: Any, *, stored: bool = True) -> None:
-            take(holding, token, version, at, stored=stored)
+        def taking(holding: Holding, token: Any, version: int, at: Any, *, stored: bool = True, **more: Any) -> None:
+            take(holding, token, version, at, stored=stored, **more)
             tracer.mark("holds", token=name_of(token.refresh_token), number=version, more="" if stored else "unstored")
 
         Ledger._closed, Ledger.lease = closing, leasing  # type: ignore[method-assign]
