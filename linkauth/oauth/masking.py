@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from html import unescape
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
@@ -37,10 +38,9 @@ _ESCAPES: Final = tuple(
         rb"%(?P<byte>[0-9a-f]{2})",  # RFC 3986 §2.1
         # RFC 8259 §7 (beyond U+FFFF there are two of them), and what programs print of bytes
         rb"(?P<json>(?:\\u[0-9a-f]{4})+)|\\x(?P<byte>[0-9a-f]{2})|\\(?P<char>.)",
-        rb"&(?:#(?P<number>[0-9]{1,6})|#x(?P<hexadecimal>[0-9a-f]{1,5})|(?P<name>amp|lt|gt|quot|apos));",
+        rb"(?P<html>&(?:#0{0,16}[0-9]{1,7}|#x0{0,16}[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});?)",  # HTML §13.5
     )
 )
-_NAMED: Final = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
 
 # A form's "+" is a space, and base64url writes "-" and "_" for "+" and "/".
 _ALIKE: Final = bytes.maketrans(b" -_", b"++/")
@@ -143,6 +143,8 @@ def _decoded(words: _Text, escapes: re.Pattern[bytes]) -> _Text | None:
     for escape in escapes.finditer(words.data):
         begin, end = escape.span()
         plain = _plain(escape)
+        if plain == escape[0]:
+            continue  # HTML has no such name
         data += words.data[last:begin] + plain
         starts += [*words.starts[last:begin], *[words.starts[begin]] * len(plain)]
         ends += [*words.ends[last:begin], *[words.ends[end - 1]] * len(plain)]
@@ -161,11 +163,7 @@ def _plain(escape: re.Match[bytes]) -> bytes:
         case "json":
             units = b"".join(int(unit, 16).to_bytes(2, "big") for unit in value.lower().split(b"\\u")[1:])
             return _bytes(units.decode("utf-16-be", "surrogatepass"))
-        case "number":
-            return _bytes(chr(int(value)))
-        case "hexadecimal":
-            return _bytes(chr(int(value, 16)))
-        case "name":
-            return _NAMED[value.lower()]
+        case "html":
+            return _bytes(unescape(value.decode("ascii")))
         case _:
             return value

@@ -7,6 +7,7 @@ import re
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from html import escape
+from html.entities import html5
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -21,6 +22,13 @@ from linkauth.oauth.token import Secret
 SECRET = 'q+/9 ~"\\ü-Zk_47%xW;&p'
 UPPER = "".join(char.upper() if char.isascii() else char for char in SECRET)
 BASIC = basic("the app/1", Secret(SECRET))
+
+
+def _named(text: str) -> str:
+    """``text`` with each character as HTML names it, where it does, by the longest name: ``&plus;`` and ``&lowbar;`` too."""
+    names = {char: f"&{name}" for name, char in sorted(html5.items(), key=lambda item: len(item[0])) if name[-1] == ";"}
+    return "".join(names.get(char, char) for char in text)
+
 
 FORMS = {
     "plain": SECRET,
@@ -38,6 +46,10 @@ FORMS = {
     "html": escape(SECRET),
     "html by number": "".join(f"&#{ord(char)};" for char in SECRET),
     "html by number, in hexadecimal": "".join(f"&#x{ord(char):X};" for char in SECRET),
+    "html by name": _named(SECRET),
+    "html by name, in a form": quote_plus(_named(SECRET)),
+    "html by number, padded": "".join(f"&#{ord(char):07};" for char in SECRET),
+    "html by number, in hexadecimal and padded": "".join(f"&#x{ord(char):07x};" for char in SECRET),
     "upper case": UPPER,
     "basic": BASIC,
     "basic, quoted": json.dumps({"Authorization": BASIC}),
@@ -99,7 +111,7 @@ def test_words_that_are_no_secret_stay():
 
 @pytest.mark.parametrize(
     "text",
-    ["%" * 4096, "\\u" * 2048, "\\u0041" * 682, "&#" * 2048, "a" * 4096, "%25" * 1365, "\ud800" * 4096],
+    ["%" * 4096, "\\u" * 2048, "\\u0041" * 682, "&#" * 2048, "&plus;" * 682, "&" + "a" * 4095, "&a1" * 1365, "&#" + "0" * 4094, "a" * 4096, "%25" * 1365, "\ud800" * 4096],
     ids=lambda text: ascii(text[:6]),
 )
 def test_hostile_words_take_bounded_time(text):
