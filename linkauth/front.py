@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from linkauth import vendors
-from linkauth.engine.engine import Engine
+from linkauth.engine.engine import Engine, checked_timeout
 from linkauth.engine.exchange import drive
 from linkauth.engine.sealing import hidden
 from linkauth.engine.world import World
@@ -58,8 +58,9 @@ class OAuth2(vendors.OAuth2):
         ``MalformedResponse``, ``VendorUnavailable``.
         """
         proxy = masked(proxy)
+        seconds = checked_timeout(timeout)
         transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
-        metadata = await drive(discovery(issuer), lambda request: transport.send(request, timeout))
+        metadata = await drive(discovery(issuer), lambda request: transport.send(request, seconds))
         return cls.from_metadata(metadata, **{"name": urlsplit(issuer).hostname or issuer, **arguments})
 
 

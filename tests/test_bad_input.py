@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linkauth import AuthEngine, LinkXG, LinkXGUser, SageX3, open_store
+from linkauth import AuthEngine, LinkXG, LinkXGUser, OAuth2, SageX3, open_store
 from linkauth.errors import (
     ConfigurationError,
     CorruptRecord,
@@ -46,6 +47,13 @@ def test_seconds_that_are_no_number_are_refused(given):
     """As a setting that was read from the environment may be: told when the engine is made, and by which name."""
     with pytest.raises(ConfigurationError, match=f"{next(iter(given))}: seconds"):
         AuthEngine(**given)
+
+
+@pytest.mark.parametrize("timeout", ["5", None, True, 0, -1.0, math.nan])
+async def test_seconds_to_discover_in_that_are_no_number_are_refused(timeout):
+    """As the engine's are, and before anything is sent."""
+    with pytest.raises(ConfigurationError, match="timeout: seconds"):
+        await OAuth2.discover("https://issuer.example", timeout=timeout, client_id="c", client_secret=CANARY)
 
 
 URLS = [

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Secret
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "checked_timeout"]
 
 C = TypeVar("C", bound="Credential")
 
@@ -64,8 +64,7 @@ class Engine(Generic[C]):
         keys = hidden(keys)
         if not isinstance(store, str) and (isinstance(store, type) or not hasattr(store, "claim")):
             raise ConfigurationError("store: a URL such as file:~/.linkauth is needed, or a TokenStore")
-        if not _is_number(timeout) or not timeout > 0:
-            raise ConfigurationError("timeout: seconds above 0 are needed")
+        timeout = checked_timeout(timeout)
         if refresh_ahead is not None and not (_is_number(refresh_ahead) and refresh_ahead >= 0):
             raise ConfigurationError("refresh_ahead: seconds from 0 up are needed, or None")
         sealer = None
@@ -210,6 +209,13 @@ class Engine(Generic[C]):
         await self.office.watch.aclose()
         if self._owns_store:
             await self.office.shelf.store.aclose()
+
+
+def checked_timeout(timeout: float) -> float:
+    """``timeout``, seconds for one exchange. Raises ``ConfigurationError`` for what is no number above 0."""
+    if not _is_number(timeout) or not timeout > 0:
+        raise ConfigurationError("timeout: seconds above 0 are needed")
+    return timeout
 
 
 def _is_number(value: object) -> bool:
