@@ -17,6 +17,7 @@ from linkauth.middleware import Credential
 from linkauth.oauth.discovery import discovery
 from linkauth.oauth.token import secret_str
 from linkauth.transport import Proxies, Transport, masked, verifying
+from linkauth.vendors.vendor import discreet
 
 if TYPE_CHECKING:
     import os
@@ -57,7 +58,7 @@ class OAuth2(vendors.OAuth2):
         Raises ``ConfigurationError``, ``UntrustedEndpoint`` where the metadata names another issuer,
         ``MalformedResponse``, ``VendorUnavailable``.
         """
-        proxy = masked(proxy)
+        proxy, arguments = masked(proxy), discreet(arguments)
         seconds = checked_timeout(timeout)
         transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
         metadata = await drive(discovery(issuer), lambda request: transport.send(request, seconds))

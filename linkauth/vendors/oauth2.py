@@ -24,6 +24,7 @@ from linkauth.vendors.vendor import (
     Pending,
     RotationProfile,
     Vendor,
+    discreet,
     flag,
     optional_secret,
     printable,
@@ -144,6 +145,7 @@ class OAuth2(Vendor):
         ``authorize_url=None`` makes it client credentials. Raises ``ConfigurationError`` where the server takes none
         of the client authentications that linkauth has.
         """
+        arguments = discreet(arguments)
         found: dict[str, Any] = {
             "token_url": metadata.token_endpoint,
             "authorize_url": metadata.authorization_endpoint,

@@ -29,6 +29,7 @@ __all__ = [
     "Vendor",
     "base_url",
     "client_secret",
+    "discreet",
     "endpoint_url",
     "flag",
     "is_loopback",
@@ -82,17 +83,22 @@ class Pending:
     """What the ID Token must repeat (OpenID Connect Core 1.0 §3.1.2.1), where one is asked for."""
 
 
-class _Discreet(type):
-    """Makes a secret of ``client_secret`` before the constructor sees it.
+def discreet(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A vendor's ``arguments`` with a ``Secret`` for ``client_secret``.
 
-    A constructor that refuses another argument stands in the traceback with all that it was given.
+    A function that refuses another argument stands in the traceback with all that it was given.
     """
+    secret = {"client_secret": optional_secret(arguments["client_secret"])} if "client_secret" in arguments else {}
+    return {**arguments, **secret}
+
+
+class _Discreet(type):
+    """Makes a secret of ``client_secret`` before the constructor sees it."""
 
     if not TYPE_CHECKING:  # type checkers read the constructor's own signature
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            if "client_secret" in kwargs:
-                kwargs["client_secret"] = optional_secret(kwargs["client_secret"])
+            kwargs = discreet(kwargs)
             return super().__call__(*args, **kwargs)
 
         @property

@@ -27,6 +27,7 @@ from linkauth import (
     StateMismatch,
     open_store,
 )
+from linkauth.oauth.discovery import Metadata
 from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import Secret, SecretBytes, SecretStr, Token
 from linkauth.protocol.records import TokenRecord
@@ -259,6 +260,27 @@ def test_a_constructor_that_refuses_shows_no_client_secret(make, arguments):
         with pytest.raises((ConfigurationError, TypeError)) as caught:
             make(client_secret=secret, **arguments)
         assert not found(formatted(caught.value))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"timeout": "5"}, {"timeout": 1}, {"timeout": 1, "proxy": "http://h:port"}, {"timeout": 1, "ssl": False}],
+)
+async def test_a_discovery_that_fails_shows_no_client_secret(arguments):
+    """Whether it is refused or nobody answers: what the vendor would have been made of stands in no frame."""
+    for secret in (marked(), marked().encode()):
+        with pytest.raises(LinkAuthError) as caught:
+            await OAuth2.discover("https://127.0.0.1:1", client_id="c", client_secret=secret, **arguments)
+        assert not found(formatted(caught.value))
+
+
+@pytest.mark.parametrize("arguments", [{"client_id": "c"}, {"client_id": "", "client_auth": "post"}])
+def test_metadata_that_no_vendor_can_be_made_of_show_no_client_secret(arguments):
+    """Nor does a server whose ways linkauth has not, nor another argument that is refused."""
+    said = Metadata(issuer=URL, token_endpoint=URL, token_endpoint_auth_methods_supported=["private_key_jwt"])
+    with pytest.raises(ConfigurationError) as caught:
+        OAuth2.from_metadata(said, name="n", client_secret=marked(), **arguments)
+    assert not found(formatted(caught.value))
 
 
 @pytest.mark.parametrize(

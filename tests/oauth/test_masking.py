@@ -111,7 +111,19 @@ def test_words_that_are_no_secret_stay():
 
 @pytest.mark.parametrize(
     "text",
-    ["%" * 4096, "\\u" * 2048, "\\u0041" * 682, "&#" * 2048, "&plus;" * 682, "&" + "a" * 4095, "&a1" * 1365, "&#" + "0" * 4094, "a" * 4096, "%25" * 1365, "\ud800" * 4096],
+    [
+        "%" * 4096,
+        "\\u" * 2048,
+        "\\u0041" * 682,
+        "&#" * 2048,
+        "&plus;" * 682,
+        "&" + "a" * 4095,
+        "&a1" * 1365,
+        "&#" + "0" * 4094,
+        "a" * 4096,
+        "%25" * 1365,
+        "\ud800" * 4096,
+    ],
     ids=lambda text: ascii(text[:6]),
 )
 def test_hostile_words_take_bounded_time(text):
