@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
 import aiohttp
 import pytest
 from aiohttp import web
@@ -42,43 +40,14 @@ class Site:
         return web.Response(status=200 if good else self.expired)
 
 
-@asynccontextmanager
-async def serving():
-    site, app = Site(), web.Application()
-    app.router.add_post("/token", site.token)
-    app.router.add_route("*", "/{path:.*}", site.api)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    listening = web.TCPSite(runner, "127.0.0.1", 0)
-    await listening.start()
-    site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield site
-    finally:
-        await runner.cleanup()
-
-
 @pytest.fixture
-async def site():
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def other():
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def engine():
-    async with AuthEngine(MemoryStore(), timeout=3) as made:
-        yield made
+def make_site():
+    return Site
 
 
 def _credential(engine, site, **dialect):
     vendor = OAuth2(
-        name="v", client_id="c", client_secret="s", token_url=f"{site.url}/token", dialect=Dialect(**dialect)
+        name="v", client_id="c", client_secret="s", token_url=f"{site.url}/v1/oauth/token", dialect=Dialect(**dialect)
     )
     return engine.credential(vendor)
 

@@ -1,0 +1,38 @@
+"""Two vendors on loopback, an engine, and a credential at the first of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from linkauth import AuthEngine, LinkXG
+from linkauth_stores.memory import MemoryStore
+from tests.middleware.site import Site, serving
+
+
+@pytest.fixture
+def make_site():
+    """What is served; a file may have its own."""
+    return Site
+
+
+@pytest.fixture
+async def site(make_site):
+    async with serving(make_site()) as found:
+        yield found
+
+
+@pytest.fixture
+async def other(make_site):
+    async with serving(make_site()) as found:
+        yield found
+
+
+@pytest.fixture
+async def engine():
+    async with AuthEngine(MemoryStore(), timeout=3) as made:
+        yield made
+
+
+@pytest.fixture
+def credential(engine, site):
+    return engine.credential(LinkXG(client_id="shop", client_secret="s", base_url=f"{site.url}/v1"))
