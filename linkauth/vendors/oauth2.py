@@ -183,7 +183,7 @@ class OAuth2(Vendor):
         return (*plain, f"{len(self.extra)} extra", *(text for pair in pairs for text in pair))
 
     def former_identities(self) -> tuple[tuple[str, ...], ...]:
-        # 0.1.0 merged the two, so that one session served whoever had the parameters in either place.
+        # An earlier release merged the two, so that one session served whoever had the parameters in either place.
         merged = (f"{name}={value}" for name, value in sorted({**self.authorize_extra, **self.extra}.items()))
         return ((*self.registration(), self.authorize_url or "", self.scope, *merged),)
 
