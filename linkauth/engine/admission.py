@@ -105,7 +105,7 @@ class Gate:
         self._numbers = itertools.count()
         self._first: asyncio.Future[None] | None = None
         self._probe: int | None = None
-        """The number under which this worker goes first in the fleet."""
+        """The number under which who is first in line goes first in the fleet."""
         self._refused_at = -math.inf
         self._refused = ""
         """The account that met a 429 last: it is that one's matter until another meets one, too."""
@@ -182,6 +182,7 @@ class Gate:
                 await asyncio.wait({mine}, timeout=self._left(until))
             if not mine.done():
                 raise self._kept_waiting(secret)
+            self._probe = None  # who went first and got no place is not the one any more
             await self.passed(secret, until, first=True)
         finally:
             mine.cancel()
@@ -213,7 +214,7 @@ class Gate:
                 await self._pause(self._left(until), self._room)
                 if len(self._in_flight) >= self._window and not self._left(until):
                     raise self._kept_waiting(secret)
-            elif first and hold is not None and not await self._goes_first(until):
+            elif first and hold is not None and self._probe is None and not await self._goes_first(until):
                 if not self._left(until):
                     raise hold.failure(timing.PROBE_LEASE)
             elif self._rate is None or await self._has_place(self._rate, until):

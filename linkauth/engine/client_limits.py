@@ -70,7 +70,7 @@ class ClientLimits:
 
     def stale(self) -> bool:
         """Whether to look before the next request: after an announcement; where there are none, each second of trouble."""
-        in_trouble = bool(self.record.rate.failures or self.record.client.failures)
+        in_trouble = bool(self.record.rate.failures or self.record.secrets)
         since = self._office.world.monotonic() - self._looked
         return self._heard or (in_trouble and not self._office.watch.announces and since >= timing.LIMIT_LOOK)
 

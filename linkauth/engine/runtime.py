@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
-from linkauth.errors import CorruptRecord, InvalidClient, StoreError
+from linkauth.errors import CorruptRecord, InvalidClient, OAuthError, StoreError, VendorUnavailable
 from linkauth.protocol import effects
 from linkauth.protocol.effects import Failed, LeaseLost
 from linkauth.protocol.freshness import StoreTime
@@ -276,26 +276,43 @@ class Runtime:
         """The vendor's answer to the newest client secret; with another one once more, should it not know that."""
         try:
             outcome = await self._exchange(effect)
-            if isinstance(outcome, Failed) and isinstance(refusal := outcome.error, InvalidClient):
-                # Somebody may have rotated the client's secret while this was on its way: the store knows.
-                newer = await self._newer(self._asked, refusal)
-                outcome = outcome if newer is None else await self._exchange(effect)
+            if isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
+                return await self._ask_again(effect, outcome.error)
         except StoreError as error:
             return Failed(error.with_traceback(None), in_doubt=False)
         return outcome
 
-    async def _newer(self, refused: Vendor, refusal: InvalidClient) -> Vendor | None:
-        """What to ask with instead of ``refused``; None: there is nothing, which the fleet is told. Raises ``StoreError``."""
-        newer, unread = None, ""
+    async def _ask_again(self, effect: effects.Ask, refusal: InvalidClient) -> Any:
+        """With another client secret, for somebody may have rotated it meanwhile, and the store knows. Raises ``StoreError``.
+
+        If that does not help, the fleet is told of each that was refused.
+        """
+        outcome: Any = Failed(refusal, in_doubt=False)
+        refused, newer, unread = [self._asked], None, ""
         try:
-            newer = await self._office.client_secrets.newer(self.vendor, refused)
+            newer = await self._office.client_secrets.newer(self.vendor, self._asked)
         except CorruptRecord as error:
             unread = str(error)
-        if newer is None and self._permit is not None:
-            await self._permit.refused(refusal)
+        if newer is not None:
+            refused.append(newer)
+            outcome = await self._let_again(newer) or await self._exchange(effect)
+        if self._permit is not None and isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
+            for vendor in refused:
+                self._permit.secret = secret_digest(vendor)
+                await self._permit.refused(outcome.error)
         if unread:
             raise CorruptRecord(f"{unread}; and the vendor refused the secret that this program was given ({refusal})")
-        return newer
+        return outcome
+
+    async def _let_again(self, vendor: Vendor) -> Failed | None:
+        """Wait until another request of this client's may go, with the secret of ``vendor``. Why none may; None: it may."""
+        if self._permit is not None:
+            self._permit.secret = secret_digest(vendor)
+            try:
+                await self._permit.again()
+            except (OAuthError, VendorUnavailable) as error:
+                return Failed(error.with_traceback(None), in_doubt=False)
+        return None
 
     async def _exchange(self, effect: effects.Ask) -> Any:
         now = self.now()

@@ -2,7 +2,7 @@
 
 One record for each registration, which every worker reads and writes by comparing and swapping (``LimitRecord``):
 
-- ``rate`` and ``client``: the vendor refused the *client*: with a 429 that more than one account met, or for its secret.
+- ``rate`` and ``secrets``: the vendor refused the *client*: with a 429 that more than one account met, or for its secret.
   Nobody asks before the time that it says; after it one goes first, in the whole fleet, and a success ends it. What was
   said of a secret holds back those who would send the same one, nobody else.
 - ``begun``: how many requests were begun lately, where the vendor states a limit. They are counted before they are sent, in
@@ -13,7 +13,7 @@ Times are Unix seconds by the store's clock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
@@ -28,6 +28,8 @@ __all__ = ["LimitRecord", "Rate", "free_in", "given_back", "held_for", "place", 
 
 Rate: TypeAlias = tuple[int, float]
 """So many requests in so many seconds."""
+SECRETS: Final = 4
+"""Refused secrets that are remembered: the constructor's and the store's, of a fleet that is half-way to another configuration."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,9 +40,8 @@ class LimitRecord:
     by: str = ""
     """Chance, so that no two workers write the same bytes: a store takes equal ones for a repeat."""
     rate: Note = attrs.field(factory=Note)
-    client: Note = attrs.field(factory=Note)
-    secret: str = ""
-    """A digest of the client secret that ``client`` is about."""
+    secrets: dict[str, Note] = attrs.field(factory=dict)
+    """What was said of client secrets that were refused, by their digests; the latest come last."""
     slots: tuple[int, ...] = ()
     counts: tuple[int, ...] = ()
     """How many requests were begun in each of ``slots``."""
@@ -52,21 +53,20 @@ class LimitRecord:
         """
         if isinstance(error, RateLimited):
             return attrs.evolve(self, rate=_held(self.rate, error, sent_at, now, timing.RATE_HOLD))
-        known = self.client if self.secret == secret else Note()
-        return attrs.evolve(self, client=_held(known, error, sent_at, now, timing.CLIENT_HOLD), secret=secret)
+        known = _held(self.secrets.get(secret, Note()), error, sent_at, now, timing.CLIENT_HOLD)
+        others = [item for item in self.secrets.items() if item[0] != secret]
+        return attrs.evolve(self, secrets=dict([*others, (secret, known)][-SECRETS:]))
 
     def answered(self, secret: str, sent_at: float) -> LimitRecord:
         """After an answer that refuses nobody, to a request that was sent at ``sent_at``: it ends what was said before."""
         rate = Note() if self.rate.failures and sent_at >= self.rate.retry_at else self.rate
-        mine = self.client.failures and self.secret == secret
-        client = Note() if mine and sent_at >= self.client.retry_at else self.client
-        return self if (rate, client) == (self.rate, self.client) else attrs.evolve(self, rate=rate, client=client)
+        over = secret in self.secrets and sent_at >= self.secrets[secret].retry_at
+        secrets = {known: note for known, note in self.secrets.items() if not (over and known == secret)}
+        return attrs.evolve(self, rate=rate, secrets=secrets)
 
     def hold(self, secret: str) -> Note | None:
         """What holds back, or held back last, whoever would send ``secret``; None: nothing."""
-        found = [self.rate] if self.rate.failures else []
-        if self.client.failures and self.secret == secret:
-            found.append(self.client)
+        found = [note for note in (self.rate, self.secrets.get(secret, Note())) if note.failures]
         return max((note.plain() for note in found), key=lambda note: note.retry_at, default=None)
 
 

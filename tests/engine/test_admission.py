@@ -373,3 +373,51 @@ async def test_what_is_not_sent_keeps_nobody_from_asking() -> None:
     early, late = gates(2, LinkXG)
     await (await early.enter("a", "s", 0.0, 10.0)).leave(answered=False)  # nothing was counted of this worker's first
     await through(late, endpoint, "b")
+
+
+class Twice(LinkXG):
+    """States that it takes two requests in five seconds."""
+
+    token_rate = (2, 5.0)
+
+
+@virtual
+async def test_who_goes_first_in_the_fleet_does_not_wait_for_himself() -> None:
+    """It is his turn after a refusal, and the vendor's window has no place yet: he asks as soon as it has one."""
+    (gate,) = gates(1, Twice)
+    await refused(gate, "a", "b")
+    begun = monotonic()
+    await (await gate.enter("c", "s", 0.0, 100.0)).leave(answered=True)
+    assert 5.0 < monotonic() - begun < 6.0
+
+
+@virtual
+async def test_each_of_two_refused_secrets_is_held_back() -> None:
+    """What was said of one secret is not forgotten when another is refused; the right one ends what was said of itself alone."""
+    (gate,), endpoint = gates(1, Unstated), Wrong()
+    for secret in ("old", "older"):
+        with pytest.raises(InvalidClient):
+            await through(gate, endpoint, "wrong/a", secret=secret)
+    for secret in ("old", "older"):
+        with pytest.raises(InvalidClient) as told:
+            await gate.enter("a", secret, 0.0, 1.0)
+        assert str(told.value) == str(InvalidClient("invalid_client", "no", status=401))
+    await asyncio.sleep(timing.CLIENT_HOLD[0])
+    await through(gate, endpoint, "right/a", secret="old")
+    await through(gate, endpoint, "right/b", secret="old")
+    with pytest.raises(InvalidClient):
+        await through(gate, endpoint, "wrong/a", secret="older")
+    with pytest.raises(InvalidClient):
+        await gate.enter("a", "older", 0.0, 10.0)
+
+
+@virtual
+async def test_of_refused_secrets_the_last_few_are_remembered() -> None:
+    """A client whose secret is guessed at does not make the record grow."""
+    (gate,), endpoint = gates(1, Unstated), Wrong()
+    for number in range(9):
+        with pytest.raises(InvalidClient):
+            await through(gate, endpoint, "wrong/a", secret=f"s{number}")
+    await gate.enter("a", "s0", 0.0, 1.0)
+    with pytest.raises(InvalidClient):
+        await gate.enter("a", "s8", 0.0, 1.0)

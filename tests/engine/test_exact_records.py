@@ -45,11 +45,13 @@ WRITTEN = [
         '{"linkauth":1,"kind":"begun","states":["state/v/a","state/v/b"]}',
     ),
     (
-        LimitRecord(vendor="v", by="b", rate=Note(retry_at=9.0, failures=1), secret="d", slots=(1, 2), counts=(3, 4)),
+        LimitRecord(
+            vendor="v", by="b", rate=Note(retry_at=9.0, failures=1), secrets={"d": Note()}, slots=(1, 2), counts=(3, 4)
+        ),
         (
             '{"linkauth":1,"kind":"limit","vendor":"v","by":"b","rate":{"doubt":"","since":0.0,"retry_at":9.0,"failures":1,'
-            '"kind":"","error":"","description":"","status":0,"sealed":""},"client":{"doubt":"","since":0.0,"retry_at":0.0,'
-            '"failures":0,"kind":"","error":"","description":"","status":0,"sealed":""},"secret":"d","slots":[1,2],"counts":[3,4]}'
+            '"kind":"","error":"","description":"","status":0,"sealed":""},"secrets":{"d":{"doubt":"","since":0.0,"retry_at":0.0,'
+            '"failures":0,"kind":"","error":"","description":"","status":0,"sealed":""}},"slots":[1,2],"counts":[3,4]}'
         ),
     ),
     (RoundRecord(next_at=5.0), '{"linkauth":1,"kind":"round","next_at":5.0}'),

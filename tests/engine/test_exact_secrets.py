@@ -14,6 +14,7 @@ from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
 from linkauth.engine.keeper import Keeper
 from linkauth.errors import InvalidClient, NoAnswer, StoreUnavailable, VendorUnavailable
+from linkauth.protocol import timing
 from linkauth.protocol.records import SecretRecord, answer_key, secret_digest, secret_key
 from linkauth.store import Granted
 from linkauth_stores.memory import MemoryStore
@@ -322,3 +323,37 @@ async def test_who_is_held_back_and_finds_no_newer_secret_is_told_of_the_refusal
     with pytest.raises(InvalidClient):
         await credential.refresh()
     assert vendor.sent == []
+
+
+@virtual
+async def test_two_dead_secrets_are_asked_about_once_each():
+    """The store's and the constructor's are both refused: a worker sends each once, and for its other accounts nothing."""
+    store, vendor = Store(), Vendor()
+    fleet = [Worker(store, vendor) for _ in range(2)]
+    record = SecretRecord(vendor=UNSTATED.name, client_secret="stored")
+    key = secret_key(UNSTATED)
+    await store.commit(key, 99, fleet[0].office.envelope.close(key, 99, record))
+    vendor.secret = "neither"
+    for number in range(20):
+        with pytest.raises(InvalidClient):
+            await fleet[number % 2].credential(UNSTATED, f"a{number}").token()
+    assert [secret for _, _, secret in vendor.sent] == ["stored", "first-secret"] * 2
+    await asyncio.sleep(timing.CLIENT_HOLD[0])
+    vendor.secret = "first-secret"  # an operator has put it right at the vendor
+    for number in range(20):
+        assert (await fleet[number % 2].credential(UNSTATED, f"b{number}").token()).access_token
+    assert [secret for _, _, secret in vendor.sent[4:]].count("stored") <= 2
+
+
+@virtual
+async def test_a_refused_secret_is_not_tried_for_another_that_is_refused():
+    """The fleet knows that the constructor's is refused: the store's is asked with, refused too, and that is all."""
+    store, vendor = Store(), Vendor()
+    credential = await held_back(Worker(store, vendor), store, "stored")
+    vendor.sent.clear()
+    vendor.secret = "neither"
+    for _ in range(2):
+        with pytest.raises(InvalidClient):
+            await credential.refresh()
+        await asyncio.sleep(1)
+    assert [secret for _, _, secret in vendor.sent] == ["stored"]
