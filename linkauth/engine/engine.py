@@ -26,6 +26,7 @@ from linkauth.engine.watch import Watch
 from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import secret_str
+from linkauth.protocol import timing
 from linkauth.store import TokenStore, open_store
 
 if TYPE_CHECKING:
@@ -87,7 +88,12 @@ class Engine(Generic[C]):
             admission=Admission(),
             shelf=shelf,
             envelope=envelope,
-            client_secrets=ClientSecrets(shelf, envelope, watch, lambda key: Keeper(key, shelf, world, flights, kept)),
+            client_secrets=ClientSecrets(
+                shelf,
+                envelope,
+                watch,
+                lambda key: Keeper(key, shelf, world, flights, kept, timeout + timing.LEASE_MORE),
+            ),
             teller=teller,
             outages=outages,
             flights=flights,

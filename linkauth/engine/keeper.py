@@ -2,13 +2,14 @@
 
 Where the store will not take an answer, it is kept in memory (and in escrow, where there is one), served, and offered
 again and again until the store has it or somebody who claimed later has written. Until then nothing of that
-credential is spent again.
+credential is spent again: not here, and not elsewhere as long as the store lets the lease be extended under which it came.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from linkauth.engine.escrow import Kept, tried
@@ -32,14 +33,18 @@ log = logging.getLogger("linkauth")
 class Keeper:
     """Commits values under one key, and keeps what could not be committed."""
 
-    __slots__ = ("_escrow", "_flights", "_shelf", "_world", "kept", "key")
+    __slots__ = ("_escrow", "_flights", "_shelf", "_ttl", "_world", "kept", "key")
 
-    def __init__(self, key: str, shelf: Shelf, world: World, flights: Flights, escrow: Escrow | None) -> None:
+    def __init__(
+        self, key: str, shelf: Shelf, world: World, flights: Flights, escrow: Escrow | None, ttl: float
+    ) -> None:
+        """``ttl``: seconds that a lease on ``key`` lasts."""
         self.key = key
         self._shelf = shelf
         self._world = world
         self._flights = flights
         self._escrow = escrow
+        self._ttl = ttl
         self.kept: Kept | None = None
         """What the store has yet to take."""
 
@@ -61,7 +66,7 @@ class Keeper:
 
         The first offer is made at once.
         """
-        tries = 0
+        tries, extend_at = 0, -math.inf
         kept = self.kept if self.kept is None or number in {None, self.kept.number} else None
         while kept is not None and self.kept is kept:
             try:
@@ -70,9 +75,20 @@ class Keeper:
                 if self._flights.ending:
                     return None
                 gap = min(backoff(tries, timing.OFFER_FIRST, self._world.random.random()), timing.OFFER_LONGEST)
+            if self._world.monotonic() >= extend_at:
+                mine = await self._extend(kept)
+                extend_at = self._world.monotonic() + self._ttl / timing.LEASE_PART if mine else math.inf
             await asyncio.sleep(gap)
             tries += 1
         return None
+
+    async def _extend(self, kept: Kept) -> bool:
+        """Whether the lease under which ``kept`` came may still be this worker's. Not while it is offered, which ends it."""
+        try:
+            async with asyncio.timeout(timing.OFFER_LONGEST):  # the next offer is not to wait for a store that hangs
+                return await self._shelf.do(self._shelf.store.extend(kept.key, kept.number, self._ttl))
+        except (StoreError, TimeoutError):
+            return True
 
     def go_on(self, left: str) -> None:
         """Offer what is kept until the store takes it, while nobody waits for that. ``left``: what is said if it never does."""

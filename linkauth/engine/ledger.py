@@ -48,8 +48,8 @@ class Ledger:
         self.place = Place(token_keys(vendor, account), office.shelf)
         ahead = office.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
         self.holding = Holding(office.world, ahead, needs_user=vendor.needs_user)
-        self.keeper = Keeper(self.key, office.shelf, office.world, office.flights, office.escrow)
         self.ttl = office.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
+        self.keeper = self._keeper()
         self.leading: Lease | None = None
         """The latest lease of this worker."""
         self._credential = credential
@@ -489,9 +489,11 @@ class Ledger:
     async def _find(self) -> None:
         await self.place.find()
         if self.keeper.key != self.key:
-            self.keeper = Keeper(
-                self.key, self.office.shelf, self.office.world, self.office.flights, self.office.escrow
-            )
+            self.keeper = self._keeper()
+
+    def _keeper(self) -> Keeper:
+        office = self.office
+        return Keeper(self.key, office.shelf, office.world, office.flights, office.escrow, self.ttl)
 
     def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
         record = TokenRecord(

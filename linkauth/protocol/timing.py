@@ -57,7 +57,8 @@ LONGEST_LOOK: Final = 1.0
 """Seconds that such a look waits at the most; one that took twice as long was cut off from the store."""
 OFFER_FIRST: Final = 0.1
 OFFER_LONGEST: Final = 0.5
-"""Seconds between two offers of what the store has yet to take: short, for others wait ``GRACE`` for it."""
+"""Seconds between two offers of what the store has yet to take: short, for others wait ``GRACE`` for it; twice as long at
+the most, where its lease is extended in between."""
 
 # -- leases -------------------------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ REPAIR_KEPT: Final = 60.0
 """Seconds that the store keeps such a word."""
 
 # Whoever holds something newer has heard of the loss and offered it before the others' patience with him is over.
-assert LISTEN_AGAIN + LOSS_SPREAD + OFFER_LONGEST < GRACE
+assert LISTEN_AGAIN + LOSS_SPREAD + 2 * OFFER_LONGEST < GRACE
 # Or he has said that he needs longer.
 assert LOSS_SPREAD < REPAIR_ALONE
 assert max(LISTEN_AGAIN, RESUBSCRIBE) + REPAIR_ALONE < GRACE

@@ -225,14 +225,14 @@ async def test_a_secret_in_escrow_that_a_later_rotation_has_outlived_stays_dead(
 def keeper(store: Store) -> Keeper:
     office = Worker(store, Vendor()).office
     world = attrs.evolve(office.world, random=SimpleNamespace(random=lambda: 0.0))
-    return Keeper("token/x/1", office.shelf, world, office.flights, None)
+    return Keeper("token/x/1", office.shelf, world, office.flights, None, 15.0)
 
 
 @virtual
 async def test_offers_move_apart_but_not_far():
     """Whoever comes back to an emptied store waits little longer for what is kept here: half a second at the most."""
     store, offered = Store(), []
-    store.before = lambda name: offered.append(monotonic())
+    store.before = lambda name: offered.append(monotonic()) if name == "commit" else None
     store.down.add("commit")
     keeping = keeper(store)
     with pytest.raises(StoreUnavailable):

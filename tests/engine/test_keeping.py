@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from base64 import b64encode
 
@@ -18,6 +19,7 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
+from linkauth.protocol import timing
 from linkauth.protocol.records import answer_key, secret_key
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as virtually
@@ -50,6 +52,61 @@ async def test_an_answer_that_the_store_does_not_take_is_served_kept_and_stored(
     assert (await other.credential(USER).refresh()).access_token
     assert vendor.counts["/auth/refresh"] == 2
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+@pytest.mark.parametrize("misses", [set(), {"extend"}], ids=["", "and an extension fails"])
+async def test_a_kept_answer_keeps_its_lease(misses):
+    """The store answers, but takes nothing of one worker for a minute: no other spends the refresh token that was spent for it."""
+    store, vendor = Store(), Vendor()
+    other = Worker(Store(store.inner), vendor).credential(USER)
+    credential = await logged_in(Worker(store, vendor))
+    await other.token()
+    store.down.add("commit")
+    await credential.refresh()
+    with pytest.raises(VendorUnavailable):
+        await other.refresh()  # goes on behind: whoever has the lease may be waiting for an answer
+    store.down |= misses
+    await asyncio.sleep(5)
+    store.down -= misses
+    await asyncio.sleep(45)
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert (await other.token()).access_token == (await credential.token()).access_token
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
+async def test_a_kept_answer_leaves_a_lease_that_is_lost_to_others():
+    """The store has ended it, and somebody else has another: nothing is extended any more."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.down |= {"commit", "extend"}
+    await credential.refresh()
+    await asyncio.sleep(20)
+    store.down.discard("extend")
+    await asyncio.sleep(10)
+    store.counts.clear()
+    await asyncio.sleep(60)
+    assert set(store.counts) == {"commit"}
+    store.down.clear()
+    await asyncio.sleep(1)
+
+
+@virtual
+async def test_a_store_that_hangs_is_offered_the_answer_as_often():
+    """An extension that nobody answers does not hold up the next offer, which comes half a second later at the most."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    store.down.add("commit")
+    store.hung.add("extend")
+    offered: list[float] = []
+    store.before = lambda name: offered.append(monotonic()) if name == "commit" else None
+    await credential.refresh()
+    await asyncio.sleep(60)
+    assert max(after - before for before, after in itertools.pairwise(offered)) <= 2 * timing.OFFER_LONGEST
+    store.down.clear()
+    await asyncio.sleep(1)
 
 
 @virtual

@@ -48,7 +48,7 @@ class Kept:
     async def begin(self) -> Credential:
         credential = await logged_in(self.worker)
         await asyncio.sleep(890)
-        self.mine.down.add("commit")
+        self.mine.down |= {"commit", "extend"}
         await credential.refresh()
         await asyncio.sleep(30)
         with pytest.raises(ReauthorizationRequired):

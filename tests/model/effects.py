@@ -215,6 +215,17 @@ class Step:
             return True
         return self._outlived(outcome.record)
 
+    def extend_kept(self) -> None:
+        """As ``Keeper.insist`` between two offers: the lease of what is kept is extended, as long as the store has it."""
+        kept = self.me.kept
+        if kept is None or self.now < kept.extend_at:
+            return
+        try:
+            mine = self.ask(lambda slot: slot.extend(kept.entry.number, TTL, self.now))
+        except Raised:
+            mine = True
+        self.set(kept=evolve(kept, extend_at=self.now + EXTENDED if mine else math.inf))
+
     def _outlived(self, winner: Record) -> bool:
         kept = self.me.kept
         assert kept is not None
@@ -393,6 +404,7 @@ def _commit(step: Step, effect: effects.Commit) -> Any:
             step.set(known=before.take(kept.entry, stored=False))
         again = max(step.now + timing.OFFER_FIRST, step.me.cut_until, step.me.refused_until)
         step.set(kept=evolve(kept, offer_at=again) if kept.irreplaceable else None)
+        step.extend_kept()
         if not kept.irreplaceable:
             _quietly(step, lambda slot: slot.release(number, b"", step.now))
     step.know(new_until=step.now)

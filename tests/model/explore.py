@@ -158,6 +158,7 @@ def _offers(step: Step) -> None:
                 step.now + timing.OFFER_LONGEST, step.me.cut_until, step.me.refused_until
             )  # before that it would be in vain
             step.set(kept=evolve(step.me.kept, offer_at=again))
+            step.extend_kept()
 
 
 def _hears(step: Step) -> None:
@@ -297,7 +298,7 @@ def _next(world: World) -> float:
         if life.lease is not None and life.point is not None:
             found.append(life.lease.extend_at)
         if life.kept is not None:
-            found.append(life.kept.offer_at)
+            found += (life.kept.offer_at, life.kept.extend_at)
         if life.point is not None:
             effect = life.point.effect
             if isinstance(effect, effects.Wait | effects.Sleep):
@@ -323,6 +324,10 @@ def _passed(world: World, now: float) -> World:
         ):
             step = Step(world, who)
             step.extend()
+            world = step.world()
+        if life.kept is not None and -math.inf < life.kept.extend_at and not life.is_stopped(now):
+            step = Step(world, who)
+            step.extend_kept()
             world = step.world()
     return _all_settled(world)
 

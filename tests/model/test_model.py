@@ -11,18 +11,8 @@ from tests.model.effects import NOT_YET, PERFORM
 from tests.model.explore import explore
 from tests.model.losses import DIED, NOBODY_HELD, STORE_LOST, TAKEN_OVER, UNHEARD, Fate, why_lost
 
-UNMENDED = {
-    "the store takes nothing of a worker": "an answer that the store does not take is offered again and again, but its lease is "
-    "not extended: who claims after that spends the token once more",
-}
-"""By case: what the model finds in the protocol as it is."""
 
-
-def _marks(name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(strict=True, reason=UNMENDED[name])] if name in UNMENDED else []
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=_marks(case.name)) for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_schedule_keeps_the_promises(case):
     """The real steps break nothing, from one beginning, with every order and every place for the case's faults."""
     found = explore(case)

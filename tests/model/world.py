@@ -76,6 +76,8 @@ class Kept:
     entry: Entry
     irreplaceable: bool
     offer_at: float = -math.inf
+    extend_at: float = -math.inf
+    """When the lease is extended under which it came; ``inf``: that is not this worker's any more."""
     above: int = 0
     """The version of a record that stands in the way and is of an earlier token: a claim above that comes first."""
 
