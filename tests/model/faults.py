@@ -17,6 +17,7 @@ from linkauth.protocol.intent import Note
 from linkauth.protocol.renewal import renew
 from linkauth.store import Busy, Granted, Reading
 from linkauth_stores.slot import Slot
+from tests.model.effects import Step
 from tests.model.worker import Fake, Program
 
 __all__ = ["FAULTS", "Fault"]
@@ -248,3 +249,9 @@ def the_lease_is_ignored():
         return slot, found
 
     return Slot, "claim", granted
+
+
+@replacing("the store takes nothing of a worker")
+def the_lease_of_an_unsaved_answer_ends():
+    """An answer that the store does not take is offered on, and its lease let end."""
+    return Step, "extend_kept", lambda step: None

@@ -358,14 +358,35 @@ def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
     yield Keeper, "insist", insist
 
 
-@planted(20, "store down", refuses_commits)
-def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
-    """A refresh token is spent that the store has not got yet."""
+def not_settled() -> tuple[Any, str, Any]:
+    """A worker spends what it knows to be unsaved."""
 
     async def settle(self: Ledger) -> bool:
         return False
 
-    yield Ledger, "settle", settle
+    return Ledger, "settle", settle
+
+
+def lease_not_kept() -> tuple[Any, str, Any]:
+    """The lease under which an unsaved answer came is let end."""
+
+    async def extend(self: Keeper, kept: Any) -> bool:
+        return False
+
+    return Keeper, "_extend", extend
+
+
+@planted(20, "store down", refuses_commits)
+def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
+    """A refresh token is spent that the store has not got yet."""
+    yield not_settled()
+    yield lease_not_kept()
+
+
+@harmless(40, "store down", refuses_commits)
+def not_settled_before_spending() -> Iterator[tuple[Any, str, Any]]:
+    """The lease of the unsaved answer is still there, and nobody gets another."""
+    yield not_settled()
 
 
 @planted(20, "storm", busy_storm)
