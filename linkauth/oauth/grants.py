@@ -39,7 +39,6 @@ __all__ = [
     "refusal",
     "said",
     "salvage",
-    "token_from",
     "token_of",
 ]
 
@@ -82,7 +81,7 @@ def grant(
     refuse: Refuse | None = None,
     **how: Any,
 ) -> Flow[Token]:
-    """POST ``fields`` to the token endpoint and read the answer with ``token_from(…, **how)``.
+    """POST ``fields`` to the token endpoint and read the answer with ``token_of(…, **how)``.
 
     ``encode``: ``Request.form`` (RFC 6749 §4.1.3) or ``Request.json``. ``refuse``: how this vendor words a refusal; None: as
     RFC 6749 §5.2 has it. Raises the ``OAuthError`` that the vendor names, ``MalformedResponse``, or ``VendorUnavailable`` at 5xx.
@@ -90,7 +89,7 @@ def grant(
     response = yield encode(url, wire.Masked(fields), headers)
     if not is_success(response):
         (refuse or raise_refusal)(response, vendor)
-    return token_from(response, vendor, **how)
+    return token_of(wire.members(response.body, f"{vendor}'s token answer"), response, vendor, **how)
 
 
 def is_success(response: Response) -> bool:
@@ -106,40 +105,6 @@ def is_success(response: Response) -> bool:
     return "access_token" in value or not isinstance(value.get("error"), str | dict)
 
 
-def token_from(
-    response: Response,
-    vendor: str,
-    *,
-    default_type: str | None = None,
-    lifetime: float | None = None,
-    scope: str = "",
-    keep: Token | None = None,
-    endpoint: str | None = None,
-) -> Token:
-    """The token in a vendor's answer of RFC 6749 §5.1.
-
-    ``default_type``: the token type where the answer has none. ``lifetime``: seconds, where it has no ``expires_in``;
-    ``math.inf``: the token never expires, and ``expires_at`` is ``NEVER``.
-    ``scope``: what was asked for, granted unless the answer says otherwise. ``keep``: the token that was renewed; what
-    the answer leaves out (refresh token, scope, endpoint, extra) stays as it was (RFC 6749 §6). ``endpoint``: where
-    later calls go.
-
-    Raises ``MalformedResponse`` that names the fault and shows no value; its ``salvage`` holds the new refresh token
-    where the answer brought one, for the old one may be spent.
-    """
-    body = wire.members(response.body, f"{vendor}'s token answer")
-    return token_of(
-        body,
-        response,
-        vendor,
-        default_type=default_type,
-        lifetime=lifetime,
-        scope=scope,
-        keep=keep,
-        endpoint=endpoint,
-    )
-
-
 def token_of(
     body: wire.Masked,
     response: Response,
@@ -152,9 +117,16 @@ def token_of(
     endpoint: str | None = None,
     advice: str = "",
 ) -> Token:
-    """As ``token_from``, for an answer whose members were already brought to their names in RFC 6749.
+    """The token in an answer of RFC 6749 §5.1, whose members ``body`` has under their names there.
 
-    ``advice``: what helps where the answer states no lifetime that makes sense.
+    ``default_type``: the token type where the answer has none. ``lifetime``: seconds, where it has no ``expires_in``;
+    ``math.inf``: the token never expires, and ``expires_at`` is ``NEVER``.
+    ``scope``: what was asked for, granted unless the answer says otherwise. ``keep``: the token that was renewed; what
+    the answer leaves out (refresh token, scope, endpoint, extra) stays as it was (RFC 6749 §6). ``endpoint``: where
+    later calls go. ``advice``: what helps where the answer states no lifetime that makes sense.
+
+    Raises ``MalformedResponse`` that names the fault and shows no value; its ``salvage`` holds the new refresh token
+    where the answer brought one, for the old one may be spent.
     """
     what = f"{vendor}'s token answer"
     endpoint = endpoint or (keep.endpoint if keep else None)

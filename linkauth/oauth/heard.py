@@ -63,20 +63,10 @@ def _folded(name: str) -> str:
 
 
 _RFC: Final = {
-    _folded(kind.code): kind
-    for kind in (
-        known(code)
-        for code in (
-            *(
-                "invalid_request",
-                "invalid_client",
-                "invalid_grant",
-                "unauthorized_client",
-                "invalid_scope",
-                "access_denied",
-            ),
-            "authorization_pending",
-        )
+    _folded(code): known(code)
+    for code in (
+        *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope"),
+        *("access_denied", "authorization_pending"),
     )
 }
 

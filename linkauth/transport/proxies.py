@@ -57,7 +57,7 @@ class Proxies:
         if proxy is not None:
             return cls(_proxy("proxy", proxy))
         found = masked(_variable("https_proxy")) if trust_env else None
-        if found is None or not found:
+        if not found:
             return cls()
         return cls(_proxy("HTTPS_PROXY", found), tuple(_variable("no_proxy").lower().replace(",", " ").split()))
 

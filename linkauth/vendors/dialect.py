@@ -12,8 +12,7 @@ import attrs
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.exchange import Request  # noqa: TC001  # the fields' types are read at run time
 from linkauth.oauth.roots import root
-from linkauth.oauth.url import endpoint_url
-from linkauth.vendors.vendor import flag
+from linkauth.vendors.vendor import flag, optional_url
 
 __all__ = ["OURS", "Dialect", "are_texts", "copied"]
 
@@ -111,10 +110,6 @@ def _roots(given: Mapping[str, Iterable[str]], *, star: bool) -> Mapping[str, tu
     )
 
 
-def _optional_url(url: str | None) -> str | None:
-    return None if url is None else endpoint_url(url)
-
-
 def _mask(given: Mapping[str, str]) -> str:
     return "{****}" if given else "{}"
 
@@ -138,7 +133,7 @@ class Dialect:
     """Headers of token requests alone, such as ``User-Agent``."""
     grant_type: str | None = None
     """The machine grant's name; None: ``client_credentials``."""
-    refresh_url: str | None = attrs.field(default=None, converter=_optional_url)
+    refresh_url: str | None = attrs.field(default=None, converter=optional_url)
     """Where renewals go; None: ``token_url``."""
     refresh_scope: bool = attrs.field(default=False, validator=flag)
     """Renewals repeat the scope."""

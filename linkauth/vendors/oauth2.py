@@ -27,6 +27,7 @@ from linkauth.vendors.vendor import (
     discreet,
     flag,
     optional_secret,
+    optional_url,
     printable,
     required,
 )
@@ -41,10 +42,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
-
-
-def _optional_url(url: str | None) -> str | None:
-    return None if url is None else endpoint_url(url)
 
 
 def _optional_base(url: str | None) -> str | None:
@@ -91,8 +88,8 @@ class OAuth2(Vendor):
         default=None, converter=optional_secret, validator=attrs.validators.optional(required)
     )
     token_url: str = attrs.field(converter=endpoint_url)
-    authorize_url: str | None = attrs.field(default=None, converter=_optional_url)
-    revoke_url: str | None = attrs.field(default=None, converter=_optional_url)
+    authorize_url: str | None = attrs.field(default=None, converter=optional_url)
+    revoke_url: str | None = attrs.field(default=None, converter=optional_url)
     scope: str = attrs.field(default="", validator=printable)
     api_url: str | None = attrs.field(default=None, converter=_optional_base)
     client_auth: Literal["post", "basic", "none"] = attrs.field(default="post", validator=printable)

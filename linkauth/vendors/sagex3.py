@@ -15,7 +15,7 @@ import attrs
 
 from linkauth import errors
 from linkauth.errors import ConfigurationError
-from linkauth.oauth import authorization, grants, wire
+from linkauth.oauth import authorization, grants, roots, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.url import base_url, is_loopback, origin
 from linkauth.vendors.vendor import ROTATES, Pending, Vendor, client_secret, printable, required
@@ -30,9 +30,6 @@ __all__ = ["SageX3"]
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
 """A region as Sage calls it; the host's label is a little longer, and ends at 63."""
-
-LONGEST: Final = 300
-"""Characters of an endpoint."""
 
 _PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
@@ -109,7 +106,7 @@ class SageX3(Vendor):
 
     def may_serve(self, where: tuple[str, str, int]) -> bool:
         scheme, host, _ = origin(self.base_url)
-        return where in map(origin, self._believed) or (is_loopback(host) and where[:2] == (scheme, host))
+        return roots.may_lead_to(where, self._believed) or (is_loopback(host) and where[:2] == (scheme, host))
 
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         fields = {  # there is no response_type
@@ -154,7 +151,7 @@ class SageX3(Vendor):
         """
         if endpoint is None or endpoint == "":
             return self.base_url
-        root = endpoint.removesuffix("/") if isinstance(endpoint, str) and len(endpoint) <= LONGEST else ""
+        root = endpoint.removesuffix("/") if isinstance(endpoint, str) and len(endpoint) <= roots.LONGEST else ""
         if root in self._believed or self._beside(root):
             return root
         raise errors.UntrustedEndpoint(

@@ -34,6 +34,7 @@ __all__ = [
     "flag",
     "is_loopback",
     "optional_secret",
+    "optional_url",
     "origin",
     "printable",
     "required",
@@ -243,3 +244,8 @@ def client_secret(value: str | Secret) -> Secret:
 def optional_secret(value: str | Secret | None) -> Secret | None:
     """attrs converter: ``value`` as a Secret; None stays None."""
     return None if value is None else client_secret(value)
+
+
+def optional_url(url: str | None) -> str | None:
+    """attrs converter: as ``endpoint_url``; None stays None."""
+    return None if url is None else endpoint_url(url)
