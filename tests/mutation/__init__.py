@@ -1,1 +1,1 @@
-"""Mutation testing of ``linkauth/engine``, on demand: see README.md beside this."""
+"""Mutation testing of ``linkauth/protocol`` and ``linkauth/engine``, on demand: see README.md beside this."""

@@ -1,4 +1,4 @@
-"""``python -m tests.mutation``: change the engine in a thousand ways, and see whether a test notices."""
+"""``python -m tests.mutation``: change protocol and engine in a thousand ways, and see whether a test notices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.engine import virtual
-from tests.mutation.mutants import ENGINE, Mutant, apply, mutants
+from tests.mutation.mutants import MODULES, ROOMS, Mutant, apply, mutants
 from tests.simulation.campaign import campaign
 
 TESTS = ["tests/engine", "tests/fuzz/test_readers.py", "tests/oauth/test_wire.py"]
@@ -70,7 +70,7 @@ class Run:
         _tell("together", self._outcomes)
         for known in self._reasons.keys() - self._left:
             module = known.partition(" ")[0]
-            if module in self._modules or not (ENGINE / f"{module}.py").exists():
+            if module in self._modules or module not in MODULES:
                 print(f"{known}   [is in left.txt, and is not left]", flush=True)
         return True
 
@@ -79,7 +79,7 @@ class Run:
         watch, at = sys.monitoring, -1
 
         def line(code, number):
-            if code.co_filename.startswith(str(ENGINE)):
+            if Path(code.co_filename).parent in ROOMS:
                 self._reach[Path(code.co_filename).stem, number].add(at)
             return watch.DISABLE
 
@@ -218,8 +218,8 @@ def _cpu() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    every = sorted(path.stem for path in ENGINE.glob("*.py"))
-    parser.add_argument("modules", nargs="*", metavar="MODULE", default=every, help="of linkauth/engine; none: each")
+    words = "of linkauth/protocol or linkauth/engine; none: each"
+    parser.add_argument("modules", nargs="*", metavar="MODULE", default=list(MODULES), help=words)
     parser.add_argument("--schedules", type=int, default=150, help="of the simulation, for those that no test noticed")
     parser.add_argument("--only", type=Path, help="those named in this file: left.txt, or what a run has printed")
     given = parser.parse_args()

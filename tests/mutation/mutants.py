@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 LONG, FEW = 120, 30
 """Characters: what is shown of a mutant, and of what is around it."""
-ENGINE = Path(__file__).parents[2] / "linkauth" / "engine"
+ROOMS = [Path(__file__).parents[2] / "linkauth" / room for room in ("protocol", "engine")]
+MODULES = {path.stem: path for room in ROOMS for path in sorted(room.glob("*.py")) if path.stem != "__init__"}
+"""Where each module is, by its name: no two of these rooms' have the same."""
 
 # Each argument as None, or left out, is mostly a TypeError, which any test sees; ``omit`` leaves out those with a default.
 DULL = {"operator_arg_removal", "operator_dict_arguments", "operator_lambda"}
@@ -128,8 +130,8 @@ class Finder(cst.CSTVisitor):
 
 
 def mutants(module: str) -> list[Mutant]:
-    """Every change to ``linkauth/engine/MODULE.py`` that is tried."""
-    wrapper = MetadataWrapper(cst.parse_module((ENGINE / f"{module}.py").read_text()))
+    """Every change to ``module`` that is tried."""
+    wrapper = MetadataWrapper(cst.parse_module(MODULES[module].read_text()))
     finder = Finder()
     wrapper.visit(finder)
     positions, parents = wrapper.resolve(PositionProvider), wrapper.resolve(ParentNodeProvider)
@@ -190,7 +192,7 @@ def _replaced(module: cst.Module, place: Any, node: cst.CSTNode, changed: Any) -
 
 def apply(mutant: Mutant) -> None:
     """Change the running program: the function's code, wherever it is known."""
-    name = f"linkauth.engine.{mutant.module}"
+    name = f"linkauth.{MODULES[mutant.module].parent.name}.{mutant.module}"
     module, changed = importlib.import_module(name), types.ModuleType(name)
     exec(compile(mutant.source, f"<mutant of {mutant.module}>", "exec"), vars(changed))
     here, there = _function(module, mutant.function), _function(changed, mutant.function)
