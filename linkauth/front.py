@@ -92,9 +92,10 @@ class AuthEngine(Engine[Credential]):
         ``store``: a URL (``open_store``) or a store, which then stays its owner's to close. ``keys``: a base64 256-bit
         key or several, newest first, with which everything that is stored is encrypted. ``refresh_ahead``: seconds
         before expiry at which renewal begins; None: a fifth of the token's lifetime, at most 300. ``timeout``: seconds
-        for one exchange with a vendor, its retries included; a caller waits no longer than this and a second.
-        ``escrow``: the path of a folder where answers wait, encrypted, while the store is away. ``on_event``: is called with
-        each ``Event``.
+        for one exchange with a vendor, its retries included; a caller waits no longer than this and a second. (The engine
+        itself waits for two minutes for an answer that nobody can get again, also when it is closed.)
+        ``escrow``: the path of a folder where answers wait, encrypted, while the store is away; it needs ``keys``.
+        ``on_event``: is called with each ``Event``.
 
         ``proxy``: the ``http://`` or ``https://`` URL of a proxy for token requests, user and password in it where it
         asks for them. ``trust_env``: where no ``proxy`` is given take it from ``HTTPS_PROXY``, but for the hosts in
@@ -102,7 +103,7 @@ class AuthEngine(Engine[Credential]):
         that the proxy sees the vendor's name and nothing else, and what stays on this machine goes there directly.
         ``ssl``: a context with another list of authorities or with a client certificate; it must verify the server.
 
-        Raises ``ConfigurationError``.
+        Raises ``ConfigurationError`` for an argument that cannot work.
         """
         store = secret_str(store) if isinstance(store, str) else store
         keys = hidden(keys)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Announcing",
+    "Bound",
     "Busy",
     "Change",
     "Claim",

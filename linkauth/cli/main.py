@@ -113,7 +113,11 @@ def parser() -> argparse.ArgumentParser:
     one = add("connect", connect.run, "log in or pair once, from a terminal, into a shared store")
     add_arguments(one)
     connect.add_arguments(one)
-    one = add("status", commands.status, "how every credential in the store is doing; 1 where one needs somebody")
+    one = add(
+        "status",
+        commands.status,
+        "how every credential and client secret in the store is doing; exit status 1 where one needs somebody",
+    )
     add_store(one)
     one.add_argument("--json", action="store_true", help="one JSON object a line")
     one = add("token", commands.token, "make sure that a token is valid, and say until when")

@@ -27,7 +27,7 @@ OPTIONS: Final = {
     "account": "whose session (default: default)",
     "client_id": "the client's id",
     "scope": "separated by spaces",
-    "base_url": "where the vendor is; default its own",
+    "base_url": "where the vendor is: of sagex3 its region's root, of oauth2 its API; default its own, but for sagex3",
     "customer": "sagex3: the customer's X3 URL",
     "regions": "sagex3: where a pairing may move to, separated by commas, such as us-prod",
     "name": "oauth2: what the app calls it (default: oauth2)",

@@ -73,8 +73,8 @@ class Credential:
         """A token that is valid now: from memory; renewed ahead of time behind the scenes; waited for where none is.
 
         Raises ``ReauthorizationRequired`` where only the user can help, the vendor's refusal (``OAuthError``),
-        ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``; all of them only where there is no valid token.
-        Waits no longer than the engine's ``timeout`` and a second.
+        ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``, or ``ConfigurationError`` once the engine is closed; all of
+        them only where there is no valid token. Waits no longer than the engine's ``timeout`` and a second.
         """
         holding = self._holding
         if self._monotonic() < holding.soft and self._wall() < holding.wall_limit and holding.token is not None:
@@ -157,7 +157,8 @@ class Credential:
     async def login(self, *, email: str, password: str) -> Token:
         """Log in with an e-mail address and a password (LinkXG users). The password is used once and not kept.
 
-        Raises ``UnsupportedGrant`` for other vendors, ``InvalidGrant`` for a wrong password.
+        Raises ``UnsupportedGrant`` for other vendors, ``InvalidGrant`` for a wrong password, any other refusal as ``OAuthError``;
+        ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``, and ``ConfigurationError`` where one of the two is empty.
         """
         if not email or not password:
             raise ConfigurationError("login: e-mail and password are needed")
@@ -169,7 +170,8 @@ class Credential:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
 
         Of one account's authorizations at one vendor the last fifty that were begun are good.
-        Raises ``UnsupportedGrant``, ``StoreError``.
+        Raises ``UnsupportedGrant``, ``StoreError``, and ``ConfigurationError`` for a ``redirect_uri`` that no vendor can take, or
+        by http to another machine.
         """
         # Masked until here: a task's repr, which asyncio logs in its debug mode, tells its result.
         return str(await self._to_the_end(authorization.begin(self.ledger, redirect_uri, scope)))
@@ -178,7 +180,8 @@ class Credential:
         """The token for a callback's parameters (RFC 6749 §4.1.2).
 
         Raises ``StateMismatch`` where the state is not one of this account's; ``AccessDenied`` and the like where the
-        user refused; ``UntrustedEndpoint``; ``AuthorizationPending``, ``RateLimited``, ``VendorUnavailable`` and
+        user refused; any other refusal as ``OAuthError``, ``MalformedResponse``; ``UntrustedEndpoint`` and ``InvalidRequest`` for a
+        callback that is not the vendor's; ``AuthorizationPending``, ``RateLimited``, ``VendorUnavailable`` and
         ``StoreUnavailable``, after which the same callback may be tried again; ``UnsupportedGrant``.
         """
         params = masked(params)

@@ -109,6 +109,8 @@ class Engine(Generic[C]):
 
         To name it for each request is fine: the last 10,000 that were used keep their tokens in memory though nobody holds
         them. One that was let go of costs a look at the store when it is named again.
+
+        Raises ``ConfigurationError`` for an ``account`` that is empty, unprintable or no text.
         """
         name = cast("object", account)
         if not isinstance(name, str) or not name or not name.isprintable():
