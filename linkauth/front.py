@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from linkauth import vendors
+from linkauth.engine.encryption import hidden
 from linkauth.engine.engine import Engine, checked_timeout
 from linkauth.engine.exchange import drive
-from linkauth.engine.sealing import hidden
 from linkauth.engine.world import World
 from linkauth.middleware import Credential
 from linkauth.oauth.discovery import discovery

@@ -104,7 +104,7 @@ class Credential(EngineCredential):
             return True
         try:
             # An endpoint that is not believed makes no origin the vendor's.
-            return where == origin(self.vendor.api(self._holding.token or await self.token()))
+            return where == origin(self.vendor.api(self._state.token or await self.token()))
         except LinkAuthError:
             return False
 

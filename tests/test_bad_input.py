@@ -160,7 +160,7 @@ async def test_a_file_that_is_no_record(tmp_path, content):
     vendor = LinkXGUser(base_url="http://127.0.0.1:9/v1")
     async with AuthEngine(store) as engine:
         credential = engine.credential(vendor)
-        await store.claim(credential.ledger.key, "x", 0.001, 0, b"")
+        await store.claim(credential.replica.key, "x", 0.001, 0, b"")
         (file,) = (tmp_path / "store").glob("token*.record")
         file.write_bytes(content)
         with pytest.raises(CorruptRecord, match=r"token\+linkxg-user\+.*record") as caught:
@@ -225,7 +225,7 @@ async def refused(sandbox: Sandbox, **fault: Any) -> LinkAuthError:
     async with AuthEngine(store) as engine:
         with pytest.raises(LinkAuthError) as caught:
             await engine.credential(vendor).token()
-        assert (await store.read(engine.credential(vendor).ledger.key)).record is None
+        assert (await store.read(engine.credential(vendor).replica.key)).record is None
     assert part.counts["token_requests"] == 1
     assert part.client_secret not in str(caught.value) + repr(caught.value)
     return caught.value
@@ -307,6 +307,6 @@ async def test_any_printable_account_has_a_place(account, kind, tmp_path):
         credential = engine.credential(LinkXGUser(base_url=sandbox.linkxg.base_url), account)
         await credential.login(email=sandbox.linkxg.email, password=sandbox.linkxg.password)
         assert [status.account async for status in engine.statuses()] == [account]
-        assert credential.ledger.key.isascii()
-        assert len(credential.ledger.key) < 200
+        assert credential.replica.key.isascii()
+        assert len(credential.replica.key) < 200
     await store.aclose()

@@ -44,7 +44,7 @@ PLANTS = [
     ("stores", "stores/linkauth_stores/planted.py", "from linkauth.oauth.token import Token"),
     ("independent-stores", "stores/linkauth_stores/memory.py", "from linkauth_stores.file import FileStore"),
     ("layers", "linkauth/oauth/wire.py", "from linkauth.vendors import linkxg"),
-    ("layers", "linkauth/protocol/timing.py", "from linkauth.engine import shelf"),
+    ("layers", "linkauth/protocol/timing.py", "from linkauth.engine import store_client"),
     ("layers", "linkauth/attic.py", ""),  # a room without a place
 ]
 """Contract, file, line: what nobody may write."""

@@ -211,15 +211,15 @@ async def test_4_a_late_worker_never_overwrites(fleet: Fleet):
     renewal = asyncio.create_task(late.token())
     await held.arrived()
     store = fleet.stores.one()
-    assert await store.release(late.ledger.key, 1)  # as its end would have it
+    assert await store.release(late.replica.key, 1)  # as its end would have it
     winner = await quick.token()
     held.release()
     assert await renewal == winner == await late.token()
     assert fleet.counts["tokens"] == 2
     assert await fleet.engine().credential(fleet.client).token() == winner
-    stored = (await store.read(late.ledger.key)).record
-    assert not await store.delete(late.ledger.key, 1)
-    assert (await store.read(late.ledger.key)).record == stored
+    stored = (await store.read(late.replica.key)).record
+    assert not await store.delete(late.replica.key, 1)
+    assert (await store.read(late.replica.key)).record == stored
 
 
 async def test_5_an_answer_that_arrived_is_never_lost(fleet: Fleet):
@@ -233,7 +233,7 @@ async def test_5_an_answer_that_arrived_is_never_lost(fleet: Fleet):
         await holder.refresh()
     assert fleet.counts["refresh_requests"] == 1
     fleet.stores.down.clear()
-    await holder._office.flights.landed()
+    await holder._context.flights.landed()
     assert await other.token() == kept
     assert (await other.refresh()).access_token != kept.access_token
     assert fleet.counts["refresh_reuse"] == 0
@@ -252,7 +252,7 @@ async def test_6_cancelling_callers_changes_nothing(fleet: Fleet, seed: int):
             await asyncio.sleep(chance.random() * 0.004)
             task.cancel()
         found = await asyncio.gather(*callers, return_exceptions=True)
-        await credential._office.flights.landed()
+        await credential._context.flights.landed()
         held = await credential.token()
         assert all(result == held for task, result in zip(callers, found, strict=True) if task not in doomed)
         assert fleet.counts["refresh_requests"] == number + 1
@@ -273,7 +273,7 @@ async def test_7_nobody_waits_while_a_token_is_valid_and_nobody_gets_a_dead_one(
                     call.send(None)
                 assert served.value.value.expires_at > fleet.sandbox.clock()
             await held.arrived()
-        await credential._office.flights.landed()
+        await credential._context.flights.landed()
         assert (await credential.token()).expires_at > fleet.sandbox.clock() + 890
     fleet.pass_(1000)
     with fleet.sandbox.linkxg.hold("token") as held:

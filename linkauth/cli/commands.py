@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth.cli.registration import credential, engine, vendor
-from linkauth.engine.sealing import KEY_BYTES
+from linkauth.engine.encryption import KEY_BYTES
 from linkauth.protocol.records import token_keys
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ async def reseal(chosen: argparse.Namespace) -> int:
     """Write everything under the newest key; exit status 1 where something is left under another, or in clear."""
     async with engine(chosen) as opened:
         print(f"written anew {await opened.reseal()}")
-        left = Counter(
-            [each.key_id async for each in opened.statuses() if each.key_id != opened.office.envelope.newest]
-        )
+        left = Counter([each.key_id async for each in opened.statuses() if each.key_id != opened.context.codec.newest])
     for name, count in sorted(left.items()):
         where = f"under key {name}" if name else "in clear"
         print(f"linkauth: {count} left {where}: in use, or not to be read with the keys given", file=sys.stderr)

@@ -56,7 +56,7 @@ async def run(chosen: argparse.Namespace) -> int:
         if chosen.recover:
             return await _recover(found, reveal=chosen.reveal)
         if chosen.adopt:
-            await adopt(found.ledger, Secret(ask_secret("LINKAUTH_NEW_SECRET", "new client secret")))
+            await adopt(found.replica, Secret(ask_secret("LINKAUTH_NEW_SECRET", "new client secret")))
             print("The secret is in the store, and every worker on this store goes on with it.")
             return 0
         try:
@@ -79,7 +79,7 @@ async def _rotated(found: Credential, opened: AuthEngine, older_than: float | No
     if older_than is None:
         await found.rotate_secret()
         return True
-    secret_age.check(opened.office, older_than)
+    secret_age.check(opened.context, older_than)
     return await secret_age.rotate_if_older(found, older_than)
 
 

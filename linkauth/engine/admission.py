@@ -27,7 +27,7 @@ from linkauth.protocol.records import limit_key, probe_key
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
     from linkauth.errors import LinkAuthError
     from linkauth.protocol.limits import LimitRecord
     from linkauth.vendors.vendor import Vendor
@@ -43,13 +43,13 @@ class Admission:
     def __init__(self) -> None:
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Gate]] = WeakKeyDictionary()
 
-    def gate(self, office: Office, vendor: Vendor) -> Gate:
+    def gate(self, context: EngineContext, vendor: Vendor) -> Gate:
         """The gate before ``vendor``'s token endpoint for its client, in this event loop."""
         gates = self._gates.setdefault(asyncio.get_running_loop(), {})
         key = limit_key(vendor)
         found = gates.get(key)
         if found is None:
-            found = gates[key] = Gate(office, vendor)
+            found = gates[key] = Gate(context, vendor)
         return found
 
 
@@ -92,11 +92,11 @@ class Permit:
 class Gate:
     """Before one vendor's token endpoint, for one client. Moments are monotonic seconds where nothing else is said."""
 
-    def __init__(self, office: Office, vendor: Vendor) -> None:
-        self._office = office
+    def __init__(self, context: EngineContext, vendor: Vendor) -> None:
+        self._context = context
         self._name = vendor.name
         self._rate = vendor.token_rate
-        self._limits = ClientLimits(office, vendor)
+        self._limits = ClientLimits(context, vendor)
         self._probe_key = probe_key(vendor)
         self._window = timing.WINDOW
         self._in_flight: set[Permit] = set()
@@ -117,7 +117,7 @@ class Gate:
 
     def now(self) -> float:
         """The store's clock, Unix seconds."""
-        return self._office.shelf.now()
+        return self._context.store_client.now()
 
     def open(self, secret: str) -> bool:
         """Whether who comes now has nobody to wait for, by what is known here."""
@@ -132,7 +132,7 @@ class Gate:
         in time: both say in how many seconds it is worth trying again.
         """
         await self._limits.follow()
-        until = self._office.world.monotonic() + seconds
+        until = self._context.world.monotonic() + seconds
         await self._let_through(need, secret, until)
         probe, self._probe = self._probe, None
         permit = Permit(self, account, secret, until, probe)
@@ -142,7 +142,7 @@ class Gate:
     async def refused(self, error: RateLimited | InvalidClient, account: str, secret: str, sent_at: float) -> None:
         """The vendor refused a request of ``account``'s, sent at ``sent_at`` (Unix seconds) with ``secret``."""
         if isinstance(error, RateLimited):
-            now = self._office.world.monotonic()
+            now = self._context.world.monotonic()
             alone = self._refused == account or now - self._refused_at >= timing.CALM
             self._refused, self._refused_at = account, now
             if alone:
@@ -154,7 +154,7 @@ class Gate:
         """The vendor has nothing against one request more at a time."""
         if permit in self._in_flight:
             self._in_flight.discard(permit)
-            if self._office.world.monotonic() - self._refused_at >= timing.CALM:
+            if self._context.world.monotonic() - self._refused_at >= timing.CALM:
                 self._window += 1
             self._room.set()
 
@@ -169,7 +169,7 @@ class Gate:
         if answered and sent_at is not None:
             await self._limits.update(lambda record: record.answered(secret, sent_at))
         if probe is not None:
-            await self._office.shelf.quietly(self._office.shelf.store.release(self._probe_key, probe))
+            await self._context.store_client.quietly(self._context.store_client.store.release(self._probe_key, probe))
 
     # -- in line -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Gate:
         heapq.heappush(self._line, (need, next(self._numbers), mine))
         self._call_next()
         try:
-            with self._office.flights.idle():
+            with self._context.flights.idle():
                 await asyncio.wait({mine}, timeout=self._left(until))
             if not mine.done():
                 raise self._kept_waiting(secret)
@@ -205,7 +205,7 @@ class Gate:
             if hold is not None and (left := held_for(hold, self.now())):
                 self._window = 1
                 if self._limits.record.rate.failures:
-                    self._refused_at = self._office.world.monotonic()
+                    self._refused_at = self._context.world.monotonic()
                 if left >= self._left(until):
                     raise hold.failure(left)
                 await self._pause(left)
@@ -241,14 +241,14 @@ class Gate:
 
     async def _goes_first(self, until: float) -> bool:
         """Whether it is this worker that goes first after a refusal; else it has waited for the one who does."""
-        shelf = self._office.shelf
-        claim = shelf.store.claim(self._probe_key, self._office.owner(), timing.PROBE_LEASE, 0, b"")
+        store_client = self._context.store_client
+        claim = store_client.store.claim(self._probe_key, self._context.owner(), timing.PROBE_LEASE, 0, b"")
         try:
-            found, _ = await shelf.ask(claim)
+            found, _ = await store_client.ask(claim)
             if isinstance(found, Busy):
                 wait = min(found.remaining, self._left(until))
-                with self._office.flights.idle():
-                    await shelf.do(shelf.store.wait_for_change(self._probe_key, 0, wait), extra=wait)
+                with self._context.flights.idle():
+                    await store_client.do(store_client.store.wait_for_change(self._probe_key, 0, wait), extra=wait)
                 self._limits.announced(self._limits.version + 1)
                 return False
         except StoreError:
@@ -259,11 +259,11 @@ class Gate:
     # -- the vendor's limit --------------------------------------------------------------------------------------------
 
     def _has_places(self) -> bool:
-        return self._places > 0 and self._office.world.monotonic() < self._places_until
+        return self._places > 0 and self._context.world.monotonic() < self._places_until
 
     def _may_go_unasked(self) -> bool:
         assert self._rate is not None  # noqa: S101  # asked only where there is a limit
-        now, lately = self._office.world.monotonic(), used(self._limits.record, self._rate, self.now())
+        now, lately = self._context.world.monotonic(), used(self._limits.record, self._rate, self.now())
         return now - self._unasked_at >= self._rate[1] and lately <= self._rate[0] // 2
 
     async def _give_back(self, rate: tuple[int, float]) -> None:
@@ -276,7 +276,7 @@ class Gate:
 
     async def _has_place(self, rate: tuple[int, float], until: float) -> bool:
         """Whether there is a place in the window; else it has waited until there may be one."""
-        now = self._office.world.monotonic()
+        now = self._context.world.monotonic()
         if self._has_places():
             self._places -= 1
             return True
@@ -306,11 +306,11 @@ class Gate:
     # -- waiting -------------------------------------------------------------------------------------------------------
 
     def _left(self, until: float) -> float:
-        return max(until - self._office.world.monotonic(), 0.0)
+        return max(until - self._context.world.monotonic(), 0.0)
 
     async def _pause(self, seconds: float, event: asyncio.Event | None = None) -> None:
         """Nothing is sent yet: closing may call it off."""
-        with self._office.flights.idle():
+        with self._context.flights.idle():
             if event is None:
                 await asyncio.sleep(seconds)
                 return

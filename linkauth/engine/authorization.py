@@ -37,8 +37,8 @@ from linkauth.vendors.vendor import Pending
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from linkauth.engine.ledger import Ledger
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
+    from linkauth.engine.replica import Replica
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
@@ -50,22 +50,22 @@ LONGEST_STATE: Final = 512
 """Characters; a longer one was not made here, and is not looked up."""
 
 
-async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
+async def begin(replica: Replica, redirect_uri: str, scope: str | None) -> str:
     """The URL to send the user to. Raises ``UnsupportedGrant`` and ``StoreError``."""
-    office, vendor = ledger.office, ledger.vendor
-    state = _random_text(office)
-    verifier = _random_text(office) if vendor.uses_pkce else None
+    context, vendor = replica.context, replica.vendor
+    state = _random_text(context)
+    verifier = _random_text(context) if vendor.uses_pkce else None
     challenge = None if verifier is None else _base64(sha256(verifier.encode("ascii")).digest())
     asked = scope if scope is not None else getattr(vendor, "scope", "")
-    nonce = _random_text(office) if vendor.uses_nonce(asked) else None
+    nonce = _random_text(context) if vendor.uses_nonce(asked) else None
     what = Pending(redirect_uri=redirect_uri, scope=asked, verifier=verifier, nonce=nonce)
     url = secret_str(vendor.authorization_url(what, state=state, challenge=challenge))
     key = state_key(vendor.name, state)
-    now = await make_room(ledger, key)
+    now = await make_room(replica, key)
     record = PendingRecord(
         vendor=vendor.name,
-        account=ledger.account,
-        token_key=ledger.place.keys[0],
+        account=replica.account,
+        token_key=replica.place.keys[0],
         state=state,
         redirect_uri=redirect_uri,
         scope=asked,
@@ -73,11 +73,11 @@ async def begin(ledger: Ledger, redirect_uri: str, scope: str | None) -> str:
         nonce=nonce,
         expires_at=now + vendor.pending_lifetime,
     )
-    await _put(office, key, 1, record, vendor.pending_lifetime)
+    await _put(context, key, 1, record, vendor.pending_lifetime)
     return url
 
 
-async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:
+async def pending(context: EngineContext, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:
     """What a callback's state stands for. Raises ``StateMismatch`` and ``UnsupportedGrant``; the state stays good.
 
     A state of another vendor, account or registration is told by the caller, who knows which is meant.
@@ -85,36 +85,36 @@ async def pending(office: Office, vendor: Vendor, params: Mapping[str, str]) -> 
     # A vendor without a page has no callbacks: the caller's mistake, not a forged state.
     vendor.authorization_url(Pending(redirect_uri="http://localhost/"), state="-", challenge=None)
     key, state = _key_of(vendor, params)
-    reading, _ = await office.shelf.ask(office.shelf.store.read(key))
+    reading, _ = await context.store_client.ask(context.store_client.store.read(key))
     if reading.record is None:
         raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
-    record = office.envelope.expect(key, reading.record, PendingRecord)
+    record = context.codec.expect(key, reading.record, PendingRecord)
     same = hmac.compare_digest(record.state.encode("ascii", "replace"), state.encode("ascii"))
     if not same or record.vendor != vendor.name or record.expires_at <= reading.now:
         raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
     return record
 
 
-async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
+async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
     """The token for a callback. Of any number of callers with one state, one wins; the others get ``StateMismatch``.
 
     After an error that says that the user need not answer again the state is good once more, until its time is over.
     """
-    office, vendor = ledger.office, ledger.vendor
-    record = await pending(office, vendor, params)
-    if record.token_key not in ledger.place.keys:
+    context, vendor = replica.context, replica.vendor
+    record = await pending(context, vendor, params)
+    if record.token_key not in replica.place.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
     key, _ = _key_of(vendor, params)
     refused = _refusal(vendor, params, what)
     if refused is not None:
-        taken, _ = await office.shelf.ask(office.shelf.store.take(key))
+        taken, _ = await context.store_client.ask(context.store_client.store.take(key))
         if taken.record is None:
             raise _used(vendor)
         # Written anew under another key at this very moment (``reseal``), it must not be there again.
-        await office.shelf.quietly(office.shelf.store.delete(key, taken.record.version + 2))
+        await context.store_client.quietly(context.store_client.store.delete(key, taken.record.version + 2))
         raise refused
-    lease = await _leased(ledger, key)
+    lease = await _leased(replica, key)
 
     def flow(newest: Vendor) -> Flow[Token]:
         if lease.doubtful():
@@ -123,7 +123,7 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
 
     try:
         async with lease:
-            token = await Runtime(ledger).run(session.begin, flow)
+            token = await Runtime(replica).run(session.begin, flow)
     except (AuthorizationPending, RateLimited, StoreUnavailable, VendorUnavailable, asyncio.CancelledError):
         # The user's answer stands, so the callback may come again. A code that was spent though no answer came is refused
         # then by the vendor, which may end what it was spent for (RFC 6749 §4.1.2): a token that nobody has.
@@ -131,10 +131,10 @@ async def finish(ledger: Ledger, params: Mapping[str, str]) -> Token:
         await lease.release()
         raise
     except Exception:
-        await _use_up(office, lease)
+        await _use_up(context, lease)
         raise
-    await _use_up(office, lease)
-    ledger.granted(token, record.scope)
+    await _use_up(context, lease)
+    replica.granted(token, record.scope)
     return token
 
 
@@ -152,57 +152,57 @@ def _refusal(vendor: Vendor, params: Mapping[str, str], what: Pending) -> OAuthE
     return None
 
 
-async def _leased(ledger: Ledger, key: str) -> Lease:
+async def _leased(replica: Replica, key: str) -> Lease:
     """The lease on a state that is to be used. The state stays where it is meanwhile: a worker that dies costs no consent.
 
     Raises ``StateMismatch`` where somebody else has used it up, or goes on using it.
     """
-    office, known = ledger.office, 1  # as it was begun
-    store, ttl = office.shelf.store, office.timeout + timing.LEASE_MORE
-    limit = office.world.monotonic() + timing.STATE_BUSY
+    context, known = replica.context, 1  # as it was begun
+    store, ttl = context.store_client.store, context.timeout + timing.LEASE_MORE
+    limit = context.world.monotonic() + timing.STATE_BUSY
     while True:
-        claim, time = await office.shelf.ask(store.claim(key, office.owner(), ttl, known, b""))
-        left = limit - office.world.monotonic()
+        claim, time = await context.store_client.ask(store.claim(key, context.owner(), ttl, known, b""))
+        left = limit - context.world.monotonic()
         if isinstance(claim, Newer):
             known = claim.record.version
         elif isinstance(claim, Busy) and left > 0:
-            with office.flights.idle():
-                await office.shelf.do(store.wait_for_change(key, known, left), extra=left)
+            with context.flights.idle():
+                await context.store_client.do(store.wait_for_change(key, known, left), extra=left)
         elif isinstance(claim, Granted) and claim.record is not None:
-            return Lease(office.shelf, office.world, key, claim.number, ttl, time)
+            return Lease(context.store_client, context.world, key, claim.number, ttl, time)
         else:
             if isinstance(claim, Granted):
-                await office.shelf.quietly(store.release(key, claim.number))
-            raise _used(ledger.vendor)
+                await context.store_client.quietly(store.release(key, claim.number))
+            raise _used(replica.vendor)
 
 
 def _used(vendor: Vendor) -> StateMismatch:
     return StateMismatch(f"{vendor.name}: the state was used a moment ago")
 
 
-async def _use_up(office: Office, lease: Lease) -> None:
+async def _use_up(context: EngineContext, lease: Lease) -> None:
     """Let a state be good no more; behind the scenes should the store be away."""
     try:
-        await office.shelf.do(office.shelf.store.delete(lease.key, lease.number))
+        await context.store_client.do(context.store_client.store.delete(lease.key, lease.number))
     except StoreError:
-        office.flights.start(_go_on_deleting(office, lease), "linkauth state", precious=True)
+        context.flights.start(_go_on_deleting(context, lease), "linkauth state", precious=True)
 
 
-async def _go_on_deleting(office: Office, lease: Lease) -> None:
+async def _go_on_deleting(context: EngineContext, lease: Lease) -> None:
     # No longer than others may be kept waiting by the lease: then the vendor knows the code, and refuses it.
-    until = office.world.monotonic() + office.timeout + timing.LEASE_MORE
-    while office.world.monotonic() < until:
-        with office.flights.idle():
+    until = context.world.monotonic() + context.timeout + timing.LEASE_MORE
+    while context.world.monotonic() < until:
+        with context.flights.idle():
             await asyncio.sleep(timing.STATE_AGAIN)
         with contextlib.suppress(StoreError):
-            await office.shelf.do(office.shelf.store.delete(lease.key, lease.number))
+            await context.store_client.do(context.store_client.store.delete(lease.key, lease.number))
             return
 
 
-async def _put(office: Office, key: str, number: int, record: PendingRecord, seconds: float) -> None:
+async def _put(context: EngineContext, key: str, number: int, record: PendingRecord, seconds: float) -> None:
     # Without a lease: nobody else writes here, for nobody else knows the state, or has just taken its record.
-    value = office.envelope.close(key, number, record)
-    await office.shelf.ask(office.shelf.store.commit(key, number, value, ttl=seconds))
+    value = context.codec.close(key, number, record)
+    await context.store_client.ask(context.store_client.store.commit(key, number, value, ttl=seconds))
 
 
 def _key_of(vendor: Vendor, params: Mapping[str, str]) -> tuple[str, str]:
@@ -229,8 +229,8 @@ def _state(params: Mapping[str, str]) -> str:
     return ""
 
 
-def _random_text(office: Office) -> str:
-    return secret_str(_base64(office.world.entropy(STATE_BYTES)))
+def _random_text(context: EngineContext) -> str:
+    return secret_str(_base64(context.world.entropy(STATE_BYTES)))
 
 
 def _base64(data: bytes) -> str:

@@ -15,7 +15,7 @@ from linkauth.protocol.records import BegunRecord, begun_key
 from linkauth.store import Busy, Newer
 
 if TYPE_CHECKING:
-    from linkauth.engine.ledger import Ledger
+    from linkauth.engine.replica import Replica
     from linkauth.store import Granted
 
 __all__ = ["make_room"]
@@ -24,37 +24,37 @@ MOST: Final = 50
 """Pending authorizations of one account at one vendor. With more browser tabs than that nobody keeps track."""
 
 
-async def make_room(ledger: Ledger, state: str) -> float:
+async def make_room(replica: Replica, state: str) -> float:
     """Note the authorization under the key ``state``, and take away what is too many. The store's clock, Unix seconds.
 
     Raises ``StoreUnavailable``.
     """
-    office, key = ledger.office, begun_key(ledger.vendor, ledger.account)
-    store = office.shelf.store
-    claim = await _claim(ledger, key)
+    context, key = replica.context, begun_key(replica.vendor, replica.account)
+    store = context.store_client.store
+    claim = await _claim(replica, key)
     begun: tuple[str, ...] = ()
     if claim.record is not None:
         # One that cannot be read keeps nobody from connecting: the states that it named end by themselves.
         with contextlib.suppress(CorruptRecord):
-            begun = office.envelope.expect(key, claim.record, BegunRecord).states
+            begun = context.codec.expect(key, claim.record, BegunRecord).states
     begun = (*begun, state)
-    value = office.envelope.close(key, claim.number, BegunRecord(states=begun[-MOST:]))
-    await office.shelf.ask(store.commit(key, claim.number, value, ttl=ledger.vendor.pending_lifetime))
+    value = context.codec.close(key, claim.number, BegunRecord(states=begun[-MOST:]))
+    await context.store_client.ask(store.commit(key, claim.number, value, ttl=replica.vendor.pending_lifetime))
     for old in begun[:-MOST]:
-        await office.shelf.ask(store.take(old))
+        await context.store_client.ask(store.take(old))
     return claim.now
 
 
-async def _claim(ledger: Ledger, key: str) -> Granted:
-    office, known = ledger.office, 0
-    store = office.shelf.store
+async def _claim(replica: Replica, key: str) -> Granted:
+    context, known = replica.context, 0
+    store = context.store_client.store
     while True:
-        claim, _ = await office.shelf.ask(store.claim(key, office.owner(), timing.STORE_CALL, known, b""))
+        claim, _ = await context.store_client.ask(store.claim(key, context.owner(), timing.STORE_CALL, known, b""))
         if isinstance(claim, Newer):
             known = claim.record.version
         elif isinstance(claim, Busy):
-            with office.flights.idle():
+            with context.flights.idle():
                 left = claim.remaining
-                await office.shelf.do(store.wait_for_change(key, known, left), extra=left)
+                await context.store_client.do(store.wait_for_change(key, known, left), extra=left)
         else:
             return claim

@@ -20,7 +20,7 @@ from linkauth.store import Superseded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
     from linkauth.store import Record
     from linkauth.vendors.vendor import Vendor
 
@@ -33,16 +33,16 @@ TRIES: Final = 20
 class ClientLimits:
     """A ``LimitRecord`` in this process. It is advice: with the store away one goes by what one knows oneself."""
 
-    __slots__ = ("__weakref__", "_heard", "_looked", "_office", "key", "record", "version")
+    __slots__ = ("__weakref__", "_context", "_heard", "_looked", "key", "record", "version")
 
     written_at = 0.0
     """It does not matter."""
 
-    def __init__(self, office: Office, vendor: Vendor) -> None:
+    def __init__(self, context: EngineContext, vendor: Vendor) -> None:
         self.key = limit_key(vendor)
         self.record = LimitRecord(vendor=vendor.name)
         self.version = 0
-        self._office = office
+        self._context = context
         self._looked = -math.inf
         self._heard = False
         """Something was announced since the last look."""
@@ -66,22 +66,22 @@ class ClientLimits:
 
     async def follow(self) -> None:
         """Hear of what others write, where the store tells of it."""
-        await self._office.watch.follow(self)
+        await self._context.read_repair.follow(self)
 
     def stale(self) -> bool:
         """Whether to look before the next request: after an announcement; where there are none, each second of trouble."""
         in_trouble = bool(self.record.rate.failures or self.record.secrets)
-        since = self._office.world.monotonic() - self._looked
-        return self._heard or (in_trouble and not self._office.watch.announces and since >= timing.LIMIT_LOOK)
+        since = self._context.world.monotonic() - self._looked
+        return self._heard or (in_trouble and not self._context.read_repair.announces and since >= timing.LIMIT_LOOK)
 
     async def look(self) -> None:
         """Read it where it is ``stale``."""
         if not self.stale():
             return
         self._heard = False
-        self._looked = self._office.world.monotonic()
+        self._looked = self._context.world.monotonic()
         try:
-            reading, _ = await self._office.shelf.ask(self._office.shelf.store.read(self.key))
+            reading, _ = await self._context.store_client.ask(self._context.store_client.store.read(self.key))
         except StoreError:
             return
         self._take(reading.record)
@@ -92,11 +92,11 @@ class ClientLimits:
             changed = change(self.record)
             if changed == self.record:
                 return
-            changed = attrs.evolve(changed, by=self._office.owner())
-            value = self._office.envelope.close(self.key, self.version + 1, changed)
-            commit = self._office.shelf.store.commit(self.key, self.version + 1, value)
+            changed = attrs.evolve(changed, by=self._context.owner())
+            value = self._context.codec.close(self.key, self.version + 1, changed)
+            commit = self._context.store_client.store.commit(self.key, self.version + 1, value)
             try:
-                outcome, _ = await self._office.shelf.ask(commit)
+                outcome, _ = await self._context.store_client.ask(commit)
             except StoreError:
                 outcome = None
             if not isinstance(outcome, Superseded):
@@ -110,6 +110,6 @@ class ClientLimits:
             return
         self.version = record.version
         try:
-            self.record = self._office.envelope.expect(self.key, record, LimitRecord)
+            self.record = self._context.codec.expect(self.key, record, LimitRecord)
         except CorruptRecord:  # of another key's, or another environment's: it says nothing here
             self.record = LimitRecord(vendor=self.record.vendor)

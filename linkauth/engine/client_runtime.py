@@ -15,8 +15,8 @@ from linkauth.store import Superseded
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from linkauth.engine.ledger import Ledger
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
+    from linkauth.engine.replica import Replica
     from linkauth.oauth.token import Secret, Token
     from linkauth.protocol import effects
     from linkauth.protocol.freshness import StoreTime
@@ -33,48 +33,48 @@ class NotDue(LinkAuthError):
 class _ClientRecord:
     """The record of a client's secret, as it is read and claimed."""
 
-    def __init__(self, office: Office, key: str) -> None:
-        self.ttl = office.timeout + timing.LEASE_MORE
-        self._office = office
+    def __init__(self, context: EngineContext, key: str) -> None:
+        self.ttl = context.timeout + timing.LEASE_MORE
+        self._context = context
         self._key = key
 
     async def read(self) -> tuple[Reading, StoreTime]:
-        shelf = self._office.shelf
-        return await shelf.ask(shelf.store.read(self._key))
+        store_client = self._context.store_client
+        return await store_client.ask(store_client.store.read(self._key))
 
     async def claim(self, note: bytes, newer_than: int, owner: str) -> tuple[Claim, StoreTime]:
-        shelf = self._office.shelf
-        return await shelf.ask(shelf.store.claim(self._key, owner, self.ttl, newer_than, note))
+        store_client = self._context.store_client
+        return await store_client.ask(store_client.store.claim(self._key, owner, self.ttl, newer_than, note))
 
     async def wait(self, seconds: float, newer_than: int) -> None:
-        shelf = self._office.shelf
-        with self._office.flights.idle():
-            await shelf.do(shelf.store.wait_for_change(self._key, newer_than, seconds), extra=seconds)
+        store_client = self._context.store_client
+        with self._context.flights.idle():
+            await store_client.do(store_client.store.wait_for_change(self._key, newer_than, seconds), extra=seconds)
 
     def lease(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Lease:
         del note, owner  # what was lost with the store's data is not taken again: a rotation begins anew
-        return Lease(self._office.shelf, self._office.world, self._key, claim.number, self.ttl, time)
+        return Lease(self._context.store_client, self._context.world, self._key, claim.number, self.ttl, time)
 
 
-async def adopt(ledger: Ledger, secret: Secret) -> None:
+async def adopt(replica: Replica, secret: Secret) -> None:
     """Let every worker on this store go on with ``secret``. Raises as ``client_secret.adopt``."""
-    await ClientRuntime(ledger).run(client_secret.adopt, secret)
+    await ClientRuntime(replica).run(client_secret.adopt, secret)
 
 
 class ClientRuntime(Runtime):
-    """One run of steps for the client of the credential of ``ledger``. ``authority`` brings a token of the client's."""
+    """One run of steps for the client of the credential of ``replica``. ``authority`` brings a token of the client's."""
 
-    def __init__(self, ledger: Ledger, authority: Callable[[], Awaitable[Token]] | None = None) -> None:
-        super().__init__(ledger, _ClientRecord(ledger.office, secret_key(ledger.vendor)))
+    def __init__(self, replica: Replica, authority: Callable[[], Awaitable[Token]] | None = None) -> None:
+        super().__init__(replica, _ClientRecord(replica.context, secret_key(replica.vendor)))
         self._authority = authority
 
     @property
     def version(self) -> int:
         """The newest secret's, 0 for the constructor's."""
-        return self._office.client_secrets.version(self.vendor)
+        return self._context.client_secrets.version(self.vendor)
 
     async def _newest(self, _: effects.Newest) -> None:
-        await self._office.client_secrets.look(self.vendor)
+        await self._context.client_secrets.look(self.vendor)
 
     async def _authorize(self, _: effects.Authorize) -> Token:
         assert self._authority is not None  # noqa: S101  # no other steps need it
@@ -86,12 +86,12 @@ class ClientRuntime(Runtime):
         await self._stop_extending()
         record = as_record(self.vendor, effect.secret, self.store_now())
         if effect.irreplaceable:
-            self._office.client_secrets.learn(self.vendor, record, number)
+            self._context.client_secrets.learn(self.vendor, record, number)
             return await self._keep(key, number, record)
-        value = self._office.envelope.close(key, number, record)
-        outcome, _ = await self._office.shelf.ask(self._office.shelf.store.commit(key, number, value))
+        value = self._context.codec.close(key, number, record)
+        outcome, _ = await self._context.store_client.ask(self._context.store_client.store.commit(key, number, value))
         if not isinstance(outcome, Superseded):
-            self._office.client_secrets.learn(self.vendor, record, number)
+            self._context.client_secrets.learn(self.vendor, record, number)
         return outcome
 
     async def _keepanswer(self, effect: effects.KeepAnswer) -> str:
@@ -105,13 +105,15 @@ class ClientRuntime(Runtime):
 
     async def _dropanswer(self, _: effects.DropAnswer) -> None:
         assert self._lease is not None  # noqa: S101
-        await self._office.shelf.quietly(self._office.shelf.store.delete(answer_key(self.vendor), self._lease.number))
+        await self._context.store_client.quietly(
+            self._context.store_client.store.delete(answer_key(self.vendor), self._lease.number)
+        )
 
     async def _keep(self, key: str, number: int, record: SecretRecord) -> Committed | Superseded:
-        keeper = self._office.client_secrets.keeper(key)
+        outbox = self._context.client_secrets.outbox(key)
         try:
-            outcome, _ = await keeper.commit(number, self._office.envelope.close(key, number, record))
+            outcome, _ = await outbox.commit(number, self._context.codec.close(key, number, record))
         except StoreError:
-            keeper.go_on(f"{self.vendor.name}: closing, and the store has not taken what a rotation brought")
+            outbox.go_on(f"{self.vendor.name}: closing, and the store has not taken what a rotation brought")
             raise
         return outcome

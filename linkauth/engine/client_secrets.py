@@ -24,10 +24,10 @@ from linkauth.store import Record, Superseded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkauth.engine.envelope import Envelope
-    from linkauth.engine.keeper import Keeper
-    from linkauth.engine.shelf import Shelf
-    from linkauth.engine.watch import Watch
+    from linkauth.engine.codec import Codec
+    from linkauth.engine.outbox import Outbox
+    from linkauth.engine.read_repair import ReadRepair
+    from linkauth.engine.store_client import StoreClient
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["ClientSecret", "ClientSecrets", "as_record"]
@@ -42,9 +42,9 @@ class ClientSecret:
 
     key: str
     vendor: Vendor
-    shelf: Shelf
-    envelope: Envelope
-    watch: Watch
+    store_client: StoreClient
+    codec: Codec
+    read_repair: ReadRepair
     version: int = 0
     secret: Secret | None = None
     rotated_at: float | None = None
@@ -79,20 +79,20 @@ class ClientSecret:
 
     def is_stale(self) -> bool:
         """Whether the store may have another one."""
-        return self.known != self.heard or not self.watch.hears()
+        return self.known != self.heard or not self.read_repair.hears()
 
     async def put_back(self) -> None:
         """Commit the secret under its own number, should the store have lost it: at the vendor every older one is dead."""
-        reading, _ = await self.shelf.ask(self.shelf.store.read(self.key))
+        reading, _ = await self.store_client.ask(self.store_client.store.read(self.key))
         if self.secret is None or not self.is_newer_than(reading.record.version if reading.record else 0):
             return
-        self.watch.found_loss()
+        self.read_repair.found_loss()
         log.warning(
             "%s: the store lost the client's secret, version %d; it is put back", self.vendor.name, self.version
         )
         record = as_record(self.vendor, self.secret, self.rotated_at)
-        value = self.envelope.close(self.key, self.version, record)
-        await self.shelf.ask(self.shelf.store.commit(self.key, self.version, value))
+        value = self.codec.close(self.key, self.version, record)
+        await self.store_client.ask(self.store_client.store.commit(self.key, self.version, value))
 
 
 def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> SecretRecord:
@@ -104,14 +104,16 @@ def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> Secre
 class ClientSecrets:
     """The newest client secrets that this process knows."""
 
-    __slots__ = ("_envelope", "_known", "_shelf", "_watch", "keeper")
+    __slots__ = ("_codec", "_known", "_read_repair", "_store_client", "outbox")
 
-    def __init__(self, shelf: Shelf, envelope: Envelope, watch: Watch, keeper: Callable[[str], Keeper]) -> None:
-        self._shelf = shelf
-        self._envelope = envelope
-        self._watch = watch
+    def __init__(
+        self, store_client: StoreClient, codec: Codec, read_repair: ReadRepair, outbox: Callable[[str], Outbox]
+    ) -> None:
+        self._store_client = store_client
+        self._codec = codec
+        self._read_repair = read_repair
         self._known: dict[str, ClientSecret] = {}
-        self.keeper = keeper
+        self.outbox = outbox
         """Makes what commits values under a key."""
 
     async def newest(self, vendor: Vendor) -> Vendor:
@@ -119,7 +121,7 @@ class ClientSecrets:
         if not vendor.rotates_secret:
             return vendor
         known = self._of(vendor)
-        if not known.looked or (known.is_stale() and not self._shelf.away):
+        if not known.looked or (known.is_stale() and not self._store_client.away):
             # With the store away what is known may well be good; a refusal makes us look again.
             try:
                 await self.look(vendor)
@@ -168,8 +170,8 @@ class ClientSecrets:
     async def _wait(self, vendor: Vendor) -> None:
         """Until a rotation that is under way has ended; at once where none is."""
         known = self._of(vendor)
-        change = self._shelf.store.wait_for_change(known.key, known.version, timing.SECRET_PATIENCE)
-        await self._shelf.do(change, extra=timing.SECRET_PATIENCE)
+        change = self._store_client.store.wait_for_change(known.key, known.version, timing.SECRET_PATIENCE)
+        await self._store_client.do(change, extra=timing.SECRET_PATIENCE)
 
     async def look(self, vendor: Vendor) -> None:
         """Read the store, and use the secret that it has, if that is newer. Raises ``StoreError``."""
@@ -179,14 +181,14 @@ class ClientSecrets:
         key = secret_key(vendor)
         if not known.looked:
             await self._from_escrow(vendor)
-        await self._watch.follow(known)
+        await self._read_repair.follow(known)
         heard = known.heard
-        reading, _ = await self._shelf.ask(self._shelf.store.read(key))
+        reading, _ = await self._store_client.ask(self._store_client.store.read(key))
         known.looked, known.known = True, heard  # what is announced while it is read may not be in what was read
         record = reading.record
         if record is None or record.version < known.version:
             return
-        found = self._envelope.expect(key, record, SecretRecord)
+        found = self._codec.expect(key, record, SecretRecord)
         known.unread = False
         # Another secret under the same number: a store that lost its data gives numbers twice.
         if Secret(found.client_secret) != known.secret or record.version > known.version:
@@ -209,31 +211,31 @@ class ClientSecrets:
     async def unread_answer(self, vendor: Vendor) -> Secret | None:
         """The vendor's answer in which no secret was recognised, None: none is kept. Raises ``StoreError``."""
         key = answer_key(vendor)
-        reading, _ = await self._shelf.ask(self._shelf.store.read(key))
+        reading, _ = await self._store_client.ask(self._store_client.store.read(key))
         if reading.record is None:
             return None
-        return Secret(self._envelope.expect(key, reading.record, SecretRecord).client_secret)
+        return Secret(self._codec.expect(key, reading.record, SecretRecord).client_secret)
 
     async def _from_escrow(self, vendor: Vendor) -> None:
         key = secret_key(vendor)
-        keeper = self.keeper(key)
-        left = await keeper.from_escrow()
+        outbox = self.outbox(key)
+        left = await outbox.from_escrow()
         if left is not None:
-            found = self._envelope.expect(key, Record(left.number, left.value), SecretRecord)
+            found = self._codec.expect(key, Record(left.number, left.value), SecretRecord)
             self.learn(vendor, found, left.number)
-            outcome, _ = await keeper.commit(left.number, left.value)
+            outcome, _ = await outbox.commit(left.number, left.value)
             if isinstance(outcome, Superseded) and outcome.record is not None:
-                await self._outlive(keeper, outcome.record, found)
+                await self._outlive(outbox, outcome.record, found)
 
-    async def _outlive(self, keeper: Keeper, winner: Record, found: SecretRecord) -> None:
+    async def _outlive(self, outbox: Outbox, winner: Record, found: SecretRecord) -> None:
         """Write ``found`` over a ``winner`` that is older: the one before it, written anew under another key."""
-        other = self._envelope.expect(keeper.key, winner, SecretRecord)
+        other = self._codec.expect(outbox.key, winner, SecretRecord)
         if other.rotated_at is not None and found.rotated_at is not None and other.rotated_at < found.rotated_at:
             number = winner.version + 1
-            await keeper.commit(number, self._envelope.close(keeper.key, number, found))
+            await outbox.commit(number, self._codec.close(outbox.key, number, found))
 
     def _of(self, vendor: Vendor) -> ClientSecret:
         key = secret_key(vendor)
         if key not in self._known:
-            self._known[key] = ClientSecret(key, vendor, self._shelf, self._envelope, self._watch)
+            self._known[key] = ClientSecret(key, vendor, self._store_client, self._codec, self._read_repair)
         return self._known[key]

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization
 from linkauth.engine.client_runtime import ClientRuntime, NotDue
-from linkauth.engine.ledger import Ledger
 from linkauth.engine.refusals import Refusals
+from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     ConfigurationError,
@@ -34,8 +34,8 @@ from linkauth.protocol.timing import backoff
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+    from linkauth.engine.context import EngineContext
     from linkauth.engine.flight import Flight
-    from linkauth.engine.office import Office
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
 
@@ -52,16 +52,16 @@ class Credential:
     Every method may be cancelled at any time; what was begun with the vendor goes on to its end and is stored.
     """
 
-    def __init__(self, office: Office, vendor: Vendor, account: str) -> None:
+    def __init__(self, context: EngineContext, vendor: Vendor, account: str) -> None:
         self.vendor = vendor
         self.account = account
-        self.ledger = Ledger(office, vendor, account, self)
-        self._office = office
-        self._world = office.world
-        self._holding = self.ledger.holding
-        self._monotonic = office.world.monotonic
-        self._wall = office.world.wall
-        self._refusals = Refusals(office.world)
+        self.replica = Replica(context, vendor, account, self)
+        self._context = context
+        self._world = context.world
+        self._state = self.replica.state
+        self._monotonic = context.world.monotonic
+        self._wall = context.world.wall
+        self._refusals = Refusals(context.world)
         # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
         self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
@@ -76,16 +76,16 @@ class Credential:
         ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``, or ``ConfigurationError`` once the engine is closed; all of
         them only where there is no valid token. Waits no longer than the engine's ``timeout`` and a second.
         """
-        holding = self._holding
-        if self._monotonic() < holding.soft and self._wall() < holding.wall_limit and holding.token is not None:
-            return holding.token
+        state = self._state
+        if self._monotonic() < state.soft and self._wall() < state.wall_limit and state.token is not None:
+            return state.token
         return await self._judge()
 
     def peek(self) -> Token | None:
         """The token that ``token()`` would return at once; None where it would have to wait. Begins no renewal."""
-        if self._holding.jumped() or self._holding.judge() is Verdict.WAIT:
+        if self._state.jumped() or self._state.judge() is Verdict.WAIT:
             return None
-        return self._holding.token
+        return self._state.token
 
     async def refresh(self) -> Token:
         """A token that was sent for after this call, or was in the air then, whatever is held here or in the store.
@@ -93,10 +93,10 @@ class Credential:
         So callers at the same moment, in any process, share one renewal. Raises as ``token`` does, also while the old token
         is still valid.
         """
-        called, known = self._monotonic(), self._holding.version
+        called, known = self._monotonic(), self._state.version
         while (flight := self._in_the_air()) is not None:
             token = await self._join(flight, called)
-            if self._holding.new_until >= called:
+            if self._state.new_until >= called:
                 return token
             # It only adopted what another worker had brought before.
         self._distance()
@@ -110,12 +110,12 @@ class Credential:
         that is refused at least three times in a minute or more, and not once accepted between (``accepted``), is taken
         for dead. Raises as ``token`` does: ``ReauthorizationRequired`` then.
         """
-        if self._holding.jumped():
+        if self._state.jumped():
             await self._look()
-        known, token = self._holding.version, self._holding.token
-        if token is not None and token.access_token != failed.access_token and self._holding.unexpired():
+        known, token = self._state.version, self._state.token
+        if token is not None and token.access_token != failed.access_token and self._state.unexpired():
             return token
-        if token is not None and self.ledger.hopeless(token):
+        if token is not None and self.replica.hopeless(token):
             return await self._without_renewal(token)
         if token is not None and self._refusals.is_afresh(token):
             self._refusals.refused_afresh()
@@ -128,12 +128,12 @@ class Credential:
     async def _without_renewal(self, token: Token) -> Token:
         """What another worker's user has brought since, if anything; else ``token``, until it is refused for good."""
         if self._refusals.are_final(token):
-            self._holding.refuse()
-            return await self._renewed(self._holding.version)
+            self._state.refuse()
+            return await self._renewed(self._state.version)
         if not self._refusals.in_vain():
             self._refusals.refused_afresh()  # so that not every refusal costs a look
             await self._look()
-        brought = self._holding.token
+        brought = self._state.token
         return token if brought is None or brought is token else await self.token()
 
     def accepted(self, token: Token, *, yes: bool) -> None:
@@ -143,16 +143,16 @@ class Credential:
         """
         if yes:
             self._refusals.accepted(token)
-        elif token is self._holding.token:
+        elif token is self._state.token:
             self._refusals.refused_afresh()
 
     def in_vain(self, failed: Token) -> bool:
         """Whether the current token was refused as a fresh one just now, so that renewing it again helps nobody."""
-        return failed is self._holding.token and self._refusals.in_vain()
+        return failed is self._state.token and self._refusals.in_vain()
 
     def is_stuck(self, failed: Token) -> bool:
         """Whether ``replacement`` may have nothing better than ``failed``."""
-        return self.in_vain(failed) or self._refusals.is_afresh(failed) or bool(self.ledger.hopeless(failed))
+        return self.in_vain(failed) or self._refusals.is_afresh(failed) or bool(self.replica.hopeless(failed))
 
     async def login(self, *, email: str, password: str) -> Token:
         """Log in with an e-mail address and a password (LinkXG users). The password is used once and not kept.
@@ -164,7 +164,7 @@ class Credential:
             raise ConfigurationError("login: e-mail and password are needed")
         secret, password = Secret(password), ""  # a traceback with locals would show it
         self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
-        return await self._brought(Runtime(self.ledger).run(session.begin, lambda vendor: vendor.login(email, secret)))
+        return await self._brought(Runtime(self.replica).run(session.begin, lambda vendor: vendor.login(email, secret)))
 
     async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
@@ -174,7 +174,7 @@ class Credential:
         by http to another machine.
         """
         # Masked until here: a task's repr, which asyncio logs in its debug mode, tells its result.
-        return str(await self._to_the_end(authorization.begin(self.ledger, redirect_uri, scope)))
+        return str(await self._to_the_end(authorization.begin(self.replica, redirect_uri, scope)))
 
     async def complete(self, params: Mapping[str, str]) -> Token:
         """The token for a callback's parameters (RFC 6749 §4.1.2).
@@ -185,7 +185,7 @@ class Credential:
         ``StoreUnavailable``, after which the same callback may be tried again; ``UnsupportedGrant``.
         """
         params = masked(params)
-        return await self._brought(authorization.finish(self.ledger, params))
+        return await self._brought(authorization.finish(self.replica, params))
 
     async def logout(self) -> None:
         """Revoke at the vendor where it can, and forget here and in the store in any case.
@@ -195,7 +195,7 @@ class Credential:
 
         Raises what the vendor answered (``OAuthError``, ``VendorUnavailable``) after forgetting; ``StoreError``.
         """
-        await self._to_the_end(Runtime(self.ledger).run(session.end))
+        await self._to_the_end(Runtime(self.replica).run(session.end))
 
     async def rotate_secret(self) -> None:
         """Replace the client's secret (LinkXG). It is stored before this returns, and every worker goes on with it.
@@ -224,7 +224,7 @@ class Credential:
 
         while True:  # a 401 on any call: renew once and repeat it once
             try:
-                await self._to_the_end(ClientRuntime(self.ledger, authority).run(client_secret.rotate))
+                await self._to_the_end(ClientRuntime(self.replica, authority).run(client_secret.rotate))
             except NotDue:
                 return False
             except InvalidToken:
@@ -240,30 +240,30 @@ class Credential:
         Read the new secret out of it, and give it to the vendor object. The next rotation that succeeds clears it away.
         Raises ``StoreError``.
         """
-        return await self._to_the_end(self._office.client_secrets.unread_answer(self.vendor))
+        return await self._to_the_end(self._context.client_secrets.unread_answer(self.vendor))
 
     def must_stay(self) -> bool:
         """Whether something is known here that the store cannot tell: then this object is not let go of."""
         now = self._monotonic()
-        failed_just_now = self._holding.failure is not None and now < self._holding.retry_at
-        return failed_just_now or self.ledger.is_alone_with_something() or self._refusals.matter(self._holding.token)
+        failed_just_now = self._state.failure is not None and now < self._state.retry_at
+        return failed_just_now or self.replica.is_alone_with_something() or self._refusals.matter(self._state.token)
 
     # -- waiting and flying ----------------------------------------------------------------------------------------
 
     async def _judge(self) -> Token:
-        holding = self._holding
-        if holding.jumped():
+        state = self._state
+        if state.jumped():
             await self._look()
-        known = holding.version  # read before the verdict: another thread's loop may bring a token in between
-        match holding.judge():
+        known = state.version  # read before the verdict: another thread's loop may bring a token in between
+        match state.judge():
             case Verdict.SERVE:
-                return self.ledger.current()
+                return self.replica.current()
             case Verdict.SERVE_AND_RENEW:
-                token = self.ledger.current()
+                token = self.replica.current()
                 if (
                     self._in_the_air() is None
-                    and self._monotonic() >= holding.retry_at
-                    and not self._office.flights.closing
+                    and self._monotonic() >= state.retry_at
+                    and not self._context.flights.closing
                 ):
                     self._take_off(known)
                 return token
@@ -273,26 +273,26 @@ class Credential:
             return await self._renewed(known)
         except LinkAuthError:
             # What is past its margin is good until it expires, when nothing better is to be had.
-            if holding.unexpired():
-                return self.ledger.current()
+            if state.unexpired():
+                return self.replica.current()
             raise
 
     async def _look(self) -> None:
         """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
-        if self._office.flights.closing:
-            self._holding.believe_wall()
+        if self._context.flights.closing:
+            self._state.believe_wall()
             return
         loop = asyncio.get_running_loop()
         flight = self._looks.get(loop)
         if flight is None or flight.landed:
             name = f"linkauth look {self.vendor.name}/{self.account}"
-            flight = self._looks[loop] = self._office.flights.start(self.ledger.look(), name)
+            flight = self._looks[loop] = self._context.flights.start(self.replica.look(), name)
         await flight.join()
 
     def _distance(self) -> None:
         """Raise the last failure as long as nothing is to be tried again."""
-        left = self._holding.retry_at - self._monotonic()
-        failure = self._holding.failure
+        left = self._state.retry_at - self._monotonic()
+        failure = self._state.failure
         if failure is not None and left > 0:
             error = failure.again()
             if isinstance(error, RateLimited | VendorUnavailable):
@@ -309,28 +309,28 @@ class Credential:
 
     async def _join(self, flight: Flight[Token], called: float | None = None) -> Token:
         """What ``flight`` brings to who called just now, or at the moment ``called`` (monotonic)."""
-        patience = self._office.timeout + timing.CALLER_MORE
+        patience = self._context.timeout + timing.CALLER_MORE
         if called is not None:
             patience -= self._monotonic() - called
-        if self._holding.unexpired():  # and the vendor is slow: one caller's patience is enough for all
+        if self._state.unexpired():  # and the vendor is slow: one caller's patience is enough for all
             patience -= flight.loop.time() - flight.began
         try:
             return await flight.join(max(patience, 0.0))
         except TimeoutError:
             pass
-        raise VendorUnavailable(f"{self.vendor.name}: no token within {self._office.timeout:g} s")
+        raise VendorUnavailable(f"{self.vendor.name}: no token within {self._context.timeout:g} s")
 
     def _in_the_air(self) -> Flight[Token] | None:
         flight = self._flights.get(asyncio.get_running_loop())
         return None if flight is None or flight.landed else flight
 
     def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
-        if self._office.flights.closing:
+        if self._context.flights.closing:
             raise ConfigurationError("the engine is closed")
-        self._office.used(self)
+        self._context.used(self)
         name = f"linkauth renewal {self.vendor.name}/{self.account}"
         precious = self.vendor.rotation.rotates
-        flight = self._office.flights.start(self._fly(known, called), name, precious=precious)
+        flight = self._context.flights.start(self._fly(known, called), name, precious=precious)
         self._flights[flight.loop] = flight
         flight.task.add_done_callback(lambda _: self._let_go(flight))
         return flight
@@ -341,11 +341,11 @@ class Credential:
             del self._flights[flight.loop]
 
     async def _renew(self, known: int, called: float) -> Token:
-        token = await Runtime(self.ledger).run(renew, known, called)
+        token = await Runtime(self.replica).run(renew, known, called)
         lives = token.expires_at - token.issued_at
-        if token is self._holding.token and not self._holding.unexpired() and lives >= timing.LEAST_GAP:
+        if token is self._state.token and not self._state.unexpired() and lives >= timing.LEAST_GAP:
             # It came, but this process was stopped for so long that it is over already.
-            return await Runtime(self.ledger).run(renew, self._holding.version)
+            return await Runtime(self.replica).run(renew, self._state.version)
         return token
 
     async def _fly(self, known: int, called: float) -> Token:
@@ -355,12 +355,12 @@ class Credential:
             # A word of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)
             failure = VendorUnavailable(str(doubt), retry_after=gap)
-            self.ledger.failed(failure, gap)
+            self.replica.failed(failure, gap)
         except LinkAuthError as error:
-            self.ledger.failed(error, self._gap(error))
+            self.replica.failed(error, self._gap(error))
             raise
         except Exception as error:
-            self.ledger.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
+            self.replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
             raise
         raise failure
 
@@ -369,27 +369,27 @@ class Credential:
         match error:
             case InDoubt():
                 # As long as the token is valid, and no longer: then it is tried after all.
-                return max(min(timing.DOUBT_AGAIN, self._holding.windows.hard - self._monotonic()), 0.0)
-            case ReauthorizationRequired() if self._holding.unexpired():
+                return max(min(timing.DOUBT_AGAIN, self._state.windows.hard - self._monotonic()), 0.0)
+            case ReauthorizationRequired() if self._state.unexpired():
                 pass  # there is no way to renew what is still good
             case ReauthorizationRequired() | StoreUnavailable():
                 return timing.FAILED_AGAIN
             case _:
                 pass
-        gap = backoff(self._holding.failures, timing.RENEW_FIRST, self._world.random.random())
+        gap = backoff(self._state.failures, timing.RENEW_FIRST, self._world.random.random())
         agreed = getattr(error, "retry_after", None)
         return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
 
     async def _brought(self, work: Coroutine[Any, Any, Token]) -> Token:
         """What the user's word brought; should it be over already, for this process was stopped, what renewing brings."""
         token = await self._to_the_end(work)
-        return token if self._holding.unexpired() else await self.token()
+        return token if self._state.unexpired() else await self.token()
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""
-        if self._office.flights.closing:
+        if self._context.flights.closing:
             work.close()
             raise ConfigurationError("the engine is closed")
-        self._office.used(self)
+        self._context.used(self)
         name = f"linkauth {self.vendor.name}/{self.account}"
-        return await self._office.flights.start(work, name, precious=True).join()
+        return await self._context.flights.start(work, name, precious=True).join()

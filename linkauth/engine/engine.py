@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from linkauth.engine import authorization, secret_age
 from linkauth.engine.admission import Admission
 from linkauth.engine.client_secrets import ClientSecrets
+from linkauth.engine.codec import Codec
+from linkauth.engine.context import EngineContext
 from linkauth.engine.doors import Doors
-from linkauth.engine.envelope import Envelope
+from linkauth.engine.encryption import Sealer, hidden
 from linkauth.engine.escrow import chosen
 from linkauth.engine.events import Teller
 from linkauth.engine.flight import Flights
 from linkauth.engine.keep_alive import KeepAlive
-from linkauth.engine.keeper import Keeper
 from linkauth.engine.leftovers import bring_back
-from linkauth.engine.office import Office
 from linkauth.engine.outages import Outages
+from linkauth.engine.outbox import Outbox
+from linkauth.engine.read_repair import ReadRepair
 from linkauth.engine.reseal import reseal
 from linkauth.engine.roster import Roster
-from linkauth.engine.sealing import Sealer, hidden
-from linkauth.engine.shelf import Shelf
 from linkauth.engine.status import Status, statuses
-from linkauth.engine.watch import Watch
+from linkauth.engine.store_client import StoreClient
 from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import secret_str
@@ -52,7 +52,7 @@ class Engine(Generic[C]):
         self,
         store: str | TokenStore,
         world: World,
-        make: Callable[[Office, Vendor, str], C],
+        make: Callable[[EngineContext, Vendor, str], C],
         *,
         keys: str | Secret | Sequence[str | Secret] | None = None,
         refresh_ahead: float | None = None,
@@ -78,26 +78,26 @@ class Engine(Generic[C]):
         teller = Teller(on_event, world.wall)
         flights = Flights()
         outages = Outages(world.monotonic)
-        shelf = Shelf(opened, world, teller, timeout, lambda: watch.beware(), outages.store)  # noqa: PLW0108  # yet to be made
-        envelope = Envelope(sealer)
-        watch = Watch(shelf, envelope, world, outages)
+        store_client = StoreClient(opened, world, teller, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
+        codec = Codec(sealer)
+        read_repair = ReadRepair(store_client, codec, world, outages)
         self._make = make
         self._roster: Roster[C] = Roster()
-        self.office = Office(
+        self.context = EngineContext(
             world=world,
             admission=Admission(),
-            shelf=shelf,
-            envelope=envelope,
+            store_client=store_client,
+            codec=codec,
             client_secrets=ClientSecrets(
-                shelf,
-                envelope,
-                watch,
-                lambda key: Keeper(key, shelf, world, flights, kept, timeout + timing.LEASE_MORE),
+                store_client,
+                codec,
+                read_repair,
+                lambda key: Outbox(key, store_client, world, flights, kept, timeout + timing.LEASE_MORE),
             ),
             teller=teller,
             outages=outages,
             flights=flights,
-            watch=watch,
+            read_repair=read_repair,
             escrow=kept,
             timeout=timeout,
             refresh_ahead=refresh_ahead,
@@ -120,7 +120,7 @@ class Engine(Generic[C]):
         return self._known(vendor, account)
 
     def _known(self, vendor: Vendor, account: str) -> C:
-        return self._roster.get(vendor, account, lambda: self._make(self.office, vendor, account))
+        return self._roster.get(vendor, account, lambda: self._make(self.context, vendor, account))
 
     async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
         """The credential that a callback's ``state`` belongs to, completed.
@@ -128,16 +128,16 @@ class Engine(Generic[C]):
         Raises as ``Credential.complete`` does.
         """
         params = masked(params)
-        record = await authorization.pending(self.office, vendor, params)
+        record = await authorization.pending(self.context, vendor, params)
         credential = self.credential(vendor, record.account)
-        if record.token_key not in credential.ledger.place.keys:
+        if record.token_key not in credential.replica.place.keys:
             raise StateMismatch(f"{vendor.name}: the state belongs to another registration")
         await credential.complete(params)
         return credential
 
     def statuses(self) -> AsyncIterator[Status]:
         """How every credential, and every client secret, in the store is doing. Raises ``StoreError``. Never a secret."""
-        return statuses(self.office)
+        return statuses(self.context)
 
     async def reseal(self) -> int:
         """Write everything in the store under the newest key, client secrets too. How many records were written.
@@ -146,7 +146,7 @@ class Engine(Generic[C]):
         middle of all work. What cannot be read is left as it is, and told in the log. Raises ``ConfigurationError`` where
         the engine has no keys, ``StoreUnavailable``.
         """
-        return await reseal(self.office)
+        return await reseal(self.context)
 
     async def keep_alive(
         self,
@@ -170,8 +170,8 @@ class Engine(Generic[C]):
         if not several:
             raise ConfigurationError("keep_alive: name the vendors whose credentials are to be kept")
         if rotate_secrets_after is not None:
-            secret_age.check(self.office, rotate_secrets_after)
-        keeping = KeepAlive(self.office, several, self._known, every=every, rotate_secrets_after=rotate_secrets_after)
+            secret_age.check(self.context, rotate_secrets_after)
+        keeping = KeepAlive(self.context, several, self._known, every=every, rotate_secrets_after=rotate_secrets_after)
         return await keeping.run(rounds)
 
     def open(self) -> None:
@@ -179,13 +179,13 @@ class Engine(Generic[C]):
 
         Waits for nothing. Raises ``ConfigurationError`` where the store cannot be used from this loop.
         """
-        if (binds := getattr(self.office.shelf.store, "bind", None)) is not None:
+        if (binds := getattr(self.context.store_client.store, "bind", None)) is not None:
             binds()
         first = not self._doors.anywhere()
         self._doors.enter()
-        self.office.flights.closing = False
-        if first and self.office.escrow is not None:
-            self.office.flights.start(bring_back(self.office, self.office.escrow), "linkauth escrow")
+        self.context.flights.closing = False
+        if first and self.context.escrow is not None:
+            self.context.flights.start(bring_back(self.context, self.context.escrow), "linkauth escrow")
 
     async def leave(self) -> None:
         """As ``aclose`` for who is the last inside; nothing ends for those who are inside still."""
@@ -193,9 +193,9 @@ class Engine(Generic[C]):
         if self._doors.here():
             return
         if not self._doors.anywhere():
-            self.office.flights.closing = True
+            self.context.flights.closing = True
             if self._doors.anywhere():  # somebody came in meanwhile, in another thread
-                self.office.flights.closing = False
+                self.context.flights.closing = False
         await self._come_down()
 
     async def aclose(self) -> None:
@@ -204,19 +204,19 @@ class Engine(Generic[C]):
         Whoever is inside is not any more; the engine may be entered again.
         """
         self._doors.throw_out()
-        self.office.flights.closing = True
+        self.context.flights.closing = True
         await self._come_down()
 
     async def _come_down(self) -> None:
         # Who waits for another worker has nothing to lose; who asked a vendor has, and is waited for: by every caller,
         # or the second would take the store away from what the first still waits for.
-        self.office.flights.come_down()
-        await self.office.flights.landed()
+        self.context.flights.come_down()
+        await self.context.flights.landed()
         if self._doors.here():
             return  # somebody came in meanwhile, who needs what is open here
-        await self.office.watch.aclose()
+        await self.context.read_repair.aclose()
         if self._owns_store:
-            await self.office.shelf.store.aclose()
+            await self.context.store_client.store.aclose()
 
 
 def checked_timeout(timeout: float) -> float:

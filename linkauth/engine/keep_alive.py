@@ -28,8 +28,8 @@ from linkauth.store import Busy, Granted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from linkauth.engine.context import EngineContext
     from linkauth.engine.credential import Credential
-    from linkauth.engine.office import Office
     from linkauth.oauth.token import Token
     from linkauth.store import Reading, Record
     from linkauth.vendors.vendor import Vendor
@@ -49,14 +49,14 @@ class KeepAlive:
 
     def __init__(
         self,
-        office: Office,
+        context: EngineContext,
         vendors: Sequence[Vendor],
         make: Callable[[Vendor, str], Credential],
         *,
         every: float,
         rotate_secrets_after: float | None = None,
     ) -> None:
-        self._office = office
+        self._context = context
         self._vendors = vendors
         self._make = make
         self._every = every
@@ -74,7 +74,7 @@ class KeepAlive:
                 done = await self._turn()
             except StoreUnavailable as error:
                 log.debug("keep-alive: %s", error)  # which was said when it began
-                await asyncio.sleep(backoff(failures, timing.ROUND_AGAIN, self._office.world.random.random()))
+                await asyncio.sleep(backoff(failures, timing.ROUND_AGAIN, self._context.world.random.random()))
                 failures += 1
                 continue
             failures = 0
@@ -85,30 +85,32 @@ class KeepAlive:
 
     async def _turn(self) -> int | None:
         """Make a round if it is time and nobody else does; else wait. None: nothing was made."""
-        store, shelf = self._office.shelf.store, self._office.shelf
-        reading, _ = await shelf.ask(store.read(self._key))
+        store, store_client = self._context.store_client.store, self._context.store_client
+        reading, _ = await store_client.ask(store.read(self._key))
         if reading.record is not None and (left := self._left(reading.record, reading.now)) > 0:
-            await asyncio.sleep(left + self._office.world.random.random())
+            await asyncio.sleep(left + self._context.world.random.random())
             return None
         known = reading.record.version if reading.record else 0
-        claim, time = await shelf.ask(store.claim(self._key, self._office.owner(), timing.ROUND_LEASE, known, b""))
+        claim, time = await store_client.ask(
+            store.claim(self._key, self._context.owner(), timing.ROUND_LEASE, known, b"")
+        )
         if isinstance(claim, Busy):
-            await shelf.do(store.wait_for_change(self._key, known, claim.remaining), extra=claim.remaining)
+            await store_client.do(store.wait_for_change(self._key, known, claim.remaining), extra=claim.remaining)
         if not isinstance(claim, Granted):
             return None
-        lease = Lease(shelf, self._office.world, self._key, claim.number, timing.ROUND_LEASE, time)
+        lease = Lease(store_client, self._context.world, self._key, claim.number, timing.ROUND_LEASE, time)
         async with lease:
             renewed = await self._round(lease)
         if renewed is not None:
-            record = RoundRecord(next_at=shelf.now() + self._every)
-            value = self._office.envelope.close(self._key, claim.number, record)
-            await shelf.ask(store.commit(self._key, claim.number, value))
+            record = RoundRecord(next_at=store_client.now() + self._every)
+            value = self._context.codec.close(self._key, claim.number, record)
+            await store_client.ask(store.commit(self._key, claim.number, value))
         return renewed
 
     def _left(self, record: Record, now: float) -> float:
         """Seconds until the next round. What another environment has written says nothing: then it is now."""
         try:
-            return self._office.envelope.expect(self._key, record, RoundRecord).next_at - now
+            return self._context.codec.expect(self._key, record, RoundRecord).next_at - now
         except CorruptRecord as error:
             log.warning("keep-alive: rounds are made as if nobody else did: %s", error)
         return 0.0
@@ -116,7 +118,7 @@ class KeepAlive:
     async def _round(self, lease: Lease) -> int | None:
         """Renew what is due. None: the lease was lost, and somebody else makes the round."""
         renewed = failed = 0
-        async for key in self._office.shelf.store.keys("token/"):
+        async for key in self._context.store_client.store.keys("token/"):
             if not await lease.held():
                 return None
             credential = await self._look(key)
@@ -133,8 +135,8 @@ class KeepAlive:
             await asyncio.sleep(timing.ROUND_PACE)
         if failed:
             log.warning("keep-alive: of %d that were due %d were not renewed", renewed + failed, failed)
-        if self._office.envelope.seals:
-            await reseal(self._office, LASTING)
+        if self._context.codec.seals:
+            await reseal(self._context, LASTING)
         for vendor in self._clients():
             if not await lease.held():
                 return None
@@ -157,24 +159,24 @@ class KeepAlive:
 
     async def _account(self, vendor: Vendor) -> str:
         """One whose token there is, so that none is fetched for this alone."""
-        async for status in statuses(self._office, ("token/",)):
+        async for status in statuses(self._context, ("token/",)):
             if status.account and status.key in token_keys(vendor, status.account):
                 return status.account
         return "default"
 
     async def _look(self, key: str) -> Credential | None:
         """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old."""
-        reading, _ = await self._office.shelf.ask(self._office.shelf.store.read(key))
+        reading, _ = await self._context.store_client.ask(self._context.store_client.store.read(key))
         if reading.record is None:
             return None
         try:
-            found = self._office.envelope.open(key, reading.record)
+            found = self._context.codec.open(key, reading.record)
         except CorruptRecord as error:
             log.warning("keep-alive: %s", error)
             return None
         credential = await self._due(key, reading, found) if isinstance(found, TokenRecord) else None
-        if credential is None and self._office.envelope.is_old(reading.record):
-            await anew(self._office, key)
+        if credential is None and self._context.codec.is_old(reading.record):
+            await anew(self._context, key)
         return credential
 
     async def _due(self, key: str, reading: Reading, found: TokenRecord) -> Credential | None:
@@ -184,10 +186,10 @@ class KeepAlive:
                     return None
                 credential = self._make(vendor, found.account)
                 # Once more, as a credential reads: the watch on the store begins before that.
-                again, time = await credential.ledger.read()
-                credential.ledger.know(again.record, time)
-                same = reading.record is not None and credential.ledger.holding.version == reading.record.version
-                same = same and credential.ledger.key == key
+                again, time = await credential.replica.read()
+                credential.replica.know(again.record, time)
+                same = reading.record is not None and credential.replica.state.version == reading.record.version
+                same = same and credential.replica.key == key
                 return credential if same else None
         return None
 

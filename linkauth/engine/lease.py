@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-    from linkauth.engine.shelf import Shelf
+    from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Reading, Record
@@ -70,12 +70,12 @@ class Lease:
         "_ahead",
         "_deadline",
         "_every",
+        "_extending",
         "_gone",
-        "_keeper",
         "_lost",
         "_over",
         "_sent",
-        "_shelf",
+        "_store_client",
         "_timer",
         "_ttl",
         "_word",
@@ -86,7 +86,7 @@ class Lease:
 
     def __init__(
         self,
-        shelf: Shelf,
+        store_client: StoreClient,
         world: World,
         key: str,
         number: int,
@@ -99,7 +99,7 @@ class Lease:
     ) -> None:
         self.key = key
         self.number = number
-        self._shelf = shelf
+        self._store_client = store_client
         self._world = world
         self._ttl = ttl
         self._deadline = granted.before + ttl
@@ -117,7 +117,7 @@ class Lease:
         """The store does not have it, and may have given its number to somebody else since: nothing of his is touched."""
         self._timer: asyncio.TimerHandle | None = None
         """Set while somebody works under it. A timer, for most work is over before there is anything to extend."""
-        self._keeper: asyncio.Task[None] | None = None
+        self._extending: asyncio.Task[None] | None = None
 
     async def held(self) -> bool:
         """Whether the lease is this worker's, and for long enough; asks the store only where it might not be."""
@@ -161,7 +161,7 @@ class Lease:
     async def release(self, note: bytes = b"") -> None:
         """Give it back and leave ``note``. A store that does not answer will end it in time."""
         if not self._gone:
-            await self._shelf.quietly(self._shelf.store.release(self.key, self.number, note))
+            await self._store_client.quietly(self._store_client.store.release(self.key, self.number, note))
 
     async def __aenter__(self) -> Self:
         self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
@@ -173,12 +173,12 @@ class Lease:
         assert self._timer is not None  # noqa: S101  # since it was entered
         self._timer.cancel()
         self._timer = None
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        if self._extending is not None:
+            self._extending.cancel()
+            await asyncio.wait({self._extending})
 
     def _begin(self) -> None:
-        self._keeper = out_of_sight(self._keep(), f"linkauth lease {self.key}")
+        self._extending = out_of_sight(self._keep(), f"linkauth lease {self.key}")
 
     async def _keep(self) -> None:
         while not self._over:
@@ -198,7 +198,7 @@ class Lease:
         before, ahead = self._world.monotonic(), self._wall_ahead()
         try:
             async with asyncio.timeout(self._ttl / timing.LEASE_PART):  # so that another try comes before its end
-                kept = await self._shelf.do(self._shelf.store.extend(self.key, self.number, self._ttl))
+                kept = await self._store_client.do(self._store_client.store.extend(self.key, self.number, self._ttl))
         except (StoreError, TimeoutError):
             return  # it may come back before the lease ends
         if kept:
@@ -225,7 +225,9 @@ class Lease:
             elif claim.record is not None and self._word.is_later(claim.record):
                 self._over = True  # the session is over, or somebody was faster: nothing more is said or taken
                 if isinstance(claim, Granted):
-                    await self._shelf.quietly(self._shelf.store.release(self.key, claim.number, claim.note))
+                    await self._store_client.quietly(
+                        self._store_client.store.release(self.key, claim.number, claim.note)
+                    )
             elif not isinstance(claim, Granted):
                 self.number = await self._word.say(self.number)
             if isinstance(claim, Granted) and not self._over:

@@ -17,26 +17,28 @@ from linkauth.protocol.timing import backoff
 from linkauth.store import Committed, Record
 
 if TYPE_CHECKING:
+    from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Escrow, Kept
-    from linkauth.engine.office import Office
 
 __all__ = ["bring_back"]
 
 log = logging.getLogger("linkauth")
 
 
-async def bring_back(office: Office, escrow: Escrow) -> None:
+async def bring_back(context: EngineContext, escrow: Escrow) -> None:
     """Commit whatever lies in ``escrow``. What the store has something newer for is left to its credential to judge."""
     for kept in await tried(escrow.everything()) or []:
-        await _insist(office, escrow, kept)
+        await _insist(context, escrow, kept)
 
 
-async def _insist(office: Office, escrow: Escrow, kept: Kept) -> None:
+async def _insist(context: EngineContext, escrow: Escrow, kept: Kept) -> None:
     tries = 0
-    while not office.flights.ending:
+    while not context.flights.ending:
         try:
-            office.envelope.open(kept.key, Record(kept.number, kept.value))
-            outcome, _ = await office.shelf.ask(office.shelf.store.commit(kept.key, kept.number, kept.value))
+            context.codec.open(kept.key, Record(kept.number, kept.value))
+            outcome, _ = await context.store_client.ask(
+                context.store_client.store.commit(kept.key, kept.number, kept.value)
+            )
         except StoreUnavailable as error:
             # Said once: it goes on twice a second, so that the store has the answer before anybody spends what is in doubt.
             level = logging.DEBUG if tries else logging.WARNING
@@ -49,7 +51,7 @@ async def _insist(office: Office, escrow: Escrow, kept: Kept) -> None:
                 log.info("escrow: %s, version %d, was left by an earlier process and is stored", kept.key, kept.number)
                 await tried(escrow.drop(kept.key, kept.number))
             return
-        gap = min(backoff(tries, timing.OFFER_FIRST, office.world.random.random()), timing.OFFER_LONGEST)
-        with office.flights.idle():
+        gap = min(backoff(tries, timing.OFFER_FIRST, context.world.random.random()), timing.OFFER_LONGEST)
+        with context.flights.idle():
             await asyncio.sleep(gap)
         tries += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from linkauth.engine.shelf import Shelf
+    from linkauth.engine.store_client import StoreClient
 
 __all__ = ["Place"]
 
@@ -18,20 +18,20 @@ __all__ = ["Place"]
 class Place:
     """The key of one credential's record. Found out at the first look at the store that shows it, and fixed from then on."""
 
-    __slots__ = ("_shelf", "key", "keys", "sought")
+    __slots__ = ("_store_client", "key", "keys", "sought")
 
-    def __init__(self, keys: tuple[str, ...], shelf: Shelf) -> None:
+    def __init__(self, keys: tuple[str, ...], store_client: StoreClient) -> None:
         """``keys``: today's, then former ones."""
         self.keys = keys
         self.key = keys[0]
-        self._shelf = shelf
+        self._store_client = store_client
         self.sought = len(keys) > 1
         """The record has not shown itself yet, and nothing was asked for."""
 
     async def find(self) -> None:
         """Look for the record, unless it is known where it is. Raises ``StoreError``."""
         for key in self.keys if self.sought else ():
-            reading, _ = await self._shelf.ask(self._shelf.store.read(key))
+            reading, _ = await self._store_client.ask(self._store_client.store.read(key))
             if not self.sought:  # found, or claimed, by somebody else meanwhile
                 return
             if reading.record is not None:

@@ -20,7 +20,7 @@ from linkauth.protocol.records import PendingRecord
 from linkauth.store import Busy, Committed, Granted
 
 if TYPE_CHECKING:
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
     from linkauth.store import Record
 
 __all__ = ["LASTING", "anew", "reseal"]
@@ -32,58 +32,60 @@ LASTING: Final = ("secret/", "answer/", "first-seen/")
 KINDS: Final = ("token/", *LASTING, "state/", "round/")
 
 
-async def reseal(office: Office, kinds: tuple[str, ...] = KINDS) -> int:
+async def reseal(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> int:
     """Write whatever is in clear, or under another key than the newest, under that. How many records were written.
 
     May be interrupted, and called again: what is done is not done twice. What cannot be read is left as it is, and told in
     the log. Raises ``ConfigurationError`` where there are no keys, ``StoreUnavailable``.
     """
-    if not office.envelope.seals:
+    if not context.codec.seals:
         raise ConfigurationError("reseal: the engine has no keys")
     written = 0
     for kind in kinds:
-        async for key in office.shelf.store.keys(kind):
+        async for key in context.store_client.store.keys(kind):
             try:
-                written += await anew(office, key)
+                written += await anew(context, key)
             except CorruptRecord as error:
                 log.warning("left as it is: %s", error)
     return written
 
 
-async def anew(office: Office, key: str) -> bool:
+async def anew(context: EngineContext, key: str) -> bool:
     """Write the record of ``key`` under the newest key, if it is not. False: there was nothing to do, or no way to it.
 
     A record that changes meanwhile is looked at again. Who works on it is waited for. Raises ``CorruptRecord``,
     ``StoreUnavailable``.
     """
-    shelf = office.shelf
-    limit = office.world.monotonic() + timing.RESEAL_PATIENCE
-    while office.world.monotonic() < limit:
-        reading, _ = await shelf.ask(shelf.store.read(key))
+    store_client = context.store_client
+    limit = context.world.monotonic() + timing.RESEAL_PATIENCE
+    while context.world.monotonic() < limit:
+        reading, _ = await store_client.ask(store_client.store.read(key))
         found = reading.record
-        if found is None or not office.envelope.is_old(found):
+        if found is None or not context.codec.is_old(found):
             return False
         number = found.version + 1
-        value, lasts = office.envelope.anew(key, found, number), _lasts(office, key, found, reading.now)
-        claim, _ = await shelf.ask(shelf.store.claim(key, office.owner(), timing.RESEAL_LEASE, number, reading.note))
+        value, lasts = context.codec.anew(key, found, number), _lasts(context, key, found, reading.now)
+        claim, _ = await store_client.ask(
+            store_client.store.claim(key, context.owner(), timing.RESEAL_LEASE, number, reading.note)
+        )
         if isinstance(claim, Busy):
-            patience = max(min(claim.remaining, limit - office.world.monotonic()), 0.0)
-            await shelf.do(shelf.store.wait_for_change(key, number, patience), extra=patience)
+            patience = max(min(claim.remaining, limit - context.world.monotonic()), 0.0)
+            await store_client.do(store_client.store.wait_for_change(key, number, patience), extra=patience)
         elif isinstance(claim, Granted):
             try:
                 if claim.record == found:
-                    outcome, _ = await shelf.ask(shelf.store.commit(key, number, value, ttl=lasts))
+                    outcome, _ = await store_client.ask(store_client.store.commit(key, number, value, ttl=lasts))
                     if isinstance(outcome, Committed):
                         return True
             finally:
-                note = office.envelope.note_anew(key, claim.note)
-                await shelf.quietly(shelf.store.release(key, claim.number, note))
+                note = context.codec.note_anew(key, claim.note)
+                await store_client.quietly(store_client.store.release(key, claim.number, note))
     log.warning("record %s is being worked on all the time; it is left as it is", key)
     return False
 
 
-def _lasts(office: Office, key: str, found: Record, now: float) -> float | None:
+def _lasts(context: EngineContext, key: str, found: Record, now: float) -> float | None:
     """Seconds after which the store may forget the record; None: never."""
     if not key.startswith("state/"):
         return None
-    return max(office.envelope.expect(key, found, PendingRecord).expires_at - now, 0.0)
+    return max(context.codec.expect(key, found, PendingRecord).expires_at - now, 0.0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.admission import Permit
     from linkauth.engine.lease import Lease, Leased
-    from linkauth.engine.ledger import Ledger
+    from linkauth.engine.replica import Replica
     from linkauth.errors import ReauthorizationRequired
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
@@ -41,20 +41,20 @@ T = TypeVar("T")
 
 
 class Runtime:
-    """One run of steps for the credential of ``ledger``: what they know (``effects.Worker``), and what is done for them.
+    """One run of steps for the credential of ``replica``: what they know (``effects.Worker``), and what is done for them.
 
     A lease that they are granted is extended until they write under it or give it back, or end.
     """
 
-    def __init__(self, ledger: Ledger, record: Leased | None = None) -> None:
+    def __init__(self, replica: Replica, record: Leased | None = None) -> None:
         """``record``: what is read and claimed, the credential's own where nothing else is named."""
-        self.vendor = ledger.vendor
-        self._record: Leased = record or ledger
+        self.vendor = replica.vendor
+        self._record: Leased = record or replica
         self.ttl = self._record.ttl
-        self.timeout = ledger.office.timeout
-        self._ledger = ledger
-        self._office = ledger.office
-        self._holding = ledger.holding
+        self.timeout = replica.context.timeout
+        self._replica = replica
+        self._context = replica.context
+        self._state = replica.state
         self._lease: Lease | None = None
         self._time: StoreTime | None = None
         """The last look at the store's clock while claiming; None: it was away."""
@@ -62,12 +62,12 @@ class Runtime:
         """While the lease is extended: until something is written under it, or it is given back."""
         self._permit: Permit | None = None
         self._answered = False
-        self._asked = ledger.vendor
+        self._asked = replica.vendor
         """With the client secret that was shown last."""
-        self.now = ledger.office.world.monotonic
-        self.store_now = ledger.office.shelf.now
-        self.entropy = ledger.office.world.entropy
-        self.chance = ledger.office.world.random.random
+        self.now = replica.context.world.monotonic
+        self.store_now = replica.context.store_client.now
+        self.entropy = replica.context.world.entropy
+        self.chance = replica.context.world.random.random
 
     async def run(self, make: Callable[Concatenate[Worker, P], Steps[T]], *args: P.args, **more: P.kwargs) -> T:
         """What the steps return that ``make`` makes. What an effect raises is raised to them, where they stand."""
@@ -85,7 +85,7 @@ class Runtime:
             result: T = end.value
             return result
         except asyncio.CancelledError:
-            if self._granted is not None and self._office.flights.ending:
+            if self._granted is not None and self._context.flights.ending:
                 # Called off, which nobody is who has anything to lose: nothing is held up.
                 await self._release(effects.Release(self._granted[0].note))
             raise
@@ -101,59 +101,59 @@ class Runtime:
 
     @property
     def token(self) -> Token | None:
-        return self._holding.token
+        return self._state.token
 
     @property
     def lineage(self) -> Lineage:
-        return self._holding.lineage
+        return self._state.lineage
 
     @property
     def version(self) -> int:
-        return self._holding.version
+        return self._state.version
 
     @property
     def new_until(self) -> float:
-        return self._holding.new_until
+        return self._state.new_until
 
     def verdict(self) -> Verdict:
-        return self._holding.judge()
+        return self._state.judge()
 
     def unexpired(self) -> bool:
-        return self._holding.unexpired()
+        return self._state.unexpired()
 
     def supersedes(self, record: Record) -> bool:
-        return self._ledger.supersedes(record)
+        return self._replica.supersedes(record)
 
     def lacks(self, record: Record | None) -> bool:
-        return self._ledger.is_newer_than(0 if record is None else record.version)
+        return self._replica.is_newer_than(0 if record is None else record.version)
 
     def suspects(self) -> bool:
-        return self._office.watch.suspects
+        return self._context.read_repair.suspects
 
     def note(self, found: bytes) -> Note:
-        return self._office.envelope.open_note(self._ledger.key, found)
+        return self._context.codec.open_note(self._replica.key, found)
 
     def crowded(self) -> bool:
-        vendor = self._office.client_secrets.known(self.vendor)
-        return not self._office.admission.gate(self._office, self.vendor).open(secret_digest(vendor))
+        vendor = self._context.client_secrets.known(self.vendor)
+        return not self._context.admission.gate(self._context, self.vendor).open(secret_digest(vendor))
 
     def current(self) -> Token:
-        return self._ledger.current()
+        return self._replica.current()
 
     def lost(self, otherwise: str) -> ReauthorizationRequired:
-        return self._ledger.lost(self._holding.dead or otherwise)
+        return self._replica.lost(self._state.dead or otherwise)
 
     def observe(self, record: Record, time: StoreTime) -> None:
-        self._ledger.know(record, time)
+        self._replica.know(record, time)
 
     def granted(self, token: Token, asked: str) -> None:
-        self._ledger.granted(token, asked)
+        self._replica.granted(token, asked)
 
     def unreadable(self, error: CorruptRecord) -> None:
-        self._ledger.unreadable(error)
+        self._replica.unreadable(error)
 
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
-        self._ledger.tell(EventKind(kind), outcome, duration)
+        self._replica.tell(EventKind(kind), outcome, duration)
 
     def report(self, words: str) -> None:
         log.error("%s: %s", self.vendor.name, words)
@@ -161,16 +161,16 @@ class Runtime:
     # -- the store -------------------------------------------------------------------------------------------------
 
     async def _settle(self, _: effects.Settle) -> bool:
-        waited = await self._ledger.settle()
+        waited = await self._replica.settle()
         if waited:
-            self._holding.new_until = self.now()
+            self._state.new_until = self.now()
         return waited
 
     async def _read(self, _: effects.Read) -> tuple[Reading, StoreTime]:
         return await self._record.read()
 
     async def _claim(self, effect: effects.Claim) -> tuple[Claim, StoreTime]:
-        owner = self._office.owner()
+        owner = self._context.owner()
         self._time = None
         claim, time = await self._record.claim(effect.note, effect.newer_than, owner)
         self._time = time
@@ -186,19 +186,19 @@ class Runtime:
         await self._record.wait(effect.seconds, effect.newer_than)
 
     async def _sleep(self, effect: effects.Sleep) -> None:
-        with self._office.flights.idle():
+        with self._context.flights.idle():
             await asyncio.sleep(effect.seconds)
 
     async def _adopt(self, effect: effects.Adopt) -> None:
-        self._ledger.adopt(effect.record, effect.time)
+        self._replica.adopt(effect.record, effect.time)
         if effect.awaited:
-            self._holding.new_until = self.now()
+            self._state.new_until = self.now()
 
     async def _repair(self, _: effects.Repair) -> None:
-        await self._ledger.put_back()
+        await self._replica.put_back()
 
     async def _suspicion(self, effect: effects.Suspicion) -> float:
-        return await self._office.watch.suspicion(anew=effect.anew)
+        return await self._context.read_repair.suspicion(anew=effect.anew)
 
     async def _confirm(self, _: effects.Confirm) -> bool:
         return self._lease is not None and await self._lease.confirmed()
@@ -210,20 +210,20 @@ class Runtime:
         number = effect.number or (0 if self._lease is None else self._lease.number)
         assert self._time is not None  # noqa: S101  # no steps commit without having claimed
         await self._stop_extending()
-        stored = await self._ledger.store(
+        stored = await self._replica.store(
             effect.token, number, self._time, precious=effect.irreplaceable, lineage=effect.lineage
         )
-        self._holding.new_until = self.now()
+        self._state.new_until = self.now()
         return stored
 
     async def _forget(self, effect: effects.Forget) -> bool:
         await self._stop_extending()
-        return await self._ledger.forget(effect.number, effect.reason, effect.session)
+        return await self._replica.forget(effect.number, effect.reason, effect.session)
 
     async def _revoke(self, effect: effects.Revoke) -> Token:
         assert self._lease is not None  # noqa: S101
         await self._stop_extending()
-        return await self._ledger.bury(self._lease, effect.reason, effect.number)
+        return await self._replica.bury(self._lease, effect.reason, effect.number)
 
     async def _release(self, effect: effects.Release) -> None:
         if self._lease is not None:
@@ -231,16 +231,16 @@ class Runtime:
             note = (
                 effect.note
                 if isinstance(effect.note, bytes)
-                else self._office.envelope.close_note(self._ledger.key, effect.note)
+                else self._context.codec.close_note(self._replica.key, effect.note)
             )
             await self._lease.release(note)
             self._lease = None
 
     async def _serve(self, effect: effects.Serve) -> None:
         now = self.now()
-        time = StoreTime(self._office.world.wall(), now, now)
-        self._holding.take(effect.token, self._holding.version, time, stored=False, lineage=effect.lineage)
-        self._holding.new_until = now
+        time = StoreTime(self._context.world.wall(), now, now)
+        self._state.take(effect.token, self._state.version, time, stored=False, lineage=effect.lineage)
+        self._state.new_until = now
 
     async def _stop_extending(self) -> None:
         if self._granted is not None and self._lease is not None:
@@ -251,19 +251,19 @@ class Runtime:
 
     async def _enter(self, _: effects.Enter) -> None:
         if self._permit is None:
-            newest = self._office.client_secrets.known(self.vendor)
+            newest = self._context.client_secrets.known(self.vendor)
             try:
                 self._permit = await self._let_in(newest)
             except InvalidClient:  # so it was said to whoever sent this secret: is there a newer one?
-                newer = await self._office.client_secrets.newer(self.vendor, newest)
+                newer = await self._context.client_secrets.newer(self.vendor, newest)
                 if newer is None:
                     raise
                 self._permit = await self._let_in(newer)
 
     async def _let_in(self, vendor: Vendor) -> Permit:
-        gate = self._office.admission.gate(self._office, self.vendor)
-        need = self._holding.windows.hard if self._holding.token is not None else -math.inf
-        return await gate.enter(self._ledger.account, secret_digest(vendor), need, self.timeout)
+        gate = self._context.admission.gate(self._context, self.vendor)
+        need = self._state.windows.hard if self._state.token is not None else -math.inf
+        return await gate.enter(self._replica.account, secret_digest(vendor), need, self.timeout)
 
     async def _leave(self, _: effects.Leave | None = None) -> None:
         permit, self._permit = self._permit, None
@@ -290,7 +290,7 @@ class Runtime:
         outcome: Any = Failed(refusal, in_doubt=False)
         refused, newer, unread = [self._asked], None, ""
         try:
-            newer = await self._office.client_secrets.newer(self.vendor, self._asked)
+            newer = await self._context.client_secrets.newer(self.vendor, self._asked)
         except CorruptRecord as error:
             unread = str(error)
         if newer is not None:
@@ -317,19 +317,19 @@ class Runtime:
     async def _exchange(self, effect: effects.Ask) -> Any:
         now = self.now()
         if self._time is None:
-            self._office.outages.store.hold_up("tokens fetched for this process alone", self._ledger.key)
+            self._context.outages.store.hold_up("tokens fetched for this process alone", self._replica.key)
             log.debug("%s: the store is away; a token is fetched for this process alone", self.vendor.name)
 
         async def begin() -> Flow[Any]:
             """Before each try: it may have been rotated since the last."""
-            self._asked = await self._office.client_secrets.newest(self.vendor)
+            self._asked = await self._context.client_secrets.newest(self.vendor)
             if self._permit is not None:
                 self._permit.secret = secret_digest(self._asked)
             return effect.flow(self._asked)
 
         exchange: Exchange[Any] = Exchange(
-            self._office.world,
-            self._time or StoreTime(self._office.world.wall(), now, now),
+            self._context.world,
+            self._time or StoreTime(self._context.world.wall(), now, now),
             begin,
             limit=self.timeout,
             answer=effect.answer,

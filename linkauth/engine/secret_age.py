@@ -16,8 +16,8 @@ from linkauth.protocol.records import FirstSeenRecord, answer_key, first_seen_ke
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
+    from linkauth.engine.context import EngineContext
     from linkauth.engine.credential import Credential
-    from linkauth.engine.office import Office
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["check", "rotate_if_older"]
@@ -25,15 +25,15 @@ __all__ = ["check", "rotate_if_older"]
 log = logging.getLogger("linkauth")
 
 
-def check(office: Office, older_than: float) -> None:
+def check(context: EngineContext, older_than: float) -> None:
     """Whether secrets may be rotated by age here. Raises ``ConfigurationError``; a store without keys is warned of."""
     if not 0 < older_than < math.inf:
         raise ConfigurationError("the age at which secrets are rotated: seconds above 0 are needed")
-    if getattr(office.shelf.store, "outlives_process", True) is False:
+    if getattr(context.store_client.store, "outlives_process", True) is False:
         raise ConfigurationError(
             "secrets are not rotated in a store that ends with this process: nobody would have the new one"
         )
-    if not office.envelope.seals:
+    if not context.codec.seals:
         log.warning("client secrets are rotated, and the store keeps them in clear: give the engine keys")
 
 
@@ -43,49 +43,49 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
     Of any number of workers that ask at the same moment one rotates. Raises as ``Credential.rotate_secret`` does, and
     ``ConfigurationError`` where an answer to an earlier rotation waits to be read by a human.
     """
-    ledger = credential.ledger
-    office, vendor = ledger.office, ledger.vendor
+    replica = credential.replica
+    context, vendor = replica.context, replica.vendor
     if not vendor.rotates_secret:
         raise UnsupportedGrant(f"{vendor.name} does not rotate client secrets")
-    if not await _is_older(office, vendor, older_than):
+    if not await _is_older(context, vendor, older_than):
         return False
-    reading, _ = await office.shelf.ask(office.shelf.store.read(answer_key(vendor)))
+    reading, _ = await context.store_client.ask(context.store_client.store.read(answer_key(vendor)))
     if reading.record is not None:
         raise ConfigurationError(
             f"{vendor.name}: the answer to a rotation waits to be read; see `linkauth rotate-secret --recover`"
         )
 
     async def still() -> bool:  # or somebody else was faster
-        return await _is_older(office, vendor, older_than)
+        return await _is_older(context, vendor, older_than)
 
     if not await credential.rotate_secret_if(still):
         return False
-    await office.shelf.quietly(office.shelf.store.take(first_seen_key(vendor)))
+    await context.store_client.quietly(context.store_client.store.take(first_seen_key(vendor)))
     return True
 
 
-async def _is_older(office: Office, vendor: Vendor, than: float) -> bool:
-    await office.client_secrets.look(vendor)
-    now, at = office.shelf.now(), office.client_secrets.rotated_at(vendor)
+async def _is_older(context: EngineContext, vendor: Vendor, than: float) -> bool:
+    await context.client_secrets.look(vendor)
+    now, at = context.store_client.now(), context.client_secrets.rotated_at(vendor)
     if at is None or at > now:  # by a clock that was wrong
-        at = await _first_seen(office, vendor)
+        at = await _first_seen(context, vendor)
     return now - at >= than
 
 
-async def _first_seen(office: Office, vendor: Vendor) -> float:
+async def _first_seen(context: EngineContext, vendor: Vendor) -> float:
     """Since when the fleet knows this secret, Unix seconds by the store's clock: now, where nobody has written that down."""
-    key, store = first_seen_key(vendor), office.shelf.store
-    reading, _ = await office.shelf.ask(store.read(key))
+    key, store = first_seen_key(vendor), context.store_client.store
+    reading, _ = await context.store_client.ask(store.read(key))
     if reading.record is not None:
         try:
-            found = office.envelope.expect(key, reading.record, FirstSeenRecord)
+            found = context.codec.expect(key, reading.record, FirstSeenRecord)
         except CorruptRecord as error:
             log.warning("%s: the age of its secret counts from now: %s", vendor.name, error)
         else:
             return min(found.at, reading.now)
     known = 0 if reading.record is None else reading.record.version
-    claim, _ = await office.shelf.ask(store.claim(key, office.owner(), timing.STORE_CALL, known, b""))
+    claim, _ = await context.store_client.ask(store.claim(key, context.owner(), timing.STORE_CALL, known, b""))
     if isinstance(claim, Granted):  # else somebody is writing this very thing
-        value = office.envelope.close(key, claim.number, FirstSeenRecord(vendor=vendor.name, at=reading.now))
-        await office.shelf.ask(store.commit(key, claim.number, value))
+        value = context.codec.close(key, claim.number, FirstSeenRecord(vendor=vendor.name, at=reading.now))
+        await context.store_client.ask(store.commit(key, claim.number, value))
     return reading.now

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from linkauth.engine.sealing import key_id
+from linkauth.engine.encryption import key_id
 from linkauth.errors import CorruptRecord
 from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
     from linkauth.store import Reading, Record
 
 __all__ = ["Status", "statuses"]
@@ -58,15 +58,15 @@ class Status:
     """The store's clock when this was read."""
 
 
-async def statuses(office: Office, kinds: tuple[str, ...] = KINDS) -> AsyncIterator[Status]:
+async def statuses(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> AsyncIterator[Status]:
     """What the store holds, one read each. Raises ``StoreError``; a broken record is told as one."""
     rotated: dict[tuple[str, str], float] = {}
     for kind in kinds:
-        async for key in office.shelf.store.keys(kind):
-            reading, _ = await office.shelf.ask(office.shelf.store.read(key))
+        async for key in context.store_client.store.keys(kind):
+            reading, _ = await context.store_client.ask(context.store_client.store.read(key))
             if reading.record is None:
                 continue
-            told = _status(office, key, reading.record, reading)
+            told = _status(context, key, reading.record, reading)
             client = told.vendor, told.client_id
             if told.key.startswith("token/"):
                 told = attrs.evolve(told, secret_rotated_at=rotated.get(client))
@@ -76,8 +76,8 @@ async def statuses(office: Office, kinds: tuple[str, ...] = KINDS) -> AsyncItera
             yield told
 
 
-def _status(office: Office, key: str, record: Record, reading: Reading) -> Status:
-    note = office.envelope.open_note(key, reading.note)
+def _status(context: EngineContext, key: str, record: Record, reading: Reading) -> Status:
+    note = context.codec.open_note(key, reading.note)
     told = Status(
         vendor=key.split("/")[1],
         account="",
@@ -90,7 +90,7 @@ def _status(office: Office, key: str, record: Record, reading: Reading) -> Statu
         now=reading.now,
     )
     try:
-        found = office.envelope.open(key, record)
+        found = context.codec.open(key, record)
     except CorruptRecord as error:
         return attrs.evolve(told, error=str(error))
     match key.partition("/")[0], found:

@@ -54,7 +54,7 @@ class Note:
     description: str = ""
     status: int = 0
     sealed: str = ""
-    """``error`` and ``description`` where there are keys, in base64 (``Envelope``)."""
+    """``error`` and ``description`` where there are keys, in base64 (``Codec``)."""
 
     def encode(self) -> bytes:
         """As the store keeps it."""

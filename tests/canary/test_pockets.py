@@ -120,7 +120,7 @@ async def lived(sandbox: Sandbox, engine: AuthEngine, canary: Canary) -> None:
             with pytest.raises(LinkAuthError):
                 await renewed_elsewhere(credential)
             parts[name].faults.clear()
-        for text in (repr(credential), repr(token), repr(vars(credential)), repr(credential.ledger.holding.token)):
+        for text in (repr(credential), repr(token), repr(vars(credential)), repr(credential.replica.state.token)):
             canary.hear("repr", text)
         for where, text in spoken(token):
             canary.hear(f"a token's {where}", text)
@@ -141,10 +141,10 @@ async def renewed_elsewhere(credential: Credential) -> Token:
         token = credential.peek()
         assert token is not None
         record = TokenRecord(vendor=twin.vendor.name, account=twin.account, token=token)
-        store, at = other.office.shelf.store, twin.ledger.key
+        store, at = other.context.store_client.store, twin.replica.key
         claim = await store.claim(at, "o", 5, 0, b"")
         assert isinstance(claim, Granted)
-        await store.commit(at, claim.number, other.office.envelope.close(at, claim.number, record))
+        await store.commit(at, claim.number, other.context.codec.close(at, claim.number, record))
         await twin.token()
         return await twin.refresh()
 
@@ -190,7 +190,7 @@ async def test_every_flow_leaves_nothing_where_others_look(request, sandbox, can
     keys = key() if encrypted else None
     async with AuthEngine(url, keys=keys, on_event=events.append) as engine:
         await lived(sandbox, engine, canary)
-        canary.hear("an engine", f"{engine!r} {vars(engine)!r} {engine.office!r}")
+        canary.hear("an engine", f"{engine!r} {vars(engine)!r} {engine.context!r}")
     loop.set_debug(False)
     assert events
     canary.hear("events", repr(events))
@@ -212,7 +212,7 @@ async def test_escrow_is_ciphertext(sandbox, tmp_path, canary):
         token = await credential.login(email=sandbox.linkxg.email, password=sandbox.linkxg.password)
         (kept,) = on_disk(tmp_path)
         assert not found(kept.decode("latin-1"), [token.access_token, str(token.refresh_token)])
-        canary.hear("keeper", repr(credential.ledger.keeper.kept))
+        canary.hear("outbox", repr(credential.replica.outbox.kept))
         store.down.clear()
     assert list(on_disk(tmp_path)) == []
 
@@ -326,11 +326,11 @@ async def test_a_broken_record_is_not_shown():
             ],
             1,
         ):
-            assert await store.commit(credential.ledger.key, number, value.encode())
+            assert await store.commit(credential.replica.key, number, value.encode())
             with pytest.raises(CorruptRecord) as caught:
                 await engine.credential(LinkXGUser(base_url=URL), "default").refresh()
             assert not found(formatted(caught.value))
-            credential.ledger.holding.succeeded()
+            credential.replica.state.succeeded()
 
 
 @pytest.mark.long

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.engine.escrow import FolderEscrow
-from linkauth.engine.keeper import Keeper
-from linkauth.engine.ledger import Ledger
-from linkauth.engine.watch import Watch
+from linkauth.engine.outbox import Outbox
+from linkauth.engine.read_repair import ReadRepair
+from linkauth.engine.replica import Replica
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def no_lease() -> None:
 def answer_dropped() -> None:
     """An answer that the store does not take at once is not offered again."""
 
-    async def insist(_: Keeper, number: int | None = None) -> None:
+    async def insist(_: Outbox, number: int | None = None) -> None:
         return None
 
-    Keeper.insist = insist  # type: ignore[method-assign]
+    Outbox.insist = insist  # type: ignore[method-assign]
 
 
 @planted
@@ -63,8 +63,8 @@ def nothing_put_back() -> None:
     async def nothing(_: Any) -> None:
         return None
 
-    Watch._put_back = put_back  # type: ignore[method-assign]
-    Ledger.put_back = nothing  # type: ignore[method-assign]
+    ReadRepair._put_back = put_back  # type: ignore[method-assign]
+    Replica.put_back = nothing  # type: ignore[method-assign]
 
 
 @planted
@@ -82,11 +82,11 @@ def no_fence() -> None:
 def escrow_forgotten() -> None:
     """What an earlier process left in escrow is not looked for."""
 
-    async def nothing(_: Keeper) -> None:
+    async def nothing(_: Outbox) -> None:
         return None
 
     async def left(_: FolderEscrow) -> list[Kept]:
         return []
 
-    Keeper.from_escrow = nothing  # type: ignore[method-assign]
+    Outbox.from_escrow = nothing  # type: ignore[method-assign]
     FolderEscrow.everything = left  # type: ignore[method-assign]

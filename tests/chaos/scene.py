@@ -14,8 +14,8 @@ import attrs
 import redis.asyncio as aioredis
 
 from linkauth import LinkXGUser, open_store
-from linkauth.engine.envelope import Envelope
-from linkauth.engine.sealing import Sealer
+from linkauth.engine.codec import Codec
+from linkauth.engine.encryption import Sealer
 from linkauth.errors import StoreError
 from linkauth.protocol.records import TokenRecord, token_key
 from linkauth.sandbox import Sandbox
@@ -170,32 +170,32 @@ class Scene:
 
     async def watch_the_store(self) -> None:
         """What is in it, twenty times a second: a commit whose answer was lost is known by nothing else."""
-        envelope = Envelope(Sealer([self.keys], secrets.token_bytes))
+        codec = Codec(Sealer([self.keys], secrets.token_bytes))
         keys = [token_key(self.vendor, name) for name in self.names]
         while True:
             with suppress(aioredis.RedisError, OSError, TimeoutError, StoreError):
                 async with asyncio.timeout(1 if self.on_redis else None):
-                    await (self._look_into_servers if self.on_redis else self._look_into_folder)(keys, envelope)
+                    await (self._look_into_servers if self.on_redis else self._look_into_folder)(keys, codec)
             await asyncio.sleep(GAP)
 
-    async def _look_into_servers(self, keys: list[str], envelope: Envelope) -> None:
+    async def _look_into_servers(self, keys: list[str], codec: Codec) -> None:
         async with aioredis.Redis(host="127.0.0.1", port=self.master.port, socket_timeout=0.5) as client:
             while True:
                 pipeline = client.pipeline(transaction=False)
                 for key in keys:
                     pipeline.hmget(f"linkauth:{{{key}}}", "version", "value")
                 for key, (version, value) in zip(keys, await pipeline.execute(), strict=True):
-                    self._saw(envelope, key, version and Record(int(version), value))
+                    self._saw(codec, key, version and Record(int(version), value))
                 await asyncio.sleep(GAP)
 
-    async def _look_into_folder(self, keys: list[str], envelope: Envelope) -> None:
+    async def _look_into_folder(self, keys: list[str], codec: Codec) -> None:
         store = open_store(self.url())
         while True:
             for key in keys:
-                self._saw(envelope, key, (await store.read(key)).record)
+                self._saw(codec, key, (await store.read(key)).record)
             await asyncio.sleep(GAP)
 
-    def _saw(self, envelope: Envelope, key: str, record: Any) -> None:
-        found = envelope.open(key, record) if record else None
+    def _saw(self, codec: Codec, key: str, record: Any) -> None:
+        found = codec.open(key, record) if record else None
         if isinstance(found, TokenRecord):
             self.witness.saw_in_store(found.token.refresh_token)

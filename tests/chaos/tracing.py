@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from linkauth.engine.escrow import FolderEscrow
-from linkauth.engine.holding import Holding
-from linkauth.engine.ledger import Ledger
+from linkauth.engine.replica import Replica
+from linkauth.engine.state import CredentialState
 from linkauth.errors import LinkAuthError
 
 if TYPE_CHECKING:
@@ -102,35 +102,37 @@ class Tracer:
     def _patch(self) -> None:
         """Each process has one engine, so the classes themselves may be told whom to tell."""
         tracer = self
-        closed, leased, put, take = Ledger._closed, Ledger.lease, FolderEscrow.put, Holding.take
+        closed, leased, put, take = Replica._closed, Replica.lease, FolderEscrow.put, CredentialState.take
 
-        def closing(ledger: Ledger, number: int, token: Any, *more: Any) -> bytes:
-            value = closed(ledger, number, token, *more)
+        def closing(replica: Replica, number: int, token: Any, *more: Any) -> bytes:
+            value = closed(replica, number, token, *more)
             if len(tracer._names) > 10_000:
                 tracer._names.clear()
             tracer._names[value] = name_of(token.refresh_token)
-            tracer._accounts[ledger.key] = ledger.account
+            tracer._accounts[replica.key] = replica.account
             return value
 
-        def leasing(ledger: Ledger, claim: Any, at: Any, *more: Any) -> Any:
-            held = ledger.holding.token
+        def leasing(replica: Replica, claim: Any, at: Any, *more: Any) -> Any:
+            held = replica.state.token
             version = claim.record.version if claim.record else 0
             tracer.mark(
                 "claimed",
-                account=ledger.account,
+                account=replica.account,
                 token=name_of(held.refresh_token) if held else "-",
                 number=claim.number,
-                more=f"of version {version}, held {ledger.holding.version}{', inherited' * claim.inherited}",
+                more=f"of version {version}, held {replica.state.version}{', inherited' * claim.inherited}",
             )
-            return leased(ledger, claim, at, *more)
+            return leased(replica, claim, at, *more)
 
         async def putting(escrow: FolderEscrow, kept: Any) -> None:
             await put(escrow, kept)
             tracer.mark("in escrow", token=tracer._names.get(kept.value, "?"), number=kept.number)
 
-        def taking(holding: Holding, token: Any, version: int, at: Any, *, stored: bool = True, **more: Any) -> None:
-            take(holding, token, version, at, stored=stored, **more)
+        def taking(
+            state: CredentialState, token: Any, version: int, at: Any, *, stored: bool = True, **more: Any
+        ) -> None:
+            take(state, token, version, at, stored=stored, **more)
             tracer.mark("holds", token=name_of(token.refresh_token), number=version, more="" if stored else "unstored")
 
-        Ledger._closed, Ledger.lease = closing, leasing  # type: ignore[method-assign]
-        FolderEscrow.put, Holding.take = putting, taking  # type: ignore[method-assign]
+        Replica._closed, Replica.lease = closing, leasing  # type: ignore[method-assign]
+        FolderEscrow.put, CredentialState.take = putting, taking  # type: ignore[method-assign]

@@ -259,7 +259,7 @@ class Worker(Engine[Credential]):
 
     async def killed(self) -> None:
         """As after kill -9: what it has in the air goes no further, and nothing is given back."""
-        flights = tuple(self.office.flights._flights)
+        flights = tuple(self.context.flights._flights)
         for flight in flights:
             assert flight._work is not None
             flight._work.cancel()
@@ -272,9 +272,9 @@ class Worker(Engine[Credential]):
 async def paired(worker: Worker, store: Store) -> Credential:
     """A credential whose refresh token stays good, with a second to live."""
     credential = worker.credential(PAGE)
-    _, time = await worker.office.shelf.ask(store.read(credential.ledger.key))
+    _, time = await worker.context.store_client.ask(store.read(credential.replica.key))
     token = Token(access_token="old", issued_at=time.now, expires_at=time.now + 1, refresh_token="stays")
-    credential._holding.take(token, 1, time)
+    credential._state.take(token, 1, time)
     return credential
 
 

@@ -85,7 +85,7 @@ def begin(work: Iterable[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]
 
 def gates(workers: int, kind: type[LinkXG]) -> list[Gate]:
     store, vendor = Store(), Vendor()
-    return [Gate(Worker(store, vendor).office, make(kind)) for _ in range(workers)]
+    return [Gate(Worker(store, vendor).context, make(kind)) for _ in range(workers)]
 
 
 def make(kind: type[LinkXG]) -> LinkXG:
@@ -212,7 +212,7 @@ async def test_one_accounts_429_is_its_own() -> None:
 async def test_the_store_away_holds_nobody_up() -> None:
     """What is known of a client is advice: without the store a worker goes by what it knows itself."""
     store, endpoint = Store(), Endpoint()
-    gate = Gate(Worker(store, Vendor()).office, make(LinkXG))
+    gate = Gate(Worker(store, Vendor()).context, make(LinkXG))
     store.down.add("*")
     begin(until_served(gate, endpoint, f"a{number}") for number in range(100))
     await asyncio.sleep(59)
@@ -223,7 +223,7 @@ async def test_the_store_away_holds_nobody_up() -> None:
 async def test_a_renewal_now_and_then_costs_the_store_nothing() -> None:
     """Below half of the limit a worker's only request in a window is not counted before it is sent."""
     store = Store()
-    gate, endpoint = Gate(Worker(store, Vendor()).office, make(LinkXG)), Endpoint()
+    gate, endpoint = Gate(Worker(store, Vendor()).context, make(LinkXG)), Endpoint()
     await through(gate, endpoint, "a")
     store.counts.clear()
     for _ in range(5):
@@ -292,7 +292,7 @@ async def test_who_waits_for_the_one_that_goes_first_waits_no_longer_than_he_may
 async def test_without_a_store_everybody_goes_first() -> None:
     """Nobody can say who does; each worker asks once, as it would alone."""
     store = Store()
-    gate = Gate(Worker(store, Vendor()).office, make(Unstated))
+    gate = Gate(Worker(store, Vendor()).context, make(Unstated))
     await refused(gate, "a", "b")
     await asyncio.sleep(5)
     store.down.add("claim")
@@ -318,7 +318,7 @@ async def test_who_is_called_off_in_line_holds_nobody_up() -> None:
 async def test_what_cannot_be_read_of_a_client_says_nothing() -> None:
     """Another environment's record, or a broken one: everybody goes by what he knows, and writes anew."""
     store = Store()
-    gate = Gate(Worker(store, Vendor()).office, make(Unstated))
+    gate = Gate(Worker(store, Vendor()).context, make(Unstated))
     await store.commit(limit_key(make(Unstated)), 7, b"not a record")
     await refused(gate, "a", "b")
     with pytest.raises(RateLimited):
@@ -329,7 +329,7 @@ async def test_what_cannot_be_read_of_a_client_says_nothing() -> None:
 async def test_who_is_always_overtaken_goes_by_what_he_knows() -> None:
     """A record that others write without pause is left to them after a while."""
     store = Store()
-    gate = Gate(Worker(store, Vendor()).office, make(Unstated))
+    gate = Gate(Worker(store, Vendor()).context, make(Unstated))
     version = itertools.count(100)
     inner = store.inner.commit
 
@@ -347,8 +347,8 @@ async def test_who_is_always_overtaken_goes_by_what_he_knows() -> None:
 async def test_what_was_told_while_nobody_could_hear_is_read_before_the_next_request() -> None:
     """The announcement of a refusal was missed, and the store says that something was: nobody asks in vain for it."""
     store = Telling()
-    mine = Gate(Worker(store, Vendor()).office, make(Unstated))
-    other = Gate(Worker(Store(store.inner), Vendor()).office, make(Unstated))  # who writes, and nobody hears it
+    mine = Gate(Worker(store, Vendor()).context, make(Unstated))
+    other = Gate(Worker(Store(store.inner), Vendor()).context, make(Unstated))  # who writes, and nobody hears it
     await through(mine, Endpoint(), "a")
     await refused(other, "b", "c")
     store.tell(None)

@@ -267,7 +267,7 @@ async def test_what_kept_the_code_from_being_sent_leaves_the_state_good(fault):
     store, vendor = Store(), Tokens()
     credential, params = await begun(Worker(store, vendor))
     if fault == "store":
-        true_claim, key = store.inner.claim, credential.ledger.key
+        true_claim, key = store.inner.claim, credential.replica.key
 
         async def claim(at, *args):
             if at == key:
@@ -430,13 +430,13 @@ async def test_called_off_while_it_waits_for_its_turn_a_callback_costs_no_consen
     store, vendor = Store(), Tokens()
     worker, other = Worker(store, vendor), Worker(store, vendor)
     credential, params = await begun(worker)
-    claimed = await store.claim(credential.ledger.key, "somebody", 60.0, 0, b"")
+    claimed = await store.claim(credential.replica.key, "somebody", 60.0, 0, b"")
     completing = asyncio.create_task(credential.complete(params))
     await asyncio.sleep(1)
     await worker.aclose()
     with pytest.raises(LinkAuthError, match="called off"):
         await completing
-    await store.release(credential.ledger.key, claimed.number)
+    await store.release(credential.replica.key, claimed.number)
     assert (await (await other.complete(LINKKIT, params)).token()).access_token == "a1"
 
 
@@ -509,12 +509,12 @@ async def test_a_store_that_stays_away_is_not_told_for_ever_of_a_used_state():
     credential, params = await begun(worker)
     store.down.add("delete")
     await credential.complete(params)
-    await asyncio.sleep(worker.office.timeout + LEASE_MORE + 2)
+    await asyncio.sleep(worker.context.timeout + LEASE_MORE + 2)
     deletes = store.counts["delete"]
     assert deletes > 10
     await asyncio.sleep(60)
     assert store.counts["delete"] == deletes
-    assert not worker.office.flights._flights
+    assert not worker.context.flights._flights
 
 
 @virtual

@@ -24,7 +24,7 @@ async def left_behind(store: Store, vendor: Vendor, escrow: Escrow, **kwargs) ->
     await logged_in(doomed)
     store.down.add("commit")
     kept = await doomed.credential(USER).refresh()
-    doomed.office.flights.closing = True
+    doomed.context.flights.closing = True
     await asyncio.sleep(1)
     store.down.clear()
     return kept.access_token
@@ -111,7 +111,7 @@ async def test_what_the_fleet_has_something_newer_for_is_left_to_its_credential(
     key = token_key(USER, "default")
     dead = DeadRecord(vendor=USER.name, account="default", reason="logged out", by_user=True)
     worker = Worker(store, vendor, escrow=escrow)
-    await store.inner.commit(key, LATER, worker.office.envelope.close(key, LATER, dead))
+    await store.inner.commit(key, LATER, worker.context.codec.close(key, LATER, dead))
     worker.open()
     await asyncio.sleep(1)
     assert (await store.inner.read(key)).record.version == LATER
@@ -127,7 +127,7 @@ async def test_escrow_brings_back_what_a_dead_process_had():
     store.down.add("commit")
     kept = await doomed.credential(USER).refresh()
     assert len(escrow.kept) == 1
-    doomed.office.flights.closing = True  # it is gone: it offers nothing any more
+    doomed.context.flights.closing = True  # it is gone: it offers nothing any more
     await asyncio.sleep(1)
     store.down.clear()
     await asyncio.sleep(901)
@@ -192,14 +192,14 @@ async def test_escrow_of_other_keys_is_not_handed_to_the_fleet(caplog):
     store.down.clear()
     other = Worker(store, vendor, escrow=escrow, keys=b64encode(b"o" * 32).decode())
     other.open()
-    await other.office.flights.landed()
+    await other.context.flights.landed()
     ((key, number),) = escrow.kept
     assert f"record {key}" in caplog.text
     assert (await store.read(key)).record.version < number
     await store.commit(key, number + 1, b"newer")
     keyed = Worker(store, vendor, escrow=escrow, keys=b64encode(b"k" * 32).decode())
     keyed.open()
-    await keyed.office.flights.landed()
+    await keyed.context.flights.landed()
     assert (await store.read(key)).record.value == b"newer"
     assert len(escrow.kept) == 1  # its credential decides, when it is asked for
 
@@ -294,7 +294,7 @@ async def test_an_unreadable_answer_that_the_store_has_no_need_of_harms_nobody(c
         Worker(store, vendor, escrow=escrow).credential(USER),
         Worker(store, vendor, escrow=escrow).credential(CLIENT),
     ):
-        key = credential.ledger.key
+        key = credential.replica.key
         escrow.kept = {(key, 1): Kept(key, 1, b"broken")}
         caplog.clear()
         assert (await credential.token()).access_token

@@ -101,7 +101,7 @@ async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store
     vendor.delay = 3.0
     vendor.fails(answer(200, {"access_token": "new", "token_type": "Bearer", "expires_in": 900}))
     assert [(await credential.token()).access_token for _ in range(2)] == ["new", "new"]
-    assert credential._holding.stored is False
+    assert credential._state.stored is False
     assert vendor.counts["requests"] == 1
     told = [(event.outcome, event.duration) for event in worker.events if event.kind is EventKind.RENEWED]
     assert told == [("for this process alone", 3.0)]
@@ -119,7 +119,7 @@ async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked(left
 
     def found(name: str) -> None:
         if name == "claim":
-            credential._holding.take(fresh, 2, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic()))
+            credential._state.take(fresh, 2, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic()))
 
     store.before = found
     store.down.add("claim")
@@ -166,11 +166,11 @@ async def test_a_clock_that_jumps_costs_no_renewal_of_what_the_store_took_and_di
     credential = worker.credential(CLIENT)
     store.lost.add("commit")
     token = await credential.token()
-    assert not credential._holding.stored
+    assert not credential._state.stored
     store.lost.clear()
     worker.wall_ahead += 3600
     assert await credential.token() is token
-    assert credential._holding.stored
+    assert credential._state.stored
     assert vendor.counts["requests"] == 1
 
 
@@ -223,7 +223,7 @@ async def test_a_logout_that_gives_up_knows_what_it_has_seen():
     store.inner.claim = stop_and_claim
     with pytest.raises(StoreUnavailable):
         await credential.logout()
-    assert credential._holding.version == (await store.read(credential.ledger.key)).record.version
+    assert credential._state.version == (await store.read(credential.replica.key)).record.version
 
 
 @virtual

@@ -37,7 +37,7 @@ async def test_a_challenge_goes_out_exactly_where_the_vendor_knows_pkce(pkce):
     asked = parse_qs(urlsplit(await worker.credential(vendor).authorization_url(CALLBACK)).query)
     assert ("code_challenge" in asked) is pkce
     key = state_key("page", asked["state"][0])
-    record = worker.office.envelope.expect(key, (await store.inner.read(key)).record, PendingRecord)
+    record = worker.context.codec.expect(key, (await store.inner.read(key)).record, PendingRecord)
     assert (record.verifier is not None) is pkce
 
 
@@ -75,7 +75,7 @@ async def test_a_record_of_another_state_or_vendor_proves_nothing(state, vendor)
     credential, params = await begun(worker)
     key = state_key(LINKKIT.name, params["state"])
     found = await store.inner.read(key)
-    told = worker.office.envelope.expect(key, found.record, PendingRecord)
+    told = worker.context.codec.expect(key, found.record, PendingRecord)
     forged = PendingRecord(
         vendor=vendor or told.vendor,
         account=told.account,
@@ -87,7 +87,7 @@ async def test_a_record_of_another_state_or_vendor_proves_nothing(state, vendor)
         expires_at=told.expires_at,
     )
     number = found.record.version + 1
-    await store.inner.commit(key, number, worker.office.envelope.close(key, number, forged))
+    await store.inner.commit(key, number, worker.context.codec.close(key, number, forged))
     with pytest.raises(StateMismatch):
         await credential.complete(params)
     assert tokens.counts["requests"] == 0

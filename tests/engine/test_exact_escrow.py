@@ -34,17 +34,17 @@ def test_a_folder_named_to_the_engine_is_where_answers_wait(tmp_path):
     """``escrow=PATH``: a string or a path is made into an escrow; one of somebody's own is taken as it is."""
     keys, own = b64encode(b"k" * 32).decode(), Escrow()
     for path in (str(tmp_path), tmp_path):
-        made = Worker(Store(), Vendor(), escrow=path, keys=keys).office.escrow
+        made = Worker(Store(), Vendor(), escrow=path, keys=keys).context.escrow
         assert isinstance(made, FolderEscrow)
         assert made._folder == tmp_path
-    assert Worker(Store(), Vendor(), escrow=own, keys=keys).office.escrow is own
+    assert Worker(Store(), Vendor(), escrow=own, keys=keys).context.escrow is own
 
 
 async def test_an_answer_waits_in_a_folder_that_is_given_as_a_path(tmp_path):
     """What is put there is found by who names the same folder as a string."""
     keys = b64encode(b"k" * 32).decode()
-    await Worker(Store(), Vendor(), escrow=tmp_path / "escrow", keys=keys).office.escrow.put(Kept("a/b/c", 1, b"v"))
-    found = await Worker(Store(), Vendor(), escrow=f"{tmp_path}/escrow", keys=keys).office.escrow.everything()
+    await Worker(Store(), Vendor(), escrow=tmp_path / "escrow", keys=keys).context.escrow.put(Kept("a/b/c", 1, b"v"))
+    found = await Worker(Store(), Vendor(), escrow=f"{tmp_path}/escrow", keys=keys).context.escrow.everything()
     assert found == [Kept("a/b/c", 1, b"v")]
 
 
@@ -152,8 +152,8 @@ async def test_what_is_left_behind_is_offered_twice_a_second():
     """A store that is away for long is not asked more often: the gaps grow up to half a second."""
     store, escrow, offered = Store(), Escrow(), []
     worker = Worker(store, Vendor(), escrow=escrow)
-    key = worker.credential(USER).ledger.key
-    value = worker.office.envelope.close(key, 1, DeadRecord(vendor="v", account="a", reason="r"))
+    key = worker.credential(USER).replica.key
+    value = worker.context.codec.close(key, 1, DeadRecord(vendor="v", account="a", reason="r"))
     await escrow.put(Kept(key, 1, value))
     store.down.add("*")
     store.before = lambda name: offered.append(monotonic())
@@ -186,7 +186,7 @@ async def test_nothing_is_read_before_the_store_is_listened_to(takes, waited):
     begun = monotonic()
     await logged_in(worker)
     assert read[0] - begun == pytest.approx(waited)
-    await worker.office.watch.aclose()
+    await worker.context.read_repair.aclose()
 
 
 @virtual
@@ -205,4 +205,4 @@ async def test_those_who_hear_of_a_loss_at_one_moment_do_not_all_write_at_one_mo
     assert len(looks) == len(set(looks)) == 6
     assert 0 < min(looks) <= max(looks) < 0.5
     assert [name for name, _ in wrote].count("commit") == 1
-    assert first.ledger.is_newer_than(0)
+    assert first.replica.is_newer_than(0)

@@ -49,7 +49,7 @@ async def test_a_round_that_another_has_made_a_moment_ago_is_not_made_again():
     def faster(name):
         if name == "claim":
             store.before = lambda _: None
-            value = worker.office.envelope.close(key, 1, RoundRecord(next_at=wall() + HOUR))
+            value = worker.context.codec.close(key, 1, RoundRecord(next_at=wall() + HOUR))
             return store.inner.commit(key, 1, value)
         return None
 

@@ -7,8 +7,8 @@ import base64
 import attrs
 import pytest
 
-from linkauth.engine.envelope import Envelope
-from linkauth.engine.sealing import Sealer
+from linkauth.engine.codec import Codec
+from linkauth.engine.encryption import Sealer
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note, digest
@@ -85,9 +85,9 @@ def test_the_keys_stay_what_they_are():
 @pytest.mark.parametrize(("record", "written"), WRITTEN)
 def test_a_plain_record_is_written_and_read_as_ever(record, written):
     """Format 1: whoever reads it next may be of another version."""
-    envelope = Envelope()
-    assert bytes(bytearray(envelope.close("k", 7, record))) == written.encode()
-    assert envelope.open("k", Record(7, written.encode())) == record
+    codec = Codec()
+    assert bytes(bytearray(codec.close("k", 7, record))) == written.encode()
+    assert codec.open("k", Record(7, written.encode())) == record
 
 
 def test_a_sealed_record_is_written_and_read_as_ever():
@@ -99,9 +99,9 @@ def test_a_sealed_record_is_written_and_read_as_ever():
         + b"u\x9e\xd9\xb7\xdbG\xe2\xc8|\xc0\x8b\x0f)\x00\xb3\xf2\xbb-2q\x12\xa3\x12@\xf5\xf0"
         b"\xd7\xa1\xe9\xdd336+\xb9\xdd^\xd0\x823\x1d\xf3\x0c\ro\xfd\x07 \xc9;\x12\xd6\xcd\xf7ual\x19\xf2"
     )
-    envelope = Envelope(Sealer([key], bytes))
-    assert envelope.close("k", 7, RoundRecord(next_at=5.0)) == sealed
-    assert envelope.open("k", Record(7, sealed)) == RoundRecord(next_at=5.0)
+    codec = Codec(Sealer([key], bytes))
+    assert codec.close("k", 7, RoundRecord(next_at=5.0)) == sealed
+    assert codec.open("k", Record(7, sealed)) == RoundRecord(next_at=5.0)
 
 
 def test_a_note_is_written_and_read_as_ever():
@@ -121,19 +121,19 @@ def test_a_note_is_written_and_read_as_ever():
 def test_a_record_of_another_format_or_kind_is_not_read(head):
     """Whatever else it holds: each of the two is enough."""
     with pytest.raises(CorruptRecord, match="no kind that linkauth knows"):
-        Envelope().open("k", Record(7, f'{{{head},"next_at":5.0}}'.encode()))
+        Codec().open("k", Record(7, f'{{{head},"next_at":5.0}}'.encode()))
 
 
 def test_a_token_that_no_header_can_carry_is_no_record():
     """It came from somewhere else than the vendor's answer; what the vendor said besides may be any text."""
-    envelope = Envelope()
+    codec = Codec()
     odd = attrs.evolve(TOKEN, extra={"note": "two\nlines"})
     kept = TokenRecord(vendor="v", account="ada", token=odd)
-    assert envelope.open("k", Record(7, envelope.close("k", 7, kept))) == kept
+    assert codec.open("k", Record(7, codec.close("k", 7, kept))) == kept
     for name in ("access_token", "refresh_token", "scope"):
         bad = TokenRecord(vendor="v", account="ada", token=attrs.evolve(TOKEN, **{name: "two\nlines"}))
         with pytest.raises(CorruptRecord):
-            envelope.open("k", Record(7, envelope.close("k", 7, bad)))
+            codec.open("k", Record(7, codec.close("k", 7, bad)))
 
 
 def test_a_key_may_be_written_in_either_alphabet_of_base64():

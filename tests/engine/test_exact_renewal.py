@@ -8,8 +8,8 @@ import contextlib
 import attrs
 import pytest
 
+from linkauth.engine.context import EngineContext
 from linkauth.engine.events import EventKind
-from linkauth.engine.office import Office
 from linkauth.errors import (
     CorruptRecord,
     LinkAuthError,
@@ -74,7 +74,7 @@ async def test_a_renewal_that_was_stalled_past_its_lease_claims_again():
         store.inner.claim = inner_claim
         granted = await inner_claim(*args)
         worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(credential.ledger.key, granted.number)
+        await store.inner.release(credential.replica.key, granted.number)
         return granted
 
     store.inner.claim = claim_and_stop
@@ -89,8 +89,8 @@ async def test_a_note_about_another_token_is_no_doubt_about_this_one():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    key = credential.ledger.key
-    granted = await store.inner.claim(key, "somebody", 10, credential._holding.version, b"")
+    key = credential.replica.key
+    granted = await store.inner.claim(key, "somebody", 10, credential._state.version, b"")
     await store.inner.release(key, granted.number, Note(doubt="of another", since=1.0).encode())
     worker.offline = True
     with pytest.raises(VendorUnavailable):
@@ -112,7 +112,7 @@ async def test_the_doubt_keeps_its_beginning():
         vendor.fails(answer(504, b""))
         with pytest.raises(VendorUnavailable):
             await credential.refresh()
-        note = Note.decode((await store.inner.read(credential.ledger.key)).note)
+        note = Note.decode((await store.inner.read(credential.replica.key)).note)
         assert note.doubt
         assert (note.since, note.failures) == (pytest.approx(begun, abs=0.01), failures)
         await asyncio.sleep(901)
@@ -130,8 +130,8 @@ async def test_the_note_that_goes_ahead_says_what_is_spent_and_since_when():
         begun = clock.wall()
         flight = asyncio.create_task(credential.refresh())
         await asyncio.sleep(1)
-        note = (await store.inner.read(credential.ledger.key)).note
-        assert note == (Note(doubt=digest(credential._holding.token), since=begun).encode() if told else b"")
+        note = (await store.inner.read(credential.replica.key)).note
+        assert note == (Note(doubt=digest(credential._state.token), since=begun).encode() if told else b"")
         gate.set()
         await flight
 
@@ -148,7 +148,7 @@ async def test_a_refresh_token_that_stays_good_is_never_in_doubt():
     flight = asyncio.create_task(credential.refresh())
     await asyncio.sleep(0.1)
     assert vendor.counts["requests"] == 1
-    assert (await store.inner.read(credential.ledger.key)).note == b""
+    assert (await store.inner.read(credential.replica.key)).note == b""
     gate.set()
     assert (await flight).access_token == "new"
 
@@ -161,8 +161,8 @@ async def test_an_adapter_that_fails_leaves_the_doubt_behind():
     vendor.fails(ValueError("what the adapter should not raise"))
     with pytest.raises(ValueError, match="should not"):
         await credential.refresh()
-    note = Note.decode((await store.inner.read(credential.ledger.key)).note)
-    assert note.doubt == digest(credential._holding.token)
+    note = Note.decode((await store.inner.read(credential.replica.key)).note)
+    assert note.doubt == digest(credential._state.token)
     assert note.description == "the adapter failed: ValueError"
 
 
@@ -177,10 +177,10 @@ async def test_a_refresh_token_saved_from_a_broken_answer_is_kept_until_the_stor
     store.down.add("commit")
     with pytest.raises(MalformedResponse):
         await credential.refresh()
-    assert await credential.token() == credential._holding.token
+    assert await credential.token() == credential._state.token
     store.down.clear()
     await asyncio.sleep(5)
-    held = (await Worker(store, vendor).credential(USER).token()), credential._holding.token
+    held = (await Worker(store, vendor).credential(USER).token()), credential._state.token
     for token in held:
         assert (token.access_token, token.refresh_token) == (before.access_token, "refresh-new")
         assert token.refresh_expires_at is None  # nobody said how long the new one lives
@@ -192,14 +192,14 @@ async def test_who_was_refused_looks_before_it_believes_it():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    key, held = credential.ledger.key, credential._holding.token
-    slow = await store.inner.claim(key, "the slow one", 1, credential._holding.version, b"")
+    key, held = credential.replica.key, credential._state.token
+    slow = await store.inner.claim(key, "the slow one", 1, credential._state.version, b"")
     await asyncio.sleep(2)
     vendor.faults.append(Fault(refusal(401, "REFRESH_TOKEN_REUSED"), delay=2))
     flight = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
     brought = attrs.evolve(held, access_token="brought", refresh_token="brought too")
-    await store.inner.commit(key, slow.number, credential.ledger._closed(slow.number, brought))
+    await store.inner.commit(key, slow.number, credential.replica._closed(slow.number, brought))
     assert (await flight).access_token == "brought"
     assert (await Worker(store, vendor).credential(USER).token()).access_token == "brought"
     assert isinstance(await store.inner.claim(key, "next", 1, 10**13, b""), Granted)  # and nobody holds the lease
@@ -263,9 +263,9 @@ async def test_a_refusal_does_not_bury_a_login_of_the_same_process():
     vendor.faults.append(Fault(refusal(401, "TOKEN_INVALID"), gate=gate))
     renewal = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
-    await store.inner.release(credential.ledger.key, 2)
+    await store.inner.release(credential.replica.key, 2)
     fresh = await credential.login(email="ada@example.com", password="correct horse")
-    await asyncio.sleep(credential.ledger.ttl / 3)
+    await asyncio.sleep(credential.replica.ttl / 3)
     gate.set()
     assert await renewal == await credential.token() == fresh
 
@@ -278,9 +278,9 @@ async def test_within_the_replay_window_nobody_waits_for_a_lost_holder(ago, aske
     worker = Worker(store, vendor)
     replays = attrs.evolve(PAGE, rotation=RotationProfile(rotates=True, replay_window=30.0))
     credential = worker.credential(replays)
-    key, now = credential.ledger.key, clock.wall()
+    key, now = credential.replica.key, clock.wall()
     token = Token(access_token="old", issued_at=now, expires_at=now + 900, refresh_token="stays")
-    await store.inner.commit(key, 1, credential.ledger._closed(1, token))
+    await store.inner.commit(key, 1, credential.replica._closed(1, token))
     assert (await credential.token()).access_token == "old"
     granted = await store.inner.claim(key, "lost", 1, 1, b"")
     await store.inner.release(key, granted.number, Note(doubt=digest(token), since=now - ago).encode())
@@ -299,16 +299,16 @@ async def test_a_token_that_another_loop_adopts_before_the_claim_is_not_renewed_
     other = Worker(store, vendor).credential(USER)
     await other.token()
     fresh = await other.refresh()
-    ledger, owner = credential.ledger, Office.owner
+    replica, owner = credential.replica, EngineContext.owner
 
-    def adopting(office: Office) -> str:
-        if office is ledger.office and ledger.holding.version < other.ledger.holding.version:
-            ledger.holding.take(
-                fresh, other.ledger.holding.version, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic())
+    def adopting(context: EngineContext) -> str:
+        if context is replica.context and replica.state.version < other.replica.state.version:
+            replica.state.take(
+                fresh, other.replica.state.version, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic())
             )
-        return owner(office)
+        return owner(context)
 
-    monkeypatch.setattr(Office, "owner", adopting)
+    monkeypatch.setattr(EngineContext, "owner", adopting)
     assert await credential.refresh() == fresh
     assert vendor.counts["/auth/refresh"] == 1
 
@@ -324,12 +324,12 @@ async def test_a_later_session_under_a_lower_number_is_adopted_under_the_lease()
     now = clock.wall()
     later = Token(access_token="theirs", issued_at=now, expires_at=now + 900, refresh_token="stays")
     session = Lineage(Session(int(now * 1000), "ab"), 0)
-    await store.inner.commit(credential.ledger.key, 5, credential.ledger._closed(5, later, session))
+    await store.inner.commit(credential.replica.key, 5, credential.replica._closed(5, later, session))
     await asyncio.sleep(1)
     assert await credential.refresh() == later
     assert vendor.counts["/auth/refresh"] == 0
     assert isinstance(
-        await store.inner.claim(credential.ledger.key, "next", 1, LATER, b""), Granted
+        await store.inner.claim(credential.replica.key, "next", 1, LATER, b""), Granted
     )  # it was given back
 
 
@@ -339,8 +339,8 @@ async def test_a_refusal_that_comes_under_a_lost_lease_is_not_believed():
     store, vendor = Telling(), Vendor()
     credential = Worker(store, vendor).credential(Keeping(base_url=BASE))
     await credential.login(email="ada@example.com", password="correct horse")
-    key = credential.ledger.key
-    credential._office.watch.beware()
+    key = credential.replica.key
+    credential._context.read_repair.beware()
     vendor.fails(refusal(401, "TOKEN_INVALID"))
     refreshing = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
@@ -360,7 +360,7 @@ async def test_whose_client_waits_in_line_looks_first_whether_somebody_has_renew
     await (theirs := other.credential(USER)).token()
     await asyncio.sleep(LIFETIME + 1)
     fresh = await theirs.token()
-    gate = worker.office.admission.gate(worker.office, USER)
+    gate = worker.context.admission.gate(worker.context, USER)
     for number in range(timing.WINDOW):
         await gate.enter(f"another {number}", secret_digest(USER), 0.0, 1.0)
     claims, begun = store.counts["claim"], clock.monotonic()
@@ -399,4 +399,4 @@ async def test_who_looks_for_a_session_is_served_the_login_that_came_meanwhile()
     store.before = lambda name: user_comes() if name == "read" else None
     found = await credential.token()
     assert found == credential.peek()
-    assert (await store.inner.read(credential.ledger.key)).record is None
+    assert (await store.inner.read(credential.replica.key)).record is None

@@ -12,7 +12,7 @@ import pytest
 
 from linkauth.engine.escrow import Kept
 from linkauth.engine.events import EventKind
-from linkauth.engine.keeper import Keeper
+from linkauth.engine.outbox import Outbox
 from linkauth.errors import InvalidClient, NoAnswer, StoreUnavailable, VendorUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.records import SecretRecord, answer_key, secret_digest, secret_key
@@ -114,10 +114,10 @@ async def test_a_secret_under_a_number_that_was_given_before_is_another():
     worker, other = Worker(store, vendor), Worker(store, vendor)
     credential = worker.credential(CLIENT)
     await credential.rotate_secret()
-    number = worker.office.client_secrets.version(CLIENT)
+    number = worker.context.client_secrets.version(CLIENT)
     store.inner = MemoryStore(clock=clock.wall)
     vendor.secret = "the one that lives"
-    value = other.office.envelope.close(KEY, number, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
+    value = other.context.codec.close(KEY, number, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
     await store.inner.commit(KEY, number, value)
     assert (await credential.refresh()).access_token
 
@@ -162,11 +162,11 @@ async def test_a_rotation_that_was_overtaken_goes_on_with_the_secret_that_lives(
     rotation = asyncio.create_task(credential.rotate_secret())
     await asyncio.sleep(1)
     vendor.secret = "the one that lives"
-    value = other.office.envelope.close(KEY, 9, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
+    value = other.context.codec.close(KEY, 9, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
     await store.inner.commit(KEY, 9, value)
     await rotation
-    assert (await late.office.client_secrets.newest(CLIENT)).client_secret.reveal() == "the one that lives"
-    assert late.office.client_secrets.version(CLIENT) == 9
+    assert (await late.context.client_secrets.newest(CLIENT)).client_secret.reveal() == "the one that lives"
+    assert late.context.client_secrets.version(CLIENT) == 9
 
 
 @virtual
@@ -175,7 +175,7 @@ async def test_a_rotation_that_succeeds_clears_away_an_answer_that_nobody_read()
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     key = answer_key(CLIENT)
-    value = worker.office.envelope.close(key, 1, SecretRecord(vendor=CLIENT.name, client_secret="who knows"))
+    value = worker.context.codec.close(key, 1, SecretRecord(vendor=CLIENT.name, client_secret="who knows"))
     await store.inner.commit(key, 1, value)
     credential = worker.credential(CLIENT)
     assert await credential.unread_answer() is not None
@@ -190,7 +190,7 @@ async def test_a_secret_in_escrow_is_used_though_the_store_is_away():
     store, vendor, escrow = Store(), Vendor(), Escrow()
     worker = Worker(store, vendor, escrow=escrow)
     vendor.secret = "in escrow"
-    value = worker.office.envelope.close(KEY, 3, SecretRecord(vendor=CLIENT.name, client_secret="in escrow"))
+    value = worker.context.codec.close(KEY, 3, SecretRecord(vendor=CLIENT.name, client_secret="in escrow"))
     await escrow.put(Kept(KEY, 3, value))
     store.down.add("*")
     assert (await worker.credential(CLIENT).token()).access_token
@@ -207,7 +207,7 @@ async def test_a_secret_in_escrow_that_a_later_rotation_has_outlived_stays_dead(
     """Another process rotated after the one that died: the store's secret is the one that lives, and stays as it is."""
     store, vendor, escrow = Store(), Vendor(), Escrow()
     worker = Worker(store, vendor, escrow=escrow)
-    close = worker.office.envelope.close
+    close = worker.context.codec.close
     left = SecretRecord(vendor=CLIENT.name, client_secret="in escrow", rotated_at=clock.wall() - 20)
     await escrow.put(Kept(KEY, 3, close(KEY, 3, left)))
     vendor.secret = "the one that lives"
@@ -222,10 +222,10 @@ async def test_a_secret_in_escrow_that_a_later_rotation_has_outlived_stays_dead(
 # -- answers that the store would not take -----------------------------------------------------------------------------
 
 
-def keeper(store: Store) -> Keeper:
-    office = Worker(store, Vendor()).office
-    world = attrs.evolve(office.world, random=SimpleNamespace(random=lambda: 0.0))
-    return Keeper("token/x/1", office.shelf, world, office.flights, None, 15.0)
+def outbox(store: Store) -> Outbox:
+    context = Worker(store, Vendor()).context
+    world = attrs.evolve(context.world, random=SimpleNamespace(random=lambda: 0.0))
+    return Outbox("token/x/1", context.store_client, world, context.flights, None, 15.0)
 
 
 @virtual
@@ -234,7 +234,7 @@ async def test_offers_move_apart_but_not_far():
     store, offered = Store(), []
     store.before = lambda name: offered.append(monotonic()) if name == "commit" else None
     store.down.add("commit")
-    keeping = keeper(store)
+    keeping = outbox(store)
     with pytest.raises(StoreUnavailable):
         await keeping.commit(1, b"answer")
     offered.clear()
@@ -250,7 +250,7 @@ async def test_offers_move_apart_but_not_far():
 async def test_only_the_newest_answer_is_offered_on():
     """Nothing kept: nothing is offered. Something newer kept meanwhile: the older one is let go of."""
     store = Store()
-    keeping = keeper(store)
+    keeping = outbox(store)
     assert await keeping.insist() is None
     store.down.add("commit")
     await keeping.keep(1, b"older")
@@ -293,11 +293,11 @@ async def held_back(worker: Worker, store: Store, newest: str) -> Credential:
     credential = worker.credential(UNSTATED)
     await credential.token()
     refusal = InvalidClient("invalid_client", "no", status=401)
-    gate = worker.office.admission.gate(worker.office, UNSTATED)
+    gate = worker.context.admission.gate(worker.context, UNSTATED)
     await gate.refused(refusal, "another account", secret_digest(UNSTATED), wall())
     key = secret_key(UNSTATED)
     record = SecretRecord(vendor=UNSTATED.name, client_secret=newest)
-    await store.commit(key, 99, worker.office.envelope.close(key, 99, record))
+    await store.commit(key, 99, worker.context.codec.close(key, 99, record))
     return credential
 
 
@@ -332,7 +332,7 @@ async def test_two_dead_secrets_are_asked_about_once_each():
     fleet = [Worker(store, vendor) for _ in range(2)]
     record = SecretRecord(vendor=UNSTATED.name, client_secret="stored")
     key = secret_key(UNSTATED)
-    await store.commit(key, 99, fleet[0].office.envelope.close(key, 99, record))
+    await store.commit(key, 99, fleet[0].context.codec.close(key, 99, record))
     vendor.secret = "neither"
     for number in range(20):
         with pytest.raises(InvalidClient):

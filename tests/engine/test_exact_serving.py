@@ -50,7 +50,7 @@ async def test_a_renewal_behind_is_begun_once_and_not_again_before_its_time():
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
     token = await credential.token()
-    await asyncio.sleep(credential._holding.soft - monotonic() + 0.001)
+    await asyncio.sleep(credential._state.soft - monotonic() + 0.001)
     gate = vendor.holds()
     vendor.faults[0].outcome, vendor.faults[0].acts = answer(400, {"error": "invalid_scope"}), False
     for _ in range(5):
@@ -59,7 +59,7 @@ async def test_a_renewal_behind_is_begun_once_and_not_again_before_its_time():
     assert (store.counts["claim"], vendor.counts["requests"]) == (2, 2)
     gate.set()
     await asyncio.sleep(0.01)
-    assert credential._holding.failures == 1
+    assert credential._state.failures == 1
     for _ in range(5):
         assert await credential.token() == token
         await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_a_login_where_there_is_none_asks_nobody():
 async def in_doubt(store: Store, worker: Worker):
     """A user's credential whose refresh token somebody set out to spend, and has not come back."""
     credential = await logged_in(worker)
-    key, held = credential.ledger.key, credential._holding
+    key, held = credential.replica.key, credential._state
     note = Note(doubt=digest(held.token), since=1.0).encode()
     granted = await store.inner.claim(key, "somebody", 10, held.version, b"")
     await store.inner.release(key, granted.number, note)
@@ -130,7 +130,7 @@ async def test_the_wait_for_a_lost_holder_ends_with_the_token():
     """At ``hard`` somebody has to try: the last gap is not longer than what is left until then."""
     store, vendor = Store(), Vendor()
     credential = await in_doubt(store, Worker(store, vendor))
-    await asyncio.sleep(credential._holding.windows.hard - monotonic() - 0.5)
+    await asyncio.sleep(credential._state.windows.hard - monotonic() - 0.5)
     with pytest.raises(VendorUnavailable) as caught:
         await credential.refresh()
     assert caught.value.retry_after == pytest.approx(0.5)

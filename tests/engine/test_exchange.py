@@ -33,7 +33,7 @@ async def test_a_flow_of_several_requests_has_one_time_limit():
     async def begin():
         return flow()
 
-    world = attrs.evolve(Worker(Store(), Vendor()).office.world, send=send)
+    world = attrs.evolve(Worker(Store(), Vendor()).context.world, send=send)
     time = StoreTime(wall(), monotonic(), monotonic())
     exchange = Exchange(world, time, begin, limit=10, profile=KEEPS, single_use=True)
     with pytest.raises(NotSent, match="time for one exchange"):

@@ -257,7 +257,7 @@ async def test_an_adapters_mistake_holds_nobody_up():
     await broken.token()
     with pytest.raises(ZeroDivisionError):
         await broken.refresh()
-    claim = await store.claim(broken.ledger.key, "next", 10, LATER, b"")
+    claim = await store.claim(broken.replica.key, "next", 10, LATER, b"")
     assert type(claim).__name__ == "Granted"
 
 
@@ -310,7 +310,7 @@ async def test_the_last_try_is_given_time():
         with pytest.raises(VendorUnavailable, match="500"):
             await credential.refresh()
         vendor.faults.clear()
-        assert Note.decode((await store.read(credential.ledger.key)).note).doubt == ""
+        assert Note.decode((await store.read(credential.replica.key)).note).doubt == ""
 
 
 @virtual

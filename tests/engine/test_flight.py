@@ -103,7 +103,7 @@ def test_cancelling_callers_of_a_real_renewal():
             for task in doomed:
                 task.cancel()
             results = await asyncio.gather(*callers, return_exceptions=True)
-            await worker.office.flights.landed()
+            await worker.context.flights.landed()
             held = await credential.token()
             assert held.access_token == f"access-{number + 1}"
             for task, result in zip(callers, results, strict=True):

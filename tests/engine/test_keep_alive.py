@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from tests.engine.test_watch import Deaf
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Token
@@ -18,7 +19,6 @@ from linkauth.protocol.records import TokenRecord, token_key
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import LATER, USER, Store, Vendor, Worker, refusal
-from tests.engine.test_watch import Deaf
 from tests.engine.virtual import virtual
 
 DAY = 86400.0
@@ -204,7 +204,7 @@ def test_many_credentials_take_no_memory(count) -> None:
             )
             key = token_key(USER, account)
             record = TokenRecord(vendor=USER.name, account=account, token=token)
-            await store.commit(key, 1, worker.office.envelope.close(key, 1, record))
+            await store.commit(key, 1, worker.context.codec.close(key, 1, record))
         gc.collect()
         tracemalloc.start()
         try:

@@ -163,8 +163,8 @@ async def test_a_commit_that_is_being_made_is_no_answer_that_waits():
     store.before = lambda name: gate.wait() if name == "commit" else None
     renewal = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
-    assert credential.ledger.keeper.kept is not None
-    assert not await credential.ledger.settle()
+    assert credential.replica.outbox.kept is not None
+    assert not await credential.replica.settle()
     gate.set()
     await renewal
 
@@ -176,17 +176,17 @@ async def test_an_answer_that_waits_in_another_loop_is_not_waited_for():
     credential = await logged_in(Worker(store, vendor))
     store.down.add("commit")
     await credential.refresh()
-    saving = credential.ledger._saving
+    saving = credential.replica._saving
     saving.loop, here = asyncio.SelectorEventLoop(), saving.loop
     before = monotonic()
     with pytest.raises(StoreUnavailable, match="an answer waits"):
-        await credential.ledger.settle()
+        await credential.replica.settle()
     assert monotonic() == before
     saving.loop.close()
     saving.loop = here
     store.down.clear()
     await asyncio.sleep(1)
-    assert credential.ledger.keeper.kept is None
+    assert credential.replica.outbox.kept is None
 
 
 @virtual
@@ -278,7 +278,7 @@ async def test_an_answer_without_a_known_secret_is_kept_for_the_operator(caplog)
         await credential.rotate_secret()
     assert "canary-new" in caught.value.raw.reveal()
     record = (await store.read(answer_key(CLIENT))).record
-    assert "canary-new" in worker.office.envelope.open(answer_key(CLIENT), record).client_secret
+    assert "canary-new" in worker.context.codec.open(answer_key(CLIENT), record).client_secret
     assert answer_key(CLIENT) in caplog.text
     assert "canary" not in caplog.text + repr(caught.value) + str(caught.value)
 
@@ -303,7 +303,7 @@ async def test_what_is_stored_is_sealed_and_several_keys_open_it():
     """Nothing of a token is in the store; the newest key writes, older ones read; records are sealed anew as they are renewed."""
     store, vendor = Store(), Vendor()
     old = await logged_in(Worker(store, vendor, keys=KEYS[0]))
-    first = (await store.read(old.ledger.key)).record
+    first = (await store.read(old.replica.key)).record
     assert first.value.startswith(b"LA1")
     assert b"refresh" not in first.value
     both = Worker(store, vendor, keys=[KEYS[1], KEYS[0]]).credential(USER)
@@ -321,13 +321,13 @@ async def test_a_wrong_key_names_record_and_key(keys):
     """The operator learns which record and which key; the vendor is not asked, the record not touched."""
     store, vendor = Store(), Vendor()
     sealed = await logged_in(Worker(store, vendor, keys=KEYS[0]))
-    before = (await store.read(sealed.ledger.key)).record
+    before = (await store.read(sealed.replica.key)).record
     with pytest.raises(CorruptRecord) as caught:
         await Worker(store, vendor, keys=keys).credential(USER).token()
-    assert sealed.ledger.key in str(caught.value)
+    assert sealed.replica.key in str(caught.value)
     assert ("key " in str(caught.value)) == (keys is not None)
     assert caught.value.who == "the operator"
-    assert (await store.read(sealed.ledger.key)).record == before
+    assert (await store.read(sealed.replica.key)).record == before
     assert vendor.counts["/auth/refresh"] == 0
 
 
@@ -337,14 +337,14 @@ async def test_a_record_that_was_moved_does_not_open():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor, keys=KEYS[0])
     ada = await logged_in(worker, "ada")
-    value = (await store.read(ada.ledger.key)).record.value
+    value = (await store.read(ada.replica.key)).record.value
     mallory = worker.credential(USER, "mallory")
-    claim = await store.claim(mallory.ledger.key, "x", 1, 0, b"")
-    await store.commit(mallory.ledger.key, claim.number, value)
+    claim = await store.claim(mallory.replica.key, "x", 1, 0, b"")
+    await store.commit(mallory.replica.key, claim.number, value)
     with pytest.raises(CorruptRecord, match="moved"):
         await mallory.token()
-    claim = await store.claim(ada.ledger.key, "x", 1, 10**13, b"")
-    await store.commit(ada.ledger.key, claim.number, value)
+    claim = await store.claim(ada.replica.key, "x", 1, 10**13, b"")
+    await store.commit(ada.replica.key, claim.number, value)
     with pytest.raises(CorruptRecord, match="moved"):
         await Worker(store, vendor, keys=KEYS[0]).credential(USER, "ada").token()
 
@@ -359,7 +359,7 @@ async def test_plain_records_are_read_only_where_that_is_asked_for():
     moving = Worker(store, vendor, keys=[KEYS[0], "plain"]).credential(USER)
     assert await moving.token() == await plain.token()
     await moving.refresh()
-    assert (await store.read(moving.ledger.key)).record.value.startswith(b"LA1")
+    assert (await store.read(moving.replica.key)).record.value.startswith(b"LA1")
 
 
 @pytest.mark.parametrize("keys", ["", "short", "é" * 43, b64encode(b"x" * 31).decode(), [], ["plain"], [KEYS[0], "x"]])
@@ -422,7 +422,7 @@ async def test_a_record_that_cannot_be_read(kind):
     """A user's session, broken or of a newer linkauth: ``CorruptRecord`` that names it and shows nothing of it; the vendor is not asked."""
     store, vendor = Store(), Vendor()
     credential = Worker(store, vendor).credential(USER)
-    key = credential.ledger.key
+    key = credential.replica.key
     claim = await store.claim(key, "x", 1, 0, b"")
     await store.commit(key, claim.number, BROKEN[kind])
     with pytest.raises(CorruptRecord) as caught:
@@ -440,8 +440,8 @@ async def test_a_note_that_cannot_be_read_counts_as_none():
     """A note is advice: garbage in its place holds nobody up."""
     store, vendor = Store(), Vendor()
     credential = Worker(store, vendor).credential(CLIENT)
-    claim = await store.claim(credential.ledger.key, "x", 1, 0, b"\xffgarbage")
-    await store.release(credential.ledger.key, claim.number, b"\xffgarbage")
+    claim = await store.claim(credential.replica.key, "x", 1, 0, b"\xffgarbage")
+    await store.release(credential.replica.key, claim.number, b"\xffgarbage")
     assert (await credential.token()).access_token
 
 

@@ -70,8 +70,8 @@ async def test_one_that_cannot_be_renewed_holds_up_no_other(caplog):
     key = token_key(USER, "unreadable")
     escrow.kept = {(key, LATER): Kept(key, LATER, b"broken")}
     worker = Worker(store, vendor, escrow=escrow)
-    session = (await worker.credential(USER, "refused").ledger.read())[0].record
-    token = worker.office.envelope.open(token_key(USER, "refused"), session).token
+    session = (await worker.credential(USER, "refused").replica.read())[0].record
+    token = worker.context.codec.open(token_key(USER, "refused"), session).token
     vendor.refused.add(vendor._refresh[token.refresh_token])
     assert await worker.keep_alive(USER, rounds=1) == 2
     assert all(f"/{name}>" in caplog.text for name in ("refused", "unreadable"))

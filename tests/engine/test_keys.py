@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 import pytest
 
-from linkauth.engine.keeper import Keeper
-from linkauth.engine.sealing import PLAIN
+from linkauth.engine.encryption import PLAIN
+from linkauth.engine.outbox import Outbox
 from linkauth.errors import (
     ConfigurationError,
     CorruptRecord,
@@ -48,8 +48,8 @@ async def lived_in(store: Store, vendor: Vendor, **kwargs: Any) -> Worker:
     await client.token()
     await client.rotate_secret()
     key = answer_key(CLIENT)
-    record = worker.office.envelope.open(secret_key(CLIENT), (await store.read(secret_key(CLIENT))).record)
-    await store.commit(key, 99, worker.office.envelope.close(key, 99, record))
+    record = worker.context.codec.open(secret_key(CLIENT), (await store.read(secret_key(CLIENT))).record)
+    await store.commit(key, 99, worker.context.codec.close(key, 99, record))
     await worker.credential(PAGE, "eve").authorization_url("http://127.0.0.1/callback")
     await worker.keep_alive(USER, rounds=1)
     return worker
@@ -65,7 +65,7 @@ async def test_everything_is_written_under_the_newest_key():
     worker = Worker(store, vendor, keys=[NEW, OLD])
     assert await worker.reseal() == len(before) - 1  # all but the list of what was begun, which holds no secret
     after = await ids(store)
-    assert {name for key, name in after.items() if not key.startswith("begun/")} == {worker.office.envelope.newest}
+    assert {name for key, name in after.items() if not key.startswith("begun/")} == {worker.context.codec.newest}
     assert await worker.reseal() == 0
     later = Worker(store, vendor, keys=NEW)
     assert (await later.credential(USER, "ada").token()).access_token
@@ -106,13 +106,13 @@ async def test_what_cannot_be_read_is_left_and_told(caplog):
 async def test_a_record_of_a_newer_linkauth_keeps_what_only_that_knows():
     """Sealed anew as it is, whatever is in it."""
     store, vendor = Store(), Vendor()
-    old = Worker(store, vendor, keys=OLD).office.envelope
+    old = Worker(store, vendor, keys=OLD).context.codec
     key, value = token_key(USER, "ada"), b'{"linkauth":2,"kind":"wonder"}'
     await store.commit(key, 1, old._sealer.seal(value, f"linkauth record 1 1 {key}".encode()))
     new = Worker(store, vendor, keys=[NEW, OLD])
     assert await new.reseal() == 1
     found = (await store.read(key)).record
-    assert new.office.envelope._sealer.open(found.value, f"linkauth record 1 2 {key}".encode(), "it") == value
+    assert new.context.codec._sealer.open(found.value, f"linkauth record 1 2 {key}".encode(), "it") == value
 
 
 @virtual
@@ -142,13 +142,13 @@ async def test_a_doubt_stands_though_the_record_is_written_anew():
     vendor.fails(NoAnswer("cut off"), acts=True)
     with pytest.raises(NoAnswer):
         await credential.refresh()
-    before = (await store.read(credential.ledger.key)).note
+    before = (await store.read(credential.replica.key)).note
     assert Note.decode(before).doubt
     newer = Worker(store, vendor, keys=[NEW, OLD])
     assert await newer.reseal() == 1
-    after = (await store.read(credential.ledger.key)).note
-    opened = Worker(store, vendor, keys=NEW).office.envelope.open_note(credential.ledger.key, after)
-    was = worker.office.envelope.open_note(credential.ledger.key, before)
+    after = (await store.read(credential.replica.key)).note
+    opened = Worker(store, vendor, keys=NEW).context.codec.open_note(credential.replica.key, after)
+    was = worker.context.codec.open_note(credential.replica.key, before)
     assert attrs.evolve(opened, sealed="") == attrs.evolve(was, sealed="")
     assert opened.description == "cut off"
 
@@ -211,7 +211,7 @@ async def test_an_answer_that_comes_late_takes_its_place(moment):
     gate = vendor.holds()
     renewal = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
-    lease_ends(store, credential.ledger.key)
+    lease_ends(store, credential.replica.key)
 
     async def comes_back() -> None:
         gate.set()
@@ -248,7 +248,7 @@ async def test_a_secret_that_comes_late_takes_its_place(moment):
         await asyncio.sleep(0.1)
 
     resealing = Worker(store, vendor, keys=[NEW, OLD])
-    await store.inner.delete(credential.ledger.key, 99)  # so that the secret is all there is
+    await store.inner.delete(credential.replica.key, 99)  # so that the secret is all there is
     if moment == "after":
         assert await resealing.reseal() == 1
         await comes_back()
@@ -257,7 +257,7 @@ async def test_a_secret_that_comes_late_takes_its_place(moment):
     await rotation
     later = Worker(store, vendor, keys=[NEW, OLD])
     assert (await later.credential(CLIENT, "another").token()).access_token
-    assert later.office.client_secrets._of(CLIENT).secret.reveal() == vendor.secret
+    assert later.context.client_secrets._of(CLIENT).secret.reveal() == vendor.secret
 
 
 @pytest.mark.parametrize("moment", ["claim", "commit", "release"])
@@ -330,7 +330,7 @@ async def test_it_may_be_interrupted_at_any_call_and_run_again():
         begun = monotonic()
         await worker.reseal()
         assert monotonic() - begun <= 5
-        assert set((await ids(store)).values()) == {worker.office.envelope.newest}
+        assert set((await ids(store)).values()) == {worker.context.codec.newest}
         if not resealing.cancelled():
             break
     assert calls < at
@@ -347,7 +347,7 @@ async def test_keep_alive_writes_what_is_quiet_under_the_newest_key():
     await asyncio.sleep(3601)
     assert await keeper.keep_alive(USER, rounds=1) == 0
     lasting = {name for key, name in (await ids(store)).items() if key.startswith(("token/", "secret/", "answer/"))}
-    assert lasting == {keeper.office.envelope.newest}
+    assert lasting == {keeper.context.codec.newest}
     assert vendor.counts["requests"] == requests
     assert (await Worker(store, vendor, keys=NEW).credential(CLIENT, "another").token()).access_token
 
@@ -381,9 +381,9 @@ async def test_who_needs_no_user_goes_on_without_the_key():
         shared = await new.credential(CLIENT).token()
     told = [event for event in old.events if event.kind.value == "record unreadable"]
     assert len(told) == 1
-    assert f"encrypted with key {new.office.envelope.newest}" in told[0].outcome
+    assert f"encrypted with key {new.context.codec.newest}" in told[0].outcome
     assert "record unreadable" not in new.heard()
-    assert key_id((await store.read(token_key(CLIENT, "default"))).record.value) == new.office.envelope.newest
+    assert key_id((await store.read(token_key(CLIENT, "default"))).record.value) == new.context.codec.newest
 
 
 @virtual
@@ -398,7 +398,7 @@ async def test_who_gets_the_key_shares_again_and_is_told_anew_when_it_is_gone():
         await new.credential(CLIENT).token()
         key = token_key(CLIENT, "default")
         record = (await store.read(key)).record
-        value = old.office.envelope.close(key, record.version + 1, new.office.envelope.open(key, record))
+        value = old.context.codec.close(key, record.version + 1, new.context.codec.open(key, record))
         await store.commit(key, record.version + 1, value)
         assert await old.credential(CLIENT).token() == await new.credential(CLIENT).token()
         await asyncio.sleep(901)
@@ -425,7 +425,7 @@ async def test_a_users_session_says_which_key_is_needed():
     new = Worker(store, vendor, keys=NEW)
     await logged_in(new)
     requests = vendor.counts["requests"]
-    with pytest.raises(CorruptRecord, match=f"key {new.office.envelope.newest}.*add that key.*prefix"):
+    with pytest.raises(CorruptRecord, match=f"key {new.context.codec.newest}.*add that key.*prefix"):
         await Worker(store, vendor, keys=OLD).credential(USER).token()
     assert vendor.counts["requests"] == requests
 
@@ -439,11 +439,11 @@ async def test_statuses_say_which_keys_are_needed_still():
     await logged_in(new, "new")
     told = {status.key: status async for status in new.statuses()}
     assert {key.partition("/")[0] for key in told} == {"token", "secret", "answer"}
-    needed = {key for key, status in told.items() if status.key_id == old.office.envelope.newest}
+    needed = {key for key, status in told.items() if status.key_id == old.context.codec.newest}
     assert told.keys() - needed == {token_key(USER, "new")}
     await new.reseal()
-    assert {status.key_id async for status in new.statuses()} == {new.office.envelope.newest}
-    assert {status.key_id async for status in Worker(store, vendor).statuses()} == {new.office.envelope.newest}
+    assert {status.key_id async for status in new.statuses()} == {new.context.codec.newest}
+    assert {status.key_id async for status in Worker(store, vendor).statuses()} == {new.context.codec.newest}
     clear = Store()
     await logged_in(Worker(clear, vendor))
     assert [status.key_id async for status in Worker(clear, vendor).statuses()] == [""]
@@ -458,8 +458,8 @@ async def test_what_waits_in_escrow_is_not_held_back():
     await asyncio.sleep(1)
     store.down.add("commit")
     fresh = await credential.refresh()
-    assert credential.ledger.keeper.kept is not None
-    assert isinstance(credential.ledger.keeper, Keeper)
+    assert credential.replica.outbox.kept is not None
+    assert isinstance(credential.replica.outbox, Outbox)
     await asyncio.sleep(20)
     store.down.clear()
     await Worker(store, vendor, keys=[NEW, OLD]).reseal()

@@ -238,7 +238,7 @@ async def test_a_flight_that_is_called_off_before_it_has_sent_anything_gives_its
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    await worker.office.flights.landed()
+    await worker.context.flights.landed()
     before = monotonic()
     assert (await Worker(store, vendor).credential(CLIENT).token()).access_token
     assert monotonic() - before < 1
@@ -258,7 +258,7 @@ async def test_a_renewal_lands_whoever_cancels_all_tasks():
             task.cancel()
         await asyncio.sleep(1)
     assert caller.cancelled()
-    await worker.office.flights.landed()
+    await worker.context.flights.landed()
     other = Worker(store, vendor).credential(USER)
     assert await other.token() == await credential.token()
     assert (await other.refresh()).access_token
@@ -323,7 +323,7 @@ async def test_a_store_whose_own_task_is_cancelled_with_all_others():
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    await worker.office.flights.landed()
+    await worker.context.flights.landed()
     assert len(children) == 2
     other = Worker(store, vendor).credential(USER)
     assert await other.token() == await credential.token()
@@ -337,7 +337,7 @@ async def test_a_flight_that_landed_is_let_go():
     await credential.refresh()
     await asyncio.sleep(1)
     assert not credential._flights
-    assert not credential._office.flights._flights
+    assert not credential._context.flights._flights
 
 
 def test_the_way_to_leave_the_list_is_there():
@@ -383,7 +383,7 @@ async def test_an_escrow_whose_own_task_is_cancelled_with_all_others(moment):
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    await worker.office.flights.landed()
+    await worker.context.flights.landed()
     other = Worker(store, vendor).credential(USER)
     assert await other.token() == await credential.token()
     assert (await other.refresh()).access_token

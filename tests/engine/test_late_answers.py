@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 async def written(store: Store, credential: Credential, number: int, record: Any) -> None:
     """Somebody writes ``record`` as version ``number``."""
-    key = credential.ledger.key
-    value = credential._office.envelope.close(key, number, record)
+    key = credential.replica.key
+    value = credential._context.codec.close(key, number, record)
     await store.inner.commit(key, number, value)
 
 
 async def version(store: Store, credential: Credential) -> int:
-    record = (await store.inner.read(credential.ledger.key)).record
+    record = (await store.inner.read(credential.replica.key)).record
     return record.version if record else 0
 
 
@@ -57,8 +57,8 @@ class Kept:
         return credential
 
     async def dead(self) -> bool:
-        record = (await self.inner.read(self.worker.credential(USER).ledger.key)).record
-        return isinstance(self.worker.office.envelope.open(self.worker.credential(USER).ledger.key, record), DeadRecord)
+        record = (await self.inner.read(self.worker.credential(USER).replica.key)).record
+        return isinstance(self.worker.context.codec.open(self.worker.credential(USER).replica.key, record), DeadRecord)
 
 
 @virtual
@@ -79,7 +79,7 @@ async def test_an_answer_waits_for_whoever_holds_the_lease():
     """Somebody is at the dead record: his turn first, and then the answer that lives."""
     scene = Kept()
     credential = await scene.begin()
-    key = credential.ledger.key
+    key = credential.replica.key
     claim = await scene.inner.claim(key, "somebody", 600, LATER, b"")
     scene.mine.down.clear()
     await asyncio.sleep(1)
@@ -107,7 +107,7 @@ async def test_a_login_whose_answer_was_lost_gives_way_to_a_later_one():
         return None
 
     async def gone():
-        await store.inner.release(credential.ledger.key, 1)
+        await store.inner.release(credential.replica.key, 1)
         await gate.wait()
         raise StoreUnavailable("the answer is lost")
 
@@ -153,15 +153,15 @@ async def test_an_answer_under_a_number_that_was_given_before_serves_while_the_s
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     await credential.refresh()
-    held, number = await credential.token(), credential.ledger.holding.version
-    _, time = await credential.ledger.read()
+    held, number = await credential.token(), credential.replica.state.version
+    _, time = await credential.replica.read()
     answer = attrs.evolve(held, access_token="answer")
-    lineage = credential.ledger.holding.lineage.renewed(held)
+    lineage = credential.replica.state.lineage.renewed(held)
     store.down.add("commit")
     for given in (number - 1, number):
-        assert await credential.ledger.store(answer, given, time, precious=True, lineage=lineage) == answer
+        assert await credential.replica.store(answer, given, time, precious=True, lineage=lineage) == answer
         assert await credential.token() == answer
-        credential.ledger.holding.take(held, number, time)
+        credential.replica.state.take(held, number, time)
     store.down.clear()
 
 
@@ -194,7 +194,7 @@ async def test_an_answer_is_kept_on_where_the_store_goes_away_again():
     await asyncio.sleep(3)
     assert await scene.dead()
     assert (await credential.token()).access_token
-    assert not credential.ledger.is_newer_than(0)  # the store never had it, so it cannot have lost it
+    assert not credential.replica.is_newer_than(0)  # the store never had it, so it cannot have lost it
     assert scene.mine.counts["commit"] - before < 10  # with a pause in between
     assert len(scene.escrow.kept) == 1
     scene.mine.down.clear()
@@ -250,8 +250,8 @@ async def test_of_two_answers_under_one_number_the_one_that_was_issued_later_liv
     def first(name: str) -> Any:
         if name == "commit":
             store.before = lambda _: None
-            assert credential.ledger.leading is not None
-            number = credential.ledger.leading.number
+            assert credential.replica.lease_held is not None
+            number = credential.replica.lease_held.number
             return written(store, credential, number, TokenRecord(vendor=USER.name, account="default", token=twin))
         return None
 
@@ -269,8 +269,10 @@ async def test_a_login_that_gave_way_to_a_token_that_is_over_brings_one_that_is_
     over = attrs.evolve(await credential.token(), access_token="over", expires_at=clock.wall() - 1)
 
     async def later() -> None:
-        assert credential.ledger.leading is not None
-        await store.inner.release(credential.ledger.key, credential.ledger.leading.number)  # as if its lease had ended
+        assert credential.replica.lease_held is not None
+        await store.inner.release(
+            credential.replica.key, credential.replica.lease_held.number
+        )  # as if its lease had ended
         await written(store, credential, LATER, TokenRecord(vendor=USER.name, account="default", token=over))
 
     def first(name: str) -> Any:
@@ -307,11 +309,11 @@ async def test_a_clients_answer_that_was_forgotten_meanwhile_still_serves():
     gate = vendor.holds()
     asking = asyncio.create_task(slow.credential(CLIENT).token())
     await asyncio.sleep(1)
-    await store.inner.delete(slow.credential(CLIENT).ledger.key, 99)
+    await store.inner.delete(slow.credential(CLIENT).replica.key, 99)
     gate.set()
     token = await asking
     assert await slow.credential(CLIENT).token() == token
-    assert not slow.credential(CLIENT).ledger.is_newer_than(0)  # nothing of it is put back
+    assert not slow.credential(CLIENT).replica.is_newer_than(0)  # nothing of it is put back
     assert await version(store, other.credential(CLIENT)) == 0
     assert "superseded" in slow.heard()
 
@@ -361,7 +363,7 @@ async def test_a_login_after_a_loss_is_taken():
     await asyncio.sleep(10)
     store.inner = MemoryStore(clock=clock.wall)
     twin = await logged_in(Worker(store, vendor))
-    assert twin._holding.version > credential._holding.version
+    assert twin._state.version > credential._state.version
     assert (await credential.refresh()).access_token == (await twin.token()).access_token
     assert vendor.counts["/auth/refresh"] == 0
     begun = clock.monotonic()
@@ -375,7 +377,7 @@ async def test_a_twin_that_cannot_be_read_is_none():
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     store.inner = MemoryStore(clock=clock.wall)
-    await store.inner.commit(credential.ledger.key, credential._holding.version, b"broken")
+    await store.inner.commit(credential.replica.key, credential._state.version, b"broken")
     fresh = await credential.refresh()
     assert (await Worker(store, vendor).credential(USER).token()).access_token == fresh.access_token
 
@@ -385,7 +387,7 @@ async def test_an_older_record_that_came_back_is_no_twin():
     """A snapshot brought back what was spent: after a moment for whoever has more, the newest that is held is renewed."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    key = credential.ledger.key
+    key = credential.replica.key
     old = (await store.inner.read(key)).record
     await credential.refresh()
     store.inner = MemoryStore(clock=clock.wall)
@@ -399,4 +401,4 @@ async def test_nothing_is_held_before_anything_was_read():
     """Whoever asks for the held token where there is none is told in words."""
     credential = Worker(Store(), Vendor()).credential(USER)
     with pytest.raises(ReauthorizationRequired, match="there is no token"):
-        credential.ledger.current()
+        credential.replica.current()

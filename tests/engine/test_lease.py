@@ -18,21 +18,21 @@ from tests.engine.virtual import virtual
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkauth.engine.office import Office
+    from linkauth.engine.context import EngineContext
     from linkauth.store import Record
 
 KEY = "token/linkxg/0123456789abcdef"
 TTL = 15.0
 
 
-async def granted(office: Office, *, again: bool = True, meanwhile: Callable[[], None] = lambda: None) -> Lease:
+async def granted(context: EngineContext, *, again: bool = True, meanwhile: Callable[[], None] = lambda: None) -> Lease:
     async def ask() -> Any:
-        return await office.shelf.ask(office.shelf.store.claim(KEY, office.owner(), TTL, 0, b""))
+        return await context.store_client.ask(context.store_client.store.claim(KEY, context.owner(), TTL, 0, b""))
 
     claim, time = await ask()
     assert isinstance(claim, Granted)
     meanwhile()
-    return Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask if again else None)
+    return Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask if again else None)
 
 
 def emptied() -> MemoryStore:
@@ -50,7 +50,7 @@ async def holder(store: Store) -> str | None:
 async def test_a_lease_lasts_as_long_as_the_work():
     """Extended every third of its time, and given up with the work: a minute under a lease of 15 s."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     async with lease:
         await asyncio.sleep(60)
         assert await lease.held()
@@ -63,20 +63,20 @@ async def test_a_lease_lasts_as_long_as_the_work():
 async def test_nothing_extends_a_lease_when_the_work_is_over():
     """An extension that the store has not answered yet is called off, and is over before anything else is done."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     store.hung.add("extend")
     async with lease:
         await asyncio.sleep(TTL / 3 + 0.1)
         assert store.counts["extend"] == 1
-    assert lease._keeper is not None
-    assert lease._keeper.done()
+    assert lease._extending is not None
+    assert lease._extending.done()
 
 
 @virtual
 async def test_a_lease_that_was_lost_under_a_request_shields_the_answer_again():
     """The store forgot it while the vendor is asked: it is taken anew, so that nobody spends the same token meanwhile."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     async with lease:
         lease.sent()
         store.inner = emptied()
@@ -93,7 +93,7 @@ async def test_a_lease_that_was_lost_under_a_request_shields_the_answer_again():
 async def test_a_lease_that_was_lost_before_anything_was_sent_is_lost():
     """There is no answer to shield: whoever comes next may have it."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     async with lease:
         store.inner = emptied()
         await asyncio.sleep(TTL / 3 + 0.1)
@@ -105,7 +105,7 @@ async def test_a_lease_that_was_lost_before_anything_was_sent_is_lost():
 async def test_a_lease_that_somebody_else_has_meanwhile_is_his():
     """Claimed anew in vain: its number stays, so that giving it back takes nothing from him."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     async with lease:
         lease.sent()
         store.inner = emptied()
@@ -124,7 +124,7 @@ async def test_a_lease_that_somebody_else_has_meanwhile_is_his():
 async def test_a_lease_that_cannot_be_taken_anew_fails_nobody(again):
     """The answer that is on its way is worth having all the same."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office, again=again)
+    lease = await granted(Worker(store, Vendor()).context, again=again)
     async with lease:
         lease.sent()
         store.inner = emptied()
@@ -138,7 +138,7 @@ async def test_a_lease_that_cannot_be_taken_anew_fails_nobody(again):
 async def test_a_lease_that_cannot_be_extended_is_good_for_two_thirds_of_its_time():
     """Extending fails: what is sent later could still be on its way when somebody else has the lease."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     store.down.add("extend")
     async with lease:
         await asyncio.sleep(TTL * 2 / 3 - 0.1)
@@ -151,7 +151,7 @@ async def test_a_lease_that_cannot_be_extended_is_good_for_two_thirds_of_its_tim
 async def test_only_a_lease_under_which_somebody_works_is_looked_after():
     """Told that the store lost data, a lease in use is extended at once; one that is not is left alone."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     await lease.keep()
     assert store.counts["extend"] == 0
     async with lease:
@@ -165,7 +165,7 @@ async def test_only_a_lease_under_which_somebody_works_is_looked_after():
 async def test_giving_back_to_a_store_that_is_away_harms_nobody():
     """The lease will end by itself."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     store.down.add("*")
     await lease.release()
     with pytest.raises(StoreUnavailable):
@@ -176,7 +176,7 @@ async def test_giving_back_to_a_store_that_is_away_harms_nobody():
 async def test_a_lease_that_the_store_has_lost_is_left_alone():
     """Refused once, then its number was given to somebody else: his is neither extended nor given back."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     async with lease:
         store.inner = emptied()
         await lease.keep()
@@ -195,13 +195,13 @@ async def test_a_lease_that_the_store_has_lost_is_left_alone():
 async def test_a_lease_is_known_by_its_owner():
     """A store that lost its data gave the same number to somebody else: it is not ours, and stays his."""
     store = Store()
-    office = Worker(store, Vendor()).office
+    context = Worker(store, Vendor()).context
 
     async def ask() -> Any:
-        return await office.shelf.ask(store.claim(KEY, "we", TTL, 0, b""))
+        return await context.store_client.ask(store.claim(KEY, "we", TTL, 0, b""))
 
     claim, time = await ask()
-    lease = Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask)
+    lease = Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask)
     for _ in range(2):
         await asyncio.sleep(TTL - 1)
         assert await lease.confirmed()  # from now on it has its whole time again
@@ -226,7 +226,7 @@ async def test_a_lease_whose_time_seems_to_run_short_is_still_the_stores_to_judg
     """
     store = Store()
     worker = Worker(store, Vendor())
-    lease = await granted(worker.office)
+    lease = await granted(worker.context)
     worker.wall_ahead = TTL * 2 / 3 * way
     assert await lease.held()
     assert store.counts["extend"] == 0
@@ -248,7 +248,7 @@ async def test_what_was_slept_through_between_the_grant_and_the_work_counts(slep
     def sleep() -> None:
         worker.wall_ahead += slept
 
-    lease = await granted(worker.office, meanwhile=sleep)
+    lease = await granted(worker.context, meanwhile=sleep)
     assert await lease.held()
     assert store.counts["extend"] == 1
 
@@ -257,7 +257,7 @@ async def test_what_was_slept_through_between_the_grant_and_the_work_counts(slep
 async def test_a_lease_that_the_store_does_not_confirm_is_none():
     """The store is away, or has lost the lease and gives another in its place: nothing is sent, and it is given back."""
     store = Store()
-    lease = await granted(Worker(store, Vendor()).office)
+    lease = await granted(Worker(store, Vendor()).context)
     store.down.add("*")
     assert not await lease.confirmed()
     store.down.clear()
@@ -285,13 +285,13 @@ class Spoken:
 async def test_a_lease_that_was_lost_to_something_later_shields_nothing(held):
     """Somebody was faster: what is granted once more is given back at once, as it was found, and is not asked for again."""
     store = Store()
-    office = Worker(store, Vendor()).office
+    context = Worker(store, Vendor()).context
 
     async def ask() -> Any:
-        return await office.shelf.ask(store.claim(KEY, "we", TTL, 99, b"ours"))
+        return await context.store_client.ask(store.claim(KEY, "we", TTL, 99, b"ours"))
 
     claim, time = await ask()
-    lease = Lease(office.shelf, office.world, KEY, claim.number, TTL, time, ask, word=Spoken())
+    lease = Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask, word=Spoken())
     async with lease:
         lease.sent()
         store.inner = emptied()

@@ -68,7 +68,7 @@ async def test_who_is_cut_off_for_longer_than_its_lease_and_comes_back_in_time_i
     await asyncio.sleep(0.5)
     mine.down.add("*")
     waiting = asyncio.create_task(other.credential(USER).token())
-    await asyncio.sleep(credential.ledger.ttl + 0.5)  # the other has the lease, and gives this one time
+    await asyncio.sleep(credential.replica.ttl + 0.5)  # the other has the lease, and gives this one time
     mine.down.clear()
     await asyncio.sleep(10.0)
     gate.set()

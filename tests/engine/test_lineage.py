@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from linkauth.engine.envelope import Envelope
+from linkauth.engine.codec import Codec
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import digest
 from linkauth.protocol.lineage import RESERVED, Entry, Lineage, begun, supersedes
@@ -132,7 +132,7 @@ async def test_the_session_stands_where_older_linkauths_pass_it_on():
     """In the record, and in ``extra`` under a name that no user sees; a record that lost the former has the latter."""
     store = Store()
     credential = await logged_in(Worker(store, Vendor()))
-    key, lineage = credential.ledger.key, credential.ledger.holding.lineage
+    key, lineage = credential.replica.key, credential.replica.state.lineage
     assert (await credential.token()).extra == {}
     found = (await store.read(key)).record
     raw = json.loads(found.value)
@@ -140,13 +140,13 @@ async def test_the_session_stands_where_older_linkauths_pass_it_on():
     assert raw["generation"] == 0
     assert raw["token"]["extra"][RESERVED] == [lineage.session.at, lineage.session.id]
     del raw["session"], raw["generation"]  # as an older linkauth leaves it
-    read = Envelope().open(key, Record(found.version, json.dumps(raw).encode()))
+    read = Codec().open(key, Record(found.version, json.dumps(raw).encode()))
     assert (read.session, read.generation, read.token.extra) == (lineage.session, None, {})
 
 
 async def by_an_older_linkauth(store: Any, vendor: Vendor, number: int) -> None:
     """Renews as a worker of the release before does: it drops what it does not know of the record, and keeps ``extra``."""
-    key = Worker(store, vendor).credential(USER).ledger.key
+    key = Worker(store, vendor).credential(USER).replica.key
     found = (await store.read(key)).record
     raw = json.loads(found.value)
     fresh = json.loads(vendor._redeem(number, raw["token"]["refresh_token"]).body)["data"]
@@ -176,7 +176,7 @@ async def test_workers_of_two_releases_renew_one_session_in_turn():
         await asyncio.sleep(LIFETIME)
         assert await credential.token() == await other.credential(USER).token()
     assert vendor.counts["reuse"] == 0
-    assert credential.ledger.holding.lineage.session is not None
+    assert credential.replica.state.lineage.session is not None
 
 
 @virtual
@@ -208,7 +208,7 @@ async def test_a_login_is_never_overwritten_by_an_older_session(way: str):
 async def test_the_store_itself_refuses_what_is_late_of_an_earlier_session():
     """In one step: a login takes its number from the clock, above all that were given one by one."""
     store, vendor = Store(), Vendor()
-    key = (await logged_in(Worker(store, vendor))).ledger.key
+    key = (await logged_in(Worker(store, vendor))).replica.key
     login = (await store.read(key)).record
     assert login.version > clock.wall() * 1000 - 1
     assert isinstance(await store.commit(key, 10**9, b"late"), Superseded)
@@ -224,10 +224,10 @@ async def test_a_refusal_does_not_take_the_place_of_what_came_after_the_look():
     credential = await logged_in(slow)
     await other.credential(USER).token()
     await asyncio.sleep(LIFETIME)
-    held, key = credential.ledger.holding, credential.ledger.key
+    held, key = credential.replica.state, credential.replica.key
     number = held.version + 1
     answer = attrs.evolve(held.token, access_token="late", refresh_token="late", expires_at=clock.wall() + LIFETIME)
-    value = credential.ledger._closed(number, answer, held.lineage.renewed(held.token))
+    value = credential.replica._closed(number, answer, held.lineage.renewed(held.token))
     assert (await store.claim(key, "the slow one", 1.0, held.version, b"")).number == number
     await asyncio.sleep(2)
     vendor.refused.add(vendor._refresh[held.token.refresh_token])
@@ -248,17 +248,17 @@ async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
     """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's does not."""
     store = Store()
     worker = Worker(store, Vendor())
-    ledger = worker.credential(PAGE).ledger
-    _, time = await ledger.read()
+    replica = worker.credential(PAGE).replica
+    _, time = await replica.read()
     own = Session(5, "a")
     alone = Token(access_token="alone", issued_at=time.now, expires_at=time.now + 60, refresh_token="stays")
-    ledger.holding.take(alone, 1, time, stored=False, lineage=Lineage(own, 1))
+    replica.state.take(alone, 1, time, stored=False, lineage=Lineage(own, 1))
 
     def stands(session: Session, left: float) -> Record:
         found = attrs.evolve(alone, access_token="stands", expires_at=time.now + left)
         record = TokenRecord(vendor="page", account="default", token=found, session=session, generation=0)
-        return Record(9, worker.office.envelope.close(ledger.key, 9, record))
+        return Record(9, worker.context.codec.close(replica.key, 9, record))
 
-    assert ledger.supersedes(stands(Session(6, "b"), -1.0))
-    assert not ledger.supersedes(stands(own, -1.0))
-    assert ledger.supersedes(stands(own, 60.0))
+    assert replica.supersedes(stands(Session(6, "b"), -1.0))
+    assert not replica.supersedes(stands(own, -1.0))
+    assert replica.supersedes(stands(own, 60.0))

@@ -58,8 +58,8 @@ async def test_the_event_says_it():
     """Sage's names the pairing; LinkXG's user leaves nothing; a vendor that is away has ended nothing, and that is told."""
     worker = Worker(Store(), vendor := Vendor())
     sage = worker.credential(SAGE)
-    _, time = await worker.office.shelf.ask(worker.office.shelf.store.read(sage.ledger.key))
-    sage._holding.take(Token(access_token="at", expires_at=time.now + 9, refresh_token="rt"), 1, time)
+    _, time = await worker.context.store_client.ask(worker.context.store_client.store.read(sage.replica.key))
+    sage._state.take(Token(access_token="at", expires_at=time.now + 9, refresh_token="rt"), 1, time)
     await sage.logout()
     assert told(worker) == [SAGE.leaves_open]
     await (await logged_in(worker)).logout()
@@ -84,7 +84,7 @@ async def test_a_logout_that_was_stalled_past_its_lease_is_carried_out_under_ano
         store.inner.claim = claim
         granted = await claim(*args)
         worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(user.ledger.key, granted.number)
+        await store.inner.release(user.replica.key, granted.number)
         return granted
 
     store.inner.claim = claim_and_stop

@@ -81,11 +81,11 @@ async def test_an_idle_worker_puts_back_what_the_store_lost():
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     await credential.refresh()
-    version = await store.version(credential.ledger.key)
+    version = await store.version(credential.replica.key)
     store.empty()
     store.tell(None)
     await asyncio.sleep(1)
-    assert await store.version(credential.ledger.key) == version
+    assert await store.version(credential.replica.key) == version
     newcomer = Worker(store, vendor).credential(USER)
     assert await newcomer.token() == await credential.token()
     assert vendor.counts["/auth/refresh"] == 1
@@ -100,10 +100,10 @@ async def test_who_hears_of_something_older_puts_back_the_newer():
     await awake.token()
     fresh = await awake.refresh()
     store.empty()
-    before = asleep._holding.version
-    await asleep.ledger.put_back()
+    before = asleep._state.version
+    await asleep.replica.put_back()
     await asyncio.sleep(0.1)
-    assert await store.version(awake.ledger.key) == awake._holding.version > before
+    assert await store.version(awake.replica.key) == awake._state.version > before
     assert await Worker(store, vendor).credential(USER).token() == fresh
 
 
@@ -152,8 +152,8 @@ async def test_what_is_no_news_costs_no_call():
     before = store.counts.total()
     for change in (
         Change("token/x/1", 0),
-        Change(credential.ledger.key, credential._holding.version),
-        Change(credential.ledger.key, LATER),
+        Change(credential.replica.key, credential._state.version),
+        Change(credential.replica.key, LATER),
     ):
         store.tell(change)
     await asyncio.sleep(1)
@@ -168,7 +168,7 @@ async def test_what_was_put_back_by_a_newer_one_meanwhile_is_adopted():
     newer = Worker(store, vendor).credential(USER)
     await newer.token()
     fresh = await newer.refresh()
-    key, record = newer.ledger.key, (await store.read(newer.ledger.key)).record
+    key, record = newer.replica.key, (await store.read(newer.replica.key)).record
     store.empty()
 
     def first(name):
@@ -178,7 +178,7 @@ async def test_what_was_put_back_by_a_newer_one_meanwhile_is_adopted():
         return None
 
     store.before = first
-    await older.ledger.put_back()
+    await older.replica.put_back()
     assert (await older.token()).access_token == fresh.access_token
     assert await store.version(key) == record.version
 
@@ -189,15 +189,15 @@ async def test_a_login_since_the_loss_is_not_taken_back():
     store, vendor = Telling(), Vendor()
     before = await logged_in(Worker(store, vendor))
     await before.refresh()
-    held = before._holding.version
+    held = before._state.version
     store.empty()
     await asyncio.sleep(10)
     user = await logged_in(Worker(store, vendor))
-    record = (await store.read(user.ledger.key)).record
+    record = (await store.read(user.replica.key)).record
     assert held < record.version
     await asyncio.sleep(1)  # who holds the one before has heard of the login
-    assert (await store.read(user.ledger.key)).record == record
-    await before.ledger.look()
+    assert (await store.read(user.replica.key)).record == record
+    await before.replica.look()
     assert await before.token() == await user.token()
 
 
@@ -215,11 +215,11 @@ async def test_what_is_adopted_while_the_lease_is_asked_for_is_not_spent():
     def meanwhile(name):
         if name == "claim":
             store.before = lambda _: None
-            return before.ledger.put_back()
+            return before.replica.put_back()
         return None
 
     store.before = meanwhile
-    await before.ledger.look()
+    await before.replica.look()
     assert await before.token() == await user.token()
     assert vendor.counts["/auth/refresh"] == 1
     begun = monotonic()
@@ -237,12 +237,12 @@ async def test_a_store_that_does_not_take_it_is_offered_it_again(caplog):
     store.down.add("commit")
     store.tell(None)
     await asyncio.sleep(1)
-    assert await store.version(credential.ledger.key) == 0
+    assert await store.version(credential.replica.key) == 0
     assert "is not put back" in caplog.text
     store.down.clear()
     store.tell(None)
     await asyncio.sleep(1)
-    assert await store.version(credential.ledger.key) > 0
+    assert await store.version(credential.replica.key) > 0
 
 
 @pytest.mark.parametrize("end", [ZeroDivisionError("canary"), StopAsyncIteration], ids=["breaks", "ends"])
@@ -257,7 +257,7 @@ async def test_a_watch_that_ends_is_taken_up_again(end, caplog):
     store.empty()
     await asyncio.sleep(2)
     assert len(store.ears) == 1
-    assert await store.version(credential.ledger.key) > 0
+    assert await store.version(credential.replica.key) > 0
     assert "canary" not in caplog.text
 
 
@@ -338,7 +338,7 @@ async def test_a_store_that_is_away_is_no_reason_to_put_back():
     credential = await logged_in(Worker(store, Vendor()))
     store.down.add("read")
     with pytest.raises(StoreUnavailable):
-        await credential.ledger.put_back()
+        await credential.replica.put_back()
 
 
 @virtual
@@ -362,17 +362,17 @@ async def test_a_refusal_where_nothing_is_spent_waits_for_what_others_put_back(h
     keeping = Keeping(base_url=BASE)
     asleep, awake = (Worker(store, vendor).credential(keeping) for _ in range(2))
     await asleep.login(email="ada@example.com", password="correct horse")
-    before = (await store.read(asleep.ledger.key)).record
+    before = (await store.read(asleep.replica.key)).record
     await awake.logout()
     fresh = await awake.login(email="ada@example.com", password="correct horse")
     store.empty()
     if heard:  # it fell back to what it had before
-        await store.inner.commit(asleep.ledger.key, before.version, before.value)
-        asleep._office.watch.beware()
+        await store.inner.commit(asleep.replica.key, before.version, before.value)
+        asleep._context.read_repair.beware()
     vendor.fails(refusal(401, "TOKEN_INVALID"))
     refreshing = asyncio.create_task(asleep.refresh())
     await asyncio.sleep(0.5)
-    await awake.ledger.put_back()
+    await awake.replica.put_back()
     assert (await refreshing).access_token == fresh.access_token
     assert vendor.counts["/auth/refresh"] == 1
 
@@ -397,11 +397,11 @@ async def test_who_has_lost_a_listener_may_have_lost_more_than_it_holds():
     """It holds nothing, and was cut off from hearing: what it asks for next may be about to come back."""
     store = Telling()
     worker = Worker(store, Vendor())
-    await worker.credential(USER).ledger.read()
-    assert not worker.office.watch.suspects
+    await worker.credential(USER).replica.read()
+    assert not worker.context.read_repair.suspects
     store.tell(OSError("gone"))
     await asyncio.sleep(1.5)
-    assert await worker.office.watch.suspicion() > 2
+    assert await worker.context.read_repair.suspicion() > 2
 
 
 @virtual
@@ -426,8 +426,8 @@ async def test_such_a_login_may_have_brought_no_refresh_token():
     store.empty()
     await asyncio.sleep(1)
     token = Token(access_token="theirs", issued_at=clock.wall(), expires_at=clock.wall() + 60)
-    number = left._holding.version
-    await store.inner.commit(left.ledger.key, number, left.ledger._closed(number, token))
+    number = left._state.version
+    await store.inner.commit(left.replica.key, number, left.replica._closed(number, token))
     assert await left.token() == token
 
 
@@ -440,7 +440,7 @@ async def test_what_anybody_may_announce_costs_two_looks_a_second():
     await asyncio.sleep(1)
     store.before = lambda name: read.append((name, monotonic()))
     for number in range(1000):
-        store.tell(Change(held.ledger.key, number % 2 * -5))
+        store.tell(Change(held.replica.key, number % 2 * -5))
         store.tell(Change(f"token/nobody/{number}", 0))
         await asyncio.sleep(0.002)
     await asyncio.sleep(10)
@@ -456,10 +456,10 @@ async def test_a_loss_that_is_announced_between_two_looks_is_found_at_the_next()
     worker = Worker(store, Vendor())
     held = await logged_in(worker)
     await asyncio.sleep(1)
-    store.tell(Change(held.ledger.key, 0))
+    store.tell(Change(held.replica.key, 0))
     await asyncio.sleep(0.01)
     store.empty()
-    store.tell(Change(held.ledger.key, 0))
+    store.tell(Change(held.replica.key, 0))
     await asyncio.sleep(0.6)
-    assert (await store.inner.read(held.ledger.key)).record is not None
+    assert (await store.inner.read(held.replica.key)).record is not None
     await worker.aclose()

@@ -73,7 +73,7 @@ async def test_every_order_of_a_rotation_and_a_request(kind, order):
     await credential.token()
     await worker.credential(UNSTATED, "another").token()
     lease = await store.inner.claim(KEY, "who rotates", 60, 0, b"")
-    value = other.office.envelope.close(KEY, lease.number, SecretRecord(vendor=UNSTATED.name, client_secret="new"))
+    value = other.context.codec.close(KEY, lease.number, SecretRecord(vendor=UNSTATED.name, client_secret="new"))
     store.steps = {"claim": asyncio.Event(), "send": asyncio.Event()}
     caller = asyncio.create_task(credential.refresh())
     vendor.sent.clear()
@@ -190,7 +190,7 @@ async def test_what_may_have_been_missed_is_looked_for_after_the_subscription_is
     credential = worker.credential(UNSTATED)
     await credential.token()
     vendor.secret = "new"
-    value = other.office.envelope.close(KEY, 1, SecretRecord(vendor=UNSTATED.name, client_secret="new"))
+    value = other.context.codec.close(KEY, 1, SecretRecord(vendor=UNSTATED.name, client_secret="new"))
     await store.inner.commit(KEY, 1, value)
     store.tell(None)
     await asyncio.sleep(0.1)

@@ -7,9 +7,9 @@ from base64 import b64encode
 
 import pytest
 
+from linkauth.engine.codec import Codec
 from linkauth.engine.credential import Credential
-from linkauth.engine.envelope import Envelope
-from linkauth.engine.sealing import Sealer
+from linkauth.engine.encryption import Sealer
 from linkauth.errors import NoAnswer, UnauthorizedClient, VendorUnavailable
 from linkauth.oauth import wire
 from linkauth.oauth.grants import basic
@@ -30,7 +30,7 @@ async def failed(store: Store, keys: str | list[str] | None) -> str:
     credential = Worker(store, vendor, keys=keys).credential(CLIENT)
     with pytest.raises(UnauthorizedClient, match=WORDS):
         await credential.token()
-    return credential.ledger.key
+    return credential.replica.key
 
 
 async def told(store: Store, keys: str | list[str] | None) -> str:
@@ -81,10 +81,10 @@ async def test_what_an_older_worker_acts_on_stays_legible():
     vendor.fails(NoAnswer(WORDS), times=9)
     with pytest.raises(VendorUnavailable):
         await credential.refresh()
-    found = json.loads((await store.read(credential.ledger.key)).note)
+    found = json.loads((await store.read(credential.replica.key)).note)
     assert found.pop("sealed")
     assert found.keys() == {"doubt", "since", "retry_at", "failures", "kind"}
-    assert found["doubt"] == digest(credential.ledger.holding.token)
+    assert found["doubt"] == digest(credential.replica.state.token)
     assert found["retry_at"] > found["since"] > 0
 
 
@@ -110,7 +110,7 @@ async def test_status_says_that_something_failed_though_its_words_do_not_open():
 
 def test_words_open_beside_their_own_record_alone():
     """Moved beside another record, damaged, or of another shape, they count as none; the rest of the note stays."""
-    ours = Envelope(Sealer([KEY], lambda size: b"n" * size))
+    ours = Codec(Sealer([KEY], lambda size: b"n" * size))
     note = Note(doubt="d", since=1.0, retry_at=9.0, kind="RateLimited", error="slow_down", description=WORDS)
     closed = ours.close_note("a", note)
     assert ours.open_note("a", closed).description == WORDS
@@ -139,7 +139,7 @@ async def test_a_vendor_that_repeats_http_basic_gives_nothing_away():
     credential = worker.credential(oauth2)
     with pytest.raises(UnauthorizedClient, match="no client for") as caught:
         await credential.token()
-    note = (await store.read(credential.ledger.key)).note
+    note = (await store.read(credential.replica.key)).note
     assert b"no client for" in note
     told = f"{caught.value} {vars(caught.value)} {worker.events} {note!r}"
     assert "****" in told
@@ -152,8 +152,8 @@ def test_words_of_a_shape_that_no_linkauth_writes_count_as_none(words):
     """They open, for whoever wrote them had the key: what they say is not guessed at, and the rest of the note stays."""
     sealer = Sealer([KEY], lambda size: b"n" * size)
     sealed = b64encode(sealer.seal(wire.dump(words), b"linkauth note 1 a")).decode()
-    found = Envelope(sealer).open_note("a", Note(doubt="d", since=1.0, kind="RateLimited", sealed=sealed).encode())
+    found = Codec(sealer).open_note("a", Note(doubt="d", since=1.0, kind="RateLimited", sealed=sealed).encode())
     assert (found.doubt, found.since, found.kind) == ("d", 1.0, "RateLimited")
     assert (found.error, found.description) == ("", "")
     whole = b64encode(sealer.seal(wire.dump(["slow_down", WORDS]), b"linkauth note 1 a")).decode()
-    assert Envelope(sealer).open_note("a", Note(sealed=whole).encode()).description == WORDS
+    assert Codec(sealer).open_note("a", Note(sealed=whole).encode()).description == WORDS

@@ -89,7 +89,7 @@ async def test_a_lease_and_its_record_have_one_key():
     store = Store()
     worker = Worker(store, Vendor())
     await logged_in(worker)
-    place = Place((token_key(TODAY, "default"), token_key(USER, "default")), worker.office.shelf)
+    place = Place((token_key(TODAY, "default"), token_key(USER, "default")), worker.context.store_client)
 
     async def claimed_meanwhile():
         place.fix()
@@ -106,11 +106,11 @@ async def test_an_answer_in_escrow_is_found():
     vendor, store, escrow = Vendor(), Store(), Escrow()
     worker = Worker(store, vendor)
     old = await logged_in(worker)
-    key, number = old.ledger.key, old.ledger.holding.version + 1
+    key, number = old.replica.key, old.replica.state.version + 1
     now = (await store.read(key)).now
     left = Token(access_token="left", refresh_token="left", issued_at=now, expires_at=now + 900)
     record = TokenRecord(vendor=USER.name, account="default", token=left)
-    await escrow.put(Kept(key, number, worker.office.envelope.close(key, number, record)))
+    await escrow.put(Kept(key, number, worker.context.codec.close(key, number, record)))
     asked = vendor.counts["requests"]
     credential = Worker(store, vendor, escrow=escrow).credential(TODAY)
     assert (await credential.token()).access_token == "left"

@@ -87,7 +87,7 @@ async def test_what_was_written_last_is_put_back_first():
     await asyncio.sleep(5)
     newest_first = [sessions[0], *reversed(sessions[1:])]
     put_back = [key for key in store.committed if key != repair_key()]
-    first = {session.ledger.key for session in newest_first[: timing.REPAIR_AT_ONCE]}
+    first = {session.replica.key for session in newest_first[: timing.REPAIR_AT_ONCE]}
     assert set(put_back[: timing.REPAIR_AT_ONCE]) == first
     assert len(put_back) == MANY
 
@@ -101,7 +101,7 @@ async def test_a_hundred_are_put_back_at_once():
     store.takes, store.most = 0.05, 0
     store.tell(None)
     await asyncio.sleep(timing.LOSS_SPREAD + 0.3 + 0.01)
-    assert [session for session in sessions if not await store.version(session.ledger.key)] == []
+    assert [session for session in sessions if not await store.version(session.replica.key)] == []
     assert store.most == timing.REPAIR_AT_ONCE
     assert word(store) == -math.inf  # done within a second: nobody needs to be told
 
@@ -115,13 +115,13 @@ async def test_others_wait_for_who_needs_longer():
     other = Worker(store, vendor)
     behind = other.credential(USER, "user-0")
     await behind.token()
-    await other.credential(USER, "nobody").ledger.read()
+    await other.credential(USER, "nobody").replica.read()
     snapshot = dict(store.inner._slots)
     renewed = await oldest.refresh()
     for session in sessions[1:]:
         await asyncio.sleep(0.01)
         await session.refresh()
-    store.inner._slots = {key: slot for key, slot in snapshot.items() if key == oldest.ledger.key}
+    store.inner._slots = {key: slot for key, slot in snapshot.items() if key == oldest.replica.key}
     store.takes = 1.2  # 300 sessions, a hundred at a time, two calls each: some seven seconds
     lost = monotonic()
     store.tell(None)
@@ -141,8 +141,8 @@ async def test_a_word_lapses_and_only_grows():
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     other = Worker(store, vendor)
-    other.office.watch.beware()
-    await other.office.watch._say_so(monotonic() + 1.5)
+    other.context.read_repair.beware()
+    await other.context.read_repair._say_so(monotonic() + 1.5)
     said = word(store)
     assert said == pytest.approx(wall() + timing.REPAIR_WORD, abs=0.01)
     await store.commit(repair_key(), int(said * 1000) - 500, b"sooner", 60)
@@ -153,7 +153,7 @@ async def test_a_word_lapses_and_only_grows():
     await credential.refresh()
     assert said - 0.01 <= wall() <= said + 0.5
     assert monotonic() - begun > timing.GRACE
-    assert not credential._office.watch.suspects
+    assert not credential._context.read_repair.suspects
 
 
 @virtual
@@ -201,7 +201,7 @@ async def test_a_fresh_worker_suspects_a_server_that_was_started_a_moment_ago(up
     await fresh.token()
     renewing = asyncio.create_task(fresh.refresh())
     await asyncio.sleep(1)
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     found = (await asyncio.gather(renewing, return_exceptions=True))[0]
     assert (vendor.counts["reuse"] == 0) is waits
     if waits:
@@ -217,7 +217,7 @@ async def test_one_record_that_is_lost_is_reason_to_look_after_all():
     first, second = await logged_in(worker, "first"), await logged_in(worker, "second")
     store.empty()
     await first.refresh()
-    assert await store.version(second.ledger.key) > 0
+    assert await store.version(second.replica.key) > 0
 
 
 @virtual
@@ -231,10 +231,10 @@ async def test_a_mark_that_an_old_record_brought_back_sends_for_nobody():
     await logged_in(holder)
     other.credential(USER)
     store.inner._slots = snapshot
-    other.office.watch.beware()
+    other.context.read_repair.beware()
     asking = asyncio.create_task(other.credential(USER).token())
     await asyncio.sleep(1)
-    await credential.ledger.put_back()
+    await credential.replica.put_back()
     assert await asking == await credential.token()
 
 
@@ -266,10 +266,10 @@ async def test_a_refusal_after_a_loss_is_not_believed_at_once():
     vendor.faults[-1].outcome, vendor.faults[-1].acts = refusal(401, "TOKEN_INVALID"), False
     renewing = asyncio.create_task(behind.refresh())
     await asyncio.sleep(1)
-    behind._office.watch.beware()
+    behind._context.read_repair.beware()
     gate.set()
     await asyncio.sleep(1)
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     assert await renewing == await newest.token()
 
 

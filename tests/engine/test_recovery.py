@@ -32,7 +32,7 @@ async def test_a_secret_found_by_hand_is_everybodys():
     with pytest.raises(MalformedResponse):
         await credential.rotate_secret()
     assert "new-one" in (await credential.unread_answer()).reveal()
-    await adopt(credential.ledger, Secret("new-one"))
+    await adopt(credential.replica, Secret("new-one"))
     assert await credential.unread_answer() is None
     requests = vendor.counts["requests"]
     assert (await credential.refresh()).access_token
@@ -48,7 +48,7 @@ async def test_a_secret_replaces_one_that_was_stored_before():
     worker = Worker(store, vendor)
     await worker.credential(CLIENT).rotate_secret()
     vendor.secret = "by-hand"
-    await adopt(worker.credential(CLIENT).ledger, Secret("by-hand"))
+    await adopt(worker.credential(CLIENT).replica, Secret("by-hand"))
     assert (await Worker(store, vendor).credential(CLIENT).token()).access_token
 
 
@@ -58,7 +58,7 @@ async def test_what_can_be_no_secret_is_refused(secret):
     """Nothing is written."""
     store = Store()
     with pytest.raises(ConfigurationError):
-        await adopt(Worker(store, Vendor()).credential(CLIENT).ledger, Secret(secret))
+        await adopt(Worker(store, Vendor()).credential(CLIENT).replica, Secret(secret))
     assert not store.counts
 
 
@@ -66,7 +66,7 @@ async def test_what_can_be_no_secret_is_refused(secret):
 async def test_a_vendor_whose_secrets_are_not_kept_says_so():
     """There would be nobody to read it."""
     with pytest.raises(UnsupportedGrant):
-        await adopt(Worker(Store(), Vendor()).credential(USER).ledger, Secret("x"))
+        await adopt(Worker(Store(), Vendor()).credential(USER).replica, Secret("x"))
 
 
 @virtual
@@ -76,7 +76,7 @@ async def test_a_rotation_under_way_is_not_disturbed():
     credential = Worker(store, Vendor()).credential(CLIENT)
     await store.inner.claim(secret_key(CLIENT), "rotates", 9, 0, b"")
     with pytest.raises(VendorUnavailable, match="rotating") as caught:
-        await adopt(credential.ledger, Secret("x"))
+        await adopt(credential.replica, Secret("x"))
     assert caught.value.retry_after == 9
     assert store.counts["commit"] == 0
 
@@ -97,7 +97,7 @@ async def test_a_rotation_that_was_faster_is_not_undone():
 
         store.before = faster
         with pytest.raises(VendorUnavailable) as caught:
-            await adopt(credential.ledger, Secret("x"))
+            await adopt(credential.replica, Secret("x"))
         assert caught.value.retry_after is None
         assert (await store.inner.read(key)).record.value == b"newer"
         await asyncio.sleep(20)  # the lease of the first ends

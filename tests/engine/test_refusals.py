@@ -29,12 +29,12 @@ LONG = 10 * 365 * 86400.0
 async def connected(store: Store, worker: Worker, lifetime: float = LONG, **more: Any) -> Any:
     """A credential that some process has connected: only the store knows of it."""
     credential = worker.credential(GITHUB)
-    key = credential.ledger.key
+    key = credential.replica.key
     record = (await store.read(key)).record
     claim = await store.claim(key, "another process", 5, record.version if record else 0, b"")
     token = Token(access_token=f"t{claim.number}", issued_at=claim.now, expires_at=claim.now + lifetime, **more)
     stored = TokenRecord(vendor="hub", account="default", token=token)
-    await store.commit(key, claim.number, worker.office.envelope.close(key, claim.number, stored))
+    await store.commit(key, claim.number, worker.context.codec.close(key, claim.number, stored))
     return credential
 
 
@@ -51,9 +51,9 @@ async def test_one_401_is_the_callers_and_costs_nobody_the_token():
     """The token stays, here and for the fleet; no mark is written and nothing is sent."""
     store, vendor = Store(), Vendor()
     credential = await connected(store, Worker(store, vendor))
-    before = (await store.read(credential.ledger.key)).record
+    before = (await store.read(credential.replica.key)).record
     await refused(credential)
-    assert (await store.read(credential.ledger.key)).record == before
+    assert (await store.read(credential.replica.key)).record == before
     assert await Worker(store, vendor).credential(GITHUB).token() == await credential.token()
     assert vendor.counts["requests"] == 0
 
@@ -221,13 +221,13 @@ async def test_a_token_without_end_is_served_from_memory():
     worker = Worker(store, Vendor())
     credential = worker.credential(GITHUB)
     token = Token(access_token="t", issued_at=0.0, expires_at=math.inf)
-    _, time = await worker.office.shelf.ask(store.read("x"))
-    credential._holding.take(token, 1, time)
+    _, time = await worker.context.store_client.ask(store.read("x"))
+    credential._state.take(token, 1, time)
     before = sum(store.counts.values())
     for _ in range(3):
         await asyncio.sleep(1000)
         worker.wall_ahead += 1e6
-        assert credential._wall() < credential._holding.wall_limit
+        assert credential._wall() < credential._state.wall_limit
         assert await credential.token() is token
         assert credential.peek() is token
     assert sum(store.counts.values()) == before

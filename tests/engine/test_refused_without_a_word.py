@@ -16,9 +16,9 @@ from tests.engine.virtual import monotonic, virtual
 
 async def _held(worker, store, lifetime, vendor=PAGE):
     credential = worker.credential(vendor)
-    _, time = await worker.office.shelf.ask(store.read(credential.ledger.key))
+    _, time = await worker.context.store_client.ask(store.read(credential.replica.key))
     token = Token(access_token="old", issued_at=time.now, expires_at=time.now + lifetime, refresh_token="dead")
-    credential._holding.take(token, 1, time)
+    credential._state.take(token, 1, time)
     return credential
 
 

@@ -121,7 +121,7 @@ async def test_whoever_enters_while_the_last_one_leaves_is_inside():
     async def aclose() -> None:
         closed.append(True)
 
-    worker.office.shelf.store.aclose = aclose
+    worker.context.store_client.store.aclose = aclose
     worker.open()
     gate = vendor.holds()
     caller = asyncio.create_task(worker.credential(CLIENT).token())
@@ -172,7 +172,7 @@ def test_whoever_enters_in_another_thread_while_the_last_one_leaves_is_inside():
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(leave())
         assert entering.ident
-        assert not worker.office.flights.closing
+        assert not worker.context.flights.closing
     theirs.run_until_complete(serve())
     theirs.close()
 
@@ -185,8 +185,8 @@ async def test_cleanup_ctx_beside_async_with():
         await anext(context)
         async for _ in context:
             pass
-        assert not engine.office.flights.closing
-    assert engine.office.flights.closing
+        assert not engine.context.flights.closing
+    assert engine.context.flights.closing
 
 
 def test_two_threads_come_and_go():
@@ -199,7 +199,7 @@ def test_two_threads_come_and_go():
             for _ in range(20):
                 async with engine:
                     await asyncio.sleep(0)
-                    if engine.office.flights.closing:
+                    if engine.context.flights.closing:
                         refused.append(True)
 
         for _ in range(10):
@@ -211,7 +211,7 @@ def test_two_threads_come_and_go():
     for thread in threads:
         thread.join(60)
     assert refused == []
-    assert engine.office.flights.closing
+    assert engine.context.flights.closing
 
 
 def test_a_loop_that_was_closed_inside_is_inside_no_more():
@@ -226,17 +226,17 @@ def test_a_loop_that_was_closed_inside_is_inside_no_more():
             pass
 
     asyncio.run(use())
-    assert engine.office.flights.closing
+    assert engine.context.flights.closing
 
 
 def _child(engine, said):
     async def use() -> None:
         async with engine:
             await engine.check() if hasattr(engine, "check") else None
-            said.put(engine.office.flights.closing)
+            said.put(engine.context.flights.closing)
 
     asyncio.run(use())
-    said.put(engine.office.flights.closing)
+    said.put(engine.context.flights.closing)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork while threads run, from Python 3.12 on

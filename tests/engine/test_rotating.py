@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from linkauth.engine.envelope import Envelope
+from linkauth.engine.codec import Codec
 from linkauth.errors import (
     InvalidGrant,
     LinkAuthError,
@@ -44,7 +44,7 @@ class Replayable(LinkXGUser):
 
 
 async def note(store: Store, worker: Worker) -> Note:
-    return Note.decode((await store.read(worker.credential(USER).ledger.key)).note)
+    return Note.decode((await store.read(worker.credential(USER).replica.key)).note)
 
 
 @virtual
@@ -106,11 +106,11 @@ async def test_in_doubt_waits_while_the_token_is_valid_and_spends_once_after():
 async def test_in_doubt_does_not_wait_past_the_refresh_tokens_own_end(lapses, exchanges):
     """A doubtful refresh token that lapses before the access token is tried at once: waiting would lose it for certain."""
     store, vendor = Store(), Vendor()
-    ledger = (await logged_in(Worker(store, vendor))).ledger
-    token = attrs.evolve(ledger.current(), refresh_expires_at=ledger.current().issued_at + lapses)
+    replica = (await logged_in(Worker(store, vendor))).replica
+    token = attrs.evolve(replica.current(), refresh_expires_at=replica.current().issued_at + lapses)
     record = TokenRecord(vendor=USER.name, account="default", token=token)
-    number = ledger.holding.version + 1
-    await store.commit(ledger.key, number, Envelope().close(ledger.key, number, record))
+    number = replica.state.version + 1
+    await store.commit(replica.key, number, Codec().close(replica.key, number, record))
     await asyncio.sleep(700)
     await killed_while_renewing(Worker(store, vendor), vendor)
     await asyncio.sleep(20)
@@ -243,14 +243,14 @@ async def test_a_refusal_is_believed_only_after_another_look_at_the_store():
     async def written_meanwhile() -> None:
         if vendor.counts["/auth/refresh"] == 1:
             store.before = lambda name: None
-            record = (await inner.read(credential.ledger.key)).record
-            envelope = worker.office.envelope
-            value = envelope.close(credential.ledger.key, LATER, envelope.open(credential.ledger.key, record))
-            await inner.commit(credential.ledger.key, LATER, value)
+            record = (await inner.read(credential.replica.key)).record
+            codec = worker.context.codec
+            value = codec.close(credential.replica.key, LATER, codec.open(credential.replica.key, record))
+            await inner.commit(credential.replica.key, LATER, value)
 
     store.before = lambda name: written_meanwhile() if name == "read" else None
     assert (await credential.refresh()).access_token
-    assert credential.ledger.holding.version == LATER
+    assert credential.replica.state.version == LATER
 
 
 @virtual
@@ -268,7 +268,7 @@ async def test_a_login_elsewhere_is_noticed():
     await asyncio.sleep(0.6)
     for worker in workers:
         assert await worker.credential(USER).token() == fresh
-    assert credential.ledger.holding.dead == ""
+    assert credential.replica.state.dead == ""
 
 
 @virtual
@@ -352,7 +352,7 @@ async def test_a_login_that_was_stalled_past_its_lease_is_carried_out():
         store.inner.claim = inner_claim
         granted = await inner_claim(*args)
         worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(credential.ledger.key, granted.number)
+        await store.inner.release(credential.replica.key, granted.number)
         return granted
 
     store.inner.claim = claim_and_stop

@@ -118,7 +118,7 @@ async def test_a_late_rotation_gives_way_to_the_later_one():
     async def later():
         vendor.secret = "later"
         record = SecretRecord(vendor=CLIENT.name, client_secret="later")
-        await store.inner.commit(key, 99, worker.office.envelope.close(key, 99, record))
+        await store.inner.commit(key, 99, worker.context.codec.close(key, 99, record))
 
     def first(name):
         if name == "commit":
@@ -175,7 +175,7 @@ async def test_a_rotation_that_has_waited_shows_a_token_that_is_good():
     worker = Worker(store, vendor)
     await worker.credential(CLIENT).token()
     await asyncio.sleep(54)
-    worker.office.watch.beware()
+    worker.context.read_repair.beware()
     begun = monotonic()
     await worker.credential(CLIENT).rotate_secret()
     assert monotonic() - begun == 3
@@ -192,7 +192,7 @@ async def test_a_secret_is_stored_though_its_number_was_given_twice():
 
     async def twin():
         record = SecretRecord(vendor=CLIENT.name, client_secret="dead")
-        await store.inner.commit(key, 1, worker.office.envelope.close(key, 1, record))
+        await store.inner.commit(key, 1, worker.context.codec.close(key, 1, record))
 
     def first(name):
         if name == "commit":
@@ -219,7 +219,7 @@ async def test_a_secret_whose_number_was_given_twice_gives_way_to_a_later_rotati
     await credential.token()
 
     def record(secret: str, number: int) -> bytes:
-        return worker.office.envelope.close(key, number, SecretRecord(vendor=CLIENT.name, client_secret=secret))
+        return worker.context.codec.close(key, number, SecretRecord(vendor=CLIENT.name, client_secret=secret))
 
     async def twin():
         await store.inner.commit(key, 1, record("dead", 1))
@@ -254,7 +254,7 @@ async def test_a_secret_whose_number_was_given_twice_gives_way_to_one_that_is_st
     async def stores(secret: str, number: int) -> None:
         vendor.secret = secret
         record = SecretRecord(vendor=CLIENT.name, client_secret=secret)
-        await store.inner.commit(key, number, worker.office.envelope.close(key, number, record))
+        await store.inner.commit(key, number, worker.context.codec.close(key, number, record))
 
     def first(name):
         if name == "commit":
@@ -308,7 +308,7 @@ async def test_a_secret_in_escrow_comes_before_the_constructors():
     store.down.add("commit")
     with pytest.raises(StoreUnavailable):
         await doomed.credential(CLIENT).rotate_secret()
-    doomed.office.flights.closing = True
+    doomed.context.flights.closing = True
     await asyncio.sleep(1)
     store.down.clear()
     restarted = Worker(store, vendor, escrow=escrow)
@@ -327,7 +327,7 @@ async def test_a_record_of_another_kind_is_no_secret():
     record = PendingRecord(
         vendor="x", account="a", token_key="k", state="canary", redirect_uri="r", scope="", verifier=None, expires_at=0
     )
-    await store.inner.commit(key, 1, worker.office.envelope.close(key, 1, record))
+    await store.inner.commit(key, 1, worker.context.codec.close(key, 1, record))
     with pytest.raises(CorruptRecord, match="another kind") as caught:
         await worker.credential(CLIENT).rotate_secret()
     assert "canary" not in str(caught.value)
@@ -339,9 +339,9 @@ async def test_a_vendor_that_keeps_its_secrets_has_none_to_look_for():
     """Its refusals of the client are the caller's: nothing is looked up, nothing waited for."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
-    assert not await worker.office.client_secrets.look(USER)
-    assert await worker.office.client_secrets.newest(USER) is USER
-    assert await worker.office.client_secrets.newer(USER, USER) is None
+    assert not await worker.context.client_secrets.look(USER)
+    assert await worker.context.client_secrets.newest(USER) is USER
+    assert await worker.context.client_secrets.newer(USER, USER) is None
     assert not store.counts
 
 

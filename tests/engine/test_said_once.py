@@ -102,7 +102,7 @@ async def test_what_a_store_lost(said):
     said()
     store.inner._slots.clear()
     for credential in credentials:
-        await credential.ledger.put_back()
+        await credential.replica.put_back()
     assert len(said()) == 1
 
 

@@ -71,7 +71,7 @@ async def test_one_that_linkauth_never_rotated_counts_from_the_first_round_that_
     vendor.secret = "by an older linkauth"
     number = (await store.read(key)).record.version + 1
     record = SecretRecord(vendor="linkxg", client_secret=vendor.secret)
-    await store.commit(key, number, worker.office.envelope.close(key, number, record))
+    await store.commit(key, number, worker.context.codec.close(key, number, record))
     for _ in range(30):
         await Worker(store, vendor, keys=OLD).keep_alive(CLIENT, every=0.0, rounds=1, rotate_secrets_after=QUARTER)
         await asyncio.sleep(3 * DAY)
@@ -140,7 +140,7 @@ async def test_a_secret_that_a_human_put_in_has_its_time():
     """It was replaced then."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
-    await adopt(worker.credential(CLIENT).ledger, Secret("another"))
+    await adopt(worker.credential(CLIENT).replica, Secret("another"))
     assert [each.secret_rotated_at async for each in worker.statuses()] == [wall()]
 
 
@@ -153,7 +153,7 @@ async def test_a_secret_that_is_put_back_keeps_its_time():
     at = wall()
     await asyncio.sleep(DAY)
     store.inner = MemoryStore(clock=store.inner._clock)
-    await worker.office.client_secrets._of(CLIENT).put_back()
+    await worker.context.client_secrets._of(CLIENT).put_back()
     assert [each.secret_rotated_at async for each in worker.statuses()] == [at]
 
 
@@ -202,7 +202,7 @@ async def test_a_time_in_the_future_does_not_keep_a_secret_for_ever():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor, keys=OLD)
     key, record = secret_key(CLIENT), SecretRecord(vendor="linkxg", client_secret="first-secret", rotated_at=wall() * 2)
-    await store.commit(key, 1, worker.office.envelope.close(key, 1, record))
+    await store.commit(key, 1, worker.context.codec.close(key, 1, record))
     await rotate_if_older_seen(worker, store, vendor)
     await worker.keep_alive(CLIENT, every=0.0, rounds=1, rotate_secrets_after=QUARTER)
     assert rotations(vendor) == 1
@@ -259,7 +259,7 @@ async def test_two_that_see_a_secret_first_write_it_down_once():
     assert isinstance(granted, Granted)
     assert not await rotate_if_older(credential, QUARTER)
     assert (await store.read(key)).record is None
-    value = credential.ledger.office.envelope.close(key, granted.number, FirstSeenRecord(vendor=CLIENT.name, at=wall()))
+    value = credential.replica.context.codec.close(key, granted.number, FirstSeenRecord(vendor=CLIENT.name, at=wall()))
     assert isinstance(await store.inner.commit(key, granted.number, value), Committed)
     await asyncio.sleep(QUARTER)
     assert await rotate_if_older(credential, QUARTER)

@@ -74,7 +74,7 @@ async def test_workers_do_not_all_begin_at_once():
     workers = [Worker(store, vendor) for _ in range(10)]
     for worker in workers:
         await worker.credential(CLIENT).token()
-    softs = {worker.credential(CLIENT).ledger.holding.soft for worker in workers}
+    softs = {worker.credential(CLIENT).replica.state.soft for worker in workers}
     assert len(softs) == 10
     store.counts.clear()
     for _ in range(840):
@@ -151,11 +151,11 @@ async def test_a_broken_record_after_a_jump_keeps_the_token_in_memory():
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
     token = await credential.token()
-    key = credential.ledger.key
+    key = credential.replica.key
     claim = await store.claim(key, "x", 1, 99, b"")
     await store.commit(key, claim.number, b"broken")
     worker.wall_ahead = 100
-    credential._holding.wall_limit = 0  # as after a jump that matters
+    credential._state.wall_limit = 0  # as after a jump that matters
     assert await credential.token() == token
 
 
@@ -284,7 +284,7 @@ async def test_a_late_answer_does_not_undo_a_logout():
     renewal = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
     store.down.clear()
-    await store.inner.release(credential.ledger.key, credential.ledger.holding.version + 1)  # as if its lease had ended
+    await store.inner.release(credential.replica.key, credential.replica.state.version + 1)  # as if its lease had ended
     await other.credential(USER).logout()
     gate.set()
     with pytest.raises(ReauthorizationRequired, match="logged out"):
@@ -315,7 +315,7 @@ async def test_logout_of_a_client_leaves_nothing_and_the_next_call_fetches_anew(
     credential = Worker(store, vendor).credential(CLIENT)
     old = await credential.token()
     await credential.logout()
-    assert (await store.read(credential.ledger.key)).record is None
+    assert (await store.read(credential.replica.key)).record is None
     assert await credential.token() != old
 
 
@@ -330,7 +330,7 @@ def test_two_credentials_never_share_anything():
         USER,
     ]
     made = [worker.credential(vendor, account) for vendor in vendors for account in ("default", "other")]
-    assert len({credential.ledger.key for credential in made}) == 10
+    assert len({credential.replica.key for credential in made}) == 10
     assert worker.credential(attrs.evolve(CLIENT)) is worker.credential(CLIENT)
 
 

@@ -70,9 +70,9 @@ async def test_an_answer_that_never_comes_is_given_up_after_two_minutes():
     assert worker.heard() == []
     await asyncio.sleep(2.0)
     assert worker.heard() == ["failed"]
-    key = credential.ledger.key
+    key = credential.replica.key
     assert b"doubt" in (await store.read(key)).note
-    claim = await store.claim(key, "somebody", 1.0, credential._holding.version, b"")
+    claim = await store.claim(key, "somebody", 1.0, credential._state.version, b"")
     assert isinstance(claim, Granted)
 
 

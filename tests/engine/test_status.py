@@ -56,7 +56,7 @@ async def test_what_went_wrong_is_told():
     await worker.credential(USER, "over").logout()
     broken, odd = token_key(USER, "broken"), token_key(USER, "odd")
     await store.inner.commit(broken, LATER, b"broken")
-    await store.inner.commit(odd, LATER, worker.office.envelope.close(odd, LATER, RoundRecord(next_at=0)))
+    await store.inner.commit(odd, LATER, worker.context.codec.close(odd, LATER, RoundRecord(next_at=0)))
     doomed = Worker(store, vendor)
     await doomed.credential(USER).token()
     await killed_while_renewing(doomed, vendor)
@@ -80,7 +80,7 @@ async def test_a_vendor_is_told_by_its_own_name():
     key, whose = token_key(vendor, "shop"), {"vendor": vendor.name, "account": "shop"}
     token = Token(access_token="a", issued_at=wall(), expires_at=wall() + 60)
     for number, record in enumerate((TokenRecord(token=token, **whose), DeadRecord(reason="over", **whose)), 1):
-        await store.inner.commit(key, number, worker.office.envelope.close(key, number, record))
+        await store.inner.commit(key, number, worker.context.codec.close(key, number, record))
         assert (await all_of(worker))["shop"].vendor == vendor.name
 
 
@@ -92,7 +92,7 @@ async def test_a_record_that_goes_away_meanwhile_is_not_told():
     await worker.credential(CLIENT).token()
 
     def gone(name):
-        return store.inner.delete(worker.credential(CLIENT).ledger.key, 99) if name == "read" else None
+        return store.inner.delete(worker.credential(CLIENT).replica.key, 99) if name == "read" else None
 
     store.before = gone
     assert await all_of(worker) == {}

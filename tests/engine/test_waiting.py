@@ -28,7 +28,7 @@ async def test_a_renewal_that_never_ends_elsewhere_is_told():
     """Somebody keeps the lease and brings nothing: after two of its lives that is what callers hear."""
     store, vendor = Store(), Vendor()
     credential = Worker(store, vendor).credential(CLIENT)
-    await store.inner.claim(credential.ledger.key, "stranger", FOR_EVER, 0, b"")
+    await store.inner.claim(credential.replica.key, "stranger", FOR_EVER, 0, b"")
     with pytest.raises(VendorUnavailable, match="no token within"):
         await credential.token()
     await asyncio.sleep(2 * (10.0 + timing.LEASE_CHEAP) - 10.0 - timing.CALLER_MORE + 0.2)
@@ -42,7 +42,7 @@ async def test_a_login_does_not_wait_for_ever():
     """Somebody keeps the lease and brings nothing: the user's word needs none, and stands for everybody."""
     store, vendor = Store(), Vendor()
     credential = Worker(store, vendor).credential(USER)
-    await store.inner.claim(credential.ledger.key, "stranger", FOR_EVER, 0, b"")
+    await store.inner.claim(credential.replica.key, "stranger", FOR_EVER, 0, b"")
     begun = monotonic()
     token = await credential.login(email="ada@example.com", password="p")
     assert monotonic() - begun == pytest.approx(timing.USER_WAITS, abs=0.5)
@@ -93,7 +93,7 @@ async def test_a_renewal_that_was_stopped_past_its_lease_begins_again():
         store.inner.claim = claim
         granted = await claim(*args)
         worker.slept -= 20
-        await store.inner.release(credential.ledger.key, granted.number)
+        await store.inner.release(credential.replica.key, granted.number)
         return granted
 
     store.inner.claim = claim_and_stop
@@ -119,7 +119,7 @@ async def test_a_session_without_a_refresh_token_sends_for_the_user():
     store, vendor = Store(), Vendor()
     credential = Worker(store, vendor).credential(USER)
     token = Token(access_token="a", issued_at=wall(), expires_at=wall() + 60)
-    await store.inner.commit(credential.ledger.key, 1, credential.ledger._closed(1, token))
+    await store.inner.commit(credential.replica.key, 1, credential.replica._closed(1, token))
     assert (await credential.token()).access_token == "a"
     await asyncio.sleep(61)
     with pytest.raises(ReauthorizationRequired, match="no refresh token"):
@@ -187,8 +187,8 @@ async def test_a_logout_that_somebody_overtook_ends_his_session_too():
     """It was stopped past its lease, and a session was written meanwhile: that one is revoked and forgotten as well."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    key, token = credential.ledger.key, await credential.token()
-    value = credential._office.envelope.close(key, LATER, TokenRecord(vendor=USER.name, account="default", token=token))
+    key, token = credential.replica.key, await credential.token()
+    value = credential._context.codec.close(key, LATER, TokenRecord(vendor=USER.name, account="default", token=token))
 
     def overtaken(name):
         if name == "commit":
@@ -209,19 +209,19 @@ async def test_a_logout_that_was_stopped_past_its_lease_lets_the_renewal_end_tha
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    key, token = credential.ledger.key, await credential.token()
+    key, token = credential.replica.key, await credential.token()
     gate = vendor.holds()
     leaving = asyncio.create_task(credential.logout())
     await asyncio.sleep(1)
-    assert credential.ledger.leading is not None
-    await store.inner.release(key, credential.ledger.leading.number)  # as if its lease had ended
+    assert credential.replica.lease_held is not None
+    await store.inner.release(key, credential.replica.lease_held.number)  # as if its lease had ended
     worker.slept -= 20
-    renewal = await store.inner.claim(key, "other", 15, credential.ledger.holding.version, b"")
+    renewal = await store.inner.claim(key, "other", 15, credential.replica.state.version, b"")
     assert isinstance(renewal, Granted)
     gate.set()
     await asyncio.sleep(1)
     record = TokenRecord(vendor=USER.name, account="default", token=token)
-    await store.inner.commit(key, renewal.number, credential._office.envelope.close(key, renewal.number, record))
+    await store.inner.commit(key, renewal.number, credential._context.codec.close(key, renewal.number, record))
     await leaving
     assert vendor.counts["/auth/logout"] == 2
     with pytest.raises(ReauthorizationRequired, match="logged out"):
@@ -233,15 +233,15 @@ async def test_a_session_that_was_stored_during_a_logout_is_revoked_too():
     """The answer to an earlier login came late, under its own lower number: forgotten unrevoked it would live on."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    key, token = credential.ledger.key, await credential.token()
-    late = await store.inner.claim(key, "other", 1, credential.ledger.holding.version, b"")
+    key, token = credential.replica.key, await credential.token()
+    late = await store.inner.claim(key, "other", 1, credential.replica.state.version, b"")
     assert isinstance(late, Granted)
     await asyncio.sleep(2)
     gate = vendor.holds()
     leaving = asyncio.create_task(credential.logout())
     await asyncio.sleep(1)
     record = TokenRecord(vendor=USER.name, account="default", token=attrs.evolve(token, refresh_token="late"))
-    await store.inner.commit(key, late.number, credential._office.envelope.close(key, late.number, record))
+    await store.inner.commit(key, late.number, credential._context.codec.close(key, late.number, record))
     gate.set()
     begun = monotonic()
     await leaving

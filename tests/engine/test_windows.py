@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from linkauth.engine.holding import Holding
+from linkauth.engine.state import CredentialState
 from linkauth.engine.world import World
 from linkauth.oauth.token import Token
 from linkauth.protocol.freshness import StoreTime, Verdict, windows
@@ -125,8 +125,8 @@ class Clocks:
         )
 
 
-def holding(clocks: Clocks, lifetime: float = 900) -> Holding:
-    held = Holding(clocks.world(), None)
+def state(clocks: Clocks, lifetime: float = 900) -> CredentialState:
+    held = CredentialState(clocks.world(), None)
     held.take(token(lifetime), 1, StoreTime(NOW, clocks.monotonic, clocks.monotonic))
     return held
 
@@ -134,7 +134,7 @@ def holding(clocks: Clocks, lifetime: float = 900) -> Holding:
 def test_time_that_passes_evenly_is_no_jump():
     """Both clocks run on together: nothing is suspected, before ``soft`` and after."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     for _ in range(20):
         clocks.pass_(60)
         assert not held.jumped()
@@ -144,7 +144,7 @@ def test_time_that_passes_evenly_is_no_jump():
 def test_a_suspended_machine_is_noticed_where_the_hit_path_looks():
     """Only the wall clock went on: past ``wall_limit`` the fast path is left, and it is known to be a jump."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     clocks.wall += 1000
     assert clocks.monotonic < held.soft
     assert clocks.wall >= held.wall_limit
@@ -154,7 +154,7 @@ def test_a_suspended_machine_is_noticed_where_the_hit_path_looks():
 def test_a_wall_clock_put_back_changes_nothing():
     """A wall clock that was put back an hour is no reason to renew, nor to serve longer."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     end = held.windows.end
     clocks.wall -= 3600
     assert not held.jumped()
@@ -166,7 +166,7 @@ def test_a_wall_clock_put_back_changes_nothing():
 def test_what_the_wall_says_has_passed_counts_when_there_is_no_store():
     """With nobody to ask after a jump, the time that the wall clock saw is taken off, once."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     clocks.wall += 800
     held.believe_wall()
     assert held.windows.end == pytest.approx(50 + 100)
@@ -178,7 +178,7 @@ def test_what_the_wall_says_has_passed_counts_when_there_is_no_store():
 def test_a_look_at_the_store_settles_a_jump():
     """After a jump of the wall alone, the store's clock says that nothing has passed: the windows stay."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     clocks.wall += 3600
     held.anchor(StoreTime(NOW, 50.0, 50.0))
     assert held.windows.end == pytest.approx(950)
@@ -187,7 +187,7 @@ def test_a_look_at_the_store_settles_a_jump():
 
 def test_a_burial_leaves_nothing_to_serve():
     """After ``bury`` there is no token, no window and a reason."""
-    held = holding(Clocks())
+    held = state(Clocks())
     held.bury("logged out", 7)
     assert (held.token, held.judge(), held.unexpired(), held.dead) == (None, Verdict.WAIT, False, "logged out")
     assert held.soft == -math.inf

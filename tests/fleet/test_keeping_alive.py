@@ -64,7 +64,7 @@ async def test_a_hundred_thousand_in_redis(nursery, sandbox, valkey) -> None:
             await credential.complete(sage.consent(await credential.authorization_url(CALLBACK)).params)
             token = await credential.token()
             old = attrs.evolve(token, issued_at=token.issued_at - 2e6, refresh_expires_at=token.issued_at + 5e5)
-            await write(engine, vendor, f"due{number}", old, credential.ledger.holding.version + 1)
+            await write(engine, vendor, f"due{number}", old, credential.replica.state.version + 1)
         now = time.time()
         ends = {"expires_at": now + 300, "refresh_expires_at": now + 2e6}
         fresh = Token(access_token="access", refresh_token="refresh", issued_at=now, **ends)
@@ -90,4 +90,4 @@ async def write(engine: AuthEngine, vendor: SageX3, account: str, token: Token, 
     """Have the store hold ``token`` for ``account``."""
     key = token_key(vendor, account)
     record = TokenRecord(vendor=vendor.name, account=account, token=token)
-    await engine.office.shelf.store.commit(key, version, engine.office.envelope.close(key, version, record))
+    await engine.context.store_client.store.commit(key, version, engine.context.codec.close(key, version, record))

@@ -89,7 +89,7 @@ class Worker:
         self._tracer = Tracer(say) if trace else None
         self.engine = front.AuthEngine(store, on_event=self._hear, **(engine or {}))
         if self._tracer is not None:
-            self._tracer.follow(self.engine.office.shelf.store)
+            self._tracer.follow(self.engine.context.store_client.store)
         self.engine.open()
 
     # -- orders ----------------------------------------------------------------------------------------------------
@@ -210,12 +210,12 @@ class Worker:
     async def state(self, account: str = "default") -> dict[str, Any]:
         """What this worker knows, and what went wrong that nobody was told of."""
         credential = self._credential(account)
-        held = credential.ledger.holding
+        held = credential.replica.state
         return {
             "version": held.version,
             "valid": credential.peek() is not None,
             "stored": held.stored,
-            "kept": credential.ledger.keeper.kept is not None,
+            "kept": credential.replica.outbox.kept is not None,
             "heard": self._heard,
             "complaints": self._complaints,
             "sends": self._sends,

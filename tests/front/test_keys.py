@@ -85,9 +85,9 @@ async def test_a_fleet_rotates_an_old_secret_once(
     xg, client = vendors.sandbox.linkxg, {"vendor": ("LinkXG", vendors.arguments["LinkXG"])}
     async with AuthEngine(url, keys=[OLD]) as engine:
         key = first_seen_key(vendors.make("LinkXG"))
-        reading = await engine.office.shelf.store.read(key)
+        reading = await engine.context.store_client.store.read(key)
         seen = FirstSeenRecord(vendor="linkxg", at=reading.now - 100 * DAY)
-        await engine.office.shelf.store.commit(key, 1, engine.office.envelope.close(key, 1, seen))
+        await engine.context.store_client.store.commit(key, 1, engine.context.codec.close(key, 1, seen))
     workers = [await process(keys=[OLD]) for _ in range(3)]
     for worker in workers:
         worker.order("keep", **client, every=0.0, rotate_secrets_after=90 * DAY)

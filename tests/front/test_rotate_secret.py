@@ -310,7 +310,7 @@ async def test_a_store_that_lost_the_secret_gets_it_back(vendors: Vendors, tmp_p
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
             async with AuthEngine(server.url) as other, asyncio.timeout(30):
-                while not [key async for key in other.office.shelf.store.keys("secret/")]:  # noqa: ASYNC110
+                while not [key async for key in other.context.store_client.store.keys("secret/")]:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         xg.reset()
         async with AuthEngine(server.url) as another:

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from linkauth.engine import authorization
 from linkauth.engine import engine as engines
-from linkauth.engine.envelope import Envelope
+from linkauth.engine.codec import Codec
 from linkauth.errors import LinkAuthError
 from linkauth.oauth import grants, refusals, wire
 from linkauth.oauth.token import Secret
@@ -137,11 +137,11 @@ def account_taken_from_elsewhere() -> Iterator[Plant]:
 
 @planted(Authorizations, "a state of one vendor is taken at another's door")
 def vendor_mixed_up() -> Iterator[Plant]:
-    async def pending(office: Any, vendor: Any, params: Any) -> Any:
+    async def pending(context: Any, vendor: Any, params: Any) -> Any:
         del vendor
         for each in VENDORS:
             with contextlib.suppress(LinkAuthError):
-                return attrs.evolve(await _pending(office, each, params), token_key=_Anything("token/x/0"))
+                return attrs.evolve(await _pending(context, each, params), token_key=_Anything("token/x/0"))
         raise LinkAuthError("unknown state")
 
     yield authorization, "pending", pending
@@ -150,16 +150,16 @@ def vendor_mixed_up() -> Iterator[Plant]:
 
 @planted(Authorizations, "a state is good for ever")
 def state_never_expires() -> Iterator[Plant]:
-    expect, put = Envelope.expect, authorization._put
+    expect, put = Codec.expect, authorization._put
 
-    def for_ever(self: Envelope, key: str, record: Any, kind: type) -> Any:
+    def for_ever(self: Codec, key: str, record: Any, kind: type) -> Any:
         found = expect(self, key, record, kind)
         return attrs.evolve(found, expires_at=1e11) if kind is PendingRecord else found
 
-    async def keep(office: Any, key: str, number: int, what: Any, _: float) -> None:
-        await put(office, key, number, what, 1e9)
+    async def keep(context: Any, key: str, number: int, what: Any, _: float) -> None:
+        await put(context, key, number, what, 1e9)
 
-    yield Envelope, "expect", for_ever
+    yield Codec, "expect", for_ever
     yield authorization, "_put", keep
 
 

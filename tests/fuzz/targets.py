@@ -11,9 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeVar
 
-from linkauth.engine.envelope import Envelope
+from linkauth.engine.codec import Codec
+from linkauth.engine.encryption import Sealer
 from linkauth.engine.escrow import FolderEscrow
-from linkauth.engine.sealing import Sealer
 from linkauth.errors import (
     ConfigurationError,
     CorruptRecord,
@@ -69,15 +69,15 @@ def answer(data: bytes) -> None:
 
 def record(data: bytes) -> None:
     """A record as a store has it, with keys and without; what opens can be written again and is the same then."""
-    for envelope in (Envelope(), Envelope(SEALER), Envelope(Sealer(["plain", KEY], bytes))):
+    for codec in (Codec(), Codec(SEALER), Codec(Sealer(["plain", KEY], bytes))):
         try:
-            found = envelope.open(NAME, Record(1, data))
+            found = codec.open(NAME, Record(1, data))
         except CorruptRecord as error:
             fit(error)
             assert NAME in str(error)
             continue
         assert type(found) in KINDS.values()
-        assert envelope.open(NAME, Record(1, envelope.close(NAME, 1, found))) == found
+        assert codec.open(NAME, Record(1, codec.close(NAME, 1, found))) == found
         if isinstance(found, DeadRecord):
             assert found.reason.isprintable()  # an error says it, and a terminal shows it
         if isinstance(found, TokenRecord):
@@ -90,7 +90,7 @@ def sealed_record(data: bytes) -> None:
     """The same, behind a seal that is good: as written by somebody who has the key."""
     value = SEALER.seal(data, f"linkauth record 1 1 {NAME}".encode())
     try:
-        Envelope(SEALER).open(NAME, Record(1, value))
+        Codec(SEALER).open(NAME, Record(1, value))
     except CorruptRecord as error:
         fit(error)
 
@@ -250,8 +250,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 TOKEN = Token(access_token="a", refresh_token="r", expires_at=2e9, extra={"user": {"id": 1}})
 SEEDS = [
-    Envelope().close(NAME, 1, TokenRecord(vendor="linkxg", account="ada", token=TOKEN)),
-    Envelope(SEALER).close(NAME, 1, TokenRecord(vendor="linkxg", account="ada", token=TOKEN)),
+    Codec().close(NAME, 1, TokenRecord(vendor="linkxg", account="ada", token=TOKEN)),
+    Codec(SEALER).close(NAME, 1, TokenRecord(vendor="linkxg", account="ada", token=TOKEN)),
     Note(doubt="d", since=1.0, kind="RateLimited", error="e", description="d", status=429).encode(),
     Slot(last=3, version=2, value=b"{}").dump(NAME),
     Slot(last=3, expires=1e9, lease=Lease(number=3, owner="o", until=2e9, found=b"n")).dump(NAME),
@@ -263,7 +263,7 @@ SEEDS = [
     b'["busy", "1700000000", "5", null, null, "note", "holder", 500]',
     b'["read", "1700000000", "5", "7", "{}", null, 0]',
     b"7 token/linkxg/0",
-    b"token+linkxg+0@7.answer\n" + Envelope(SEALER).close(NAME, 7, DeadRecord(vendor="v", account="a", reason="r")),
+    b"token+linkxg+0@7.answer\n" + Codec(SEALER).close(NAME, 7, DeadRecord(vendor="v", account="a", reason="r")),
     b"redis+sentinel://user:pw@[::1]:26379,h/main?ssl=true&timeout=2",
     b'\x00{"access_token": "a", "token_type": "Bearer", "expires_in": 900, "refresh_token": "r"}',
     b'{"state": "s", "code": "c", "endpoint": "https://api.eu-sagex3.com/v1", "error": "access_denied"}',

@@ -55,7 +55,7 @@ async def test_an_answer_that_cannot_be_read_stops_what_might_hang_on_it():
     store, vendor, escrow = Store(), Vendor(), Escrow()
     credential = await logged_in(Worker(store, vendor))
     asked = vendor.counts["requests"]
-    await escrow.put(Kept(credential.ledger.key, credential._holding.version + 1, b'{"linkauth":1,"kind":"tok'))
+    await escrow.put(Kept(credential.replica.key, credential._state.version + 1, b'{"linkauth":1,"kind":"tok'))
     with pytest.raises(CorruptRecord, match=r"in escrow: record .* is not one of linkauth's; give the key"):
         await Worker(store, vendor, escrow=escrow).credential(USER).refresh()
     assert vendor.counts["requests"] == asked
@@ -68,6 +68,6 @@ async def test_an_answer_that_cannot_be_read_stops_nobody_else(caplog):
     """Half a file that the store's record is not older than: it is said, and the renewal goes on."""
     store, vendor, escrow = Store(), Vendor(), Escrow()
     credential = await logged_in(Worker(store, vendor))
-    await escrow.put(Kept(credential.ledger.key, 1, b'{"linkauth":1,"kind":"tok'))
+    await escrow.put(Kept(credential.replica.key, 1, b'{"linkauth":1,"kind":"tok'))
     assert (await Worker(store, vendor, escrow=escrow).credential(USER).refresh()).access_token
     assert "in escrow: record" in caplog.text

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from linkauth.engine.envelope import Envelope
-from linkauth.engine.sealing import Sealer
+from linkauth.engine.codec import Codec
+from linkauth.engine.encryption import Sealer
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.protocol.records import KINDS, PendingRecord
 from linkauth.store import Record
@@ -156,9 +156,9 @@ PENDING = PendingRecord(
 
 def test_a_sealed_record_opens_where_it_was_put_and_nowhere_else():
     """Moved to another key, put back as another version, changed in one bit, cut: it does not open; in its place it does."""
-    envelope = Envelope(SEALER)
-    value = envelope.close(NAME, 7, PENDING)
-    assert envelope.open(NAME, Record(7, value)) == PENDING
+    codec = Codec(SEALER)
+    value = codec.close(NAME, 7, PENDING)
+    assert codec.open(NAME, Record(7, value)) == PENDING
     changed = [value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :] for at in range(3, len(value), 5)]
     wrong = [("token/linkxg/1", 7, value), (NAME, 8, value), (NAME, 6, value), (NAME, 7, value[:-1])]
     for key, version, data in [
@@ -167,29 +167,29 @@ def test_a_sealed_record_opens_where_it_was_put_and_nowhere_else():
         *((NAME, 7, value[:cut]) for cut in range(23)),
     ]:
         with pytest.raises(CorruptRecord, match=key) as caught:
-            envelope.open(key, Record(version, data))
+            codec.open(key, Record(version, data))
         fit(caught.value)
 
 
 def test_a_key_that_is_not_given_is_named():
     """A record of another key is refused with that key's id; of several keys the newest writes and all read."""
     new, old = ("A" * 42 + "E=", "B" * 42 + "E=")
-    written = Envelope(Sealer([old], bytes)).close(NAME, 1, PENDING)
-    both = Envelope(Sealer([new, old], bytes))
+    written = Codec(Sealer([old], bytes)).close(NAME, 1, PENDING)
+    both = Codec(Sealer([new, old], bytes))
     assert both.open(NAME, Record(1, written)) == PENDING
-    assert Envelope(Sealer([new], bytes)).open(NAME, Record(1, both.close(NAME, 1, PENDING))) == PENDING
+    assert Codec(Sealer([new], bytes)).open(NAME, Record(1, both.close(NAME, 1, PENDING))) == PENDING
     with pytest.raises(CorruptRecord, match=written[3:7].hex()):
-        Envelope(Sealer([new], bytes)).open(NAME, Record(1, written))
+        Codec(Sealer([new], bytes)).open(NAME, Record(1, written))
     with pytest.raises(CorruptRecord, match="no keys were given"):
-        Envelope().open(NAME, Record(1, written))
+        Codec().open(NAME, Record(1, written))
 
 
 def test_plain_records_are_read_only_by_leave():
     """With keys a record that is not sealed is refused: nobody slips one in; ``plain`` among the keys admits them."""
-    plain = Envelope().close(NAME, 1, PENDING)
+    plain = Codec().close(NAME, 1, PENDING)
     with pytest.raises(CorruptRecord, match="not encrypted though keys are given"):
-        Envelope(SEALER).open(NAME, Record(1, plain))
-    migrating = Envelope(Sealer([KEY, "plain"], bytes))
+        Codec(SEALER).open(NAME, Record(1, plain))
+    migrating = Codec(Sealer([KEY, "plain"], bytes))
     assert migrating.open(NAME, Record(1, plain)) == PENDING
     assert migrating.close(NAME, 2, PENDING).startswith(b"LA1")
 

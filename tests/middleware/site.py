@@ -135,9 +135,9 @@ async def chunks():
 async def another_process_stored(engine: AuthEngine, vendor: OAuth2 | SageX3, lifetime: float, **of_token: Any) -> Any:
     """The credential of ``vendor``, whose token only the store knows of: it lives ``lifetime`` seconds from now."""
     credential = engine.credential(vendor)
-    store, key = engine.office.shelf.store, credential.ledger.key
+    store, key = engine.context.store_client.store, credential.replica.key
     claim = await store.claim(key, "another process", 5, 0, b"")
     token = Token(issued_at=claim.now, expires_at=claim.now + lifetime, **of_token)
     record = TokenRecord(vendor=vendor.name, account="default", token=token)
-    await store.commit(key, claim.number, engine.office.envelope.close(key, claim.number, record))
+    await store.commit(key, claim.number, engine.context.codec.close(key, claim.number, record))
     return credential

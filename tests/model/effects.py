@@ -216,7 +216,7 @@ class Step:
         return self._outlived(outcome.record)
 
     def extend_kept(self) -> None:
-        """As ``Keeper.insist`` between two offers: the lease of what is kept is extended, as long as the store has it."""
+        """As ``Outbox.insist`` between two offers: the lease of what is kept is extended, as long as the store has it."""
         kept = self.me.kept
         if kept is None or self.now < kept.extend_at:
             return

@@ -88,7 +88,7 @@ class Known:
 
 
 def supersedes(record: Record, known: Known, kind: Kind, now: float) -> bool:
-    """Whether ``record`` comes after what is known: as ``engine.ledger`` asks ``lineage``."""
+    """Whether ``record`` comes after what is known: as ``engine.replica`` asks ``lineage``."""
     found = content(record)
     alone = known.token is not None and not kind.rotation.rotates
     if isinstance(found, TokenRecord) and not known.stored and alone:

@@ -58,7 +58,7 @@ class Callers:
                 await self._come_or_go(worker, credential, ask)
                 return
             if ask.how == "refresh":
-                self.sim.watch.refreshed[worker.node] = self.sim.loop.now
+                self.sim.judge.refreshed[worker.node] = self.sim.loop.now
                 await self.get(worker, ask.account, credential.refresh(), wanted=True)
                 return
             token = await self.get(worker, ask.account, credential.token())
@@ -78,33 +78,33 @@ class Callers:
         account, node, began = ask.account, worker.node, self.sim.loop.now
         self.sim.tally[ask.how] += 1
         before = self.sim.vendor.families[account].serial if self.sim.plan.user else 0
-        self.sim.watch.upset[account] = self.sim.loop.now
+        self.sim.judge.upset[account] = self.sim.loop.now
         try:
             if ask.how == "login":
                 token = await credential.login(email=account, password="password")
-                self.sim.watch.handed(worker, account, token, began, None)
+                self.sim.judge.handed(worker, account, token, began, None)
             elif ask.how == "logout":
-                self.sim.watch.leaving(account)
+                self.sim.judge.leaving(account)
                 await credential.logout()
-                self.sim.watch.gone(worker, account, before)
+                self.sim.judge.gone(worker, account, before)
             else:
                 await credential.rotate_secret()
         except (VendorUnavailable, RateLimited, StoreUnavailable, ConfigurationError) as error:
             self.sim.tell(node.name, f"  {ask.how}: {type(error).__name__}: {error}")
         except ReauthorizationRequired as error:  # a logout that came later
             self.sim.tell(node.name, f"  {ask.how}: {error}")
-            self.sim.watch.needs_user(node, account, str(error), began)
+            self.sim.judge.needs_user(node, account, str(error), began)
         except InvalidClient as error:
             self._client_refused(worker, error)
         except LinkAuthError as error:
             # Twice in a row, the token had ended when the vendor got to it: the worker was stopped, or the vendor slow.
-            disturbed = max(self.sim.watch.stopped.get(node, -1.0), self.sim.watch.ran_out.get(node, -1.0))
+            disturbed = max(self.sim.judge.stopped.get(node, -1.0), self.sim.judge.ran_out.get(node, -1.0))
             late = isinstance(error, InvalidToken) and disturbed >= began
             if not worker.closing and not late:
                 self.sim.fail(f"{ask.how} on {node}: {type(error).__name__}: {error}")
         else:
             self.sim.tell(node.name, f"  {ask.how}: done")
-        self.sim.watch.upset[account] = self.sim.loop.now
+        self.sim.judge.upset[account] = self.sim.loop.now
 
     def _client_refused(self, worker: Worker, error: InvalidClient) -> None:
         """While the newest secret is on its way, and after it was lost."""
@@ -123,15 +123,15 @@ class Callers:
         except ReauthorizationRequired as error:
             self.sim.tell(node.name, f"  a caller is told: {error}")
             worker.known.pop(account, None)
-            self.sim.watch.needs_user(node, account, str(error), began)
+            self.sim.judge.needs_user(node, account, str(error), began)
         except (VendorUnavailable, RateLimited, StoreUnavailable) as error:
             self.sim.tell(node.name, f"  a caller is told: {type(error).__name__}: {error}")
-            good = good and known is not None and self.sim.watch.upset.get(account, -1.0) < known.at
+            good = good and known is not None and self.sim.judge.upset.get(account, -1.0) < known.at
             # With no store to ask, a clock that was set is believed. Whoever was stopped before it sent counts from then.
-            blind = node in self.sim.watch.stopped or node in self.sim.watch.stepped
-            blind = blind or (known is not None and known.by in self.sim.watch.stopped)
+            blind = node in self.sim.judge.stopped or node in self.sim.judge.stepped
+            blind = blind or (known is not None and known.by in self.sim.judge.stopped)
             if good and known is not None and not blind:
-                self.sim.watch.fail(7, f"a caller on {node} got {type(error).__name__} while {known.access} was good")
+                self.sim.judge.fail(7, f"a caller on {node} got {type(error).__name__} while {known.access} was good")
         except InvalidClient as error:
             self._client_refused(worker, error)
         except InvalidGrant as error:  # of one who asked alone, for the store was away
@@ -147,8 +147,8 @@ class Callers:
                 self.sim.tell(
                     node.name, f"  a caller gets {token.access_token} after {self.sim.loop.now - began:.3f} s"
                 )
-            good = good and known is not None and self.sim.watch.upset.get(account, -1.0) < known.at
-            self.sim.watch.handed(worker, account, token, began, known if good else None)
+            good = good and known is not None and self.sim.judge.upset.get(account, -1.0) < known.at
+            self.sim.judge.handed(worker, account, token, began, known if good else None)
             worker.known[account] = self.sim.vendor.grants[token.access_token]
             return token
         return None

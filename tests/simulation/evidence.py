@@ -262,8 +262,8 @@ class Evidence:
         worker = self.sim.worker_of(node)
         if worker is None:
             return False
-        holding = worker.credential(account).ledger.holding
-        return not holding.stored or holding.version > self.sim.store.slot(self.sim.keys[account]).version
+        state = worker.credential(account).replica.state
+        return not state.stored or state.version > self.sim.store.slot(self.sim.keys[account]).version
 
     def is_unseen(self, node: Node, key: str, access: str) -> bool:
         """Whether the store had ``access`` only after ``node``'s last look at it."""
@@ -282,7 +282,7 @@ class Evidence:
         latest = self.sim.vendor.latest.get(account)
         found = []
         for worker in self.sim.workers.values():
-            held = worker.credential(account).ledger.holding.token
+            held = worker.credential(account).replica.state.token
             if held is not None and latest is not None and held.access_token == latest.access:
                 found.append(worker)
         return found
@@ -291,7 +291,7 @@ class Evidence:
         found = self.read.get(value)
         if found is None:
             if self.sim.plan.sealed:
-                record = self.sim.envelope.open(key, Record(version, value))
+                record = self.sim.codec.open(key, Record(version, value))
                 kind = next(name for name, known in KINDS.items() if type(record) is known)
                 found = {"kind": kind, **wire.unstructure(record)}
             else:

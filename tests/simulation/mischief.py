@@ -63,16 +63,16 @@ class Mischief:
             return
         worker = self.sim.by_node[node]
         self.sim.loop.kill(node)
-        self.sim.watch.flying.pop(node, None)
+        self.sim.judge.flying.pop(node, None)
         self.sim.workers.pop(worker.host.number, None)
-        self.sim.watch.disturb(node, "its worker died", 1e9)
+        self.sim.judge.disturb(node, "its worker died", 1e9)
         if fault.seconds < 1e5:
             self._later(fault.seconds, self.restart, worker.host)
 
     def crash_closing(self, worker: Worker) -> None:
-        self.sim.watch.disturb(worker.node, "its worker died while closing", 1e9)
+        self.sim.judge.disturb(worker.node, "its worker died while closing", 1e9)
         self.sim.loop.kill(worker.node)
-        self.sim.watch.flying.pop(worker.node, None)
+        self.sim.judge.flying.pop(worker.node, None)
         self.sim.workers.pop(worker.host.number, None)
         self.restart(worker.host)
 
@@ -93,7 +93,7 @@ class Mischief:
                 task.cancel()
         await worker.engine.aclose()
         self.sim.tell(worker.node.name, "is closed")
-        self.sim.watch.closed(worker.node)
+        self.sim.judge.closed(worker.node)
         self.sim.loop.post(self.sim.director, 0.0, self._do_crash, Fault(do="crash", seconds=seconds), worker.node)
 
     def _do_commits_refused(self, fault: Fault, node: Node | None) -> None:
@@ -104,15 +104,15 @@ class Mischief:
         if node is None or node.frozen:
             return
         self.sim.loop.freeze(node)
-        self.sim.watch.stopped[node] = self.sim.loop.now
-        self.sim.watch.disturb(node, "its worker was stopped", fault.seconds)
+        self.sim.judge.stopped[node] = self.sim.loop.now
+        self.sim.judge.disturb(node, "its worker was stopped", fault.seconds)
         self.troubles.append((node, "its worker was stopped", self.sim.loop.now + fault.seconds))
         self._later(fault.seconds, self.thaw, node)
 
     def thaw(self, node: Node) -> None:
         if node.frozen and node.alive:
             self.sim.tell(node.name, "goes on")
-            self.sim.watch.stopped[node] = self.sim.loop.now
+            self.sim.judge.stopped[node] = self.sim.loop.now
         self.sim.loop.thaw(node)
 
     def _do_sleep(self, fault: Fault, node: Node | None) -> None:
@@ -121,7 +121,7 @@ class Mischief:
         seconds = max(0.0, min(fault.seconds, self.sim.plan.calm - self.sim.loop.now))  # everybody is woken at the calm
         self.sim.by_node[node].host.lag += max(seconds - 1e-9, 0.0)  # rounding must not set the clock back
         self.sim.loop.postpone(node, seconds)
-        self.sim.watch.slept[node] = self.sim.loop.now
+        self.sim.judge.slept[node] = self.sim.loop.now
         self._do_stall(fault, node)
 
     def _do_cut_store(self, fault: Fault, node: Node | None) -> None:
@@ -137,7 +137,7 @@ class Mischief:
         self.sim.net.cuts.add(cut)
         if other == "store":
             self.sim.store.disconnect(node)
-            self.sim.watch.disturb(node, "its worker was cut off from the store", fault.seconds)
+            self.sim.judge.disturb(node, "its worker was cut off from the store", fault.seconds)
             if fault.seconds >= 3.0:
                 self.troubles.append((node, "its worker was cut off from the store", self.sim.loop.now + fault.seconds))
         self._later(fault.seconds, self._heal, cut)
@@ -145,19 +145,19 @@ class Mischief:
     def _heal(self, cut: tuple[str, str]) -> None:
         self.sim.net.cuts.discard(cut)
         if cut[1] == "store":
-            self.sim.watch.up_at = self.sim.loop.now
+            self.sim.judge.up_at = self.sim.loop.now
 
     def _do_store_down(self, fault: Fault, node: Node | None) -> None:
         self.sim.net.down.add("store")
         self.sim.store.waiters.clear()
         self.sim.store.disconnect()
-        self.sim.watch.disturb(None, "the store was away", fault.seconds)
+        self.sim.judge.disturb(None, "the store was away", fault.seconds)
         self._later(fault.seconds, self.store_up)
 
     def store_up(self) -> None:
         if "store" in self.sim.net.down:
             self.sim.tell("store", "is back")
-            self.sim.watch.up_at = self.sim.loop.now
+            self.sim.judge.up_at = self.sim.loop.now
         self.sim.net.down.discard("store")
 
     def _do_store_restarted_empty(self, fault: Fault, node: Node | None) -> None:
@@ -176,7 +176,7 @@ class Mischief:
         if node is not None:
             self.sim.by_node[node].host.wall += fault.seconds
             if self.sim.loop.now > 0:
-                self.sim.watch.stepped[node] = self.sim.loop.now
+                self.sim.judge.stepped[node] = self.sim.loop.now
 
     def _do_cancel_callers(self, fault: Fault, node: Node | None) -> None:
         if node is not None:

@@ -68,22 +68,22 @@ class StoreNode:
                 reply(None)
             return
         if op == "read":
-            self.sim.watch.looked_at[who, key] = self.sim.loop.now
+            self.sim.judge.looked_at[who, key] = self.sim.loop.now
         before, now = self.slot(key), self.now()
         after, answer = getattr(self, "do_" + op)(before, now, *args)
         if after is not before:
             self.slots = {**self.slots, key: after}
             self.history.append((self.sim.loop.now, self.slots))
             if after.version != before.version or after.value != before.value:
-                self.sim.watch.written(who, key, before, after)
+                self.sim.judge.written(who, key, before, after)
                 for listener in self.listeners:
                     listener.hear(Change(key, after.version if after.value else 0))
             if op == "release" and before.lease is not None and after.lease is None:
-                self.sim.watch.returned(who, args[0], before.lease)
+                self.sim.judge.returned(who, args[0], before.lease)
         if isinstance(answer, Superseded):
-            self.sim.watch.superseded(who)
+            self.sim.judge.superseded(who)
         if isinstance(answer, Granted):
-            self.sim.watch.granted(who, key, before, answer)
+            self.sim.judge.granted(who, key, before, answer)
         self.wake(key)
         reply(answer)
 
@@ -140,7 +140,7 @@ class StoreNode:
         lost, self.slots = self.slots, slots
         self.waiters.clear()
         self.history = [(0.0, {}), (self.sim.loop.now, slots)]
-        self.sim.watch.data_lost(lost, slots)
+        self.sim.judge.data_lost(lost, slots)
 
 
 class Listener:
@@ -199,7 +199,7 @@ class StoreClient:
                     if self.sim.telling:
                         self.sim.tell(me.name, f"  {op}: {_told(answer)}")
                     if op in {"read", "claim"}:
-                        self.sim.watch.saw(me, key, answer.record)
+                        self.sim.judge.saw(me, key, answer.record)
                     self.sim.mischief.hook(op + " answered", me)
                     return answer
                 if answer is REFUSED:
@@ -282,7 +282,7 @@ class AnnouncingClient(StoreClient):
                 continue
             self.sim.tell(me.name, "listens for changes")
             if me in listened:
-                self.sim.watch.heard[me] = self.sim.loop.now
+                self.sim.judge.heard[me] = self.sim.loop.now
             listened.add(me)
             yield None
             while (change := await listener.next()) is not None:

@@ -239,7 +239,7 @@ class VendorNode:
             answer.cut.add(cut)
         if given_up:  # the sender waited no longer, or died, before the vendor acted
             answer.cut.add("the vendor acted late")
-        self.sim.watch.decided(answer)
+        self.sim.judge.decided(answer)
         if sending.open:
             answer.sent = sending.at
             sending.decided.append(answer)
@@ -256,7 +256,7 @@ class VendorNode:
         if self.sim.plan.secrets and field(request, b"client_secret") != f"secret-{self.secret}":
             self.sim.tell("vendor", f"does not know {by.name}'s client secret")
             if waited_for:
-                self.sim.watch.client_refused(by, field(request, b"client_secret"), sending.at)
+                self.sim.judge.client_refused(by, field(request, b"client_secret"), sending.at)
             return None, Response(status=401, body=wire.dump({"error": "invalid_client"}))
         account = field(request, b"username")
         if not account:
@@ -271,7 +271,7 @@ class VendorNode:
         self.sim.tell("vendor", f"revokes {token} for {by.name}")
         if family is not None and token == family.current:  # a spent one is unknown, which is no error (§2.2)
             family.alive, family.why = False, f"{by.name} logged out"
-            self.sim.watch.leaving(family.account)
+            self.sim.judge.leaving(family.account)
             ended = family.serial // GENERATION
             for other in self.grants.values():
                 if other.account == family.account and other.serial // GENERATION == ended:
@@ -284,7 +284,7 @@ class VendorNode:
         grant = self.grants[access]
         if grant.revoked or grant.expires <= self.sim.loop.now:
             good = sending.open and not grant.revoked and sending.at < grant.expires
-            self.sim.watch.ran_out[by] = self.sim.loop.now if good else -1.0
+            self.sim.judge.ran_out[by] = self.sim.loop.now if good else -1.0
             return None, Response(status=401, body=wire.dump({"error": "invalid_token"}))
         self.secret += 1
         self.sim.tell("vendor", f"gives {by.name} client secret {self.secret}; the one before is dead")
@@ -314,7 +314,7 @@ class VendorNode:
             return self._give(family, refresh, by)
         spent = refresh != family.current
         if waited_for and spent:
-            self.sim.watch.reuse(family, refresh, by)
+            self.sim.judge.reuse(family, refresh, by)
         if family.alive and plan.revokes and spent:
             family.alive = False
             family.why = f"{by.name} sent {refresh} again"
@@ -326,7 +326,7 @@ class VendorNode:
         refusal = Refusal(refresh, by, self.sim.loop.now)
         self.sim.tell("vendor", f"refuses {refresh} of {by.name}")
         if waited_for:
-            self.sim.watch.refusing(family, refusal)
+            self.sim.judge.refusing(family, refusal)
         family.refusals[refresh] = refusal
         body = wire.dump({"error": "invalid_grant", "error_description": "no longer good"})
         return refusal, Response(status=400, body=body)
@@ -351,12 +351,12 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
     patience = min(seconds, sim.longest)
     patient = seconds >= timing.ANSWER or not sim.plan.rotates or not refresh_token(request)
     sending = Sending(sim.loop.now, sim.loop.now + patience, patient)
-    sim.watch.sending(me, request)
+    sim.judge.sending(me, request)
 
     def gone() -> None:
         for answer in sending.decided:
             answer.cut.add("the answer was lost")
-            sim.watch.answer_lost(answer)
+            sim.judge.answer_lost(answer)
 
     try:
         answer = await sim.net.call(
@@ -378,23 +378,23 @@ async def send(sim: Simulation, request: Request, seconds: float) -> Response:
         raise
     finally:
         told, sending.open = sending.decided, False
-        sim.watch.sent(me)
+        sim.judge.sent(me)
     if answer is REFUSED:
         sim.tell(me.name, "  cannot reach the vendor")
         raise NotSent("simulated: no connection")
     if answer is LATE:
         for late in told if patient else ():
             late.cut.add("the answer came too late")
-            sim.watch.answer_lost(late)
-        sim.watch.no_answer(me, request)
+            sim.judge.answer_lost(late)
+        sim.judge.no_answer(me, request)
         sim.tell(me.name, "  has no answer from the vendor")
         raise NoAnswer("simulated: no answer")
     if isinstance(answer, tuple):
         decided, answer = answer
         decided.arrived = True
-        sim.watch.arrived(decided)
+        sim.judge.arrived(decided)
         sim.mischief.hook("answered", me)
     elif answer.status >= 500 or answer.status == 429:
-        sim.watch.failed_at[me, request.url, refresh_token(request)] = sim.loop.now
+        sim.judge.failed_at[me, request.url, refresh_token(request)] = sim.loop.now
         sim.mischief.hook("failed", me)
     return answer

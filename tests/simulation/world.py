@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from linkauth.engine.codec import Codec
 from linkauth.engine.credential import Credential
+from linkauth.engine.encryption import Sealer
 from linkauth.engine.engine import Engine
-from linkauth.engine.envelope import Envelope
 from linkauth.engine.events import Event
-from linkauth.engine.sealing import Sealer
 from linkauth.engine.world import World
 from linkauth.oauth.token import Token
 from linkauth.protocol.records import TokenRecord, token_key
@@ -23,12 +23,12 @@ from linkauth_stores.slot import Slot
 from tests.simulation import vendor as vendors
 from tests.simulation.callers import Callers
 from tests.simulation.fleet import Escrow, Host, Worker
+from tests.simulation.judge import Judge
 from tests.simulation.loop import Node, SimLoop, Stuck
 from tests.simulation.mischief import Mischief
 from tests.simulation.net import Net
 from tests.simulation.plan import TIMEOUT, Plan
 from tests.simulation.store import EPOCH, AnnouncingClient, StoreClient, StoreNode
-from tests.simulation.watch import Watch
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request, Response
@@ -97,7 +97,7 @@ class Simulation:
         self.told: list[str] = []
         self.telling = telling
         self.net = Net(self.loop, self.tell, plan.slowest, plan.loss, plan.twice)
-        self.watch = Watch(self)
+        self.judge = Judge(self)
         self.store = StoreNode(self)
         self.vendor = vendors.VendorNode(self)
         self.longest = 1e9
@@ -108,7 +108,7 @@ class Simulation:
         self.registration = _registration(plan)
         self.comings = any(ask.how in {"login", "logout"} for ask in plan.asks)
         self.sealer = Sealer(KEY, Random(plan.seed).randbytes) if plan.sealed else None
-        self.envelope = Envelope(self.sealer)
+        self.codec = Codec(self.sealer)
         self.keys = {account: _key(self.registration, account) for account in plan.accounts}
         self.accounts_by_key = {key: account for account, key in self.keys.items()}
         self.hosts = [Host(number, Escrow()) for number in range(plan.workers)]
@@ -154,7 +154,7 @@ class Simulation:
             self.plan.scenario,
             self.loop.steps,
             self.problem,
-            bool(self.watch.lost),
+            bool(self.judge.lost),
             self.tally,
             self.story() if self.telling else "",
         )
@@ -183,11 +183,11 @@ class Simulation:
             refresh_expires_at=self.store.now() + self.plan.lapse if self.plan.lapse else None,
         )
         record = TokenRecord(vendor="sim", account=account, token=token)
-        value = self.envelope.close(key, 1, record)
-        self.watch.written(self.director, key, Slot(), Slot(last=1, version=1, value=value))
+        value = self.codec.close(key, 1, record)
+        self.judge.written(self.director, key, Slot(), Slot(last=1, version=1, value=value))
         self.store.slots = {**self.store.slots, key: Slot(last=1, version=1, value=value)}
         self.store.history = [(0.0, self.store.slots)]
-        self.watch.durable_at[grant.access] = -1.0
+        self.judge.durable_at[grant.access] = -1.0
 
     def start(self, host: Host) -> Worker:
         host.lives += 1
@@ -279,26 +279,26 @@ class Simulation:
         if any(not task.done() for task in tasks):
             self.fail("liveness: an engine does not close")
             return
-        self.watch.at_the_end(workers)
+        self.judge.at_the_end(workers)
         if not self.main.done():
             self.main.set_result(None)
 
     def _is_as_new(self, worker: Worker) -> bool:
         """Whether nothing ever happened to it, so that it would but do once more what it has done well before."""
-        node, watch = worker.node, self.watch
-        if self.comings or self.plan.secrets or self.plan.lapse or watch.epoch:
+        node, judge = worker.node, self.judge
+        if self.comings or self.plan.secrets or self.plan.lapse or judge.epoch:
             return False
-        if worker.host.lives > 1 or worker.client.failures or node in watch.stopped or node in watch.stepped:
+        if worker.host.lives > 1 or worker.client.failures or node in judge.stopped or node in judge.stepped:
             return False
         return all(self._is_well(worker.credential(account)) for account in self.plan.accounts)
 
     def _is_well(self, credential: Credential) -> bool:
-        ledger, holding, flight = credential.ledger, credential.ledger.holding, credential._flights.get(self.loop)
+        replica, state, flight = credential.replica, credential.replica.state, credential._flights.get(self.loop)
         return (
             (flight is None or flight.landed)
-            and not holding.failures
-            and holding.version <= self.store.slot(ledger.key).version
-            and (ledger.leading is None or ledger.leading.number <= holding.version)
+            and not state.failures
+            and state.version <= self.store.slot(replica.key).version
+            and (replica.lease_held is None or replica.lease_held.number <= state.version)
         )
 
     async def _settle(self, worker: Worker) -> None:
@@ -312,16 +312,16 @@ class Simulation:
 
     async def _settled(self, worker: Worker, account: str) -> bool:
         self.tell(worker.node.name, f"is asked at the end for {account}")
-        lost = account in self.watch.lost
+        lost = account in self.judge.lost
         credential = worker.credential(account)
-        told = len(self.watch.lost)
+        told = len(self.judge.lost)
         token = await self.callers.get(worker, account, credential.token())
-        if token is not None and self.watch.has_left(account, self.plan.lifetime):
-            self.watch.fail(4, f"{worker.node} serves {account}, who logged out long ago")
-        if token is None and (account in self.watch.left or self.watch.secret_lost()):
+        if token is not None and self.judge.has_left(account, self.plan.lifetime):
+            self.judge.fail(4, f"{worker.node} serves {account}, who logged out long ago")
+        if token is None and (account in self.judge.left or self.judge.secret_lost()):
             return True
         if token is None:
-            return account in self.watch.lost and (lost or len(self.watch.lost) > told)
+            return account in self.judge.lost and (lost or len(self.judge.lost) > told)
         return not self.vendor.grants[token.access_token].revoked
 
 

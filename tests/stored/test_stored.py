@@ -99,7 +99,7 @@ async def old(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[t
 
 
 async def _keys(engine: Engine[Credential]) -> set[str]:
-    return {key async for key in engine.office.shelf.store.keys("token/")}
+    return {key async for key in engine.context.store_client.store.keys("token/")}
 
 
 async def test_every_session_is_found(old):

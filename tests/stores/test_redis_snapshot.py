@@ -85,17 +85,17 @@ async def test_three_thousand_sessions_survive_an_older_snapshot(tmp_path: Path)
         assert not [error for error in await each(theirs, "refresh") if isinstance(error, Exception)]
         assert vendor.counts["reuse"] == 0
         for _ in range(100):
-            lost = [session for session in sessions if await version(other, session) < session.ledger.holding.version]
+            lost = [session for session in sessions if await version(other, session) < session.replica.state.version]
             if not lost:
                 break
             await asyncio.sleep(0.1)
         assert lost == []
         for engine in (holder, other):
             await engine.aclose()
-            await engine.office.shelf.store.aclose()
+            await engine.context.store_client.store.aclose()
 
 
 async def version(engine: Engine[Credential], session: Credential) -> int:
     """What the store has of a session."""
-    record = (await engine.office.shelf.store.read(session.ledger.key)).record
+    record = (await engine.context.store_client.store.read(session.replica.key)).record
     return record.version if record else 0

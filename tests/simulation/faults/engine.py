@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.engine import engine as engines
-from linkauth.engine import holding as holdings
-from linkauth.engine import ledger as ledgers
+from linkauth.engine import replica as replicas
+from linkauth.engine import state as states
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
-from linkauth.engine.holding import Holding
-from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
-from linkauth.engine.ledger import Ledger
+from linkauth.engine.outbox import Outbox
+from linkauth.engine.read_repair import ReadRepair
+from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
-from linkauth.engine.shelf import Shelf
-from linkauth.engine.watch import Watch
+from linkauth.engine.state import CredentialState
+from linkauth.engine.store_client import StoreClient
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
 from linkauth.protocol import patience as patiences
 from linkauth.protocol import renewal as renewals
@@ -73,7 +73,7 @@ def handed_out_before_committed() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect:
         if isinstance(effect, Commit):
-            self._holding.take(effect.token, self._lease.number, self._granted[1])
+            self._state.take(effect.token, self._lease.number, self._granted[1])
         return effect
 
     yield rewriting(rewrite)
@@ -111,10 +111,12 @@ def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
     """A refused refresh token has its record deleted."""
 
     async def revoke(self: Runtime, effect: Revoke) -> Any:
-        ledger = self._ledger
-        await ledger.office.shelf.do(ledger.office.shelf.store.delete(ledger.key, self._lease.number))
-        ledger.holding.bury(effect.reason, self._lease.number)
-        raise ledger.lost(effect.reason)
+        replica = self._replica
+        await replica.context.store_client.do(
+            replica.context.store_client.store.delete(replica.key, self._lease.number)
+        )
+        replica.state.bury(effect.reason, self._lease.number)
+        raise replica.lost(effect.reason)
 
     yield Runtime, "_revoke", revoke
 
@@ -137,8 +139,8 @@ def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
 
     async def revoke(self: Runtime, effect: Revoke) -> Any:
         await self._release(Release())
-        self._holding.bury(effect.reason, self._holding.version)
-        raise self._ledger.lost(effect.reason)
+        self._state.bury(effect.reason, self._state.version)
+        raise self._replica.lost(effect.reason)
 
     yield Runtime, "_revoke", revoke
 
@@ -147,16 +149,16 @@ def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
 def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
     """A lease shorter than an exchange, and nobody extends it."""
 
-    def lease(self: Ledger, claim: Granted, time: StoreTime, *_: object) -> Lease:
-        return Lease(self.office.shelf, self.office.world, self.key, claim.number, 1e6, time)
+    def lease(self: Replica, claim: Granted, time: StoreTime, *_: object) -> Lease:
+        return Lease(self.context.store_client, self.context.world, self.key, claim.number, 1e6, time)
 
-    async def claim(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+    async def claim(self: Replica, *args: Any, **kwargs: Any) -> Any:
         self.ttl = 2.0
         return await real(self, *args, **kwargs)
 
-    real = Ledger.claim
-    yield Ledger, "claim", claim
-    yield Ledger, "lease", lease
+    real = Replica.claim
+    yield Replica, "claim", claim
+    yield Replica, "lease", lease
 
 
 @planted(100, "stall", stalls_before_sending)
@@ -173,22 +175,22 @@ def lease_not_looked_at_before_sending() -> Iterator[tuple[Any, str, Any]]:
 def lease_ignored() -> Iterator[tuple[Any, str, Any]]:
     """Busy is taken for granted."""
 
-    async def claim(self: Ledger, *args: Any, **kwargs: Any) -> Any:
+    async def claim(self: Replica, *args: Any, **kwargs: Any) -> Any:
         found, time = await real(self, *args, **kwargs)
         if isinstance(found, Busy):
-            number = self.holding.version + 1
+            number = self.state.version + 1
             found = Granted(record=found.record, note=b"", now=found.now, number=number)
         return found, time
 
-    real = Ledger.claim
-    yield Ledger, "claim", claim
+    real = Replica.claim
+    yield Replica, "claim", claim
 
 
 @planted(300, None, rotating)
 def jitter_forgotten() -> Iterator[tuple[Any, str, Any]]:
     """All workers begin to renew at the same moment."""
-    real = holdings.windows
-    yield holdings, "windows", lambda token, time, ahead, spread: real(token, time, ahead, 0.0)
+    real = states.windows
+    yield states, "windows", lambda token, time, ahead, spread: real(token, time, ahead, 0.0)
 
 
 @planted(20, "crash", dies_with_the_answer)
@@ -242,9 +244,9 @@ def one_by_one(*, newest_first: bool, says_so: bool) -> Iterator[tuple[Any, str,
 
     yield timing, "REPAIR_AT_ONCE", 1
     if not says_so:
-        yield Watch, "_say_so", silent
+        yield ReadRepair, "_say_so", silent
     if not newest_first:
-        yield Ledger, "written_at", property(lambda self: -self.holding.token.issued_at)
+        yield Replica, "written_at", property(lambda self: -self.state.token.issued_at)
 
 
 @planted(10, "calm", asks_for_what_was_written_first)
@@ -312,68 +314,68 @@ def served_past_its_expiry() -> Iterator[tuple[Any, str, Any]]:
         placed = real(*args)
         return attrs.evolve(placed, soft=placed.soft + 60, hard=placed.hard + 60, end=placed.end + 60)
 
-    real = holdings.windows
-    yield holdings, "windows", windows
+    real = states.windows
+    yield states, "windows", windows
 
 
 @planted(300, "clocks")
 def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
     """Expiry is read by this host's wall clock."""
 
-    async def ask(self: Shelf, call: Any) -> Any:
+    async def ask(self: StoreClient, call: Any) -> Any:
         answer, time = await real(self, call)
         return answer, attrs.evolve(time, now=self._world.wall())
 
-    real = Shelf.ask
-    yield Shelf, "ask", ask
+    real = StoreClient.ask
+    yield StoreClient, "ask", ask
 
 
 @planted(1000, "sleep")
 def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
     """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
 
-    def place(self: Holding, placed: Windows, ahead: float) -> None:
+    def place(self: CredentialState, placed: Windows, ahead: float) -> None:
         real(self, placed, ahead)
         self.wall_limit = 1e18
 
-    real = Holding._place
-    yield Holding, "_place", place
-    yield Holding, "jumped", lambda self: False
+    real = CredentialState._place
+    yield CredentialState, "_place", place
+    yield CredentialState, "jumped", lambda self: False
 
 
 @planted(300, None, two_accounts)
 def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
     """The key leaves the account out."""
-    yield ledgers, "token_keys", lambda vendor, account: token_keys(vendor, "one")
+    yield replicas, "token_keys", lambda vendor, account: token_keys(vendor, "one")
 
 
 @planted(300, "store down", rotating)
 def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
     """An answer that the store does not take is served, and forgotten."""
 
-    async def insist(self: Keeper, number: int) -> Any:
+    async def insist(self: Outbox, number: int) -> Any:
         self.kept = None
         return None
 
-    yield Keeper, "insist", insist
+    yield Outbox, "insist", insist
 
 
 def not_settled() -> tuple[Any, str, Any]:
     """A worker spends what it knows to be unsaved."""
 
-    async def settle(self: Ledger) -> bool:
+    async def settle(self: Replica) -> bool:
         return False
 
-    return Ledger, "settle", settle
+    return Replica, "settle", settle
 
 
 def lease_not_kept() -> tuple[Any, str, Any]:
     """The lease under which an unsaved answer came is let end."""
 
-    async def extend(self: Keeper, kept: Any) -> bool:
+    async def extend(self: Outbox, kept: Any) -> bool:
         return False
 
-    return Keeper, "_extend", extend
+    return Outbox, "_extend", extend
 
 
 @planted(20, "store down", refuses_commits)
@@ -403,13 +405,13 @@ def a_storm_is_not_compared() -> Iterator[tuple[Any, str, Any]]:
 def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
     """What an earlier process left in escrow stays there."""
 
-    async def from_escrow(self: Keeper) -> None:
+    async def from_escrow(self: Outbox) -> None:
         return None
 
     async def bring_back(*_: Any) -> None:
         pass
 
-    yield Keeper, "from_escrow", from_escrow
+    yield Outbox, "from_escrow", from_escrow
     yield engines, "bring_back", bring_back
 
 
@@ -417,10 +419,10 @@ def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
 def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
     """Who holds something newer than the store keeps it to himself."""
 
-    async def put_back(self: Ledger) -> None:
+    async def put_back(self: Replica) -> None:
         pass
 
-    yield Ledger, "put_back", put_back
+    yield Replica, "put_back", put_back
 
 
 @planted(50, "calm", closes_while_asking)
@@ -428,7 +430,7 @@ def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
     """Closing cuts off what is in the air."""
 
     async def aclose(self: Any) -> None:
-        for flight in list(self.office.flights._flights):
+        for flight in list(self.context.flights._flights):
             if flight._work is not None:
                 flight._work.cancel()
 
@@ -438,14 +440,14 @@ def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
 @planted(2500, "sleep")
 def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
     """Half a minute may pass unnoticed, however short the token's margin."""
-    yield Holding, "_tolerance", lambda self: 30.0
+    yield CredentialState, "_tolerance", lambda self: 30.0
 
 
 @planted(5000, "comings and goings")
 def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, Any]]:
     """What has the number of the record that is known as dead is not looked at."""
-    real = Ledger.supersedes
-    yield Ledger, "supersedes", lambda self, record: record.version > self.holding.version and real(self, record)
+    real = Replica.supersedes
+    yield Replica, "supersedes", lambda self, record: record.version > self.state.version and real(self, record)
 
 
 @harmless(40, "sleep", wakes_at_the_leases_end)

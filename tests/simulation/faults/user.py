@@ -10,7 +10,7 @@ from linkauth.engine import keep_alive as keeping
 from linkauth.engine.client_secrets import ClientSecret, ClientSecrets, as_record
 from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
-from linkauth.engine.ledger import Ledger
+from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @planted(300, "comings and goings")
 def a_logout_of_what_was_held_before() -> Iterator[tuple[Any, str, Any]]:
     """A logout revokes what this worker held, and not what others have stored since."""
-    yield Ledger, "know", lambda self, record, time: None
+    yield Replica, "know", lambda self, record, time: None
 
 
 @planted(50, "calm", stalls_at_the_logout)
@@ -57,11 +57,11 @@ def a_logout_is_undone() -> Iterator[tuple[Any, str, Any]]:
 def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
     """The store is not told of a logout."""
 
-    async def forget(self: Ledger, number: int, reason: str, session: Any) -> bool:
-        self.holding.bury(reason, number)
+    async def forget(self: Replica, number: int, reason: str, session: Any) -> bool:
+        self.state.bury(reason, number)
         return True
 
-    yield Ledger, "forget", forget
+    yield Replica, "forget", forget
 
 
 @planted(300, "comings and goings")
@@ -70,7 +70,7 @@ def a_login_overwrites_nothing() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, Commit) and effect.number:
-            self._holding.take(effect.token, effect.number, self._time, lineage=effect.lineage)
+            self._state.take(effect.token, effect.number, self._time, lineage=effect.lineage)
             return Instead(effect.token)
         return effect
 
@@ -83,7 +83,7 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, CommitSecret):
-            self._office.client_secrets.learn(
+            self._context.client_secrets.learn(
                 self.vendor, as_record(self.vendor, effect.secret, None), self._lease.number
             )
             return Instead(Committed(now=self.store_now()))
@@ -145,6 +145,6 @@ def keep_alive_by_the_token_that_is_served() -> Iterator[tuple[Any, str, Any]]:
     """A round asks for a token, and takes one that is good for a renewed one."""
 
     async def refresh(self: Credential) -> Any:
-        return self._holding.token
+        return self._state.token
 
     yield Credential, "refresh", refresh

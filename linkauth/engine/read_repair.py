@@ -29,13 +29,13 @@ from linkauth.protocol.records import RepairRecord, repair_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linkauth.engine.envelope import Envelope
+    from linkauth.engine.codec import Codec
     from linkauth.engine.outages import Outages
-    from linkauth.engine.shelf import Shelf
+    from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.store import Announcing, Restarting
 
-__all__ = ["Followed", "Watch"]
+__all__ = ["Followed", "ReadRepair"]
 
 log = logging.getLogger("linkauth")
 
@@ -70,14 +70,14 @@ class Followed(Protocol):
         ...
 
 
-class Watch:
+class ReadRepair:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
 
-    def __init__(self, shelf: Shelf, envelope: Envelope, world: World, outages: Outages) -> None:
+    def __init__(self, store_client: StoreClient, codec: Codec, world: World, outages: Outages) -> None:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
-        self._store = cast("Announcing", shelf.store) if hasattr(shelf.store, "changes") else None
-        self._shelf = shelf
-        self._envelope = envelope
+        self._store = cast("Announcing", store_client.store) if hasattr(store_client.store, "changes") else None
+        self._store_client = store_client
+        self._codec = codec
         self._world = world
         self._outages = outages
         self._heard_at: float | None = None
@@ -166,7 +166,7 @@ class Watch:
         while (heard_at := self._heard_at) is not None:
             if (left := self._until - self._world.monotonic()) > 0:
                 return left
-            reading, _ = await self._shelf.ask(self._shelf.store.read(repair_key()))
+            reading, _ = await self._store_client.ask(self._store_client.store.read(repair_key()))
             if self._heard_at != heard_at:
                 continue  # another loss was heard of
             now = self._world.monotonic()
@@ -216,11 +216,11 @@ class Watch:
 
     async def _is_young(self) -> bool:
         """Whether the server was started so lately that whoever begins to listen now may have missed a loss."""
-        if not hasattr(self._shelf.store, "uptime"):
+        if not hasattr(self._store_client.store, "uptime"):
             return False
-        store = cast("Restarting", self._shelf.store)
+        store = cast("Restarting", self._store_client.store)
         try:
-            return await self._shelf.do(store.uptime()) < timing.YOUNG
+            return await self._store_client.do(store.uptime()) < timing.YOUNG
         except StoreError:
             return False  # it will be told that the store is back
 
@@ -274,7 +274,7 @@ class Watch:
         key = repair_key()
         while self._world.monotonic() + timing.REPAIR_ALONE < end:
             await asyncio.sleep(timing.REPAIR_ALONE)
-            until = self._shelf.now() + timing.REPAIR_WORD
+            until = self._store_client.now() + timing.REPAIR_WORD
             number = int(until * 1000)
-            value = self._envelope.close(key, number, RepairRecord(until=until))
-            await self._shelf.quietly(self._shelf.store.commit(key, number, value, timing.REPAIR_KEPT))
+            value = self._codec.close(key, number, RepairRecord(until=until))
+            await self._store_client.quietly(self._store_client.store.commit(key, number, value, timing.REPAIR_KEPT))

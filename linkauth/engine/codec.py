@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
-from linkauth.engine.sealing import key_id, sealed
+from linkauth.engine.encryption import key_id, sealed
 from linkauth.errors import CorruptRecord, MalformedResponse
 from linkauth.oauth import wire
 from linkauth.oauth.token import secret_bytes
@@ -22,10 +22,10 @@ from linkauth.protocol.records import KINDS, SecretRecord, StoredRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from linkauth.engine.sealing import Sealer
+    from linkauth.engine.encryption import Sealer
     from linkauth.store import Record
 
-__all__ = ["FORMAT", "Envelope"]
+__all__ = ["FORMAT", "Codec"]
 
 FORMAT: Final = 1
 """Raised when an older linkauth could not read what a newer one writes."""
@@ -33,7 +33,7 @@ FORMAT: Final = 1
 R = TypeVar("R", bound=StoredRecord)
 
 
-class Envelope:
+class Codec:
     """Writes and reads what the engine stores."""
 
     __slots__ = ("_sealer",)

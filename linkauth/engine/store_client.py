@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from linkauth.engine.world import World
     from linkauth.store import TokenStore
 
-__all__ = ["Shelf"]
+__all__ = ["StoreClient"]
 
 log = logging.getLogger("linkauth")
 
@@ -34,7 +34,7 @@ A = TypeVar("A", bound=_Timed)
 T = TypeVar("T")
 
 
-class Shelf:
+class StoreClient:
     """A store with time limits. ``store`` is the store itself, for making the calls that are handed in here."""
 
     __slots__ = ("_lost", "_on_back", "_outage", "_patience", "_teller", "_time", "_world", "store")

@@ -41,7 +41,7 @@ MOST_REFUSALS = 12
 
 
 @attrs.define
-class Watch(Evidence):
+class Judge(Evidence):
     """``fail`` tells the simulation of the first promise that is broken."""
 
     def fail(self, promise: int, words: str) -> None:
@@ -422,9 +422,9 @@ class Watch(Evidence):
         leads: dict[str, list[float]] = {}
         for worker in workers:
             for account in self.sim.plan.accounts:
-                holding = worker.credential(account).ledger.holding
-                if holding.token is not None:
-                    leads.setdefault(holding.token.access_token, []).append(holding.windows.end - holding.soft)
+                state = worker.credential(account).replica.state
+                if state.token is not None:
+                    leads.setdefault(state.token.access_token, []).append(state.windows.end - state.soft)
         for access, found in leads.items():
             found.sort()
             if any(later - sooner < SAME for sooner, later in itertools.pairwise(found)):

@@ -60,7 +60,7 @@ async def test_who_sees_a_store_come_back_waits_before_it_listens_again():
     _, vendor, _, newest, older = await lost_a_record()
     renewing = asyncio.create_task(older.refresh())
     await asyncio.sleep(1.5)  # by then the other's watch has begun anew
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     assert (await renewing).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
 
@@ -70,7 +70,7 @@ async def test_what_is_in_doubt_waits_as_long_though_the_store_was_away():
     """The moment for those who may put something back is over, and the access token is good: it is not spent for that."""
     store, vendor = Deaf(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    key, version = credential.ledger.key, credential.ledger.holding.version
+    key, version = credential.replica.key, credential.replica.state.version
     granted = await store.inner.claim(key, "lost", 1, version, b"")
     assert isinstance(granted, Granted)
     doubt = Note(doubt=digest(await credential.token()), since=wall(), failures=1, kind="NoAnswer")
@@ -89,10 +89,10 @@ async def test_who_waits_waits_anew_when_the_store_is_away_again():
     renewing = asyncio.create_task(older.refresh())
     await asyncio.sleep(2)
     await away(store, behind.credential(USER, "another").token())
-    await behind.credential(USER, "another").ledger.read()  # which the store answers
+    await behind.credential(USER, "another").replica.read()  # which the store answers
     await asyncio.sleep(0.6)
     await asyncio.sleep(2)
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     assert (await renewing).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
 
@@ -110,7 +110,7 @@ async def test_who_sees_a_store_come_back_empty_does_not_send_for_the_user_at_on
     await asyncio.sleep(1)  # a failure is remembered for half a second
     asking = asyncio.create_task(newborn.token())
     await asyncio.sleep(2)
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     assert (await asking).access_token == (await newest.token()).access_token
     assert vendor.counts["/auth/refresh"] == 0
 
@@ -146,7 +146,7 @@ async def test_a_worker_just_born_does_not_spend_what_a_store_came_back_with():
     await newborn.token()
     asking = asyncio.create_task(newborn.refresh())
     await asyncio.sleep(2)
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     assert (await asking).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
 
@@ -213,7 +213,7 @@ async def test_who_waits_for_what_may_be_put_back_goes_on_waiting_though_the_sto
     store.down.clear()
     assert store.counts["read"] > reads
     assert not renewing.done()
-    await newest.ledger.put_back()
+    await newest.replica.put_back()
     assert (await renewing).access_token == (await newest.token()).access_token
     assert vendor.counts["reuse"] == 0
 
@@ -222,33 +222,33 @@ async def test_who_waits_for_what_may_be_put_back_goes_on_waiting_though_the_sto
 async def test_who_was_cut_off_gives_the_others_their_time_again():
     """As long as a loss is suspected: three seconds from then on. Where none is, there is nothing to wait for."""
     worker = Worker(Deaf(), Vendor())
-    watch = worker.office.watch
-    assert await watch.suspicion(anew=True) == 0
-    watch.beware()
+    read_repair = worker.context.read_repair
+    assert await read_repair.suspicion(anew=True) == 0
+    read_repair.beware()
     await asyncio.sleep(2)
-    assert await watch.suspicion() == 1
-    assert await watch.suspicion(anew=True) == 3
+    assert await read_repair.suspicion() == 1
+    assert await read_repair.suspicion(anew=True) == 3
     await asyncio.sleep(3)
-    assert await watch.suspicion() == 0
-    assert not watch.suspects
+    assert await read_repair.suspicion() == 0
+    assert not read_repair.suspects
 
 
 @virtual
 async def test_a_loss_that_is_heard_of_during_the_look_for_a_word_begins_anew():
     """The time was over that all are given, and the store is asked whether somebody needs longer: it has just lost more."""
     store = Deaf()
-    watch = Worker(store, Vendor()).office.watch
-    watch.beware()
+    read_repair = Worker(store, Vendor()).context.read_repair
+    read_repair.beware()
     await asyncio.sleep(3)
 
     def another(name: str) -> None:
         assert name == "read"
         store.before = lambda _: None
-        watch.beware()
+        read_repair.beware()
 
     store.before = another
-    assert await watch.suspicion() == 3
-    assert watch.suspects
+    assert await read_repair.suspicion() == 3
+    assert read_repair.suspects
 
 
 class Broken:
@@ -287,7 +287,7 @@ async def test_one_that_cannot_be_put_back_does_not_hold_up_the_others(error, le
     worker = Worker(store, Vendor())
     held = [await logged_in(worker, f"user {number}") for number in range(50)]
     broken = Broken(error)
-    await worker.office.watch.follow(broken)
+    await worker.context.read_repair.follow(broken)
     for times in (1, 2):
         store.empty()
         store.tell(None)
@@ -295,5 +295,5 @@ async def test_one_that_cannot_be_put_back_does_not_hold_up_the_others(error, le
         told = [(each.levelno, each.getMessage()) for each in caplog.records]
         assert told.count((level, words)) == times
         for each in held:
-            assert await store.version(each.ledger.key) == each._holding.version
+            assert await store.version(each.replica.key) == each._state.version
     await worker.aclose()

@@ -20,27 +20,27 @@ from linkauth.protocol.timing import backoff
 if TYPE_CHECKING:
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.flight import Flights
-    from linkauth.engine.shelf import Shelf
+    from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Committed, Superseded
 
-__all__ = ["Keeper"]
+__all__ = ["Outbox"]
 
 log = logging.getLogger("linkauth")
 
 
-class Keeper:
+class Outbox:
     """Commits values under one key, and keeps what could not be committed."""
 
-    __slots__ = ("_escrow", "_flights", "_shelf", "_ttl", "_world", "kept", "key")
+    __slots__ = ("_escrow", "_flights", "_store_client", "_ttl", "_world", "kept", "key")
 
     def __init__(
-        self, key: str, shelf: Shelf, world: World, flights: Flights, escrow: Escrow | None, ttl: float
+        self, key: str, store_client: StoreClient, world: World, flights: Flights, escrow: Escrow | None, ttl: float
     ) -> None:
         """``ttl``: seconds that a lease on ``key`` lasts."""
         self.key = key
-        self._shelf = shelf
+        self._store_client = store_client
         self._world = world
         self._flights = flights
         self._escrow = escrow
@@ -86,7 +86,7 @@ class Keeper:
         """Whether the lease under which ``kept`` came may still be this worker's. Not while it is offered, which ends it."""
         try:
             async with asyncio.timeout(timing.OFFER_LONGEST):  # the next offer is not to wait for a store that hangs
-                return await self._shelf.do(self._shelf.store.extend(kept.key, kept.number, self._ttl))
+                return await self._store_client.do(self._store_client.store.extend(kept.key, kept.number, self._ttl))
         except (StoreError, TimeoutError):
             return True
 
@@ -108,8 +108,8 @@ class Keeper:
             await tried(self._escrow.drop(self.key, number))
 
     async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
-        store = self._shelf.store
-        outcome, time = await self._shelf.ask(store.commit(kept.key, kept.number, kept.value))
+        store = self._store_client.store
+        outcome, time = await self._store_client.ask(store.commit(kept.key, kept.number, kept.value))
         if self.kept is kept:
             self.kept = None
         await self.drop(kept.number)

@@ -17,9 +17,9 @@ async def test_the_hosts_clock_stands_in_until_the_store_was_asked():
     """Before the first look there is no other; after it only the store's counts."""
     worker = Worker(Store(), Vendor())
     worker.wall_ahead = 3600
-    assert worker.office.shelf.now() == wall() + 3600
+    assert worker.context.store_client.now() == wall() + 3600
     await worker.credential(CLIENT).token()
-    assert worker.office.shelf.now() == wall()
+    assert worker.context.store_client.now() == wall()
 
 
 @virtual
@@ -58,16 +58,16 @@ async def test_a_store_that_hangs_is_told_once_and_so_is_its_return():
     """It is given half of an exchange's time, so that the vendor has the rest."""
     store = Store()
     worker = Worker(store, Vendor(), timeout=4.0)
-    shelf = worker.office.shelf
+    store_client = worker.context.store_client
     store.hung.add("read")
     for _ in range(2):
         begun = monotonic()
         with pytest.raises(StoreUnavailable):
-            await shelf.ask(store.read("token/x/1"))
+            await store_client.ask(store.read("token/x/1"))
         assert monotonic() - begun == 2
     store.hung.clear()
     for _ in range(2):
-        await shelf.ask(store.read("token/x/1"))
+        await store_client.ask(store.read("token/x/1"))
     of_the_store = {"vendor": "store", "account": "", "duration": 0.0}
     fault = "the store did not answer within 2 s"
     assert worker.events == [

@@ -12,31 +12,31 @@ from tests.engine.virtual import virtual
 async def test_an_offer_that_lands_late_lets_nothing_newer_go():
     """While the store takes its time with one value another came: that one is still kept when the first is through."""
     store = Store()
-    keeper = Worker(store, Vendor()).credential(CLIENT).ledger.keeper
+    outbox = Worker(store, Vendor()).credential(CLIENT).replica.outbox
     gate = asyncio.Event()
     store.before = lambda name: gate.wait()
-    first = asyncio.create_task(keeper.commit(1, b"first"))
+    first = asyncio.create_task(outbox.commit(1, b"first"))
     await asyncio.sleep(0)
-    second = await keeper.keep(2, b"second")
+    second = await outbox.keep(2, b"second")
     gate.set()
     await first
-    assert keeper.kept is second
-    await keeper.insist()
-    assert keeper.kept is None
-    assert (await store.inner.read(keeper.key)).record.value == b"second"
+    assert outbox.kept is second
+    await outbox.insist()
+    assert outbox.kept is None
+    assert (await store.inner.read(outbox.key)).record.value == b"second"
 
 
 @virtual
 async def test_an_older_value_does_not_take_a_newer_ones_place():
     """A renewal's answer comes when a later login is kept already: what is offered on is the login."""
     store = Store()
-    keeper = Worker(store, Vendor()).credential(CLIENT).ledger.keeper
-    login = await keeper.keep(2, b"login")
-    older = await keeper.keep(1, b"renewal")
+    outbox = Worker(store, Vendor()).credential(CLIENT).replica.outbox
+    login = await outbox.keep(2, b"login")
+    older = await outbox.keep(1, b"renewal")
     assert (older.number, older.value) == (1, b"renewal")
-    assert keeper.kept is login
-    await keeper.insist()
-    assert (await store.inner.read(keeper.key)).record.value == b"login"
+    assert outbox.kept is login
+    await outbox.insist()
+    assert (await store.inner.read(outbox.key)).record.value == b"login"
 
 
 class Hanging(Escrow):
@@ -48,10 +48,10 @@ class Hanging(Escrow):
 
 @virtual
 async def test_who_is_cancelled_while_an_escrow_hangs_ends():
-    """It was the keeper's own task that was called off, no task of the escrow's: the value goes nowhere any more."""
+    """It was the outbox's own task that was called off, no task of the escrow's: the value goes nowhere any more."""
     store = Store()
-    keeper = Worker(store, Vendor(), escrow=Hanging()).credential(CLIENT).ledger.keeper
-    keeping = asyncio.create_task(keeper.commit(1, b"value"))
+    outbox = Worker(store, Vendor(), escrow=Hanging()).credential(CLIENT).replica.outbox
+    keeping = asyncio.create_task(outbox.commit(1, b"value"))
     await asyncio.sleep(1)
     keeping.cancel()
     await asyncio.wait({keeping})

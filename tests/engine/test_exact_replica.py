@@ -1,4 +1,4 @@
-"""What stands in the store and in memory after each step: where a mutant of ``ledger`` or ``takeover`` survived the rest."""
+"""What stands in the store and in memory after each step: where a mutant of ``replica`` or ``patience`` survived the rest."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ async def test_a_worker_that_only_ever_read_puts_back_too():
     await credential.refresh()
     reader = Worker(store, vendor)
     await reader.credential(USER).token()
-    version = await store.version(credential.ledger.key)
-    await credential._office.watch.aclose()
+    version = await store.version(credential.replica.key)
+    await credential._context.read_repair.aclose()
     store.empty()
     store.tell(None)
     await asyncio.sleep(1)
-    assert await store.version(credential.ledger.key) == version
+    assert await store.version(credential.replica.key) == version
     assert store.counts["claim"] == 2
 
 
@@ -43,17 +43,17 @@ async def test_what_the_store_has_is_not_put_back():
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     commits = store.counts["commit"]
-    await credential.ledger.put_back()
+    await credential.replica.put_back()
     assert store.counts["commit"] == commits
-    assert not credential._office.watch.suspects
+    assert not credential._context.read_repair.suspects
     store.empty()
-    await credential.ledger.put_back()
+    await credential.replica.put_back()
     assert store.counts["commit"] == commits + 1
-    assert await credential._office.watch.suspicion() == 3
+    assert await credential._context.read_repair.suspicion() == 3
     other = Worker(store, vendor).credential(USER)
     await other.token()
     newer = await other.refresh()
-    await credential.ledger.put_back()
+    await credential.replica.put_back()
     assert credential.peek() == newer
 
 
@@ -82,7 +82,7 @@ async def test_a_login_over_a_record_that_nobody_can_read_does_not_knock_without
     """It waits for a change of that record, not of one before it, until whoever holds the lease is done."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
-    key = worker.credential(USER).ledger.key
+    key = worker.credential(USER).replica.key
     await store.inner.commit(key, 7, b"broken")
     other = await store.inner.claim(key, "other", 600, 7, b"")
     login = asyncio.create_task(logged_in(worker))
@@ -102,7 +102,7 @@ async def test_a_logout_elsewhere_ends_the_token_here():
     await credential.logout()
     with pytest.raises(ReauthorizationRequired, match="logged out"):
         await other.refresh()
-    assert (other.peek(), other._holding.token, other._holding.dead) == (None, None, "logged out")
+    assert (other.peek(), other._state.token, other._state.dead) == (None, None, "logged out")
     with pytest.raises(ReauthorizationRequired, match="logged out"):
         await other.token()
 
@@ -115,12 +115,12 @@ async def test_an_answer_that_can_be_had_again_is_not_kept():
     store.down.add("commit")
     tokens = [await credential.token() for _ in range(3)]
     assert tokens[0] == tokens[2]
-    assert credential._holding.stored is False
-    assert (credential.ledger.keeper.kept, escrow.kept) == (None, {})
+    assert credential._state.stored is False
+    assert (credential.replica.outbox.kept, escrow.kept) == (None, {})
     store.down.clear()
     await asyncio.sleep(20)
     assert (await credential.refresh()).access_token != tokens[0].access_token
-    assert credential._holding.stored is True
+    assert credential._state.stored is True
     assert vendor.counts["requests"] == 2
 
 
@@ -131,12 +131,12 @@ async def test_a_kept_answer_is_known_not_to_be_in_the_store():
     credential = await logged_in(Worker(store, vendor))
     store.down.add("commit")
     await credential.refresh()
-    assert credential._holding.stored is False
-    assert not credential.ledger.is_newer_than(0)
+    assert credential._state.stored is False
+    assert not credential.replica.is_newer_than(0)
     store.down.clear()
     await asyncio.sleep(2)
-    assert credential._holding.stored is True
-    assert credential.ledger.is_newer_than(0)
+    assert credential._state.stored is True
+    assert credential.replica.is_newer_than(0)
 
 
 @virtual
@@ -144,10 +144,10 @@ async def test_what_was_issued_later_supersedes_whatever_its_number():
     """A store that lost its data gives numbers again: which token was issued later decides, then the number."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    ledger, held = credential.ledger, credential._holding
+    replica, held = credential.replica, credential._state
     sooner, later = (attrs.evolve(held.token, issued_at=held.token.issued_at + step) for step in (-1, 1))
     newer = {
-        (name, step): ledger.supersedes(Record(number, ledger._closed(number, token)))
+        (name, step): replica.supersedes(Record(number, replica._closed(number, token)))
         for name, token in (("sooner", sooner), ("same", held.token), ("later", later))
         for step in (-1, 0, 1)
         for number in [held.version + step]
@@ -161,13 +161,13 @@ async def test_the_record_of_a_dead_session_says_which_token_was_refused():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    spent = digest(credential._holding.token)
+    spent = digest(credential._state.token)
     vendor.refused.add("session-1")
     for _ in range(2):
         with pytest.raises(ReauthorizationRequired):
             await credential.refresh()
-    key = credential.ledger.key
-    dead = worker.office.envelope.open(key, (await store.inner.read(key)).record)
+    key = credential.replica.key
+    dead = worker.context.codec.open(key, (await store.inner.read(key)).record)
     assert isinstance(dead, DeadRecord)
     assert (dead.spent, dead.by_user) == (spent, False)
     assert [event.kind for event in worker.events].count(EventKind.REAUTHORIZATION_REQUIRED) == 1
@@ -184,10 +184,10 @@ async def test_a_logout_leaves_nothing_in_escrow(vendor_class, dead):
         await logged_in(worker)
     else:
         await credential.token()
-    await escrow.put(Kept(credential.ledger.key, 1, b"of before"))
+    await escrow.put(Kept(credential.replica.key, 1, b"of before"))
     await credential.logout()
-    assert (credential.ledger.keeper.kept, escrow.kept) == (None, {})
-    assert (credential._holding.token, credential._holding.dead) == (None, dead)
+    assert (credential.replica.outbox.kept, escrow.kept) == (None, {})
+    assert (credential._state.token, credential._state.dead) == (None, dead)
 
 
 @virtual
@@ -239,22 +239,22 @@ async def test_who_has_lost_the_lease_says_what_it_holds_and_no_more():
     """A word is the unchanged record under another number: known here under that, and its place is taken by nothing older."""
     store = Store()
     credential = await logged_in(Worker(store, Vendor()))
-    ledger, before = credential.ledger, (await store.read(credential.ledger.key)).record
+    replica, before = credential.replica, (await store.read(credential.replica.key)).record
     number = before.version + 5
-    assert await ledger.say(number) == number + 1
-    assert credential._holding.version == number
-    assert (await store.read(ledger.key)).record.version == number
-    assert await ledger.say(number - 1) == number + 1  # others' numbers are higher: the next one is above them
-    assert credential._holding.version == number
+    assert await replica.say(number) == number + 1
+    assert credential._state.version == number
+    assert (await store.read(replica.key)).record.version == number
+    assert await replica.say(number - 1) == number + 1  # others' numbers are higher: the next one is above them
+    assert credential._state.version == number
 
 
 @virtual
 async def test_who_holds_nothing_has_nothing_to_say():
     """Neither a token nor a mark: nothing is written, and the number is good for the next time."""
     store = Store()
-    ledger = Worker(store, Vendor()).credential(USER).ledger
-    assert await ledger.say(7) == 7
-    assert (await store.read(ledger.key)).record is None
+    replica = Worker(store, Vendor()).credential(USER).replica
+    assert await replica.say(7) == 7
+    assert (await store.read(replica.key)).record is None
 
 
 @virtual
@@ -262,7 +262,7 @@ async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
     """The store has taken it, and before this worker hears of that the user logs in here: the login keeps its own number."""
     store = Store()
     credential = await logged_in(Worker(store, Vendor()))
-    ledger, number, commit = credential.ledger, credential._holding.version + 1, store.inner.commit
+    replica, number, commit = credential.replica, credential._state.version + 1, store.inner.commit
 
     async def committed(*args: Any) -> Any:
         store.inner.commit = commit
@@ -272,8 +272,8 @@ async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
 
     await asyncio.sleep(1)
     store.inner.commit = committed
-    assert await ledger.say(number) == number + 1
-    assert credential._holding.version == (await store.read(ledger.key)).record.version > number
+    assert await replica.say(number) == number + 1
+    assert credential._state.version == (await store.read(replica.key)).record.version > number
 
 
 @virtual
@@ -281,16 +281,16 @@ async def test_a_record_that_cannot_be_read_is_not_known_to_be_later():
     """So who has a request in the air goes on saying so. What can be read, and is held, is not later under any number."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor, keys=OLD))
-    ledger, found = credential.ledger, (await store.read(credential.ledger.key)).record
-    other = Worker(store, vendor, keys=OTHER).office.envelope
-    unread = other.close(ledger.key, LATER, ledger.held().record)
-    assert not ledger.is_later(Record(LATER, unread))
-    again = ledger.office.envelope.close(ledger.key, LATER, ledger.held().record)
-    assert not ledger.is_later(Record(LATER, again))
+    replica, found = credential.replica, (await store.read(credential.replica.key)).record
+    other = Worker(store, vendor, keys=OTHER).context.codec
+    unread = other.close(replica.key, LATER, replica.held().record)
+    assert not replica.is_later(Record(LATER, unread))
+    again = replica.context.codec.close(replica.key, LATER, replica.held().record)
+    assert not replica.is_later(Record(LATER, again))
     await (newer := Worker(store, vendor, keys=OLD).credential(USER)).token()
     await newer.refresh()
-    assert ledger.is_later((await store.read(ledger.key)).record)
-    assert not newer.ledger.is_later(found)
+    assert replica.is_later((await store.read(replica.key)).record)
+    assert not newer.replica.is_later(found)
 
 
 @virtual
@@ -310,8 +310,8 @@ async def test_an_answer_that_the_store_took_and_says_so_late_does_not_take_a_lo
     renewing = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
     fresh = await credential.login(email="ada@example.com", password="correct horse")
-    version = credential._holding.version
+    version = credential._state.version
     heard.set()
     assert await renewing == fresh
-    assert (await credential.token(), credential._holding.version) == (fresh, version)
-    assert (await store.read(credential.ledger.key)).record.version == version
+    assert (await credential.token(), credential._state.version) == (fresh, version)
+    assert (await store.read(credential.replica.key)).record.version == version

@@ -9,10 +9,10 @@ import math
 from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.holding import UNKNOWN, Holding
-from linkauth.engine.keeper import Keeper
 from linkauth.engine.lease import Lease
+from linkauth.engine.outbox import Outbox
 from linkauth.engine.place import Place
+from linkauth.engine.state import UNKNOWN, CredentialState
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.oauth import wire
 from linkauth.oauth.scope import not_granted
@@ -24,40 +24,40 @@ from linkauth.protocol.renewal import hopeless
 from linkauth.store import Committed, Granted, Newer, Record, Superseded
 
 if TYPE_CHECKING:
+    from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Kept
     from linkauth.engine.flight import Flight
-    from linkauth.engine.office import Office
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.records import Session
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["Ledger"]
+__all__ = ["Replica"]
 
 log = logging.getLogger("linkauth")
 
 
-class Ledger:
-    """What is written of one credential, in the store and in ``holding``."""
+class Replica:
+    """What is written of one credential, in the store and in ``state``."""
 
-    def __init__(self, office: Office, vendor: Vendor, account: str, credential: object) -> None:
-        self.office = office
+    def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
+        self.context = context
         self.vendor = vendor
         self.account = account
-        self.place = Place(token_keys(vendor, account), office.shelf)
-        ahead = office.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
-        self.holding = Holding(office.world, ahead, needs_user=vendor.needs_user)
-        self.ttl = office.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
-        self.keeper = self._keeper()
-        self.leading: Lease | None = None
+        self.place = Place(token_keys(vendor, account), context.store_client)
+        ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
+        self.state = CredentialState(context.world, ahead, needs_user=vendor.needs_user)
+        self.ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
+        self.outbox = self._outbox()
+        self.lease_held: Lease | None = None
         """The latest lease of this worker."""
         self._credential = credential
         self._not_granted: list[str] = []
         self._saving: Flight[None] | None = None
         self._left = False
         """A loop ended before the store took what is kept."""
-        self._looked_in_escrow = office.escrow is None
+        self._looked_in_escrow = context.escrow is None
         self._unread = False
         """The record cannot be read, and that was said."""
 
@@ -71,7 +71,7 @@ class Ledger:
     async def read(self) -> tuple[Reading, StoreTime]:
         """The record as it is now."""
         await self._follow()
-        return await self.office.shelf.ask(self.office.shelf.store.read(self.key))
+        return await self.context.store_client.ask(self.context.store_client.store.read(self.key))
 
     async def claim(
         self, note: bytes, newer_than: int | None = None, owner: str | None = None
@@ -79,9 +79,9 @@ class Ledger:
         """Ask for the lease. ``newer_than``: None is the version that is held. ``owner``: None is a new one."""
         await self._follow()
         self.place.fix()
-        known = self.holding.version if newer_than is None else newer_than
-        claim = self.office.shelf.store.claim(self.key, owner or self.office.owner(), self.ttl, known, note)
-        return await self.office.shelf.ask(claim)
+        known = self.state.version if newer_than is None else newer_than
+        claim = self.context.store_client.store.claim(self.key, owner or self.context.owner(), self.ttl, known, note)
+        return await self.context.store_client.ask(claim)
 
     async def look(self) -> None:
         """Read the store again, for the clocks say that time passed unnoticed."""
@@ -90,18 +90,18 @@ class Ledger:
             if reading.record is not None and self.supersedes(reading.record):
                 self.adopt(reading.record, time)
             elif self.is_stored(reading.record):
-                self.holding.anchor(time)
+                self.state.anchor(time)
             else:  # fetched for this process alone, its times are by this host's clock
-                self.holding.believe_wall()
+                self.state.believe_wall()
         except StoreError:  # a broken record is the renewal's to tell
-            self.holding.believe_wall()
+            self.state.believe_wall()
 
     async def wait(self, seconds: float, newer_than: int | None = None) -> None:
         """Wait for another worker: until the record or the lease changes, at most ``seconds``."""
-        known = self.holding.version if newer_than is None else newer_than
-        with self.office.flights.idle():
-            change = self.office.shelf.store.wait_for_change(self.key, known, seconds)
-            await self.office.shelf.do(change, extra=seconds)
+        known = self.state.version if newer_than is None else newer_than
+        with self.context.flights.idle():
+            change = self.context.store_client.store.wait_for_change(self.key, known, seconds)
+            await self.context.store_client.do(change, extra=seconds)
 
     def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
         """A granted claim as something that can be kept and given back. ``note``, ``owner``: what it was claimed with."""
@@ -110,9 +110,9 @@ class Ledger:
             return await self.claim(note, owner=owner)
 
         rotates = self.vendor.rotation.rotates
-        self.leading = Lease(
-            self.office.shelf,
-            self.office.world,
+        self.lease_held = Lease(
+            self.context.store_client,
+            self.context.world,
             self.key,
             claim.number,
             self.ttl,
@@ -121,20 +121,20 @@ class Ledger:
             every=timing.LEASE_EVERY if rotates else None,
             word=self if rotates else None,
         )
-        return self.leading
+        return self.lease_held
 
     def adopt(self, record: Record, time: StoreTime) -> None:
         """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
-        match self.office.envelope.open(self.key, record):
+        match self.context.codec.open(self.key, record):
             case TokenRecord(token=token) as found:
-                held, lineage = self.holding.token, Lineage(found.session, found.generation)
-                same = held is not None and held == token and self.holding.stored  # written anew under another key
-                self.holding.take(held if same and held is not None else token, record.version, time, lineage=lineage)
+                held, lineage = self.state.token, Lineage(found.session, found.generation)
+                same = held is not None and held == token and self.state.stored  # written anew under another key
+                self.state.take(held if same and held is not None else token, record.version, time, lineage=lineage)
                 self._unread = False
                 if not same:
                     self.tell(EventKind.ADOPTED)
             case DeadRecord(reason=reason) as mark:
-                self.holding.bury(reason, record.version, mark)
+                self.state.bury(reason, record.version, mark)
                 raise self.lost(reason)
             case _:
                 raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
@@ -166,104 +166,104 @@ class Ledger:
         if token.left_out:
             names = wire.words(", ".join(token.left_out))
             log.warning("%s/%s: extra has no room for %s", self.vendor.name, self.account, names)
-        fresh, before = self._entry(token, number, lineage), self.holding.version
+        fresh, before = self._entry(token, number, lineage), self.state.version
         try:
-            outcome, now = await self.keeper.commit(number, self._closed(number, token, lineage))
+            outcome, now = await self.outbox.commit(number, self._closed(number, token, lineage))
         except StoreError as error:
             fault = str(error)
         else:
             await self._landed(outcome, now, fresh)
             return self.current()
-        if self.holding.token is None or (self.holding.version <= max(before, number) and self._is_latest(fresh)):
+        if self.state.token is None or (self.state.version <= max(before, number) and self._is_latest(fresh)):
             self._take(fresh, time, stored=False)
         # Else a later login of this process came through meanwhile: the store will say so to what is offered.
         if precious:
             self._go_on_saving(fresh, fault)
         else:
-            self.keeper.kept = None
-            await self.keeper.drop(number)
+            self.outbox.kept = None
+            await self.outbox.drop(number)
             # Nobody waits for the lease's end: others may reach the store, and can ask the vendor themselves.
-            release = self.office.shelf.quietly(self.office.shelf.store.release(self.key, number, b""))
-            self.office.flights.start(release, f"linkauth release {self.key}")
+            release = self.context.store_client.quietly(self.context.store_client.store.release(self.key, number, b""))
+            self.context.flights.start(release, f"linkauth release {self.key}")
         return self.current()
 
     def _go_on_saving(self, kept: Entry, fault: str, pause: float = 0.0) -> None:
         """Offer what is kept again and again, ``pause`` seconds from now on."""
-        away = self.office.outages.store
+        away = self.context.outages.store
         away.hold_up("answers kept", self.key)
         level = (
             logging.DEBUG if away else logging.ERROR
         )  # each of a store that is away it would be said of each account
         log.log(level, "%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
         save = self._save(kept, pause)
-        self._saving = self.office.flights.start(save, f"linkauth saving {self.key}", precious=True)
+        self._saving = self.context.flights.start(save, f"linkauth saving {self.key}", precious=True)
 
     def is_alone_with_something(self) -> bool:
         """Whether this worker knows what the store does not, or may have lost: a token, an answer, a mark."""
-        unsaved = not self.holding.stored or self.keeper.kept is not None
-        return unsaved or self.office.watch.suspects
+        unsaved = not self.state.stored or self.outbox.kept is not None
+        return unsaved or self.context.read_repair.suspects
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
-        holding = self.holding
-        return (holding.token or holding.mark) is not None and holding.stored and holding.version > version
+        state = self.state
+        return (state.token or state.mark) is not None and state.stored and state.version > version
 
     def is_stored(self, record: Record | None) -> bool:
         """Whether the store has what is held, ``record`` being what it has. Raises ``CorruptRecord``.
 
         It may have taken a commit and not been heard to say so.
         """
-        holding = self.holding
-        if not holding.stored and record is not None and record.version == holding.version:
-            found = self.office.envelope.open(self.key, record)
-            holding.stored = isinstance(found, TokenRecord) and found.token == holding.token
-        return holding.stored
+        state = self.state
+        if not state.stored and record is not None and record.version == state.version:
+            found = self.context.codec.open(self.key, record)
+            state.stored = isinstance(found, TokenRecord) and found.token == state.token
+        return state.stored
 
     def supersedes(self, record: Record) -> bool:
         """Whether ``record`` comes after what is held (``lineage``)."""
-        holding = self.holding
+        state = self.state
         try:
-            found = self.office.envelope.open(self.key, record)
+            found = self.context.codec.open(self.key, record)
         except CorruptRecord:
-            return record.version > holding.version
+            return record.version > state.version
         if not isinstance(found, TokenRecord | DeadRecord):
-            return record.version > holding.version
-        if isinstance(found, TokenRecord) and not holding.stored and self._is_alone():
+            return record.version > state.version
+        if isinstance(found, TokenRecord) and not state.stored and self._is_alone():
             # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place, and what
             # the user has brought since, whether it still serves or not.
-            own = holding.lineage.session
+            own = state.lineage.session
             since = found.session is not None and own is not None and found.session > own
-            serves = found.token.expires_at > self.office.shelf.now()
-            return record.version > holding.version and (since or serves)
+            serves = found.token.expires_at > self.context.store_client.now()
+            return record.version > state.version and (since or serves)
         return supersedes(Entry(found, record.version), self.held())
 
     def _is_alone(self) -> bool:
         """Whether what the store has not got was fetched without it."""
-        return self.holding.token is not None and not self.vendor.rotation.rotates
+        return self.state.token is not None and not self.vendor.rotation.rotates
 
     def held(self) -> Entry | None:
         """What this worker holds of the record, as it would be written."""
-        holding = self.holding
-        if holding.token is not None:
-            return self._entry(holding.token, holding.version, holding.lineage)
-        return None if holding.mark is None else Entry(holding.mark, holding.version)
+        state = self.state
+        if state.token is not None:
+            return self._entry(state.token, state.version, state.lineage)
+        return None if state.mark is None else Entry(state.mark, state.version)
 
     def _is_latest(self, entry: Entry) -> bool:
         """Whether nothing is held that comes after ``entry``: a later login of this process."""
         held = self.held()
-        return held is None or self.holding.lineage.session is None or not supersedes(held, entry)
+        return held is None or self.state.lineage.session is None or not supersedes(held, entry)
 
     def _take(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> None:
         record = entry.record
         assert isinstance(record, TokenRecord)  # noqa: S101  # marks are buried
         lineage = Lineage(record.session, record.generation)
-        self.holding.take(record.token, entry.number, time, stored=stored, lineage=lineage)
+        self.state.take(record.token, entry.number, time, stored=stored, lineage=lineage)
 
     def is_later(self, record: Record) -> bool:
         """As ``supersedes``; but what is held, under another number, is not."""
         held = self.held()
         try:
-            found = self.office.envelope.open(self.key, record)
+            found = self.context.codec.open(self.key, record)
         except CorruptRecord:
             return False
         return self.supersedes(record) and (held is None or found != held.record)
@@ -273,22 +273,24 @@ class Ledger:
         held = self.held()
         if held is None:
             return number
-        value = self.office.envelope.close(self.key, number, held.record)
-        outcome, _ = await self.office.shelf.ask(self.office.shelf.store.commit(self.key, number, value))
+        value = self.context.codec.close(self.key, number, held.record)
+        outcome, _ = await self.context.store_client.ask(
+            self.context.store_client.store.commit(self.key, number, value)
+        )
         if isinstance(outcome, Superseded):
             return number if outcome.record is None else max(number, outcome.record.version) + 1
         if self.held() == held:
-            self.holding.version = number
+            self.state.version = number
         return number + 1
 
     def hopeless(self, token: Token | None) -> str:
         """Why there is no way to another token than from the user; empty: there is one."""
-        return hopeless(self.vendor, token, self.office.shelf.now())
+        return hopeless(self.vendor, token, self.context.store_client.now())
 
     @property
     def written_at(self) -> float:
         """When the token was sent for, Unix seconds."""
-        return math.inf if self.holding.token is None else self.holding.token.issued_at
+        return math.inf if self.state.token is None else self.state.token.issued_at
 
     def announced(self, version: int) -> None:
         """Nothing is read before it is needed."""
@@ -302,8 +304,8 @@ class Ledger:
         A lower number is newer where its token was issued later: the user has logged in again since the loss.
         A lease under which a vendor is being asked is taken again, should the store have lost that.
         """
-        if self.leading is not None:
-            await self.leading.keep()
+        if self.lease_held is not None:
+            await self.lease_held.keep()
         reading, time = await self.read()
         found, held = reading.record, self.held()
         if found is not None and self.supersedes(found):
@@ -311,14 +313,14 @@ class Ledger:
             return
         if held is None or not self.is_newer_than(found.version if found else 0):
             return
-        self.office.watch.found_loss()
+        self.context.read_repair.found_loss()
         number = held.number
-        level = self.office.outages.record_lost()
+        level = self.context.outages.record_lost()
         log.log(level, "%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
-        commit = self.office.shelf.store.commit(
-            self.key, number, self.office.envelope.close(self.key, number, held.record)
+        commit = self.context.store_client.store.commit(
+            self.key, number, self.context.codec.close(self.key, number, held.record)
         )
-        outcome, time = await self.office.shelf.ask(commit)
+        outcome, time = await self.context.store_client.ask(commit)
         if isinstance(outcome, Superseded) and outcome.record is not None:
             self.know(outcome.record, time)
 
@@ -328,28 +330,30 @@ class Ledger:
         ``number``: one above the record that was last looked at, so that what has come since stands; 0: the lease's.
         Returns only where a newer token stood in the way.
         """
-        lineage, number = self.holding.lineage, number or lease.number
+        lineage, number = self.state.lineage, number or lease.number
         mark = DeadRecord(
             vendor=self.vendor.name,
             account=self.account,
             reason=reason,
-            spent=digest(self.holding.token),
+            spent=digest(self.state.token),
             session=lineage.session,
             generation=lineage.generation,
         )
-        commit = self.office.shelf.store.commit(self.key, number, self.office.envelope.close(self.key, number, mark))
+        commit = self.context.store_client.store.commit(
+            self.key, number, self.context.codec.close(self.key, number, mark)
+        )
         try:
-            outcome, time = await self.office.shelf.ask(commit)
+            outcome, time = await self.context.store_client.ask(commit)
         except StoreUnavailable:
             # The next worker will be refused as this one was; this one knows the record that stands there as dead.
-            self.holding.bury(reason, self.holding.version, mark, stored=False)
+            self.state.bury(reason, self.state.version, mark, stored=False)
         else:
             if number != lease.number:
                 await lease.release()
             if isinstance(outcome, Superseded) and outcome.record is not None:
                 self.adopt(outcome.record, time)
                 return self.current()
-            self.holding.bury(reason, number, mark)
+            self.state.bury(reason, number, mark)
         self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
         raise self.lost(reason)
 
@@ -358,20 +362,20 @@ class Ledger:
 
         ``session``: one that comes after all that is forgotten.
         """
-        store, mark = self.office.shelf.store, None
+        store, mark = self.context.store_client.store, None
         if self.vendor.needs_user:
             mark = DeadRecord(
                 vendor=self.vendor.name, account=self.account, reason=reason, by_user=True, session=session
             )
-            value = self.office.envelope.close(self.key, number, mark)
-            outcome, _ = await self.office.shelf.ask(store.commit(self.key, number, value))
+            value = self.context.codec.close(self.key, number, mark)
+            outcome, _ = await self.context.store_client.ask(store.commit(self.key, number, value))
             forgotten = isinstance(outcome, Committed) or outcome.record is None
         else:
-            forgotten = await self.office.shelf.do(store.delete(self.key, number))
+            forgotten = await self.context.store_client.do(store.delete(self.key, number))
         if forgotten:
-            self.keeper.kept = None
-            await self.keeper.drop(number)
-            self.holding.bury("" if mark is None else reason, number, mark)
+            self.outbox.kept = None
+            await self.outbox.drop(number)
+            self.state.bury("" if mark is None else reason, number, mark)
         return forgotten
 
     async def settle(self) -> bool:
@@ -380,8 +384,8 @@ class Ledger:
         True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
         waited = False
-        if self._left and (kept := self.keeper.kept) is not None and self.holding.token is not None:
-            fresh = self._entry(self.holding.token, kept.number, self.holding.lineage)
+        if self._left and (kept := self.outbox.kept) is not None and self.state.token is not None:
+            fresh = self._entry(self.state.token, kept.number, self.state.lineage)
             self._go_on_saving(fresh, "the loop ended that it came in")
         self._left = False
         # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
@@ -389,18 +393,18 @@ class Ledger:
             waited = True
             if saving.loop is asyncio.get_running_loop():
                 with contextlib.suppress(TimeoutError):
-                    await saving.join(self.office.timeout)
-            if self.keeper.kept is not None:
+                    await saving.join(self.context.timeout)
+            if self.outbox.kept is not None:
                 raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
         if self._looked_in_escrow:
             return waited
         with contextlib.suppress(StoreUnavailable):
             await self._find()
-        left = await self.keeper.from_escrow()
+        left = await self.outbox.from_escrow()
         if left is not None and (found := await self._opened(left)) is not None:
             own = Entry(found, left.number)
             try:
-                outcome, time = await self.keeper.commit(left.number, left.value)
+                outcome, time = await self.outbox.commit(left.number, left.value)
             except StoreError as error:
                 self._go_on_saving(own, str(error))
                 raise
@@ -414,7 +418,7 @@ class Ledger:
         Raises ``CorruptRecord`` where the session may hang on it: then the store's refresh token may be a spent one.
         """
         try:
-            return self.office.envelope.expect(self.key, Record(left.number, left.value), TokenRecord)
+            return self.context.codec.expect(self.key, Record(left.number, left.value), TokenRecord)
         except CorruptRecord as error:
             fault = f"in escrow: {error}"
         if self.vendor.rotation.rotates:
@@ -426,10 +430,10 @@ class Ledger:
 
     async def _save(self, kept: Entry, pause: float) -> None:
         await asyncio.sleep(pause)
-        done = await self.keeper.insist(kept.number)
+        done = await self.outbox.insist(kept.number)
         if done is not None:
             await self._landed(*done, kept)
-        elif self.holding.version == kept.number:  # else a login has taken its place
+        elif self.state.version == kept.number:  # else a login has taken its place
             self._left_behind()
 
     async def _landed(self, outcome: Committed | Superseded, time: StoreTime, fresh: Entry) -> None:
@@ -449,8 +453,8 @@ class Ledger:
             return
         record, number = fresh.record, fresh.number
         self._take(fresh, time, stored=False)
-        await self.keeper.keep(number, self.office.envelope.close(self.key, number, record))  # offering took it out
-        if self.office.flights.ending:
+        await self.outbox.keep(number, self.context.codec.close(self.key, number, record))  # offering took it out
+        if self.context.flights.ending:
             self._left_behind()
         else:
             self._go_on_saving(fresh, fault, timing.OFFER_LONGEST)
@@ -464,7 +468,7 @@ class Ledger:
         record = fresh.record
         assert isinstance(record, TokenRecord)  # noqa: S101  # marks give way
         while True:
-            found = self.office.envelope.open(self.key, winner)
+            found = self.context.codec.open(self.key, winner)
             if not isinstance(found, TokenRecord | DeadRecord) or not supersedes(fresh, Entry(found, winner.version)):
                 self.adopt(winner, time)
                 return
@@ -477,23 +481,23 @@ class Ledger:
                 winner = claim.record
                 continue
             # Not ``wait``: that is called off by closing, and here is an answer to lose.
-            change = self.office.shelf.store.wait_for_change(self.key, winner.version, claim.remaining)
-            await self.office.shelf.do(change, extra=claim.remaining)
+            change = self.context.store_client.store.wait_for_change(self.key, winner.version, claim.remaining)
+            await self.context.store_client.do(change, extra=claim.remaining)
 
     async def _follow(self) -> None:
         """Know where the record is, and hear of a store that loses what only it and its workers have."""
         await self._find()
-        if self.vendor.needs_user and not self.office.flights.ending:
-            await self.office.watch.follow(self)
+        if self.vendor.needs_user and not self.context.flights.ending:
+            await self.context.read_repair.follow(self)
 
     async def _find(self) -> None:
         await self.place.find()
-        if self.keeper.key != self.key:
-            self.keeper = self._keeper()
+        if self.outbox.key != self.key:
+            self.outbox = self._outbox()
 
-    def _keeper(self) -> Keeper:
-        office = self.office
-        return Keeper(self.key, office.shelf, office.world, office.flights, office.escrow, self.ttl)
+    def _outbox(self) -> Outbox:
+        context = self.context
+        return Outbox(self.key, context.store_client, context.world, context.flights, context.escrow, self.ttl)
 
     def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
         record = TokenRecord(
@@ -507,15 +511,15 @@ class Ledger:
         return Entry(record, number)
 
     def _closed(self, number: int, token: Token, lineage: Lineage = UNKNOWN) -> bytes:
-        return self.office.envelope.close(self.key, number, self._entry(token, number, lineage).record)
+        return self.context.codec.close(self.key, number, self._entry(token, number, lineage).record)
 
     # -- saying ----------------------------------------------------------------------------------------------------
 
     def current(self) -> Token:
         """The token that is held."""
-        if self.holding.token is None:
-            raise self.lost(self.holding.dead or "there is no token")
-        return self.holding.token
+        if self.state.token is None:
+            raise self.lost(self.state.dead or "there is no token")
+        return self.state.token
 
     def lost(self, reason: str) -> ReauthorizationRequired:
         """The error that sends for the user."""
@@ -524,9 +528,9 @@ class Ledger:
 
     def failed(self, error: LinkAuthError, wait: float) -> None:
         """A flight failed: keep ``wait`` seconds of distance, and say so."""
-        self.holding.failed(error, wait)
+        self.state.failed(error, wait)
         if not isinstance(error, ReauthorizationRequired):
-            level = self.office.outages.failed(self.vendor, self.account, error)
+            level = self.context.outages.failed(self.vendor, self.account, error)
             self.tell(EventKind.FAILED, str(error), level=level)
 
     def granted(self, token: Token, asked: str) -> None:
@@ -539,5 +543,5 @@ class Ledger:
     def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0, *, level: int | None = None) -> None:
         """Tell of an event of this credential. ``level``: the log's, None for that of its kind."""
         if kind in {EventKind.RENEWED, EventKind.ADOPTED}:
-            self.office.outages.succeeded(self.vendor, self.account)
-        self.office.teller.tell(kind, self.vendor.name, self.account, outcome, duration, level=level)
+            self.context.outages.succeeded(self.vendor, self.account)
+        self.context.teller.tell(kind, self.vendor.name, self.account, outcome, duration, level=level)

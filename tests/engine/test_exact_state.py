@@ -1,4 +1,4 @@
-"""What a worker remembers of a credential, to the second: where a mutant of ``holding`` or ``note`` survived the rest."""
+"""What a worker remembers of a credential, to the second: where a mutant of ``state`` or ``intent`` survived the rest."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 import attrs
 import pytest
 
-from linkauth.engine.holding import Holding
+from linkauth.engine.state import CredentialState
 from linkauth.errors import InvalidClient, InvalidScope, MalformedResponse, NotSent, RateLimited, VendorUnavailable
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.timing import backoff
-from tests.engine.test_windows import NOW, Clocks, holding, token
+from tests.engine.test_windows import NOW, Clocks, state, token
 
 
 def test_each_failure_counts_and_a_token_forgets_them():
     """Of two failures the last is told, until its time and no longer; whatever brings a token clears the score."""
     clocks = Clocks()
-    held = Holding(clocks.world(), None)
+    held = CredentialState(clocks.world(), None)
     assert (held.failures, held.failure, held.retry_at) == (0, None, -math.inf)
     first, second = NotSent("first"), NotSent("second")
     held.failed(first, 3.0)
@@ -30,7 +30,7 @@ def test_each_failure_counts_and_a_token_forgets_them():
 
 def test_a_token_is_the_stores_unless_said_otherwise():
     """``stored`` is what decides later whether a store that lost it gets it back."""
-    held = holding(Clocks())
+    held = state(Clocks())
     assert held.stored is True
     held.take(token(900), 2, StoreTime(NOW, 50.0, 50.0), stored=False)
     assert held.stored is False
@@ -41,7 +41,7 @@ def test_sleep_between_the_look_and_the_taking_is_noticed():
     clocks = Clocks()
     look = StoreTime(NOW, 50.0, 50.0, ahead=NOW - 50.0)
     clocks.wall += 1000
-    held = Holding(clocks.world(), None)
+    held = CredentialState(clocks.world(), None)
     held.take(token(900), 1, look)
     assert held.jumped()
 
@@ -49,7 +49,7 @@ def test_sleep_between_the_look_and_the_taking_is_noticed():
 def test_a_short_sleep_is_no_part_of_a_tokens_end():
     """Too short to be looked into, yet a token is not good for longer by it; a clock that was set back changes nothing."""
     clocks = Clocks()
-    held = holding(clocks, 60)
+    held = state(clocks, 60)
     clocks.wall += 1.0
     assert not held.jumped()
     clocks.pass_(held.windows.end - 50.0 - 1.01)
@@ -65,7 +65,7 @@ def test_a_short_sleep_is_no_part_of_a_tokens_end():
 def test_a_jump_is_what_could_carry_a_token_past_its_margin(lifetime):
     """As long as ``soft`` to ``hard`` or the margin behind it; at least a second and at most half a minute."""
     clocks = Clocks()
-    held = holding(clocks, lifetime)
+    held = state(clocks, lifetime)
     placed = held.windows
     tolerated = min(max(min(placed.hard - placed.soft, placed.end - placed.hard), 1.0), 30.0)
     clocks.wall += tolerated - 0.01
@@ -77,7 +77,7 @@ def test_a_jump_is_what_could_carry_a_token_past_its_margin(lifetime):
 def test_the_hit_path_is_left_for_a_jump_alone():
     """Up to ``soft`` the wall clock, however it wavers within the tolerance, keeps nobody from the token in memory."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     clocks.pass_(held.soft - clocks.monotonic)
     assert clocks.wall + 29.9 < held.wall_limit <= clocks.wall + 30.1
 
@@ -85,7 +85,7 @@ def test_the_hit_path_is_left_for_a_jump_alone():
 def test_a_part_of_a_second_that_the_wall_saw_counts_too():
     """With nobody to ask, whatever has passed is taken off."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     clocks.wall += 0.5
     held.believe_wall()
     assert held.windows.end == pytest.approx(949.5)
@@ -94,7 +94,7 @@ def test_a_part_of_a_second_that_the_wall_saw_counts_too():
 def test_at_its_end_a_token_is_over():
     """Not a moment after it: an expiry is the first moment at which a token is no good (RFC 6749 §5.1)."""
     clocks = Clocks()
-    held = holding(clocks)
+    held = state(clocks)
     clocks.pass_(900)
     assert clocks.monotonic == held.windows.end
     assert not held.unexpired()

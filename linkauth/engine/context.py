@@ -11,32 +11,32 @@ if TYPE_CHECKING:
 
     from linkauth.engine.admission import Admission
     from linkauth.engine.client_secrets import ClientSecrets
+    from linkauth.engine.codec import Codec
     from linkauth.engine.credential import Credential
-    from linkauth.engine.envelope import Envelope
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Teller
     from linkauth.engine.flight import Flights
     from linkauth.engine.outages import Outages
-    from linkauth.engine.shelf import Shelf
-    from linkauth.engine.watch import Watch
+    from linkauth.engine.read_repair import ReadRepair
+    from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
 
-__all__ = ["Office"]
+__all__ = ["EngineContext"]
 
 
 @attrs.frozen(kw_only=True)
-class Office:
+class EngineContext:
     """``timeout``: seconds for one exchange; ``refresh_ahead``: seconds, None for the default."""
 
     world: World
     admission: Admission
-    shelf: Shelf
-    envelope: Envelope
+    store_client: StoreClient
+    codec: Codec
     client_secrets: ClientSecrets
     teller: Teller
     outages: Outages
     flights: Flights
-    watch: Watch
+    read_repair: ReadRepair
     escrow: Escrow | None
     timeout: float
     refresh_ahead: float | None

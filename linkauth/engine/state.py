@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.records import DeadRecord
 
-__all__ = ["Holding"]
+__all__ = ["CredentialState"]
 
 UNKNOWN: Final = Lineage()
 NEVER: Final = Windows(-math.inf, -math.inf, -math.inf)
 
 
-class Holding:
+class CredentialState:
     """A token and when it is good. ``token`` stays when it has expired: its refresh token is what renews it."""
 
     __slots__ = (
