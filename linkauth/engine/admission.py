@@ -66,8 +66,10 @@ class Permit:
         self._until = until
         self._probe = probe
         self._sent_at: float | None = None
-        # Limits are told at once: who has waited for a while is no sign of one, and holds up nobody.
-        self._slow = asyncio.get_running_loop().call_later(timing.SLOW, gate.answered, self)
+        # Limits are told at once: who has waited for a while is no sign of one, and holds up nobody. But a vendor that has
+        # not taken this secret yet may be slow to say that it is wrong, and the more it hears of it the worse.
+        slow = timing.SLOW if gate.accepted == secret else gate.timeout
+        self._slow = asyncio.get_running_loop().call_later(slow, gate.answered, self)
 
     def sent(self) -> None:
         """A request is on its way."""
@@ -98,6 +100,10 @@ class Gate:
         self._rate = vendor.token_rate
         self._limits = ClientLimits(context, vendor)
         self._probe_key = probe_key(vendor)
+        self.timeout = context.timeout
+        """Seconds for one exchange."""
+        self.accepted = ""
+        """A digest of the client secret that the vendor took last."""
         self._window = timing.WINDOW
         self._in_flight: set[Permit] = set()
         self._room = asyncio.Event()
@@ -167,6 +173,7 @@ class Gate:
         if sent_at is None and self._rate is not None:
             await self._give_back(self._rate)
         if answered and sent_at is not None:
+            self.accepted = secret
             await self._limits.update(lambda record: record.answered(secret, sent_at))
         if probe is not None:
             await self._context.store_client.quietly(self._context.store_client.store.release(self._probe_key, probe))

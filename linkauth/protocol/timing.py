@@ -155,7 +155,8 @@ WINDOW: Final = 8
 CALM: Final = 60.0
 """Seconds after a refusal before there may be more in flight again, and within which two accounts' refusals are the client's."""
 SLOW: Final = 1.0
-"""Seconds after which a request is no sign of a limit any more, which is told at once: it holds up nobody."""
+"""Seconds after which a request is no sign of a limit any more, which is told at once: it holds up nobody. Before the vendor has
+taken the client's secret once it may be a sign of a wrong one, for as long as one exchange may take."""
 LIMIT_LOOK: Final = 1.0
 """Seconds after which what is known of a client is read again, where the store announces no changes."""
 PROBE_LEASE: Final = 3.0

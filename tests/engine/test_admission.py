@@ -124,12 +124,28 @@ async def test_a_vendor_without_a_limit_is_soon_asked_by_all_at_once() -> None:
 
 @virtual
 async def test_a_slow_vendor_is_not_taken_for_a_limited_one() -> None:
-    """Answers take 8 s: all of 1,000 accounts have been sent for before the first comes back."""
+    """Answers take 8 s: once one has come, all of 1,000 accounts are sent for before the next comes back."""
     (gate,), endpoint = gates(1, Unstated), Endpoint(allowed=float("inf"), takes=8.0)
+    await through(gate, endpoint, "first")
     tasks = begin(through(gate, endpoint, f"a{number}") for number in range(1000))
     await asyncio.sleep(8)
-    assert len(endpoint.asked) == 1000
+    assert len(endpoint.asked) == 1001
     await asyncio.gather(*tasks)
+
+
+@virtual
+async def test_a_vendor_may_be_slow_to_say_that_a_secret_is_wrong() -> None:
+    """Refusals take 3 s: still no more than eight requests a worker; at a vendor that hangs, others go after ``timeout``."""
+    fleet, endpoint = gates(8, Unstated), Wrong(takes=3.0)
+    begin(until_served(fleet[number % 8], endpoint, f"wrong/{number}", secret="old") for number in range(800))
+    await asyncio.sleep(60)
+    assert endpoint.asked["wrong"] <= 8 * timing.WINDOW + 2
+    (gate,), hanging = gates(1, Unstated), Endpoint(takes=1000.0)
+    begin(until_served(gate, hanging, f"a{number}") for number in range(100))
+    await asyncio.sleep(9)
+    assert len(hanging.asked) == timing.WINDOW
+    await asyncio.sleep(2)
+    assert len(hanging.asked) > timing.WINDOW
 
 
 @virtual
@@ -167,11 +183,12 @@ async def test_who_needs_a_token_sooner_goes_first() -> None:
 class Wrong:
     """Takes one secret only."""
 
-    def __init__(self) -> None:
+    def __init__(self, takes: float = 0.1) -> None:
+        self.takes = takes
         self.asked: Counter[str] = Counter()
 
     async def ask(self, account: str) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(self.takes)
         self.asked[account.partition("/")[0]] += 1
         if account.startswith("wrong"):
             raise InvalidClient("invalid_client", "no", status=401)
