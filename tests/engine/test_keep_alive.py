@@ -10,7 +10,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.engine.test_watch import Deaf
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Token
@@ -19,6 +18,7 @@ from linkauth.protocol.records import TokenRecord, token_key
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import LATER, USER, Store, Vendor, Worker, refusal
+from tests.engine.test_suspicion import Deaf
 from tests.engine.virtual import virtual
 
 DAY = 86400.0

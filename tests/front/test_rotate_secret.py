@@ -264,7 +264,7 @@ async def test_a_lost_answer_is_asked_for_again(vendors: Vendors) -> None:
 async def test_no_answer_at_all_is_told(vendors: Vendors, caplog: pytest.LogCaptureFixture) -> None:
     """Where no answer comes the caller hears it, the log says what to do, and a later rotation mends it."""
     xg = vendors.sandbox.linkxg
-    async with AuthEngine(timeout=0.6) as engine:
+    async with AuthEngine(timeout=2.0) as engine:
         credential = engine.credential(vendors.make("LinkXG"))
         await credential.token()
         xg.fault("rotate", drop=True, act=True, times=None)
