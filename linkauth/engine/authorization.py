@@ -18,6 +18,7 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     AuthorizationPending,
+    ConfigurationError,
     InvalidRequest,
     OAuthError,
     RateLimited,
@@ -30,7 +31,7 @@ from linkauth.errors import (
 from linkauth.oauth.authorization import masked, said
 from linkauth.oauth.token import secret_str
 from linkauth.protocol import session, timing
-from linkauth.protocol.records import PendingRecord, state_key
+from linkauth.protocol.records import TENANTS, PendingRecord, state_key
 from linkauth.store import Busy, Granted, Newer
 from linkauth.vendors.vendor import Pending
 
@@ -50,10 +51,15 @@ LONGEST_STATE: Final = 512
 """Characters; a longer one was not made here, and is not looked up."""
 
 
-async def begin(replica: Replica, redirect_uri: str, scope: str | None) -> str:
-    """The URL to send the user to. Raises ``UnsupportedGrant`` and ``StoreError``."""
+async def begin(replica: Replica, redirect_uri: str, scope: str | None, tenant: str, next_path: str) -> str:
+    """The URL to send the user to. ``tenant`` and ``next_path`` are kept with the state, for whoever takes the callback.
+
+    Raises ``UnsupportedGrant``, ``StoreError``, and ``ConfigurationError`` where one of these two is not printable.
+    """
+    if not (tenant.isprintable() and next_path.isprintable()):
+        raise ConfigurationError("authorization_url: tenant and next_path are printable texts")
     context, vendor = replica.context, replica.vendor
-    state = _random_text(context)
+    state = secret_str(f"{TENANTS if tenant else ''}{_random_text(context)}")
     verifier = _random_text(context) if vendor.uses_pkce else None
     challenge = None if verifier is None else _base64(sha256(verifier.encode("ascii")).digest())
     asked = scope if scope is not None else getattr(vendor, "scope", "")
@@ -71,27 +77,36 @@ async def begin(replica: Replica, redirect_uri: str, scope: str | None) -> str:
         scope=asked,
         verifier=verifier,
         nonce=nonce,
+        tenant=tenant,
+        next_path=next_path,
         expires_at=now + vendor.pending_lifetime,
     )
     await _put(context, key, 1, record, vendor.pending_lifetime)
     return url
 
 
-async def pending(context: EngineContext, vendor: Vendor, params: Mapping[str, str]) -> PendingRecord:
-    """What a callback's state stands for. Raises ``StateMismatch`` and ``UnsupportedGrant``; the state stays good.
+async def pending(context: EngineContext, vendor: Vendor | None, params: Mapping[str, str]) -> PendingRecord:
+    """What a callback's state stands for. ``vendor``: None where the state of a tenant is to say whose it is.
 
-    A state of another vendor, account or registration is told by the caller, who knows which is meant.
+    Raises ``StateMismatch`` and ``UnsupportedGrant``; the state stays good. A state of another account or registration is
+    told by the caller, who knows which is meant.
     """
-    # A vendor without a page has no callbacks: the caller's mistake, not a forged state.
-    vendor.authorization_url(Pending(redirect_uri="http://localhost/"), state="-", challenge=None)
-    key, state = _key_of(vendor, params)
+    name = "a tenant" if vendor is None else vendor.name
+    if vendor is not None:
+        # A vendor without a page has no callbacks: the caller's mistake, not a forged state.
+        vendor.authorization_url(Pending(redirect_uri="http://localhost/"), state="-", challenge=None)
+    key, state = _key_of(name, params)
+    unknown = StateMismatch(f"{name}: the state is unknown, used or expired; start again")
+    if vendor is None and not state.startswith(TENANTS):
+        raise unknown
     reading, _ = await context.store_client.ask(context.store_client.store.read(key))
     if reading.record is None:
-        raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
+        raise unknown
     record = context.codec.expect(key, reading.record, PendingRecord)
     same = hmac.compare_digest(record.state.encode("ascii", "replace"), state.encode("ascii"))
-    if not same or record.vendor != vendor.name or record.expires_at <= reading.now:
-        raise StateMismatch(f"{vendor.name}: the state is unknown, used or expired; start again")
+    theirs = vendor is None or record.vendor == vendor.name
+    if not same or not theirs or record.expires_at <= reading.now:
+        raise unknown
     return record
 
 
@@ -105,7 +120,7 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
     if record.token_key not in replica.place.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
-    key, _ = _key_of(vendor, params)
+    key, _ = _key_of(vendor.name, params)
     refused = _refusal(vendor, params, what)
     if refused is not None:
         taken, _ = await context.store_client.ask(context.store_client.store.take(key))
@@ -205,12 +220,12 @@ async def _put(context: EngineContext, key: str, number: int, record: PendingRec
     await context.store_client.ask(context.store_client.store.commit(key, number, value, ttl=seconds))
 
 
-def _key_of(vendor: Vendor, params: Mapping[str, str]) -> tuple[str, str]:
+def _key_of(name: str, params: Mapping[str, str]) -> tuple[str, str]:
     state = _state(params)
     if not state:
         word = _word(params)
-        raise StateMismatch(f"{vendor.name}: the callback has no state{f', and says {word}' if word else ''}")
-    return state_key(vendor.name, state), state
+        raise StateMismatch(f"{name}: the callback has no state{f', and says {word}' if word else ''}")
+    return state_key(name, state), state
 
 
 def _word(params: Mapping[str, str]) -> str:

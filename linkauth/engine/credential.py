@@ -166,15 +166,18 @@ class Credential:
         self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
         return await self._brought(Runtime(self.replica).run(session.begin, lambda vendor: vendor.login(email, secret)))
 
-    async def authorization_url(self, redirect_uri: str, *, scope: str | None = None) -> str:
+    async def authorization_url(
+        self, redirect_uri: str, *, scope: str | None = None, tenant: str = "", next_path: str = ""
+    ) -> str:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
 
-        Of one account's authorizations at one vendor the last fifty that were begun are good.
+        Of one account's authorizations at one vendor the last fifty that were begun are good. ``tenant`` and ``next_path``
+        (where the user goes on) are kept with the state, and found again by it: ``engine.pending``.
         Raises ``UnsupportedGrant``, ``StoreError``, and ``ConfigurationError`` for a ``redirect_uri`` that no vendor can take, or
         by http to another machine.
         """
         # Masked until here: a task's repr, which asyncio logs in its debug mode, tells its result.
-        return str(await self._to_the_end(authorization.begin(self.replica, redirect_uri, scope)))
+        return str(await self._to_the_end(authorization.begin(self.replica, redirect_uri, scope, tenant, next_path)))
 
     async def complete(self, params: Mapping[str, str]) -> Token:
         """The token for a callback's parameters (RFC 6749 §4.1.2).

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from linkauth.engine.events import Listener
     from linkauth.engine.world import World
     from linkauth.oauth.token import Secret
+    from linkauth.protocol.records import PendingRecord
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Engine", "checked_timeout"]
@@ -134,6 +135,14 @@ class Engine(Generic[C]):
             raise StateMismatch(f"{vendor.name}: the state belongs to another registration")
         await credential.complete(params)
         return credential
+
+    async def pending(self, vendor: Vendor | None, params: Mapping[str, str]) -> PendingRecord:
+        """What was begun with the ``state`` of a callback: whose it is, its ``tenant`` and ``next_path``. Uses nothing up.
+
+        ``vendor``: None where that is yet to be told by the tenant; then only states that were begun for one are known.
+        Raises ``StateMismatch``, ``UnsupportedGrant`` and ``StoreError``.
+        """
+        return await authorization.pending(self.context, vendor, masked(params))
 
     def statuses(self) -> AsyncIterator[Status]:
         """How every credential, and every client secret, in the store is doing. Raises ``StoreError``. Never a secret."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "TENANTS",
     "BegunRecord",
     "DeadRecord",
     "FirstSeenRecord",
@@ -102,6 +103,10 @@ class PendingRecord:
     scope: str
     verifier: str | None = attrs.field(repr=False, converter=secret_str_or_none)
     nonce: str | None = attrs.field(default=None, repr=False, converter=secret_str_or_none, metadata=OMIT)
+    tenant: str = attrs.field(default="", metadata=OMIT)
+    """Which of a vendor's tenants the app was asked to connect; empty: the vendor has none."""
+    next_path: str = attrs.field(default="", metadata=OMIT)
+    """Where in the app the user goes on once that is done; empty: nobody said."""
     expires_at: float
 
 
@@ -246,9 +251,16 @@ def round_key(vendors: Iterable[Vendor]) -> str:
     return _key("round", "keep-alive", ("round", *registrations))
 
 
+TENANTS: Final = "~"
+"""Begins the state of an authorization at a tenant's vendor, and no other state."""
+
+
 def state_key(vendor_name: str, state: str) -> str:
-    """Where a pending authorization is kept. The state itself is not in it."""
-    return _key("state", vendor_name, ("state", state))
+    """Where a pending authorization is kept. The state itself is not in it.
+
+    A tenant's is found by its state alone: which vendor it is for is known when it has been read.
+    """
+    return _key("state", "tenant" if state.startswith(TENANTS) else vendor_name, ("state", state))
 
 
 def begun_key(vendor: Vendor, account: str) -> str:

@@ -1,8 +1,8 @@
 """A mountable aiohttp app: ``GET /VENDOR`` sends the user to the vendor, ``/VENDOR/callback`` takes the answer.
 
-Whose answer it is, is in its state, which the store keeps (RFC 6749 §10.12). That the answer comes from the browser
-that asked is looked at as well, wherever it can be (RFC 9700 §4.7): otherwise somebody could ask in his own name, have
-another person accept, and so get at that person's data.
+Whose answer it is, and which tenant's, is in its state, which the store keeps (RFC 6749 §10.12). That the answer comes from
+the browser that asked is looked at as well, wherever it can be (RFC 9700 §4.7): otherwise somebody could ask in his own
+name, have another person accept, and so get at that person's data.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ from urllib.parse import parse_qs, quote, urlsplit
 import attrs
 from aiohttp import web
 
-from linkauth.errors import ConfigurationError, LinkAuthError, StateMismatch, UnsupportedGrant
+from linkauth.errors import ConfigurationError, InvalidRequest, LinkAuthError, StateMismatch
 from linkauth.oauth.url import base_url, given
-from linkauth.vendors.vendor import Pending
 from linkauth.web.callback import BadCallback, parameters
+from linkauth.web.cookies import Cookies
 from linkauth.web.deliveries import Deliveries, key
-from linkauth.web.landing import CONNECTED, NOBODY, UNKNOWN, Landing, failure
+from linkauth.web.landing import CONNECTED, NO_PATH, NO_TENANT, NOBODY, UNKNOWN, Landing
+from linkauth.web.outcome import Outcome, failed
+from linkauth.web.start import Start
+from linkauth.web.tenants import Vendors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from linkauth.front import AuthEngine, Credential
     from linkauth.vendors.vendor import Vendor
+    from linkauth.web.tenants import OfTenant
 
 __all__ = ["connect_app"]
 
@@ -35,10 +39,9 @@ log = logging.getLogger("linkauth.web")
 T = TypeVar("T")
 
 WhoAsks: TypeAlias = "Callable[[web.Request], Awaitable[str | None] | str | None]"
-AndThen: TypeAlias = "Callable[[web.Request, Credential], web.StreamResponse | Awaitable[web.StreamResponse]]"
-
-MOST_STARTED: Final = 10
-"""Cookies of authorizations that one browser has begun and not ended."""
+Answer: TypeAlias = "web.StreamResponse | None"
+AndThen: TypeAlias = "Callable[[web.Request, Credential], Answer | Awaitable[Answer]]"
+OrElse: TypeAlias = "Callable[[web.Request, LinkAuthError], Answer | Awaitable[Answer]]"
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -49,30 +52,38 @@ HEADERS: Final = {
 
 def connect_app(
     engine: AuthEngine,
-    vendors: Iterable[Vendor],
+    vendors: Iterable[Vendor] | Mapping[str, Vendor | OfTenant],
     *,
     public_url: str,
     account: WhoAsks,
     on_connected: AndThen | None = None,
+    on_failed: OrElse | None = None,
     titles: Mapping[str, str] | None = None,
 ) -> web.Application:
     """An app that connects users to ``vendors``, to mount where ``public_url`` points (``app.add_subapp``).
 
-    ``public_url``: how a browser reaches the mounted app; ``{public_url}/{vendor.name}/callback`` is the redirect URI
+    ``vendors``: several, each by its ``name``; or a mapping from the word in the path to a vendor, or to a function from a
+    tenant to its vendor, for vendors with a URL or customer per tenant: ``GET /sagex3?tenant=acme``. None means that there
+    is no such tenant. What a tenant may be called is letters, digits, ``.``, ``_``, ``~`` and ``-``; that it is one of the
+    app's the function has to know, before it makes a URL of it. A callback is for the tenant that was asked for.
+
+    ``public_url``: how a browser reaches the mounted app; ``{public_url}/{word}/callback`` is the redirect URI
     to register with the vendor. ``account``: the request's account, by the app's own session; None where nobody is
-    signed in; it may be a coroutine function, and may raise an ``aiohttp.web.HTTPException`` such as a redirect to a
+    signed in; it may raise an ``aiohttp.web.HTTPException`` such as a redirect to a
     login. It is asked at the start and for a callback by GET, never for one by POST: that comes from another site
     without the app's cookies, and its state alone says whose it is. A callback by GET from a browser in which another
     account is signed in is refused; so is one where nobody is, unless the same browser started it.
 
-    ``on_connected``: what to answer once a user is connected; None shows a plain page. It is called for each delivery of
-    the callback, for a browser that sends it twice shows the second answer. ``titles``: vendors' names for
-    people to read, by ``vendor.name``.
+    ``on_connected``: what to answer once a user is connected; where it is None, or gives None, the user is sent to the
+    ``next`` that the start named (``GET /sagex3?next=/settings``, a path of the app's own), else sees a plain page. It is
+    called for each delivery of the callback, for a browser that sends it twice shows the second answer. ``on_failed``: what
+    to answer where a start or a callback failed; None, or what gives None, shows a plain page. All of these functions may be
+    coroutine functions. ``titles``: vendors' names for people to read, by the word in the path.
 
     Raises ``ConfigurationError`` for a ``public_url`` that is neither https nor loopback, for two vendors of one name,
     and for a vendor without an authorization page.
     """
-    return _Connect(engine, vendors, public_url, account, on_connected, titles or {}).app()
+    return _Connect(engine, vendors, public_url, account, on_connected, on_failed, titles or {}).app()
 
 
 async def _headers(_: web.Request, response: web.StreamResponse) -> None:
@@ -88,27 +99,22 @@ class _Connect:
     def __init__(
         self,
         engine: AuthEngine,
-        vendors: Iterable[Vendor],
+        vendors: Iterable[Vendor] | Mapping[str, Vendor | OfTenant],
         public_url: str,
         account: WhoAsks,
         on_connected: AndThen | None,
+        on_failed: OrElse | None,
         titles: Mapping[str, str],
     ) -> None:
         self._engine = engine
         self._public_url = given(base_url(public_url))  # as spelt: vendors compare redirect URIs letter by letter
-        self._secure = self._public_url.startswith("https:")
-        # __Host-: no other host, not even a neighbour below the same domain, can have set it (RFC 6265bis §4.1.3.2).
-        self._prefix = "__Host-" if self._secure else ""
+        self._cookies = Cookies(secure=self._public_url.startswith("https:"))
         self._account = account
         self._on_connected = on_connected
+        self._on_failed = on_failed
         self._titles = titles
         self._deliveries = Deliveries()
-        self._vendors: dict[str, Vendor] = {}
-        for vendor in vendors:
-            if vendor.name in self._vendors:
-                raise ConfigurationError(f"connect_app: two vendors are called {vendor.name}; mount an app for each")
-            self._check(vendor)
-            self._vendors[vendor.name] = vendor
+        self._vendors = Vendors(vendors, self._redirect_uri)
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -119,23 +125,14 @@ class _Connect:
         app.on_response_prepare.append(_headers)
         return app
 
-    def _check(self, vendor: Vendor) -> None:
-        try:
-            vendor.authorization_url(Pending(redirect_uri=self._redirect_uri(vendor)), state="-", challenge=None)
-        except UnsupportedGrant:
-            pass
-        else:
-            return
-        raise ConfigurationError(f"connect_app: {vendor.name} has no authorization page to send users to")
+    def _redirect_uri(self, word: str) -> str:
+        return f"{self._public_url}/{quote(word, safe='')}/callback"
 
-    def _start_url(self, vendor: Vendor) -> str:
-        return f"{self._public_url}/{quote(vendor.name, safe='')}"
-
-    def _redirect_uri(self, vendor: Vendor) -> str:
-        return f"{self._start_url(vendor)}/callback"
-
-    def _page(self, vendor: Vendor, landing: Landing) -> web.Response:
-        return landing.page(self._titles.get(vendor.name, vendor.name), self._start_url(vendor))
+    def _page(self, landing: Landing, start: Start) -> web.Response:
+        if self._vendors.one(start.word) is None and not start.tenant:
+            landing = attrs.evolve(landing, again=False)  # at whose vendor, nobody knows any more
+        title = self._titles.get(start.word, start.word)
+        return landing.page(title, f"{self._public_url}{start.path}")
 
     async def _whose(self, request: web.Request) -> str | None:
         account = cast("object", await _awaited(self._account(request)))
@@ -144,114 +141,111 @@ class _Connect:
         raise ConfigurationError(f"connect_app: account() gave {type(account).__name__}, where str or None is needed")
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
-        vendor = self._vendors.get(request.match_info["vendor"])
-        if vendor is None:
+        word = request.match_info["vendor"]
+        if word not in self._vendors:
             return UNKNOWN.page("", self._public_url)
+        start = Start.asked(request)
+        if start is None:
+            return self._page(NO_PATH, Start(word))
         try:
             account = await self._whose(request)
             if account is None:
-                return self._page(vendor, NOBODY)
-            url = await self._engine.credential(vendor, account).authorization_url(self._redirect_uri(vendor))
+                return self._page(NOBODY, start)
+            vendor = await self._vendors.of(start)
+            if vendor is None:
+                return self._page(NO_TENANT, start)
+            return await self._sent(request, start, vendor, account)
         except LinkAuthError as error:
-            return self._page(vendor, self._failed(vendor, error))
+            return await self._answer(request, self._failed(error, start), start)
+
+    async def _sent(self, request: web.Request, start: Start, vendor: Vendor, account: str) -> web.Response:
+        """The redirect that sends the user to the vendor."""
+        url = await self._engine.credential(vendor, account).authorization_url(
+            self._redirect_uri(start.word),
+            tenant="" if self._vendors.one(start.word) else start.tenant,
+            next_path=start.next_path,
+        )
         response = web.Response(status=303, headers={"Location": url})
         (state,) = parse_qs(urlsplit(url).query)["state"]
-        self._remember(request, response, vendor, state)
+        self._cookies.remember(request, response, start.word, state, vendor.pending_lifetime)
         return response
 
     async def _callback(self, request: web.Request) -> web.StreamResponse:
-        vendor = self._vendors.get(request.match_info["vendor"])
-        if vendor is None:
+        word = request.match_info["vendor"]
+        if word not in self._vendors:
             return UNKNOWN.page("", self._public_url)
-        if request.method == "POST" and not vendor.posts_callback:
-            # A vendor that answers by GET could be talked into a POST, past the look at the browser's session.
-            raise web.HTTPMethodNotAllowed("POST", ["GET"])
+        start = Start(word)
+        vendor = self._vendors.one(word)
+        if vendor is not None:
+            _refuse_a_post(request, vendor)
         try:
             params = await parameters(request)
             account = None if request.method == "POST" else await self._whose(request)
         except BadCallback as bad:
-            return self._page(vendor, bad.landing)
+            error = InvalidRequest("", bad.landing.text)
+            return await self._answer(request, Outcome(landing=bad.landing, error=error), start)
         except ConfigurationError as error:
-            return self._page(vendor, self._failed(vendor, error))
-        landing = await self._once(request, vendor, params, account)
-        response = await self._answer(
-            request, vendor, landing, theirs=self._is_theirs(request, vendor, params, account)
-        )
-        if landing.final:
-            self._forget(request, response, vendor, params)
+            return await self._answer(request, self._failed(error, start), start)
+        state = str(params.get("state"))
+        # Whether whoever sends this callback may be the one who began. A POST has its state alone to show.
+        theirs = request.method == "POST" or account is not None or self._cookies.started_here(request, word, state)
+        which = key(word, state, account or "", request.method)
+        outcome = await self._deliveries.earlier(which)
+        if outcome is None:
+            with self._deliveries.first(which) as answer:
+                outcome = await self._completed(request, start, params, account, theirs=theirs)
+                answer.set_result(outcome)
+        response = await self._answer(request, outcome, start, theirs=theirs)
+        if outcome.landing.final:
+            self._cookies.forget(request, response, word, state)
         return response
 
-    async def _once(
-        self, request: web.Request, vendor: Vendor, params: Mapping[str, str], account: str | None
-    ) -> Landing:
-        which = key(vendor.name, str(params.get("state")), account or "", request.method)
-        earlier = await self._deliveries.earlier(which)
-        if earlier is not None:
-            return earlier
-        with self._deliveries.first(which) as answer:
-            try:
-                credential = await self._complete(request, vendor, params, account)
-            except LinkAuthError as error:
-                landing = self._failed(vendor, error)
+    async def _completed(
+        self, request: web.Request, start: Start, params: Mapping[str, str], account: str | None, *, theirs: bool
+    ) -> Outcome:
+        try:
+            if not theirs:
+                raise StateMismatch(f"{start.word}: nobody is signed in, and this browser did not start it")
+            vendor = self._vendors.one(start.word)
+            begun = await self._engine.pending(vendor, params)
+            start = Start(start.word, begun.tenant, begun.next_path)
+            if vendor is None:
+                vendor = await self._vendors.of(start)
+                if vendor is None:
+                    return Outcome(landing=NO_TENANT, start=start)
+                _refuse_a_post(request, vendor)
+            if account is None:
+                credential = await self._engine.complete(vendor, params)
             else:
-                landing = attrs.evolve(CONNECTED, account=credential.account)
-            answer.set_result(landing)
-        return landing
+                credential = self._engine.credential(vendor, account)
+                await credential.complete(params)  # refuses a state of another account
+        except LinkAuthError as error:
+            return self._failed(error, start)
+        return Outcome(landing=CONNECTED, start=start, connected=(vendor, credential.account))
 
     async def _answer(
-        self, request: web.Request, vendor: Vendor, landing: Landing, *, theirs: bool
+        self, request: web.Request, outcome: Outcome, start: Start, *, theirs: bool = False
     ) -> web.StreamResponse:
+        """What the app answers, else ``next``, else the page."""
         # Each delivery has the app's own answer: of a double click's two answers a browser shows the second.
-        if landing.account is None or self._on_connected is None or not theirs:
-            return self._page(vendor, landing)
-        return await _awaited(self._on_connected(request, self._engine.credential(vendor, landing.account)))
+        start = outcome.start or start
+        said: web.StreamResponse | None = None
+        if outcome.error is not None and self._on_failed is not None:
+            said = await _awaited(self._on_failed(request, outcome.error.again()))
+        elif outcome.connected is not None and theirs:
+            if self._on_connected is not None:
+                said = await _awaited(self._on_connected(request, self._engine.credential(*outcome.connected)))
+            if said is None and start.location:
+                said = web.Response(status=303, headers={"Location": start.location})
+        return self._page(outcome.landing, start) if said is None else said
 
-    def _is_theirs(self, request: web.Request, vendor: Vendor, params: Mapping[str, str], account: str | None) -> bool:
-        """Whether whoever sends this callback may be the one who began. A POST has its state alone to show."""
-        return request.method == "POST" or account is not None or self._started_here(request, vendor, params)
-
-    async def _complete(
-        self, request: web.Request, vendor: Vendor, params: Mapping[str, str], account: str | None
-    ) -> Credential:
-        if account is not None:
-            credential = self._engine.credential(vendor, account)
-            await credential.complete(params)  # refuses a state of another account
-            return credential
-        if not self._is_theirs(request, vendor, params, account):
-            raise StateMismatch(f"{vendor.name}: nobody is signed in, and this browser did not start it")
-        return await self._engine.complete(vendor, params)
-
-    def _failed(self, vendor: Vendor, error: LinkAuthError) -> Landing:
+    def _failed(self, error: LinkAuthError, start: Start) -> Outcome:
         level = logging.INFO if error.who == "the user" else logging.WARNING
-        log.log(level, "%s: not connected: %s: %s", vendor.name, type(error).__name__, error)
-        return failure(error)
+        log.log(level, "%s: not connected: %s: %s", start.word, type(error).__name__, error)
+        return failed(error, start)
 
-    # -- the browser that started, where the app's session does not tell -------------------------------------------
 
-    def _remember(self, request: web.Request, response: web.StreamResponse, vendor: Vendor, state: str) -> None:
-        """For apps whose own cookie is not sent along from another site (``SameSite=Strict``)."""
-        # Who starts again and again, or is made to, must not lose the app's own cookie to a browser's limit.
-        ours = [name for name in request.cookies if name.startswith(f"{self._prefix}linkauth-")]
-        for name in ours[: 1 - MOST_STARTED]:  # browsers name the oldest first (RFC 6265 §5.4)
-            response.del_cookie(name, secure=self._secure)
-        response.set_cookie(
-            self._cookie(vendor, state),
-            "1",
-            max_age=int(vendor.pending_lifetime),
-            path="/",
-            secure=self._secure,
-            httponly=True,
-            samesite="Lax",
-        )
-
-    def _forget(
-        self, request: web.Request, response: web.StreamResponse, vendor: Vendor, params: Mapping[str, str]
-    ) -> None:
-        if self._started_here(request, vendor, params) and not response.prepared:
-            response.del_cookie(self._cookie(vendor, str(params.get("state"))), secure=self._secure)
-
-    def _started_here(self, request: web.Request, vendor: Vendor, params: Mapping[str, str]) -> bool:
-        return self._cookie(vendor, str(params.get("state"))) in request.cookies
-
-    def _cookie(self, vendor: Vendor, state: str) -> str:
-        return f"{self._prefix}linkauth-{key(vendor.name, state).hex()[:32]}"
+def _refuse_a_post(request: web.Request, vendor: Vendor) -> None:
+    """A vendor that answers by GET could be talked into a POST, past the look at the browser's session."""
+    if request.method == "POST" and not vendor.posts_callback:
+        raise web.HTTPMethodNotAllowed("POST", ["GET"])

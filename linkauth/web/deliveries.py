@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.web.landing import USED, Landing
+from linkauth.web.landing import USED
+from linkauth.web.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,18 +33,18 @@ class Deliveries:
     """The last callbacks of this process and what they were answered."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[bytes, asyncio.Future[Landing]] = OrderedDict()
+        self._answers: OrderedDict[bytes, asyncio.Future[Outcome]] = OrderedDict()
 
-    async def earlier(self, which: bytes) -> Landing | None:
+    async def earlier(self, which: bytes) -> Outcome | None:
         """The answer to an earlier delivery, once it is there. None: this is the first."""
         answer = self._answers.get(which)
         if answer is None:
             return None
         await asyncio.wait({answer})
-        return USED if answer.cancelled() else answer.result()
+        return Outcome(landing=USED) if answer.cancelled() else answer.result()
 
     @contextmanager
-    def first(self, which: bytes) -> Generator[asyncio.Future[Landing]]:
+    def first(self, which: bytes) -> Generator[asyncio.Future[Outcome]]:
         """While the first delivery is acted on. Its answer goes into the future, and is kept if it is final."""
         answer = self._answers[which] = asyncio.get_running_loop().create_future()
         while len(self._answers) > REMEMBERED:
@@ -53,5 +54,5 @@ class Deliveries:
         finally:
             if not answer.done():
                 answer.cancel()
-            if answer.cancelled() or not answer.result().final:
+            if answer.cancelled() or not answer.result().landing.final:
                 self._answers.pop(which, None)

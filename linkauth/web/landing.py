@@ -31,7 +31,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 
-__all__ = ["CONNECTED", "NOBODY", "UNKNOWN", "USED", "Landing", "bad_callback", "failure"]
+__all__ = ["CONNECTED", "NOBODY", "NO_PATH", "NO_TENANT", "UNKNOWN", "USED", "Landing", "bad_callback", "failure"]
 
 STYLE: Final = """
 :root { color-scheme: light dark; }
@@ -71,8 +71,6 @@ class Landing:
     """Seconds."""
     final: bool = False
     """Whether the callback's state is used up, so that another delivery of the callback has the same answer."""
-    account: str | None = None
-    """Who is connected now; None: nobody."""
 
     def page(self, vendor: str, start: str) -> web.Response:
         """The page. ``start``: the URL at which the user can try again."""
@@ -98,6 +96,16 @@ NOBODY: Final = Landing(
 )
 
 UNKNOWN: Final = Landing(status=404, title="There is nothing here", text="This app connects no vendor of that name.")
+
+NO_TENANT: Final = Landing(
+    status=404, title="There is nothing here", text="This app knows no such customer of $vendor, or none was named."
+)
+
+NO_PATH: Final = Landing(
+    status=400,
+    title="This link cannot be right",
+    text="Where it leads on to is no page of this app. Nothing was begun.",
+)
 
 USED: Final = Landing(
     status=400,

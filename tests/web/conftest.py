@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -42,11 +42,17 @@ class Site:
         """Method and names of the app's cookies of each callback."""
         self._runner: web.AppRunner | None = None
 
-    async def serve(self, *vendors: Vendor, account: Callable[..., Any] = whose, **more: Any) -> None:
-        """Run the app with ``vendors`` (both, unless named); ``more`` is for ``connect_app``."""
+    async def serve(
+        self,
+        *vendors: Vendor,
+        words: Mapping[str, Any] | None = None,
+        account: Callable[..., Any] = whose,
+        **more: Any,
+    ) -> None:
+        """Run the app with ``vendors`` (both, unless named), or a mapping of ``words``; ``more`` is for ``connect_app``."""
         connect = connect_app(
             self.engine,
-            vendors or [self.linkkit, self.sagex3],
+            words or vendors or [self.linkkit, self.sagex3],
             public_url=self.public_url,
             account=account,
             **{"titles": {"linkkit": "Linkkit", "sagex3": "Sage X3"}, **more},

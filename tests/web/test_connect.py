@@ -19,6 +19,7 @@ from linkauth.vendors import Linkkit, LinkXG, OAuth2
 from linkauth.web import connect_app
 from linkauth.web.deliveries import Deliveries
 from linkauth.web.landing import CONNECTED, USED, Landing
+from linkauth.web.outcome import Outcome
 from tests.web.conftest import Page, Site, Visitor, whose
 
 
@@ -262,11 +263,11 @@ async def test_another_persons_answer_is_not_shown(site: Site, new_visitor: Call
 async def test_answers_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the last answers are remembered, however many come."""
     monkeypatch.setattr("linkauth.web.deliveries.REMEMBERED", 2)
-    deliveries = Deliveries()
+    deliveries, connected = Deliveries(), Outcome(landing=CONNECTED)
     for which in (b"1", b"2", b"3"):
         with deliveries.first(which) as answer:
-            answer.set_result(CONNECTED)
-    assert [await deliveries.earlier(which) for which in (b"1", b"2", b"3")] == [None, CONNECTED, CONNECTED]
+            answer.set_result(connected)
+    assert [await deliveries.earlier(which) for which in (b"1", b"2", b"3")] == [None, connected, connected]
 
 
 async def test_first_delivery_that_is_cut_off() -> None:
@@ -284,7 +285,7 @@ async def test_first_delivery_that_is_cut_off() -> None:
     second = asyncio.create_task(deliveries.earlier(b"1"))
     await asyncio.sleep(0)
     first.cancel()
-    assert await second == USED
+    assert await second == Outcome(landing=USED)
     assert await deliveries.earlier(b"1") is None
 
 
@@ -387,7 +388,7 @@ async def test_answer_lost_after_the_code_was_spent(site: Site, ada: Visitor) ->
 async def test_store_away(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its store an app can begin nothing; the page says so, and when to come again."""
 
-    async def away(*_: object) -> str:
+    async def away(*_: object, **__: object) -> str:
         raise StoreUnavailable("no route to 10.0.0.7")
 
     await site.serve()
