@@ -28,6 +28,7 @@ from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import secret_str
 from linkauth.protocol import timing
 from linkauth.store import TokenStore, open_store
+from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
     import os
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from linkauth.engine.credential import Credential
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.events import Listener
+    from linkauth.engine.vendor_of import VendorOf
     from linkauth.engine.world import World
     from linkauth.oauth.token import Secret
     from linkauth.protocol.records import PendingRecord
-    from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Engine", "checked_timeout"]
 
@@ -142,7 +143,8 @@ class Engine(Generic[C]):
         ``vendor``: None where that is yet to be told by the tenant; then only states that were begun for one are known.
         Raises ``StateMismatch``, ``UnsupportedGrant`` and ``StoreError``.
         """
-        return await authorization.pending(self.context, vendor, masked(params))
+        params = masked(params)
+        return await authorization.pending(self.context, vendor, params)
 
     def statuses(self) -> AsyncIterator[Status]:
         """How every credential, and every client secret, in the store is doing. Raises ``StoreError``. Never a secret."""
@@ -159,7 +161,7 @@ class Engine(Generic[C]):
 
     async def keep_alive(
         self,
-        *vendors: Vendor,
+        *vendors: Vendor | VendorOf,
         every: float = 3600.0,
         rounds: int | None = None,
         rotate_secrets_after: float | None = None,
@@ -167,15 +169,19 @@ class Engine(Generic[C]):
         """Renew the credentials of ``vendors`` whose refresh tokens would lapse, until cancelled.
 
         Run it in as many workers as you like: one at a time makes a round every ``every`` seconds, and another takes
-        over should it die. ``vendors``: those that this engine has credentials of, where none is named. ``rounds``:
-        stop after so many. ``rotate_secrets_after``: replace client secrets that are older than so many seconds, once in the
+        over should it die. ``vendors``: those that this engine has credentials of, where none is named. For vendors of which
+        each tenant has one a function from a ``Status`` to its vendor, or to several of which its record is one's, or to
+        None; it may be a coroutine function, and is asked of what may be due and is of no vendor that is named. All workers
+        give the same one. ``rounds``: stop after so many. ``rotate_secrets_after``: replace client secrets that are older than so many seconds, once in the
         fleet, where the vendor can (LinkXG); one that linkauth has not rotated counts from the first round that saw it. A
         round also writes under the newest key what lies under an older one.
 
-        Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all, and where secrets are to be
-        rotated in a store that ends with this process.
+        Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all, for what is neither a vendor nor
+        a function, and where secrets are to be rotated in a store that ends with this process.
         """
         several = vendors or tuple(self._roster.vendors)
+        if not all(isinstance(one, Vendor) or callable(one) for one in several):
+            raise ConfigurationError("keep_alive: vendors, and functions from a Status to a vendor, are needed")
         if not several:
             raise ConfigurationError("keep_alive: name the vendors whose credentials are to be kept")
         if rotate_secrets_after is not None:

@@ -18,21 +18,23 @@ from typing import TYPE_CHECKING, Final
 from linkauth.engine.lease import Lease
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
-from linkauth.engine.status import statuses
+from linkauth.engine.status import status_of, statuses
+from linkauth.engine.vendor_of import asked, name_of
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, secret_key, token_keys
 from linkauth.protocol.timing import backoff
 from linkauth.store import Busy, Granted
+from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from linkauth.engine.context import EngineContext
     from linkauth.engine.credential import Credential
+    from linkauth.engine.vendor_of import VendorOf
     from linkauth.oauth.token import Token
     from linkauth.store import Reading, Record
-    from linkauth.vendors.vendor import Vendor
 
 __all__ = ["KeepAlive"]
 
@@ -45,23 +47,27 @@ what was begun on one day is not renewed in one hour."""
 
 
 class KeepAlive:
-    """Makes rounds over ``vendors``' credentials, one every ``every`` seconds in the whole fleet."""
+    """Makes rounds over ``vendors``' credentials, one every ``every`` seconds in the whole fleet.
+
+    A function among ``vendors`` says whose a record is that is of none of the others.
+    """
 
     def __init__(
         self,
         context: EngineContext,
-        vendors: Sequence[Vendor],
+        vendors: Sequence[Vendor | VendorOf],
         make: Callable[[Vendor, str], Credential],
         *,
         every: float,
         rotate_secrets_after: float | None = None,
     ) -> None:
         self._context = context
-        self._vendors = vendors
+        self._vendors = [one for one in vendors if isinstance(one, Vendor)]
+        self._functions = [one for one in vendors if not isinstance(one, Vendor)]
         self._make = make
         self._every = every
         self._rotate_after = rotate_secrets_after
-        self._key = round_key(vendors)
+        self._key = round_key(self._vendors, map(name_of, self._functions))
 
     async def run(self, rounds: int | None = None) -> int:
         """Make ``rounds`` rounds (None: go on until cancelled), or see others make them. How many were renewed here.
@@ -180,25 +186,41 @@ class KeepAlive:
         return credential
 
     async def _due(self, key: str, reading: Reading, found: TokenRecord) -> Credential | None:
+        token, now = found.token, reading.now
+        may_be = _is_time(key, now, token, None) if token.refresh_expires_at is not None else token.refresh_token
+        if not may_be:  # whoever's it is
+            return None
+        vendor = await self._vendor_of(key, reading, found.account)
+        if vendor is None or not _is_time(key, now, token, vendor.refresh_lifetime):
+            return None
+        credential = self._make(vendor, found.account)
+        # Once more, as a credential reads: the watch on the store begins before that.
+        again, time = await credential.replica.read()
+        credential.replica.know(again.record, time)
+        same = reading.record is not None and credential.replica.state.version == reading.record.version
+        same = same and credential.replica.key == key
+        return credential if same else None
+
+    async def _vendor_of(self, key: str, reading: Reading, account: str) -> Vendor | None:
+        """The vendor of the record ``key``; what a function says counts only where the record is that vendor's."""
         for vendor in self._vendors:
-            if key in token_keys(vendor, found.account):
-                if not _is_time(key, reading.now, found.token, vendor):
-                    return None
-                credential = self._make(vendor, found.account)
-                # Once more, as a credential reads: the watch on the store begins before that.
-                again, time = await credential.replica.read()
-                credential.replica.know(again.record, time)
-                same = reading.record is not None and credential.replica.state.version == reading.record.version
-                same = same and credential.replica.key == key
-                return credential if same else None
+            if key in token_keys(vendor, account):
+                return vendor
+        for function in self._functions if reading.record is not None else ():
+            for vendor in await asked(function, status_of(self._context, key, reading)):
+                if key in token_keys(vendor, account):
+                    return vendor
         return None
 
 
-def _is_time(key: str, now: float, token: Token, vendor: Vendor) -> bool:
-    """Whether the refresh token's life is so far spent that the record ``key`` is renewed. ``now``: the store's clock."""
+def _is_time(key: str, now: float, token: Token, lifetime: float | None) -> bool:
+    """Whether the refresh token's life is so far spent that the record ``key`` is renewed.
+
+    ``now``: the store's clock. ``lifetime``: seconds that an unused one lives, where the token does not say; None: unknown.
+    """
     lapses = token.refresh_expires_at
-    if lapses is None and token.refresh_token and vendor.refresh_lifetime is not None:  # stored before that was stated
-        lapses = token.issued_at + vendor.refresh_lifetime
+    if lapses is None and token.refresh_token and lifetime is not None:  # stored before that was stated
+        lapses = token.issued_at + lifetime
     if lapses is None:
         return False
     own = int.from_bytes(sha256(key.encode()).digest()[:4], "big") / 2**32

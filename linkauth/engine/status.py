@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from linkauth.engine.context import EngineContext
-    from linkauth.store import Reading, Record
+    from linkauth.store import Reading
 
-__all__ = ["Status", "statuses"]
+__all__ = ["Status", "status_of", "statuses"]
 
 KINDS: Final = ("secret/", "answer/", "token/")
 """What cannot be had again, or not at once. The secrets come first: of a credential it is told when its client's was rotated."""
@@ -66,7 +66,7 @@ async def statuses(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> As
             reading, _ = await context.store_client.ask(context.store_client.store.read(key))
             if reading.record is None:
                 continue
-            told = _status(context, key, reading.record, reading)
+            told = status_of(context, key, reading)
             client = told.vendor, told.client_id
             if told.key.startswith("token/"):
                 told = attrs.evolve(told, secret_rotated_at=rotated.get(client))
@@ -76,7 +76,10 @@ async def statuses(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> As
             yield told
 
 
-def _status(context: EngineContext, key: str, record: Record, reading: Reading) -> Status:
+def status_of(context: EngineContext, key: str, reading: Reading) -> Status:
+    """What ``reading`` says of the record ``key``, which is there; a broken one is told as one."""
+    record = reading.record
+    assert record is not None  # noqa: S101  # as said
     note = context.codec.open_note(key, reading.note)
     told = Status(
         vendor=key.split("/")[1],

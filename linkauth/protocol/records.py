@@ -245,10 +245,10 @@ def repair_key() -> str:
     return _key("repair", "store", ("repair",))
 
 
-def round_key(vendors: Iterable[Vendor]) -> str:
-    """Where the keep-alive rounds over these registrations are agreed on."""
+def round_key(vendors: Iterable[Vendor], functions: Iterable[str] = ()) -> str:
+    """Where the keep-alive rounds over these registrations are agreed on, and over what ``functions``, by name, find."""
     registrations = sorted("\0".join((vendor.name, *vendor.identity())) for vendor in vendors)
-    return _key("round", "keep-alive", ("round", *registrations))
+    return _key("round", "keep-alive", ("round", *registrations, *(f"\0{name}" for name in sorted(functions))))
 
 
 TENANTS: Final = "~"
