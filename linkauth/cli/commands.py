@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from linkauth import Vendor
 from linkauth.cli.registration import credential, engine, vendor
+from linkauth.cli.vendor_of import vendor_of
 from linkauth.engine.encryption import KEY_BYTES
 from linkauth.protocol.records import token_keys
 
 if TYPE_CHECKING:
     import argparse
 
-    from linkauth import AuthEngine, Vendor
+    from linkauth import AuthEngine
     from linkauth.engine.status import Status
 
 __all__ = ["keep_alive", "logout", "new_key", "reseal", "status", "token"]
@@ -71,8 +73,8 @@ async def token(chosen: argparse.Namespace) -> int:
 async def keep_alive(chosen: argparse.Namespace) -> int:
     """Make rounds until stopped."""
     async with engine(chosen) as opened:
-        which = await vendor(opened, chosen)
-        if not await _has_any(opened, which):
+        which = vendor_of(chosen.vendor_of) if chosen.vendor_of else await vendor(opened, chosen)
+        if isinstance(which, Vendor) and not await _has_any(opened, which):
             print(
                 f"linkauth: no credential in the store is of this registration at {which.name}: the client's id, the "
                 "base URL and the scope must be those that it was connected with",
