@@ -275,17 +275,18 @@ class OAuth2(Vendor):
         """Revoke the refresh token, then the access token (RFC 7009 §2.1): also where the first was refused."""
         try:
             if token.refresh_token != token.access_token:
-                yield from self._revoke("refresh_token", token.refresh_token or "")
+                yield from self._revoke("refresh_token", token.refresh_token or "", token.extra)
         except OAuthError:
-            yield from self._revoke("access_token", token.access_token)
+            yield from self._revoke("access_token", token.access_token, token.extra)
             raise
-        yield from self._revoke("access_token", token.access_token)
+        yield from self._revoke("access_token", token.access_token, token.extra)
 
-    def _revoke(self, hint: str, value: str) -> Flow[None]:
+    def _revoke(self, hint: str, value: str, extra: Mapping[str, Any]) -> Flow[None]:
         if not value or self.revoke_url is None:
             return
+        url = token_endpoint.token_url(self, self.revoke_url, extra)
         fields, headers = authenticated(self, {"token": value, "token_type_hint": hint})
-        response = yield Request.form(self.revoke_url, fields, headers)
+        response = yield Request.form(url, fields, headers)
         said = generous.members(response)
         # Where the server cannot revoke such a token, nothing is left to do.
         if not heard.is_done(said, response) and said.get("error") != UNSUPPORTED:

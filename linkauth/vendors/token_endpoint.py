@@ -42,7 +42,7 @@ def grant(
 
     ``scope``: what was asked for. ``keep``: the token that is renewed. ``beside``: what a callback said that is to be kept.
     Raises the ``OAuthError`` that the vendor means, ``MalformedResponse``, ``VendorUnavailable``, ``UntrustedEndpoint`` where
-    a login's answer names a base of the API that is not listed, or ``ConfigurationError`` where ``ask`` fails.
+    a login's answer names a base of the API or a token server that is not listed, or ``ConfigurationError`` where ``ask`` fails.
     """
     dialect = vendor.dialect
     response = yield _request(vendor, url, fields)
@@ -55,6 +55,8 @@ def grant(
     body = generous.plain(said, response, lifetime=vendor.lifetime, separator=dialect.scope_separator)
     for name, text in (beside or {}).items():
         body.setdefault(name, text)
+    if keep is None:
+        token_url(vendor, vendor.token_url, body)  # now, and not at the first renewal
     token = grants.token_of(
         body,
         response,
@@ -168,9 +170,10 @@ def believed(vendor: OAuth2, named: object) -> str:
 
 
 def token_url(vendor: OAuth2, url: str, said: Mapping[str, Any]) -> str:
-    """``url`` at the token server that ``said``, a callback or a token's ``extra``, names.
+    """``url``, which is one of the token server's, at the server that ``said``, a callback or a token's ``extra``, names.
 
-    Raises ``UntrustedEndpoint`` where it names one that is not listed: the client secret goes there.
+    A ``url`` of another origin than ``token_url``'s stays as it was stated. Raises ``UntrustedEndpoint`` where ``said`` names
+    a server that is not listed: the client secret goes there.
     """
     for member, listed in vendor.dialect.token_url_from.items():
         named = said.get(member)
@@ -182,7 +185,8 @@ def token_url(vendor: OAuth2, url: str, said: Mapping[str, Any]) -> str:
                 f"if it is the vendor's, add it: {wire.words(named)}"
             )
         there, here = urlsplit(base_url(cast("str", named))), urlsplit(url)
-        return here._replace(scheme=there.scheme, netloc=there.netloc).geturl()
+        if origin(url) == origin(vendor.token_url):
+            return here._replace(scheme=there.scheme, netloc=there.netloc).geturl()
     return url
 
 

@@ -330,7 +330,33 @@ def test_where_the_token_server_is():
 def test_a_token_server_that_is_not_listed(named):
     """No secret goes there: not by a callback, and not by what is stored."""
     nothing_sent(ZOHO.exchange({"code": "c", "accounts-server": named}, PENDING), UntrustedEndpoint)
-    nothing_sent(ZOHO.renew(attrs.evolve(CURRENT, extra={"accounts-server": named})), UntrustedEndpoint)
+    stored = attrs.evolve(CURRENT, extra={"accounts-server": named})
+    nothing_sent(ZOHO.renew(stored), UntrustedEndpoint)
+    nothing_sent(attrs.evolve(ZOHO, revoke_url="https://auth.example.com/revoke").logout(stored), UntrustedEndpoint)
+    with pytest.raises(UntrustedEndpoint, match="token_url_from"):
+        _exchanged(ZOHO, CASE.ok(**{"accounts-server": named}))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_else_is_at_the_token_server(elsewhere):
+    """Renewals at a path of their own, and revocation, move with it; an address of another origin stays as it was stated."""
+    root = "https://other.example.com" if elsewhere else "https://auth.example.com"
+    vendor = attrs.evolve(
+        ZOHO, revoke_url=f"{root}/revoke", dialect=attrs.evolve(ZOHO.dialect, refresh_url=f"{root}/refresh")
+    )
+    token = _exchanged(vendor, **{"accounts-server": "https://accounts.zoho.eu"})
+    there = root if elsewhere else "https://accounts.zoho.eu"
+    assert first(vendor.renew(token)).url == f"{there}/refresh"
+    assert {request.url for request in play(vendor.logout(token), answer(b""), answer(b""))[1]} == {f"{there}/revoke"}
+
+
+def test_a_token_server_that_the_answer_names():
+    """A login's answer tells where renewals go; a renewal's that names another does not end what it brought."""
+    token = _exchanged(ZOHO, CASE.ok(**{"accounts-server": "https://accounts.zoho.in"}))
+    assert first(ZOHO.renew(token)).url == "https://accounts.zoho.in/token"
+    renewed = _renewed(ZOHO, CASE.ok(**{"accounts-server": "https://evil.com"}), current=token)
+    assert renewed.refresh_token == "rt-2"
+    nothing_sent(ZOHO.renew(renewed), UntrustedEndpoint)
 
 
 @pytest.mark.parametrize(
