@@ -187,7 +187,7 @@ class Credential:
         callback that is not the vendor's; ``AuthorizationPending``, ``RateLimited``, ``VendorUnavailable`` and
         ``StoreUnavailable``, after which the same callback may be tried again; ``UnsupportedGrant``.
         """
-        params = masked(params)
+        params = masked(params, *self.vendor.open_params)
         return await self._brought(authorization.finish(self.replica, params))
 
     async def logout(self) -> None:

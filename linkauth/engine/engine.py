@@ -129,7 +129,7 @@ class Engine(Generic[C]):
 
         Raises as ``Credential.complete`` does.
         """
-        params = masked(params)
+        params = masked(params, *vendor.open_params)
         record = await authorization.pending(self.context, vendor, params)
         credential = self.credential(vendor, record.account)
         if record.token_key not in credential.replica.place.keys:
@@ -143,7 +143,7 @@ class Engine(Generic[C]):
         ``vendor``: None where that is yet to be told by the tenant; then only states that were begun for one are known.
         Raises ``StateMismatch``, ``UnsupportedGrant`` and ``StoreError``.
         """
-        params = masked(params)
+        params = masked(params, *(() if vendor is None else vendor.open_params))
         return await authorization.pending(self.context, vendor, params)
 
     def statuses(self) -> AsyncIterator[Status]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from linkauth.errors import ConfigurationError, InvalidRequest
 from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import SHORTEST
-from linkauth.oauth.token import SecretStr, secret_str
+from linkauth.oauth.token import secret_str
 from linkauth.oauth.url import plain_url
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def parameter(params: Mapping[str, Any], *names: str) -> str:
             continue
         if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
             raise InvalidRequest("", f"the callback's {name} is not one printable text of at most {LONGEST} characters")
-        return SecretStr(value)
+        return value  # masked, where ``params`` are
     return ""
 
 

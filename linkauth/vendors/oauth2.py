@@ -164,6 +164,10 @@ class OAuth2(Vendor):
         return self.dialect.posts_callback
 
     @property
+    def open_params(self) -> tuple[str, ...]:
+        return (*self.dialect.api_from, *self.dialect.token_url_from)
+
+    @property
     def header(self) -> str:
         return self.dialect.header
 
@@ -240,7 +244,7 @@ class OAuth2(Vendor):
 
     def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
         dialect = self.dialect
-        params = authorization.masked(params, *dialect.api_from, *dialect.token_url_from)
+        params = authorization.masked(params, *self.open_params)
         if self.authorize_url is None:
             raise UnsupportedGrant(f"{self.name} was given no authorize_url")
         self._check_issuer(params)
@@ -255,7 +259,7 @@ class OAuth2(Vendor):
             if named := params.get(name):
                 token_endpoint.believed(self, named)
         url = token_endpoint.token_url(self, self.token_url, params)
-        kept = (*dialect.keep_params, *dialect.api_from, *dialect.token_url_from)
+        kept = (*dialect.keep_params, *self.open_params)
         beside = {name: text for name in kept if (text := str(authorization.parameter(params, name)))}
         scope = pending.scope or self.scope
         token = yield from token_endpoint.grant(self, url, fields, scope=scope, beside=beside)

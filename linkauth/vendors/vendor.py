@@ -143,6 +143,11 @@ class Vendor(metaclass=_Discreet):
         return False
 
     @property
+    def open_params(self) -> tuple[str, ...]:
+        """Parameters of the vendor's callback that are no secrets: an error may show them, such as an address that it names."""
+        return ()
+
+    @property
     def header(self) -> str:
         """The header that carries the token in requests of the vendor's API."""
         return "Authorization"
