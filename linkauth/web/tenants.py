@@ -24,7 +24,7 @@ def _by_word(vendors: Iterable[Vendor] | Mapping[str, Vendor | OfTenant]) -> dic
     """``vendors`` by the word in the path: their names, or as the mapping has them. Raises ``ConfigurationError``."""
     found: dict[str, Vendor | OfTenant] = {}
     if isinstance(vendors, Mapping):
-        found.update(vendors)
+        found.update(cast("Mapping[str, Vendor | OfTenant]", vendors))
     else:
         for vendor in vendors:
             if vendor.name in found:
