@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from base64 import b64encode
-from secrets import token_bytes
+from typing import TYPE_CHECKING
 
 import pytest
 
-from linkauth.engine.escrow import FolderEscrow, Kept
+from linkauth.engine.escrow import Kept
 from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.protocol.records import DeadRecord, token_key
 from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 
 KEYS = [b64encode(bytes([number]) * 32).decode() for number in range(2)]
 
@@ -302,71 +308,43 @@ async def test_an_unreadable_answer_that_the_store_has_no_need_of_harms_nobody(c
         assert caplog.text.count("left alone") == 1
 
 
-# -- The folder.
+@virtual
+async def test_what_is_left_behind_is_offered_twice_a_second():
+    """A store that is away for long is not asked more often: the gaps grow up to half a second."""
+    store, escrow, offered = Store(), Escrow(), []
+    worker = Worker(store, Vendor(), escrow=escrow)
+    key = worker.credential(USER).replica.key
+    value = worker.context.codec.close(key, 1, DeadRecord(vendor="v", account="a", reason="r"))
+    await escrow.put(Kept(key, 1, value))
+    store.down.add("*")
+    store.before = lambda name: offered.append(monotonic())
+    worker.open()
+    await asyncio.sleep(10)
+    gaps = [after - before for before, after in itertools.pairwise(offered)]
+    assert gaps[0] <= 0.1
+    assert 0.1 <= gaps[1] <= 0.2
+    assert 0.2 <= gaps[2] <= 0.4
+    assert all(0.39 <= gap <= 0.51 for gap in gaps[4:])
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert escrow.kept == {}
 
 
-async def test_an_escrow_folder_that_others_may_write_to_is_not_used(tmp_path):
-    """Whoever can put an answer there could put his own there."""
-    folder = tmp_path / "escrow"
-    folder.mkdir()
-    folder.chmod(0o777)
-    escrow = FolderEscrow(str(folder), token_bytes)
-    for call in (escrow.put(Kept("k", 1, b"v")), escrow.find("k"), escrow.drop("k", 1)):
-        with pytest.raises(StoreUnavailable, match="alone"):
-            await call
+@pytest.mark.parametrize(("takes", "waited"), [(0.4, 0.4), (3600, 1.0)])
+@virtual
+async def test_nothing_is_read_before_the_store_is_listened_to(takes, waited):
+    """What is lost between the two would be missed; but listening that does not begin holds nobody up for long."""
 
+    class Slow(Telling):
+        async def changes(self) -> AsyncIterator:
+            await asyncio.sleep(takes)
+            async for change in super().changes():
+                yield change
 
-async def test_the_newest_of_a_folder_is_the_one_with_the_highest_number(tmp_path):
-    """In whatever order the files were written or are listed, and 100 is more than 99."""
-    escrow = FolderEscrow(str(tmp_path), token_bytes)
-    for number in [7, 100, *range(20, 60, 3), 99, 2]:
-        await escrow.put(Kept("a/b", number, b"%d" % number))
-        await escrow.put(Kept("a/c", 200 - number, b"%d" % number))
-    assert await escrow.find("a/b") == Kept("a/b", 100, b"100")
-    assert await escrow.everything() == [Kept("a/b", 100, b"100"), Kept("a/c", 198, b"2")]
-    await escrow.drop("a/b", 99)
-    assert await escrow.find("a/b") == Kept("a/b", 100, b"100")
-
-
-async def test_an_escrow_folder_that_is_not_there_holds_nothing(tmp_path):
-    """There is nothing to find and nothing to drop, and looking makes no folder."""
-    escrow = FolderEscrow(str(tmp_path / "escrow"), token_bytes)
-    await escrow.drop("k", 9)
-    assert await escrow.find("k") is None
-    assert await escrow.everything() == []
-    assert not (tmp_path / "escrow").exists()
-
-
-async def test_an_escrow_folder_is_private_and_whole(tmp_path):
-    """0600 files in a 0700 folder; the newest of a key is found, older ones go, and nothing half-written is read."""
-    from secrets import token_bytes
-
-    folder = tmp_path / "a" / "escrow"
-    escrow = FolderEscrow(str(folder), token_bytes)
-    assert await escrow.find("token/x/1") is None
-    assert await escrow.everything() == []
-    for number in (9, 10, 11):
-        await escrow.put(Kept("token/x/1", number, b"v%d" % number))
-    await escrow.put(Kept("token/x/10", 99, b"another key"))
-    assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
-    (folder / "read me").write_text("no answer")
-    assert await escrow.everything() == [Kept("token/x/1", 11, b"v11"), Kept("token/x/10", 99, b"another key")]
-    (folder / "read me").unlink()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    await escrow.drop("token/x/1", 10)
-    assert await escrow.find("token/x/1") == Kept("token/x/1", 11, b"v11")
-    await escrow.drop("token/x/1", 11)
-    assert await escrow.find("token/x/1") is None
-    assert await escrow.find("token/x/10") is not None
-    folder.chmod(0o500)
-
-
-@pytest.mark.parametrize("what", ["file", "missing parent that is a file"])
-async def test_an_escrow_folder_that_is_none(tmp_path, what):
-    """A file where the folder should be: ``StoreUnavailable``, the operator's."""
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    folder = blocked if what == "file" else blocked / "escrow"
-    with pytest.raises(StoreUnavailable, match="escrow"):
-        await FolderEscrow(str(folder), lambda count: b"x" * count).put(Kept("k", 1, b"v"))
+    store, read = Slow(), []
+    store.before = lambda name: read.append(monotonic())
+    worker = Worker(store, Vendor())
+    begun = monotonic()
+    await logged_in(worker)
+    assert read[0] - begun == pytest.approx(waited)
+    await worker.context.read_repair.aclose()

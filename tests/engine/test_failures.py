@@ -15,6 +15,8 @@ from linkauth.errors import (
     NoAnswer,
     NotSent,
     RateLimited,
+    ReauthorizationRequired,
+    StoreUnavailable,
     VendorUnavailable,
 )
 from linkauth.protocol.intent import Note
@@ -262,19 +264,6 @@ async def test_an_adapters_mistake_holds_nobody_up():
 
 
 @virtual
-async def test_two_refusals_at_once_after_a_rotation_elsewhere_both_find_the_new_secret():
-    """Two accounts of one client are refused with the old secret at once: both go on with the one in the store."""
-    store, vendor = Store(), Vendor()
-    old, rotating = Worker(store, vendor), Worker(store, vendor)
-    credentials = [old.credential(CLIENT, account) for account in "abc"]
-    await credentials[0].token()  # the old worker has looked for a newer secret, and there was none
-    await rotating.credential(CLIENT).rotate_secret()
-    vendor.delay = 0.5
-    tokens = await asyncio.gather(*(credential.refresh() for credential in credentials))
-    assert len({token.access_token for token in tokens}) == 3
-
-
-@virtual
 async def test_a_broken_secret_record_holds_nobody_up(caplog):
     """A client secret in the store that cannot be read is told at once by each worker, which goes on with the one it was given.
 
@@ -353,3 +342,39 @@ async def test_no_refresh_token_is_sent_by_who_was_stopped_for_most_of_the_time(
     await asyncio.sleep(20)
     assert (await credential.refresh()).access_token
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_after_an_adapter_failed_it_is_left_alone_for_a_second():
+    """What it raised comes out once; whoever asks within the second is told that the renewal failed, and nobody is asked."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    vendor.fails(ValueError("what the adapter should not raise"))
+    with pytest.raises(ValueError, match="should not"):
+        await credential.token()
+    await asyncio.sleep(0.9)
+    with pytest.raises(VendorUnavailable, match="the renewal failed: ValueError") as caught:
+        await credential.token()
+    assert caught.value.retry_after == pytest.approx(0.1)
+    assert vendor.counts["requests"] == 1
+
+
+@pytest.mark.parametrize("away", [True, False], ids=["store away", "nobody logged in"])
+@virtual
+async def test_a_store_is_looked_at_again_after_half_a_second(away):
+    """What may be over at any moment is not kept at a distance that doubles."""
+    store = Store()
+    credential = Worker(store, Vendor()).credential(USER)
+    if away:
+        store.down.add("*")
+    for _ in range(5):
+        began = sum(store.counts.values())
+        with pytest.raises(StoreUnavailable if away else ReauthorizationRequired):
+            await credential.token()
+        calls = sum(store.counts.values())
+        assert calls > began
+        await asyncio.sleep(0.45)
+        with pytest.raises(StoreUnavailable if away else ReauthorizationRequired):
+            await credential.token()
+        assert sum(store.counts.values()) == calls
+        await asyncio.sleep(0.06)

@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
@@ -19,7 +20,10 @@ from linkauth.engine.flight import Flights
 from linkauth.errors import InvalidClient, LinkAuthError
 from linkauth.sandbox import Sandbox
 from tests.engine.fakes import UNSTATED, Vendor, Worker
-from tests.engine.virtual import VirtualLoop
+from tests.engine.virtual import VirtualLoop, virtual
+
+if TYPE_CHECKING:
+    pass
 
 
 def eager() -> asyncio.AbstractEventLoop:
@@ -341,3 +345,53 @@ def test_closing_waits_for_what_cannot_be_had_again_in_another_threads_loop():
     finally:
         gate.set()
         thread.join(30)
+
+
+@virtual
+async def test_a_flight_that_landed_is_let_go():
+    """A worker that lives for years makes a flight for each renewal, and keeps none."""
+    flights = Flights()
+    await flights.start(asyncio.sleep(1), "one").join()
+    await asyncio.sleep(0)
+    assert not flights._flights
+
+
+@virtual
+async def test_only_who_still_waits_is_called_off():
+    """A flight that waited for another worker and then asked the vendor has an answer to lose: closing waits for it."""
+    flights = Flights()
+
+    async def waits_and_works() -> str:
+        with flights.idle():
+            await asyncio.sleep(1)
+        await asyncio.sleep(10)
+        return "answered"
+
+    flight = flights.start(waits_and_works(), "one")
+    await asyncio.sleep(5)
+    flights.come_down()
+    await flights.landed()
+    assert flight.result() == "answered"
+
+
+def test_closing_in_one_loop_does_not_wait_for_another():
+    """An engine shared by threads: what is in the air elsewhere is that loop's to wait for."""
+    flights, other = Flights(), asyncio.new_event_loop()
+
+    async def begin() -> Any:
+        return flights.start(asyncio.sleep(3600), "elsewhere")
+
+    try:
+        flight = other.run_until_complete(begin())
+
+        async def here() -> None:
+            async with asyncio.timeout(5):
+                await flights.landed()
+
+        asyncio.run(here())
+        assert not flight.landed
+        flight.task.cancel()
+        other.run_until_complete(asyncio.wait({flight.task}))
+    finally:
+        other.close()
+    assert flight.landed

@@ -13,16 +13,14 @@ from linkauth.engine.encryption import PLAIN
 from linkauth.engine.outbox import Outbox
 from linkauth.errors import (
     ConfigurationError,
-    CorruptRecord,
     NoAnswer,
     ReauthorizationRequired,
-    StateMismatch,
     StoreUnavailable,
 )
 from linkauth.protocol.intent import Note
-from linkauth.protocol.records import answer_key, secret_key, state_key, token_key
+from linkauth.protocol.records import answer_key, secret_key, token_key
 from linkauth.store import Granted
-from tests.engine.fakes import CLIENT, PAGE, USER, Escrow, Store, Vendor, Worker, answer, logged_in, refusal
+from tests.engine.fakes import CLIENT, PAGE, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_keep_alive import WEEK
 from tests.engine.virtual import monotonic, virtual
 
@@ -188,154 +186,6 @@ def lease_ends(store: Store, key: str) -> None:
     store.inner._slots[key] = store.inner._slots[key].lapse()
 
 
-async def _during(store: Store, name: str, worker: Worker, then: Any) -> int:
-    """What ``reseal`` returns if ``then`` happens right before its first call ``name``."""
-
-    def step_in(called: str) -> Any:
-        if called != name:
-            return None
-        store.before = lambda _: None
-        return then()
-
-    store.before = step_in
-    return await worker.reseal()
-
-
-@pytest.mark.parametrize("moment", ["claim", "commit", "release", "after"])
-@virtual
-async def test_an_answer_that_comes_late_takes_its_place(moment):
-    """A worker that was stopped for longer than its lease commits at any moment of it: its answer is the session."""
-    store, vendor = Store(), Vendor()
-    credential = await logged_in(Worker(store, vendor, keys=[OLD, NEW]))
-    await asyncio.sleep(1)
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
-    lease_ends(store, credential.replica.key)
-
-    async def comes_back() -> None:
-        gate.set()
-        await asyncio.sleep(0.1)
-
-    resealing = Worker(store, vendor, keys=[NEW, OLD])
-    if moment == "after":
-        assert await resealing.reseal() == 1
-        await comes_back()
-    else:
-        await _during(store, moment, resealing, comes_back)
-    fresh = await renewal
-    late = Worker(store, vendor, keys=[NEW, OLD]).credential(USER)
-    assert await late.token() == fresh
-    assert (await late.refresh()).access_token
-    assert vendor.counts["reuse"] == 0
-
-
-@pytest.mark.parametrize("moment", ["claim", "commit", "release", "after"])
-@virtual
-async def test_a_secret_that_comes_late_takes_its_place(moment):
-    """The vendor has killed the old secret: whenever the answer comes, the new one is what the fleet goes on with."""
-    store, vendor = Store(), Vendor()
-    credential = Worker(store, vendor, keys=[OLD, NEW]).credential(CLIENT)
-    await credential.token()
-    await credential.rotate_secret()
-    gate = vendor.holds()
-    rotation = asyncio.create_task(credential.rotate_secret())
-    await asyncio.sleep(1)
-    lease_ends(store, secret_key(CLIENT))
-
-    async def comes_back() -> None:
-        gate.set()
-        await asyncio.sleep(0.1)
-
-    resealing = Worker(store, vendor, keys=[NEW, OLD])
-    await store.inner.delete(credential.replica.key, 99)  # so that the secret is all there is
-    if moment == "after":
-        assert await resealing.reseal() == 1
-        await comes_back()
-    else:
-        await _during(store, moment, resealing, comes_back)
-    await rotation
-    later = Worker(store, vendor, keys=[NEW, OLD])
-    assert (await later.credential(CLIENT, "another").token()).access_token
-    assert later.context.client_secrets._of(CLIENT).secret.reveal() == vendor.secret
-
-
-@pytest.mark.parametrize("moment", ["claim", "commit", "release"])
-@virtual
-async def test_a_state_that_is_used_meanwhile_is_used_up(moment):
-    """A callback comes while its state is written anew: it waits for that, is taken, once, and does not come back."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor, keys=[OLD, NEW])
-    credential = worker.credential(PAGE)
-    url = await credential.authorization_url("http://127.0.0.1/callback")
-    state = url.partition("state=")[2].partition("&")[0]
-    params = {"state": state, "code": "one"}
-
-    async def callback() -> None:
-        vendor.fails(
-            answer(200, {"access_token": "a", "token_type": "Bearer", "refresh_token": "r", "expires_in": 900})
-        )
-        completing.append(asyncio.create_task(credential.complete(params)))
-        await asyncio.sleep(0.1)
-
-    completing: list[asyncio.Task[Any]] = []
-    await _during(store, moment, Worker(store, vendor, keys=[NEW, OLD]), callback)
-    await completing[0]
-    assert (await store.read(state_key("page", state))).record is None
-    with pytest.raises(StateMismatch):
-        await credential.complete(params)
-
-
-@virtual
-async def test_a_state_lapses_when_it_would_have():
-    """Written anew it is good for what was left of its time, and no longer; and it can be used until then."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor, keys=[OLD, NEW])
-    urls = [await worker.credential(PAGE).authorization_url("http://127.0.0.1/callback") for _ in range(2)]
-    states = [url.partition("state=")[2].partition("&")[0] for url in urls]
-    await asyncio.sleep(500)
-    newer = Worker(store, vendor, keys=[NEW, OLD])
-    assert await newer.reseal() == 2
-    vendor.fails(refusal(503, "DOWN"), times=9)
-    with pytest.raises(Exception, match="503"):
-        await newer.credential(PAGE).complete({"state": states[0], "code": "one"})
-    vendor.faults.clear()
-    assert (await store.read(state_key("page", states[0]))).record is not None  # the consent is not lost
-    await asyncio.sleep(101)
-    for state in states:
-        assert (await store.read(state_key("page", state))).record is None
-
-
-@virtual
-async def test_it_may_be_interrupted_at_any_call_and_run_again():
-    """Cancelled before each of its calls in turn: nothing is lost, nobody is held up for long, and the rest is done."""
-    for at in range(1, 40):
-        store, vendor = Store(), Vendor()
-        await logged_in(Worker(store, vendor, keys=OLD), "ada")
-        await logged_in(Worker(store, vendor, keys=OLD), "bob")
-        calls = 0
-
-        def count(name: str, at: int = at) -> Any:
-            nonlocal calls
-            calls += 1
-            return asyncio.Event().wait() if calls == at else None
-
-        store.before = count
-        worker = Worker(store, vendor, keys=[NEW, OLD])
-        resealing = asyncio.create_task(worker.reseal())
-        await asyncio.sleep(0.1)
-        resealing.cancel()
-        await asyncio.wait({resealing})
-        store.before = lambda _: None
-        begun = monotonic()
-        await worker.reseal()
-        assert monotonic() - begun <= 5
-        assert set((await ids(store)).values()) == {worker.context.codec.newest}
-        if not resealing.cancelled():
-            break
-    assert calls < at
-
-
 @virtual
 async def test_keep_alive_writes_what_is_quiet_under_the_newest_key():
     """A token that nobody renews for days, a client's secret, a mark: after one round the old key may go."""
@@ -362,72 +212,6 @@ async def test_keep_alive_does_not_stop_at_a_round_that_it_cannot_read():
     begun = monotonic()
     await asyncio.gather(worker.keep_alive(USER, every=600.0, rounds=3), theirs.keep_alive(USER, every=600.0, rounds=3))
     assert 1200 <= monotonic() - begun <= 1300
-
-
-# -- Half a fleet that cannot read what the other half writes.
-
-
-@virtual
-async def test_who_needs_no_user_goes_on_without_the_key():
-    """Half of the fleet has ``[new, old]``, half ``[old]``: no caller sees an error, and it is told once, in words."""
-    store, vendor = Store(), Vendor()
-    old, new = Worker(store, vendor, keys=OLD), Worker(store, vendor, keys=[NEW, OLD])
-    await old.credential(CLIENT).token()
-    await asyncio.sleep(901)
-    shared = await new.credential(CLIENT).token()
-    for _ in range(4):
-        assert (await old.credential(CLIENT).token()).access_token != shared.access_token
-        await asyncio.sleep(901)
-        shared = await new.credential(CLIENT).token()
-    told = [event for event in old.events if event.kind.value == "record unreadable"]
-    assert len(told) == 1
-    assert f"encrypted with key {new.context.codec.newest}" in told[0].outcome
-    assert "record unreadable" not in new.heard()
-    assert key_id((await store.read(token_key(CLIENT, "default"))).record.value) == new.context.codec.newest
-
-
-@virtual
-async def test_who_gets_the_key_shares_again_and_is_told_anew_when_it_is_gone():
-    """Readable again, the fleet's token is adopted; the next time that it is not is another story."""
-    store, vendor = Store(), Vendor()
-    old, new = Worker(store, vendor, keys=OLD), Worker(store, vendor, keys=[NEW, OLD])
-    for _ in range(2):
-        await new.credential(CLIENT).token()
-        await old.credential(CLIENT).token()
-        await asyncio.sleep(901)
-        await new.credential(CLIENT).token()
-        key = token_key(CLIENT, "default")
-        record = (await store.read(key)).record
-        value = old.context.codec.close(key, record.version + 1, new.context.codec.open(key, record))
-        await store.commit(key, record.version + 1, value)
-        assert await old.credential(CLIENT).token() == await new.credential(CLIENT).token()
-        await asyncio.sleep(901)
-    assert old.heard().count("record unreadable") == 2
-
-
-@virtual
-async def test_a_store_that_finds_its_record_broken_is_as_one_that_is_away():
-    """The store itself cannot read its own record: a client's token is fetched for this process alone."""
-    store, vendor = Store(), Vendor()
-
-    def broken(name: str) -> None:
-        if name in {"read", "claim"}:
-            raise CorruptRecord("the file is broken")
-
-    store.before = broken
-    assert (await Worker(store, vendor).credential(CLIENT).token()).access_token
-
-
-@virtual
-async def test_a_users_session_says_which_key_is_needed():
-    """It is another's to give: the error names the key, and what to do; nothing was sent, nothing is changed."""
-    store, vendor = Store(), Vendor()
-    new = Worker(store, vendor, keys=NEW)
-    await logged_in(new)
-    requests = vendor.counts["requests"]
-    with pytest.raises(CorruptRecord, match=f"key {new.context.codec.newest}.*add that key.*prefix"):
-        await Worker(store, vendor, keys=OLD).credential(USER).token()
-    assert vendor.counts["requests"] == requests
 
 
 @virtual
@@ -498,20 +282,3 @@ async def test_a_store_that_is_away_is_told():
         await Worker(store, vendor, keys=[NEW, OLD]).reseal()
     version = (await store.read(token_key(USER, "default"))).record.version
     assert isinstance(await store.inner.claim(token_key(USER, "default"), "x", 1, version, b""), Granted)
-
-
-@virtual
-async def test_what_is_written_between_the_look_and_the_lease_is_looked_at_again():
-    """Somebody wrote a newer record, under the old key as well: it is that one that is written anew, and nothing older."""
-    store, vendor = Store(), Vendor()
-    credential = await logged_in(Worker(store, vendor, keys=[OLD, NEW]))
-
-    async def renewed() -> None:
-        for _ in range(2):  # so that its number is above the one that it was to be written under
-            await asyncio.sleep(1)
-            await credential.refresh()
-
-    assert await _during(store, "claim", Worker(store, vendor, keys=[NEW, OLD]), renewed) == 1
-    found = await Worker(store, vendor, keys=NEW).credential(USER).token()
-    assert found == await credential.token()
-    assert vendor.counts["/auth/refresh"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,45 @@ async def test_who_is_cut_off_for_longer_than_its_lease_and_comes_back_in_time_i
     assert await credential.token() == await other.credential(USER).token()
     assert vendor.counts["/auth/refresh"] == 1
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_who_has_lost_the_lease_says_what_it_holds_and_no_more():
+    """A word is the unchanged record under another number: known here under that, and its place is taken by nothing older."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    replica, before = credential.replica, (await store.read(credential.replica.key)).record
+    number = before.version + 5
+    assert await replica.say(number) == number + 1
+    assert credential._state.version == number
+    assert (await store.read(replica.key)).record.version == number
+    assert await replica.say(number - 1) == number + 1  # others' numbers are higher: the next one is above them
+    assert credential._state.version == number
+
+
+@virtual
+async def test_who_holds_nothing_has_nothing_to_say():
+    """Neither a token nor a mark: nothing is written, and the number is good for the next time."""
+    store = Store()
+    replica = Worker(store, Vendor()).credential(USER).replica
+    assert await replica.say(7) == 7
+    assert (await store.read(replica.key)).record is None
+
+
+@virtual
+async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
+    """The store has taken it, and before this worker hears of that the user logs in here: the login keeps its own number."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    replica, number, commit = credential.replica, credential._state.version + 1, store.inner.commit
+
+    async def committed(*args: Any) -> Any:
+        store.inner.commit = commit
+        done = await commit(*args)
+        await credential.login(email="ada@example.com", password="correct horse")
+        return done
+
+    await asyncio.sleep(1)
+    store.inner.commit = committed
+    assert await replica.say(number) == number + 1
+    assert credential._state.version == (await store.read(replica.key)).record.version > number

@@ -24,7 +24,10 @@ from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import virtual
 
 NAMES: dict[str, Any] = {"vendor": USER.name, "account": "default"}
+
+
 ONE, TWO = Session(1000, "aa"), Session(1000, "bb")
+
 THREE = Session(2000, "00")
 
 
@@ -262,3 +265,43 @@ async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
     assert replica.supersedes(stands(Session(6, "b"), -1.0))
     assert not replica.supersedes(stands(own, -1.0))
     assert replica.supersedes(stands(own, 60.0))
+
+
+@virtual
+async def test_what_was_issued_later_supersedes_whatever_its_number():
+    """A store that lost its data gives numbers again: which token was issued later decides, then the number."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    replica, held = credential.replica, credential._state
+    sooner, later = (attrs.evolve(held.token, issued_at=held.token.issued_at + step) for step in (-1, 1))
+    newer = {
+        (name, step): replica.supersedes(Record(number, replica._closed(number, token)))
+        for name, token in (("sooner", sooner), ("same", held.token), ("later", later))
+        for step in (-1, 0, 1)
+        for number in [held.version + step]
+    }
+    assert [what for what, yes in newer.items() if yes] == [("same", 1), ("later", -1), ("later", 0), ("later", 1)]
+
+
+@virtual
+async def test_an_answer_that_the_store_took_and_says_so_late_does_not_take_a_logins_place():
+    """The renewal is written, and before this worker hears of that the user has logged in here: the login is served."""
+    store = Store()
+    credential = await logged_in(Worker(store, Vendor()))
+    commit, heard = store.inner.commit, asyncio.Event()
+
+    async def committed(*args: Any) -> Any:
+        store.inner.commit = commit
+        done = await commit(*args)
+        await heard.wait()
+        return done
+
+    store.inner.commit = committed
+    renewing = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(1)
+    fresh = await credential.login(email="ada@example.com", password="correct horse")
+    version = credential._state.version
+    heard.set()
+    assert await renewing == fresh
+    assert (await credential.token(), credential._state.version) == (fresh, version)
+    assert (await store.read(credential.replica.key)).record.version == version

@@ -1,25 +1,37 @@
-"""Notes where there are keys: a failure's words are sealed, and what workers of any version act on stays legible."""
+"""Notes beside records: what they say and to whom; where there are keys a failure's words are sealed, what workers act on stays legible."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
 
+import attrs
 import pytest
 
 from linkauth.engine.codec import Codec
 from linkauth.engine.credential import Credential
 from linkauth.engine.encryption import Sealer
-from linkauth.errors import NoAnswer, UnauthorizedClient, VendorUnavailable
+from linkauth.errors import (
+    InvalidClient,
+    InvalidScope,
+    MalformedResponse,
+    NoAnswer,
+    NotSent,
+    RateLimited,
+    UnauthorizedClient,
+    VendorUnavailable,
+)
 from linkauth.oauth import wire
 from linkauth.oauth.grants import basic
 from linkauth.oauth.token import Secret
 from linkauth.protocol.intent import Note, digest
 from linkauth.vendors import OAuth2
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
+from tests.engine.test_windows import token
 from tests.engine.virtual import virtual
 
 KEY, OTHER = b64encode(b"k" * 32).decode(), b64encode(b"o" * 32).decode()
+
 WORDS = "the vendor's own words"
 
 
@@ -157,3 +169,67 @@ def test_words_of_a_shape_that_no_linkauth_writes_count_as_none(words):
     assert (found.error, found.description) == ("", "")
     whole = b64encode(sealer.seal(wire.dump(["slow_down", WORDS]), b"linkauth note 1 a")).decode()
     assert Codec(sealer).open_note("a", Note(sealed=whole).encode()).description == WORDS
+
+
+@pytest.mark.parametrize("refresh", [None, ""])
+def test_what_has_no_refresh_token_is_in_no_doubt(refresh):
+    """Nothing can be spent, so there is nothing to recognise."""
+    assert digest(None) == ""
+    assert digest(attrs.evolve(token(1), refresh_token=refresh)) == ""
+
+
+def test_any_text_that_json_can_carry_is_a_refresh_token():
+    """Half a surrogate pair is no Unicode text, yet a vendor may send it, and the note is written all the same."""
+    odd = attrs.evolve(token(1), refresh_token="\ud800")
+    assert digest(odd) != digest(attrs.evolve(odd, refresh_token="\ud801")) != ""
+
+
+def test_a_note_of_nothing_is_nothing():
+    """An empty note is what a store that was never told anything has."""
+    assert Note().encode() == b""
+    assert Note.decode(b"") == Note()
+
+
+def test_a_failure_is_written_down_as_it_was():
+    """What another worker needs to raise it again, and one more failure in the row."""
+    noted = Note(doubt="d", since=4.0, failures=2).failing(NotSent("no way"), 9.0)
+    assert noted == Note(doubt="d", since=4.0, failures=3, retry_at=9.0, kind="NotSent", description="no way")
+    refused = Note().failing(InvalidScope("invalid_scope", "no such", status=400), 9.0)
+    assert refused == Note(
+        failures=1, retry_at=9.0, kind="InvalidScope", error="invalid_scope", description="no such", status=400
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimited("rate_limited", "slowly", status=420, retry_after=7.0),
+        InvalidClient("invalid_client", "who?", status=401),
+        MalformedResponse("half an answer"),
+        VendorUnavailable("oops", retry_after=7.0),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_failure_is_raised_elsewhere_as_it_was(error):
+    """Class, words, status and the time to wait: a worker that was only told raises what the one that saw it did."""
+    found = Note.decode(Note().failing(error, 9.0).encode()).failure(7.0)
+    assert type(found) is type(error)
+    assert (str(found), vars(found)) == (str(error), vars(error))
+
+
+def test_a_note_is_shown_to_people_as_one_short_line():
+    """Whoever can write to the store could write here: no line breaks, no end of words, no status that is none."""
+    odd = "a\nb" + "c" * 1000
+    found = Note.decode(Note(kind=odd, error=odd, description=odd).encode())
+    for words in (found.kind, found.error, found.description):
+        assert words.isprintable()
+        assert len(words) <= 401  # an ellipsis for what is cut off
+    for status, told in ((-1, 0), (100, 100), (999, 999), (1000, 0)):
+        assert Note.decode(Note(status=status).encode()).status == told
+
+
+def test_a_failure_of_a_kind_that_this_version_does_not_know_is_told_in_its_words():
+    """A newer linkauth may have classes of its own; what is no error's name is none."""
+    for kind in ("TooNew", "annotations", ""):
+        found = Note(kind=kind, description="in words").failure(7.0)
+        assert (type(found), str(found), found.retry_after) == (VendorUnavailable, "in words", 7.0)

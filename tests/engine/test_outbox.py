@@ -1,11 +1,22 @@
-"""What is kept until the store has it."""
+"""What is kept until the store has it, and how often it is offered."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
+import attrs
+import pytest
+
+from linkauth.engine.outbox import Outbox
+from linkauth.errors import StoreUnavailable
 from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker
-from tests.engine.virtual import virtual
+from tests.engine.virtual import monotonic, virtual
+
+if TYPE_CHECKING:
+    pass
 
 
 @virtual
@@ -57,3 +68,45 @@ async def test_who_is_cancelled_while_an_escrow_hangs_ends():
     await asyncio.wait({keeping})
     assert keeping.cancelled()
     assert store.counts["commit"] == 0
+
+
+def outbox(store: Store) -> Outbox:
+    context = Worker(store, Vendor()).context
+    world = attrs.evolve(context.world, random=SimpleNamespace(random=lambda: 0.0))
+    return Outbox("token/x/1", context.store_client, world, context.flights, None, 15.0)
+
+
+@virtual
+async def test_offers_move_apart_but_not_far():
+    """Whoever comes back to an emptied store waits little longer for what is kept here: half a second at the most."""
+    store, offered = Store(), []
+    store.before = lambda name: offered.append(monotonic()) if name == "commit" else None
+    store.down.add("commit")
+    keeping = outbox(store)
+    with pytest.raises(StoreUnavailable):
+        await keeping.commit(1, b"answer")
+    offered.clear()
+    insisting = asyncio.create_task(keeping.insist())
+    await asyncio.sleep(2)
+    store.down.clear()
+    await insisting
+    gaps = [round(after - before, 6) for before, after in itertools.pairwise(offered)]
+    assert gaps == [0.1, 0.2, 0.4, 0.5, 0.5, 0.5]
+
+
+@virtual
+async def test_only_the_newest_answer_is_offered_on():
+    """Nothing kept: nothing is offered. Something newer kept meanwhile: the older one is let go of."""
+    store = Store()
+    keeping = outbox(store)
+    assert await keeping.insist() is None
+    store.down.add("commit")
+    await keeping.keep(1, b"older")
+    insisting = asyncio.create_task(keeping.insist())
+    await asyncio.sleep(0.05)
+    await keeping.keep(2, b"newer")
+    store.down.clear()
+    assert await insisting is None
+    assert (await store.inner.read("token/x/1")).record is None
+    await keeping.insist()
+    assert (await store.inner.read("token/x/1")).record.value == b"newer"

@@ -18,6 +18,7 @@ from tests.engine.virtual import monotonic, virtual, wall
 if TYPE_CHECKING:
     from linkauth.engine.credential import Credential
 
+
 MANY = 300
 
 
@@ -277,3 +278,59 @@ def test_the_word_is_understood_by_whoever_has_other_keys():
     """Its version is the number: nothing need be opened."""
     assert RepairRecord(until=1.5).until == 1.5
     assert repair_key().startswith("repair/")
+
+
+@virtual
+async def test_a_worker_that_only_ever_read_puts_back_too():
+    """It never asked for a lease: what it adopted is there again when the store has lost it."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    await credential.refresh()
+    reader = Worker(store, vendor)
+    await reader.credential(USER).token()
+    version = await store.version(credential.replica.key)
+    await credential._context.read_repair.aclose()
+    store.empty()
+    store.tell(None)
+    await asyncio.sleep(1)
+    assert await store.version(credential.replica.key) == version
+    assert store.counts["claim"] == 2
+
+
+@virtual
+async def test_what_the_store_has_is_not_put_back():
+    """Nothing is written, and nobody is made to wait; after a loss both. What is newer is adopted."""
+    store, vendor = Telling(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    commits = store.counts["commit"]
+    await credential.replica.put_back()
+    assert store.counts["commit"] == commits
+    assert not credential._context.read_repair.suspects
+    store.empty()
+    await credential.replica.put_back()
+    assert store.counts["commit"] == commits + 1
+    assert await credential._context.read_repair.suspicion() == 3
+    other = Worker(store, vendor).credential(USER)
+    await other.token()
+    newer = await other.refresh()
+    await credential.replica.put_back()
+    assert credential.peek() == newer
+
+
+@virtual
+async def test_those_who_hear_of_a_loss_at_one_moment_do_not_all_write_at_one_moment():
+    """Within half a second, each at a time of its own: the first puts it back, the others find it there."""
+    store, vendor, wrote = Telling(), Vendor(), []
+    first = await logged_in(Worker(store, vendor))
+    for _ in range(5):
+        await Worker(store, vendor).credential(USER).token()
+    store.empty()
+    store.before = lambda name: wrote.append((name, monotonic()))
+    heard = monotonic()
+    store.tell(None)
+    await asyncio.sleep(1)
+    looks = [at - heard for name, at in wrote if name == "read"]
+    assert len(looks) == len(set(looks)) == 6
+    assert 0 < min(looks) <= max(looks) < 0.5
+    assert [name for name, _ in wrote].count("commit") == 1
+    assert first.replica.is_newer_than(0)

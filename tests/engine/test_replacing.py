@@ -7,7 +7,10 @@ import logging
 
 import pytest
 
-from linkauth.errors import ConfigurationError, InvalidToken
+from linkauth.errors import (
+    ConfigurationError,
+    InvalidToken,
+)
 from tests.engine.fakes import CLIENT, Fault, Store, Vendor, Worker, answer, refusal
 from tests.engine.virtual import monotonic, virtual
 
@@ -161,3 +164,20 @@ async def test_who_listens_badly_disturbs_nobody(listener, caplog):
     assert (await worker.credential(CLIENT).token()).access_token
     logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert bool(logged) == bool(listener)
+
+
+@virtual
+async def test_a_refused_token_that_was_replaced_meanwhile_costs_no_look():
+    """The current one is handed out from memory; only after a suspend the store is read first."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    old = await credential.token()
+    new = await credential.refresh()
+    store.counts.clear()
+    assert await credential.replacement(old) == new
+    assert not store.counts
+    await asyncio.sleep(3600)
+    worker.slept = 3600
+    assert (await credential.replacement(old)).access_token not in {old.access_token, new.access_token}
+    assert store.counts["read"] == 2  # and once for the newest client secret, before the exchange

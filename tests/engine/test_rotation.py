@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
+from linkauth.engine.events import EventKind
 from linkauth.errors import (
     CorruptRecord,
-    InvalidClient,
     MalformedResponse,
     NoAnswer,
     OAuthError,
-    StoreUnavailable,
 )
-from linkauth.protocol.records import PendingRecord, SecretRecord, secret_key
-from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, refusal
+from linkauth.protocol.records import PendingRecord, SecretRecord, answer_key, secret_key
+from linkauth_stores.memory import MemoryStore
+from tests.engine import virtual as clock
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, refusal
 from tests.engine.test_lost_store import Telling
+from tests.engine.test_newest_secret import KEY
 from tests.engine.virtual import monotonic, virtual
+
+if TYPE_CHECKING:
+    pass
+
 
 ROTATE = "/oauth/clients/shop/rotate"
 
@@ -105,49 +111,6 @@ async def test_a_token_that_ends_while_a_rotation_waits_is_renewed_before_it_is_
     await credential.rotate_secret()
     assert [path for _, path, _ in vendor.sent] == ["/oauth/token", "/oauth/token", ROTATE]
     assert await credential.token() != old
-
-
-@virtual
-async def test_a_late_rotation_gives_way_to_the_later_one():
-    """Somebody has rotated after this worker, and stored it first: his secret is the one that lives."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential, key = worker.credential(CLIENT), secret_key(CLIENT)
-    await credential.token()
-
-    async def later():
-        vendor.secret = "later"
-        record = SecretRecord(vendor=CLIENT.name, client_secret="later")
-        await store.inner.commit(key, 99, worker.context.codec.close(key, 99, record))
-
-    def first(name):
-        if name == "commit":
-            store.before = lambda _: None
-            return later()
-        return None
-
-    store.before = first
-    await credential.rotate_secret()
-    assert (await credential.refresh()).access_token
-    assert vendor.sent[-1][2] == "later"
-
-
-@virtual
-async def test_a_rotation_without_its_lease_asks_for_nothing():
-    """Its lease was over while it waited for a token, and no clock told: what it brought could not be stored."""
-    store, vendor = Store(), Vendor()
-    credential = Worker(store, vendor).credential(CLIENT)
-    gate = vendor.holds()
-    rotation = asyncio.create_task(credential.rotate_secret())
-    await asyncio.sleep(1)
-    await store.inner.release(secret_key(CLIENT), 1)
-    other = Worker(store, vendor).credential(CLIENT, "another")
-    await other.rotate_secret()
-    gate.set()
-    await rotation
-    await Worker(store, vendor).credential(CLIENT, "third").token()
-    assert vendor.sent[-1][2] == vendor.secret
-    assert vendor.counts[ROTATE] == 2
 
 
 @virtual
@@ -270,55 +233,6 @@ async def test_a_secret_whose_number_was_given_twice_gives_way_to_one_that_is_st
 
 
 @virtual
-async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
-    """A rotated secret that the store never took: offered once more, and then the log says so."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = worker.credential(CLIENT)
-    await credential.token()
-    store.down.add("commit")
-    with pytest.raises(StoreUnavailable):
-        await credential.rotate_secret()
-    await worker.aclose()
-    assert "what a rotation brought" in caplog.text
-
-
-@virtual
-async def test_an_unread_answer_waits_for_the_store():
-    """Nothing was recognised in it and the store is away: it is offered until the store has it."""
-    store, vendor = Store(), Vendor()
-    credential = Worker(store, vendor).credential(CLIENT)
-    await credential.token()
-    vendor.fails(attrs.evolve(refusal(200, "odd"), body=b'{"odd": "new-one"}'))
-    store.down.add("commit")
-    with pytest.raises(MalformedResponse):
-        await credential.rotate_secret()
-    assert await credential.unread_answer() is None
-    store.down.clear()
-    await asyncio.sleep(2)
-    assert "new-one" in (await credential.unread_answer()).reveal()
-
-
-@virtual
-async def test_a_secret_in_escrow_comes_before_the_constructors():
-    """Rotated, and dead before the store took it: a restarted process uses what lies in escrow, and stores it."""
-    store, vendor, escrow = Store(), Vendor(), Escrow()
-    doomed = Worker(store, vendor, escrow=escrow)
-    await doomed.credential(CLIENT).token()
-    store.down.add("commit")
-    with pytest.raises(StoreUnavailable):
-        await doomed.credential(CLIENT).rotate_secret()
-    doomed.context.flights.closing = True
-    await asyncio.sleep(1)
-    store.down.clear()
-    restarted = Worker(store, vendor, escrow=escrow)
-    assert (await restarted.credential(CLIENT, "another").token()).access_token
-    assert escrow.kept == {}
-    assert (await Worker(store, vendor).credential(CLIENT, "third").token()).access_token
-    assert [secret for _, path, secret in vendor.sent if path == "/oauth/token"][1:] == [vendor.secret] * 2
-
-
-@virtual
 async def test_a_record_of_another_kind_is_no_secret():
     """Named, and nothing of it shown; and no rotation takes the place of what nobody could read."""
     store, vendor = Store(), Vendor()
@@ -346,12 +260,55 @@ async def test_a_vendor_that_keeps_its_secrets_has_none_to_look_for():
 
 
 @virtual
-async def test_a_refused_secret_is_the_constructors_turn():
-    """The store's is dead: what an operator has put right by hand is tried, and where it is dead too, that is told."""
+async def test_a_rotation_is_told_with_the_time_that_it_took():
+    """One event, when the secret is stored."""
     store, vendor = Store(), Vendor()
-    await Worker(store, vendor).credential(CLIENT).rotate_secret()
-    vendor.secret = "by-hand"
-    mended = attrs.evolve(CLIENT, client_secret="by-hand")
-    assert (await Worker(store, vendor).credential(mended, "mended").token()).access_token
-    with pytest.raises(InvalidClient):
-        await Worker(store, vendor).credential(CLIENT, "broken").token()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    vendor.delay = 3.0
+    await credential.rotate_secret()
+    told = [event.duration for event in worker.events if event.kind is EventKind.SECRET_ROTATED]
+    assert told == [3.0]
+
+
+@virtual
+async def test_a_rotation_without_an_answer_is_asked_for_again():
+    """The lost answer took the secret with it: while the token lives there is a way to another."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    vendor.fails(NoAnswer("cut off"), acts=True)
+    await credential.rotate_secret()
+    assert [path.rpartition("/")[2] for _, path, _ in vendor.sent].count("rotate") == 2
+    assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_a_secret_under_a_number_that_was_given_before_is_another():
+    """The store lost its data and counts anew: who has another secret under that number goes on with the one that lives."""
+    store, vendor = Store(), Vendor()
+    worker, other = Worker(store, vendor), Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    await credential.rotate_secret()
+    number = worker.context.client_secrets.version(CLIENT)
+    store.inner = MemoryStore(clock=clock.wall)
+    vendor.secret = "the one that lives"
+    value = other.context.codec.close(KEY, number, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))
+    await store.inner.commit(KEY, number, value)
+    assert (await credential.refresh()).access_token
+
+
+@virtual
+async def test_a_rotation_that_succeeds_clears_away_an_answer_that_nobody_read():
+    """What it may have held is dead by now."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    key = answer_key(CLIENT)
+    value = worker.context.codec.close(key, 1, SecretRecord(vendor=CLIENT.name, client_secret="who knows"))
+    await store.inner.commit(key, 1, value)
+    credential = worker.credential(CLIENT)
+    assert await credential.unread_answer() is not None
+    await credential.rotate_secret()  # its number is 1, too
+    await credential.rotate_secret()
+    assert await credential.unread_answer() is None

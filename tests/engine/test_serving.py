@@ -1,4 +1,4 @@
-"""A token in memory: who gets it at once, when it is renewed behind, and what clocks and stores may do meanwhile."""
+"""A token in memory: who gets it at once, when it is renewed behind, and who shares what with whom."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import contextvars
 import attrs
 import pytest
 
-from linkauth.errors import ConfigurationError, ReauthorizationRequired
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
+from linkauth.errors import (
+    ConfigurationError,
+)
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -100,82 +102,6 @@ async def test_a_store_that_hangs_delays_nobody_who_holds_a_token():
 
 
 @virtual
-async def test_after_a_suspend_one_look_at_the_store_serves_all():
-    """The machine slept an hour: a thousand tasks wake, the store is read once, and nobody gets the dead token."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = worker.credential(CLIENT)
-    old = await credential.token()
-    await asyncio.sleep(3600)
-    worker.slept = 3600  # which the monotonic clock did not see
-    reads = store.counts["read"]
-    tokens = await asyncio.gather(*(credential.token() for _ in range(1000)))
-    assert {token.access_token for token in tokens} == {(await credential.token()).access_token}
-    assert tokens[0] != old
-    assert store.counts["read"] - reads == 2  # and once for the newest client secret, before the exchange
-    assert vendor.counts["requests"] == 2
-
-
-@virtual
-async def test_a_wall_clock_set_an_hour_ahead_costs_one_look():
-    """Somebody sets the host's clock: the store's clock says that nothing has passed, and the token goes on."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = worker.credential(CLIENT)
-    token = await credential.token()
-    reads = store.counts["read"]
-    worker.wall_ahead = 3600
-    for _ in range(2):
-        assert await asyncio.gather(*(credential.token() for _ in range(5))) == [token] * 5
-    assert store.counts["read"] - reads == 1
-    assert vendor.counts["requests"] == 1
-
-
-@virtual
-async def test_after_a_suspend_with_no_store_the_wall_is_believed():
-    """With the store away the wall clock is all there is: a token that it says is over is not served."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = worker.credential(CLIENT)
-    old = await credential.token()
-    await asyncio.sleep(3600)
-    worker.slept = 3600
-    store.down.add("*")
-    assert await credential.token() != old
-
-
-@virtual
-async def test_a_broken_record_after_a_jump_keeps_the_token_in_memory():
-    """The record is broken when the clocks make us look: the token that is still good is served on."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = worker.credential(CLIENT)
-    token = await credential.token()
-    key = credential.replica.key
-    claim = await store.claim(key, "x", 1, 99, b"")
-    await store.commit(key, claim.number, b"broken")
-    worker.wall_ahead = 100
-    credential._state.wall_limit = 0  # as after a jump that matters
-    assert await credential.token() == token
-
-
-@pytest.mark.parametrize("hours", [-1, 1])
-@virtual
-async def test_a_host_whose_clock_is_wrong_is_like_any_other(hours):
-    """A worker's wall clock is an hour off from the start, either way: it neither renews early nor serves late."""
-    store, vendor = Store(), Vendor()
-    right, wrong = Worker(store, vendor), Worker(store, vendor)
-    wrong.wall_ahead = hours * 3600
-    token = await right.credential(CLIENT).token()
-    await asyncio.sleep(600)
-    assert await wrong.credential(CLIENT).token() == token
-    assert vendor.counts["requests"] == 1
-    await asyncio.sleep(299)
-    assert (await wrong.credential(CLIENT).token()) != token
-    assert vendor.counts["requests"] == 2
-
-
-@virtual
 async def test_expiry_counts_from_sending():
     """The answer took 9 s: the token lives 900 s from when it was asked for, not from when it came."""
     vendor = Vendor()
@@ -223,42 +149,6 @@ async def late(credential, failed, after):
 
 
 @virtual
-async def test_with_the_store_away_a_client_fetches_for_itself_and_says_so(caplog):
-    """A vendor that does not rotate is not held up by the store: fetched for this process alone, and logged."""
-    store, vendor = Store(), Vendor()
-    store.down.add("*")
-    worker = Worker(store, vendor)
-    assert (await worker.credential(CLIENT).token()).access_token
-    assert "for this process alone" in caplog.text
-    assert worker.heard() == ["store lost", "renewed"]
-    assert vendor.counts["requests"] == 1
-
-
-@virtual
-async def test_with_a_store_that_hangs_a_client_has_its_token_in_time():
-    """Claim and secret both time out, and the token is there within the engine's time-out and a second."""
-    store, vendor = Store(), Vendor()
-    store.hung.add("*")
-    assert (await Worker(store, vendor).credential(CLIENT).token()).access_token
-    assert monotonic() - 1000 <= 11
-
-
-@virtual
-async def test_a_client_that_waits_for_another_when_the_store_goes_fetches_for_itself():
-    """Busy, then the store goes away while it waits: open for a vendor that does not rotate."""
-    store, vendor = Store(), Vendor()
-    gate = vendor.holds()
-    first = asyncio.create_task(Worker(store, vendor).credential(CLIENT).token())
-    await asyncio.sleep(1)
-    store.before = lambda name: store.down.add("*") if name == "wait_for_change" else None
-    before = monotonic()
-    assert (await Worker(store, vendor).credential(CLIENT).token()).access_token
-    assert monotonic() - before < 2
-    gate.set()
-    assert (await first).access_token
-
-
-@virtual
 async def test_a_store_that_loses_only_its_wake_ups_costs_a_moment():
     """``wait_for_change`` fails and everything else works: the others claim again soon, and ask nobody in a loop."""
     store, vendor = Store(), Vendor()
@@ -271,52 +161,6 @@ async def test_a_store_that_loses_only_its_wake_ups_costs_a_moment():
     one, two = await asyncio.gather(*tasks)
     assert one.access_token == two.access_token
     assert vendor.counts["requests"] == 1
-
-
-@virtual
-async def test_a_late_answer_does_not_undo_a_logout():
-    """The user logs out while a stalled worker's renewal is in the air: its answer brings no session back."""
-    store, vendor = Store(), Vendor()
-    stalled, other = Worker(store, vendor, timeout=60), Worker(store, vendor)
-    credential = await logged_in(stalled)
-    store.down.add("extend")
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
-    store.down.clear()
-    await store.inner.release(credential.replica.key, credential.replica.state.version + 1)  # as if its lease had ended
-    await other.credential(USER).logout()
-    gate.set()
-    with pytest.raises(ReauthorizationRequired, match="logged out"):
-        await renewal
-    with pytest.raises(ReauthorizationRequired, match="logged out"):
-        await Worker(store, vendor).credential(USER).token()
-
-
-@virtual
-async def test_logout_forgets_though_the_vendor_fails():
-    """The vendor cannot revoke just now: that is said, and the session is forgotten all the same."""
-    store, vendor = Store(), Vendor()
-    credential = await logged_in(Worker(store, vendor))
-    vendor.fails(answer(500, b""), times=100)
-    with pytest.raises(Exception, match="500"):
-        await credential.logout()
-    with pytest.raises(ReauthorizationRequired, match="logged out"):
-        await credential.token()
-    with pytest.raises(ReauthorizationRequired, match="logged out"):
-        await Worker(store, vendor).credential(USER).token()
-    assert vendor.counts["/auth/refresh"] == 0
-
-
-@virtual
-async def test_logout_of_a_client_leaves_nothing_and_the_next_call_fetches_anew():
-    """A client's record is deleted, here and for all; asking again is a new token."""
-    store, vendor = Store(), Vendor()
-    credential = Worker(store, vendor).credential(CLIENT)
-    old = await credential.token()
-    await credential.logout()
-    assert (await store.read(credential.replica.key)).record is None
-    assert await credential.token() != old
 
 
 def test_two_credentials_never_share_anything():
@@ -339,3 +183,59 @@ def test_an_account_is_a_printable_name(account):
     """What could not be shown in a log, or written at all, is refused when the credential is made."""
     with pytest.raises(ConfigurationError):
         Worker(Store(), Vendor()).credential(CLIENT, account)
+
+
+@virtual
+async def test_callers_at_one_moment_share_a_flight():
+    """Five without a token, five with one that is to be renewed: one claim and one request each time."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    vendor.delay = 1.0
+    tokens = await asyncio.gather(*(credential.token() for _ in range(5)))
+    assert len({token.access_token for token in tokens}) == 1
+    assert (store.counts["claim"], vendor.counts["requests"]) == (1, 1)
+    late = asyncio.create_task(credential.refresh())
+    await asyncio.sleep(0.5)
+    await asyncio.gather(late, *(credential.refresh() for _ in range(5)))
+    assert (store.counts["claim"], vendor.counts["requests"]) == (2, 2)
+    await credential.refresh()  # which is another moment
+    assert vendor.counts["requests"] == 3
+
+
+@pytest.mark.parametrize("ahead", [0, 0.5])
+@virtual
+async def test_renewal_begins_when_the_engine_was_told(ahead):
+    """``refresh_ahead`` of a moment, or none: by default every caller would be waiting at that time."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor, refresh_ahead=ahead).credential(CLIENT)
+    token = await credential.token()
+    await asyncio.sleep(LIFETIME - 1)
+    assert await credential.token() == token
+    assert vendor.counts["requests"] == 1
+
+
+@virtual
+async def test_a_renewal_behind_is_begun_once_and_not_again_before_its_time():
+    """Between ``soft`` and ``hard``, with a vendor that fails: however many ask, one flight, and the gap is kept."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    token = await credential.token()
+    await asyncio.sleep(credential._state.soft - monotonic() + 0.001)
+    gate = vendor.holds()
+    vendor.faults[0].outcome, vendor.faults[0].acts = answer(400, {"error": "invalid_scope"}), False
+    for _ in range(5):
+        assert await credential.token() == token
+        await asyncio.sleep(0.1)
+    assert (store.counts["claim"], vendor.counts["requests"]) == (2, 2)
+    gate.set()
+    await asyncio.sleep(0.01)
+    assert credential._state.failures == 1
+    for _ in range(5):
+        assert await credential.token() == token
+        await asyncio.sleep(0)
+    assert (store.counts["claim"], vendor.counts["requests"]) == (2, 2)
+    await asyncio.sleep(1.1)
+    await credential.token()
+    await asyncio.sleep(0.1)
+    assert vendor.counts["requests"] == 3

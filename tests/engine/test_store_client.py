@@ -1,4 +1,4 @@
-"""The store as the engine sees it: its clock, its words, and its end."""
+"""The store as the engine sees it: its clock, its words, its faults, and its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import pytest
 
 from linkauth import open_store
 from linkauth.engine.events import Event, EventKind
-from linkauth.errors import CorruptRecord, StoreUnavailable
+from linkauth.errors import (
+    CorruptRecord,
+    LinkAuthError,
+    StoreUnavailable,
+    VendorUnavailable,
+)
 from tests.engine import fakes
-from tests.engine.fakes import CLIENT, Store, Vendor, Worker
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker
 from tests.engine.virtual import EPOCH, monotonic, virtual, wall
 
 
@@ -74,3 +79,31 @@ async def test_a_store_that_hangs_is_told_once_and_so_is_its_return():
         Event(kind=EventKind.STORE_LOST, at=EPOCH + 2, outcome=fault, **of_the_store),
         Event(kind=EventKind.STORE_BACK, at=EPOCH + 4, outcome="", **of_the_store),
     ]
+
+
+@virtual
+async def test_a_store_that_raises_anything_is_a_store_that_is_away():
+    """Somebody else's store raises what it likes: ``StoreUnavailable`` with the class alone, for its words may hold a URL."""
+
+    class Odd(Store):
+        def __getattr__(self, name):
+            async def call(*args, **kwargs):
+                raise ZeroDivisionError("redis://user:canary@host")
+
+            return call if name in {"claim", "read"} else super().__getattr__(name)
+
+    with pytest.raises(StoreUnavailable, match="ZeroDivisionError") as caught:
+        await Worker(Odd(), Vendor()).credential(USER).token()
+    assert "canary" not in str(caught.value)
+
+
+@virtual
+async def test_a_store_that_hangs_is_given_up_in_time():
+    """With no token, a rotating vendor and a store that never answers: an error within the time-out."""
+    store = Store()
+    store.hung.add("*")
+    with pytest.raises((StoreUnavailable, VendorUnavailable)):
+        await Worker(store, Vendor()).credential(USER).token()
+    assert monotonic() - 1000 <= 11
+    with pytest.raises(LinkAuthError):
+        await Worker(store, Vendor()).credential(USER).login(email="a@example.com", password="p")

@@ -1,4 +1,4 @@
-"""When a token is served, renewed behind and waited for, by clocks that go wrong."""
+"""When a token is served, renewed behind and waited for, and what a worker remembers of it, by clocks that go wrong."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from linkauth.engine.state import CredentialState
 from linkauth.engine.world import World
+from linkauth.errors import NotSent
 from linkauth.oauth.token import Token
 from linkauth.protocol.freshness import StoreTime, Verdict, windows
 
@@ -193,3 +194,88 @@ def test_a_burial_leaves_nothing_to_serve():
     assert held.soft == -math.inf
     held.anchor(StoreTime(NOW, 50.0, 50.0))  # a look at the store that was under way
     assert (held.judge(), held.jumped()) == (Verdict.WAIT, False)
+
+
+def test_a_token_is_the_stores_unless_said_otherwise():
+    """``stored`` is what decides later whether a store that lost it gets it back."""
+    held = state(Clocks())
+    assert held.stored is True
+    held.take(token(900), 2, StoreTime(NOW, 50.0, 50.0), stored=False)
+    assert held.stored is False
+
+
+def test_sleep_between_the_look_and_the_taking_is_noticed():
+    """The store's clock was read, then the machine slept: the clocks are compared as they were at the look."""
+    clocks = Clocks()
+    look = StoreTime(NOW, 50.0, 50.0, ahead=NOW - 50.0)
+    clocks.wall += 1000
+    held = CredentialState(clocks.world(), None)
+    held.take(token(900), 1, look)
+    assert held.jumped()
+
+
+def test_a_short_sleep_is_no_part_of_a_tokens_end():
+    """Too short to be looked into, yet a token is not good for longer by it; a clock that was set back changes nothing."""
+    clocks = Clocks()
+    held = state(clocks, 60)
+    clocks.wall += 1.0
+    assert not held.jumped()
+    clocks.pass_(held.windows.end - 50.0 - 1.01)
+    assert held.unexpired()
+    clocks.pass_(0.02)
+    assert not held.unexpired()
+    for step in (-3600, 7200):  # which a look at the store, and not this, has to tell from a sleep
+        clocks.wall += step
+        assert held.unexpired()
+
+
+@pytest.mark.parametrize("lifetime", [900, 300, 15, 2])
+def test_a_jump_is_what_could_carry_a_token_past_its_margin(lifetime):
+    """As long as ``soft`` to ``hard`` or the margin behind it; at least a second and at most half a minute."""
+    clocks = Clocks()
+    held = state(clocks, lifetime)
+    placed = held.windows
+    tolerated = min(max(min(placed.hard - placed.soft, placed.end - placed.hard), 1.0), 30.0)
+    clocks.wall += tolerated - 0.01
+    assert not held.jumped()
+    clocks.wall += 0.02
+    assert held.jumped()
+
+
+def test_the_hit_path_is_left_for_a_jump_alone():
+    """Up to ``soft`` the wall clock, however it wavers within the tolerance, keeps nobody from the token in memory."""
+    clocks = Clocks()
+    held = state(clocks)
+    clocks.pass_(held.soft - clocks.monotonic)
+    assert clocks.wall + 29.9 < held.wall_limit <= clocks.wall + 30.1
+
+
+def test_a_part_of_a_second_that_the_wall_saw_counts_too():
+    """With nobody to ask, whatever has passed is taken off."""
+    clocks = Clocks()
+    held = state(clocks)
+    clocks.wall += 0.5
+    held.believe_wall()
+    assert held.windows.end == pytest.approx(949.5)
+
+
+def test_at_its_end_a_token_is_over():
+    """Not a moment after it: an expiry is the first moment at which a token is no good (RFC 6749 §5.1)."""
+    clocks = Clocks()
+    held = state(clocks)
+    clocks.pass_(900)
+    assert clocks.monotonic == held.windows.end
+    assert not held.unexpired()
+
+
+def test_each_failure_counts_and_a_token_forgets_them():
+    """Of two failures the last is told, until its time and no longer; whatever brings a token clears the score."""
+    clocks = Clocks()
+    held = CredentialState(clocks.world(), None)
+    assert (held.failures, held.failure, held.retry_at) == (0, None, -math.inf)
+    first, second = NotSent("first"), NotSent("second")
+    held.failed(first, 3.0)
+    held.failed(second, 7.0)
+    assert (held.failures, held.failure, held.retry_at) == (2, second, 57.0)
+    held.take(token(900), 1, StoreTime(NOW, 50.0, 50.0))
+    assert (held.failures, held.failure, held.retry_at) == (0, None, -math.inf)
