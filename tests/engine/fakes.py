@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.events import Event
+    from linkauth.engine.state import CredentialState
+    from linkauth.protocol.freshness import StoreTime
 
 BASE = "https://vendor.example/api/v1"
 CLIENT = LinkXG(client_id="shop", client_secret="first-secret", scope="products:read", base_url=BASE)
@@ -269,12 +271,22 @@ class Worker(Engine[Credential]):
         return [event.kind.value for event in self.events]
 
 
+def remembered(credential: Credential) -> CredentialState:
+    """What its worker has of it in its memory: for what no public name tells."""
+    return credential.replica.state
+
+
+def remember(credential: Credential, token: Token, version: int, time: StoreTime, **more: Any) -> None:
+    """Have its worker hold ``token``, as if the store's record ``version`` had it."""
+    remembered(credential).take(token, version, time, **more)
+
+
 async def paired(worker: Worker, store: Store) -> Credential:
     """A credential whose refresh token stays good, with a second to live."""
     credential = worker.credential(PAGE)
     _, time = await worker.context.store_client.ask(store.read(credential.replica.key))
     token = Token(access_token="old", issued_at=time.now, expires_at=time.now + 1, refresh_token="stays")
-    credential._state.take(token, 1, time)
+    remember(credential, token, 1, time)
     return credential
 
 

@@ -11,7 +11,7 @@ from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUna
 from linkauth.oauth.token import Token
 from linkauth.protocol.freshness import StoreTime
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, PAGE, Fault, Store, Vendor, Worker, answer, paired
+from tests.engine.fakes import CLIENT, PAGE, Fault, Store, Vendor, Worker, answer, paired, remember, remembered
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -84,7 +84,7 @@ async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store
     vendor.delay = 3.0
     vendor.fails(answer(200, {"access_token": "new", "token_type": "Bearer", "expires_in": 900}))
     assert [(await credential.token()).access_token for _ in range(2)] == ["new", "new"]
-    assert credential._state.stored is False
+    assert remembered(credential).stored is False
     assert vendor.counts["requests"] == 1
     told = [(event.outcome, event.duration) for event in worker.events if event.kind is EventKind.RENEWED]
     assert told == [("for this process alone", 3.0)]
@@ -102,7 +102,7 @@ async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked(left
 
     def found(name: str) -> None:
         if name == "claim":
-            credential._state.take(fresh, 2, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic()))
+            remember(credential, fresh, 2, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic()))
 
     store.before = found
     store.down.add("claim")

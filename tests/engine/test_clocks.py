@@ -8,7 +8,7 @@ import pytest
 
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, Store, Vendor, Worker
+from tests.engine.fakes import CLIENT, Store, Vendor, Worker, remembered
 from tests.engine.virtual import virtual
 
 
@@ -84,7 +84,7 @@ async def test_a_broken_record_after_a_jump_keeps_the_token_in_memory():
     claim = await store.claim(key, "x", 1, 99, b"")
     await store.commit(key, claim.number, b"broken")
     worker.wall_ahead = 100
-    credential._state.wall_limit = 0  # as after a jump that matters
+    remembered(credential).wall_limit = 0  # as after a jump that matters
     assert await credential.token() == token
 
 
@@ -144,11 +144,11 @@ async def test_a_clock_that_jumps_costs_no_renewal_of_what_the_store_took_and_di
     credential = worker.credential(CLIENT)
     store.lost.add("commit")
     token = await credential.token()
-    assert not credential._state.stored
+    assert not remembered(credential).stored
     store.lost.clear()
     worker.wall_ahead += 3600
     assert await credential.token() is token
-    assert credential._state.stored
+    assert remembered(credential).stored
     assert vendor.counts["requests"] == 1
 
 

@@ -28,6 +28,7 @@ from tests.engine.fakes import (
     killed_while_renewing,
     logged_in,
     refusal,
+    remembered,
 )
 from tests.engine.test_lost_store import Keeping, Telling
 from tests.engine.virtual import virtual
@@ -72,7 +73,7 @@ async def test_a_refusal_is_believed_only_after_another_look_at_the_store():
 
     store.before = lambda name: written_meanwhile() if name == "read" else None
     assert (await credential.refresh()).access_token
-    assert credential.replica.state.version == LATER
+    assert remembered(credential).version == LATER
 
 
 @virtual
@@ -98,8 +99,8 @@ async def test_who_was_refused_looks_before_it_believes_it():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    key, held = credential.replica.key, credential._state.token
-    slow = await store.inner.claim(key, "the slow one", 1, credential._state.version, b"")
+    key, held = credential.replica.key, credential.peek()
+    slow = await store.inner.claim(key, "the slow one", 1, remembered(credential).version, b"")
     await asyncio.sleep(2)
     vendor.faults.append(Fault(refusal(401, "REFRESH_TOKEN_REUSED"), delay=2))
     flight = asyncio.create_task(credential.refresh())
@@ -200,7 +201,7 @@ async def test_the_record_of_a_dead_session_says_which_token_was_refused():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    spent = digest(credential._state.token)
+    spent = digest(credential.peek())
     vendor.refused.add("session-1")
     for _ in range(2):
         with pytest.raises(ReauthorizationRequired):

@@ -33,6 +33,7 @@ from tests.engine.fakes import (
     killed_while_renewing,
     logged_in,
     paired,
+    remembered,
 )
 from tests.engine.virtual import monotonic, virtual
 
@@ -82,10 +83,11 @@ async def test_in_doubt_waits_while_the_token_is_valid_and_spends_once_after():
 async def test_in_doubt_does_not_wait_past_the_refresh_tokens_own_end(lapses, exchanges):
     """A doubtful refresh token that lapses before the access token is tried at once: waiting would lose it for certain."""
     store, vendor = Store(), Vendor()
-    replica = (await logged_in(Worker(store, vendor))).replica
+    credential = await logged_in(Worker(store, vendor))
+    replica = credential.replica
     token = attrs.evolve(replica.current(), refresh_expires_at=replica.current().issued_at + lapses)
     record = TokenRecord(vendor=USER.name, account="default", token=token)
-    number = replica.state.version + 1
+    number = remembered(credential).version + 1
     await store.commit(replica.key, number, Codec().close(replica.key, number, record))
     await asyncio.sleep(700)
     await killed_while_renewing(Worker(store, vendor), vendor)
@@ -160,7 +162,7 @@ async def test_what_may_have_spent_the_token_leaves_doubt(fault):
 async def in_doubt(store: Store, worker: Worker):
     """A user's credential whose refresh token somebody set out to spend, and has not come back."""
     credential = await logged_in(worker)
-    key, held = credential.replica.key, credential._state
+    key, held = credential.replica.key, remembered(credential)
     note = Note(doubt=digest(held.token), since=1.0).encode()
     granted = await store.inner.claim(key, "somebody", 10, held.version, b"")
     await store.inner.release(key, granted.number, note)
@@ -191,7 +193,7 @@ async def test_the_wait_for_a_lost_holder_ends_with_the_token():
     """At ``hard`` somebody has to try: the last gap is not longer than what is left until then."""
     store, vendor = Store(), Vendor()
     credential = await in_doubt(store, Worker(store, vendor))
-    await asyncio.sleep(credential._state.windows.hard - monotonic() - 0.5)
+    await asyncio.sleep(remembered(credential).windows.hard - monotonic() - 0.5)
     with pytest.raises(VendorUnavailable) as caught:
         await credential.refresh()
     assert caught.value.retry_after == pytest.approx(0.5)
@@ -204,7 +206,7 @@ async def test_a_note_about_another_token_is_no_doubt_about_this_one():
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
     key = credential.replica.key
-    granted = await store.inner.claim(key, "somebody", 10, credential._state.version, b"")
+    granted = await store.inner.claim(key, "somebody", 10, remembered(credential).version, b"")
     await store.inner.release(key, granted.number, Note(doubt="of another", since=1.0).encode())
     worker.offline = True
     with pytest.raises(VendorUnavailable):
@@ -245,7 +247,7 @@ async def test_the_note_that_goes_ahead_says_what_is_spent_and_since_when():
         flight = asyncio.create_task(credential.refresh())
         await asyncio.sleep(1)
         note = (await store.inner.read(credential.replica.key)).note
-        assert note == (Note(doubt=digest(credential._state.token), since=begun).encode() if told else b"")
+        assert note == (Note(doubt=digest(credential.peek()), since=begun).encode() if told else b"")
         gate.set()
         await flight
 
@@ -276,7 +278,7 @@ async def test_an_adapter_that_fails_leaves_the_doubt_behind():
     with pytest.raises(ValueError, match="should not"):
         await credential.refresh()
     note = Note.decode((await store.inner.read(credential.replica.key)).note)
-    assert note.doubt == digest(credential._state.token)
+    assert note.doubt == digest(credential.peek())
     assert note.description == "the adapter failed: ValueError"
 
 

@@ -14,7 +14,7 @@ from linkauth.errors import (
 from linkauth.protocol import timing
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as virtually
-from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import CLIENT, USER, Escrow, Store, Vendor, Worker, logged_in, remembered
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -201,12 +201,12 @@ async def test_an_answer_that_can_be_had_again_is_not_kept():
     store.down.add("commit")
     tokens = [await credential.token() for _ in range(3)]
     assert tokens[0] == tokens[2]
-    assert credential._state.stored is False
+    assert remembered(credential).stored is False
     assert (credential.replica.outbox.kept, escrow.kept) == (None, {})
     store.down.clear()
     await asyncio.sleep(20)
     assert (await credential.refresh()).access_token != tokens[0].access_token
-    assert credential._state.stored is True
+    assert remembered(credential).stored is True
     assert vendor.counts["requests"] == 2
 
 
@@ -217,11 +217,11 @@ async def test_a_kept_answer_is_known_not_to_be_in_the_store():
     credential = await logged_in(Worker(store, vendor))
     store.down.add("commit")
     await credential.refresh()
-    assert credential._state.stored is False
+    assert remembered(credential).stored is False
     assert not credential.replica.is_newer_than(0)
     store.down.clear()
     await asyncio.sleep(2)
-    assert credential._state.stored is True
+    assert remembered(credential).stored is True
     assert credential.replica.is_newer_than(0)
 
 

@@ -12,7 +12,19 @@ from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.fakes import (
+    CLIENT,
+    LATER,
+    USER,
+    Escrow,
+    Store,
+    Vendor,
+    Worker,
+    logged_in,
+    refusal,
+    remember,
+    remembered,
+)
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:
@@ -153,15 +165,15 @@ async def test_an_answer_under_a_number_that_was_given_before_serves_while_the_s
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     await credential.refresh()
-    held, number = await credential.token(), credential.replica.state.version
+    held, number = await credential.token(), remembered(credential).version
     _, time = await credential.replica.read()
     answer = attrs.evolve(held, access_token="answer")
-    lineage = credential.replica.state.lineage.renewed(held)
+    lineage = remembered(credential).lineage.renewed(held)
     store.down.add("commit")
     for given in (number - 1, number):
         assert await credential.replica.store(answer, given, time, precious=True, lineage=lineage) == answer
         assert await credential.token() == answer
-        credential.replica.state.take(held, number, time)
+        remember(credential, held, number, time)
     store.down.clear()
 
 
@@ -363,7 +375,7 @@ async def test_a_login_after_a_loss_is_taken():
     await asyncio.sleep(10)
     store.inner = MemoryStore(clock=clock.wall)
     twin = await logged_in(Worker(store, vendor))
-    assert twin._state.version > credential._state.version
+    assert remembered(twin).version > remembered(credential).version
     assert (await credential.refresh()).access_token == (await twin.token()).access_token
     assert vendor.counts["/auth/refresh"] == 0
     begun = clock.monotonic()
@@ -377,7 +389,7 @@ async def test_a_twin_that_cannot_be_read_is_none():
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     store.inner = MemoryStore(clock=clock.wall)
-    await store.inner.commit(credential.replica.key, credential._state.version, b"broken")
+    await store.inner.commit(credential.replica.key, remembered(credential).version, b"broken")
     fresh = await credential.refresh()
     assert (await Worker(store, vendor).credential(USER).token()).access_token == fresh.access_token
 

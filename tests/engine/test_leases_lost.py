@@ -10,7 +10,7 @@ import pytest
 from linkauth.protocol import timing
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, logged_in, remembered
 from tests.engine.virtual import virtual
 
 
@@ -88,10 +88,10 @@ async def test_who_has_lost_the_lease_says_what_it_holds_and_no_more():
     replica, before = credential.replica, (await store.read(credential.replica.key)).record
     number = before.version + 5
     assert await replica.say(number) == number + 1
-    assert credential._state.version == number
+    assert remembered(credential).version == number
     assert (await store.read(replica.key)).record.version == number
     assert await replica.say(number - 1) == number + 1  # others' numbers are higher: the next one is above them
-    assert credential._state.version == number
+    assert remembered(credential).version == number
 
 
 @virtual
@@ -108,7 +108,7 @@ async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
     """The store has taken it, and before this worker hears of that the user logs in here: the login keeps its own number."""
     store = Store()
     credential = await logged_in(Worker(store, Vendor()))
-    replica, number, commit = credential.replica, credential._state.version + 1, store.inner.commit
+    replica, number, commit = credential.replica, remembered(credential).version + 1, store.inner.commit
 
     async def committed(*args: Any) -> Any:
         store.inner.commit = commit
@@ -119,4 +119,4 @@ async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
     await asyncio.sleep(1)
     store.inner.commit = committed
     assert await replica.say(number) == number + 1
-    assert credential._state.version == (await store.read(replica.key)).record.version > number
+    assert remembered(credential).version == (await store.read(replica.key)).record.version > number

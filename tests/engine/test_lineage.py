@@ -19,7 +19,19 @@ from linkauth.protocol.records import DeadRecord, Session, TokenRecord
 from linkauth.store import Record, Superseded
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import LATER, LIFETIME, PAGE, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import (
+    LATER,
+    LIFETIME,
+    PAGE,
+    USER,
+    Escrow,
+    Store,
+    Vendor,
+    Worker,
+    logged_in,
+    remember,
+    remembered,
+)
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import virtual
 
@@ -135,7 +147,7 @@ async def test_the_session_stands_where_older_linkauths_pass_it_on():
     """In the record, and in ``extra`` under a name that no user sees; a record that lost the former has the latter."""
     store = Store()
     credential = await logged_in(Worker(store, Vendor()))
-    key, lineage = credential.replica.key, credential.replica.state.lineage
+    key, lineage = credential.replica.key, remembered(credential).lineage
     assert (await credential.token()).extra == {}
     found = (await store.read(key)).record
     raw = json.loads(found.value)
@@ -179,7 +191,7 @@ async def test_workers_of_two_releases_renew_one_session_in_turn():
         await asyncio.sleep(LIFETIME)
         assert await credential.token() == await other.credential(USER).token()
     assert vendor.counts["reuse"] == 0
-    assert credential.replica.state.lineage.session is not None
+    assert remembered(credential).lineage.session is not None
 
 
 @virtual
@@ -227,7 +239,7 @@ async def test_a_refusal_does_not_take_the_place_of_what_came_after_the_look():
     credential = await logged_in(slow)
     await other.credential(USER).token()
     await asyncio.sleep(LIFETIME)
-    held, key = credential.replica.state, credential.replica.key
+    held, key = remembered(credential), credential.replica.key
     number = held.version + 1
     answer = attrs.evolve(held.token, access_token="late", refresh_token="late", expires_at=clock.wall() + LIFETIME)
     value = credential.replica._closed(number, answer, held.lineage.renewed(held.token))
@@ -251,11 +263,12 @@ async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
     """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's does not."""
     store = Store()
     worker = Worker(store, Vendor())
-    replica = worker.credential(PAGE).replica
+    credential = worker.credential(PAGE)
+    replica = credential.replica
     _, time = await replica.read()
     own = Session(5, "a")
     alone = Token(access_token="alone", issued_at=time.now, expires_at=time.now + 60, refresh_token="stays")
-    replica.state.take(alone, 1, time, stored=False, lineage=Lineage(own, 1))
+    remember(credential, alone, 1, time, stored=False, lineage=Lineage(own, 1))
 
     def stands(session: Session, left: float) -> Record:
         found = attrs.evolve(alone, access_token="stands", expires_at=time.now + left)
@@ -272,7 +285,7 @@ async def test_what_was_issued_later_supersedes_whatever_its_number():
     """A store that lost its data gives numbers again: which token was issued later decides, then the number."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    replica, held = credential.replica, credential._state
+    replica, held = credential.replica, remembered(credential)
     sooner, later = (attrs.evolve(held.token, issued_at=held.token.issued_at + step) for step in (-1, 1))
     newer = {
         (name, step): replica.supersedes(Record(number, replica._closed(number, token)))
@@ -300,8 +313,8 @@ async def test_an_answer_that_the_store_took_and_says_so_late_does_not_take_a_lo
     renewing = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
     fresh = await credential.login(email="ada@example.com", password="correct horse")
-    version = credential._state.version
+    version = remembered(credential).version
     heard.set()
     assert await renewing == fresh
-    assert (await credential.token(), credential._state.version) == (fresh, version)
+    assert (await credential.token(), remembered(credential).version) == (fresh, version)
     assert (await store.read(credential.replica.key)).record.version == version

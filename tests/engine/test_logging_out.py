@@ -33,6 +33,8 @@ from tests.engine.fakes import (
     answer,
     logged_in,
     refusal,
+    remember,
+    remembered,
 )
 from tests.engine.virtual import monotonic, virtual
 
@@ -89,7 +91,7 @@ async def test_the_event_says_it():
     worker = Worker(Store(), vendor := Vendor())
     sage = worker.credential(SAGE)
     _, time = await worker.context.store_client.ask(worker.context.store_client.store.read(sage.replica.key))
-    sage._state.take(Token(access_token="at", expires_at=time.now + 9, refresh_token="rt"), 1, time)
+    remember(sage, Token(access_token="at", expires_at=time.now + 9, refresh_token="rt"), 1, time)
     await sage.logout()
     assert told(worker) == [SAGE.leaves_open]
     await (await logged_in(worker)).logout()
@@ -164,7 +166,7 @@ async def test_a_logout_that_gives_up_knows_what_it_has_seen():
     store.inner.claim = stop_and_claim
     with pytest.raises(StoreUnavailable):
         await credential.logout()
-    assert credential._state.version == (await store.read(credential.replica.key)).record.version
+    assert remembered(credential).version == (await store.read(credential.replica.key)).record.version
 
 
 @virtual
@@ -177,7 +179,7 @@ async def test_a_logout_elsewhere_ends_the_token_here():
     await credential.logout()
     with pytest.raises(ReauthorizationRequired, match="logged out"):
         await other.refresh()
-    assert (other.peek(), other._state.token, other._state.dead) == (None, None, "logged out")
+    assert (other.peek(), remembered(other).token, remembered(other).dead) == (None, None, "logged out")
     with pytest.raises(ReauthorizationRequired, match="logged out"):
         await other.token()
 
@@ -196,7 +198,7 @@ async def test_a_logout_leaves_nothing_in_escrow(vendor_class, dead):
     await escrow.put(Kept(credential.replica.key, 1, b"of before"))
     await credential.logout()
     assert (credential.replica.outbox.kept, escrow.kept) == (None, {})
-    assert (credential._state.token, credential._state.dead) == (None, dead)
+    assert (remembered(credential).token, remembered(credential).dead) == (None, dead)
 
 
 @virtual
@@ -278,7 +280,7 @@ async def test_a_logout_that_was_stopped_past_its_lease_lets_the_renewal_end_tha
     assert credential.replica.lease_held is not None
     await store.inner.release(key, credential.replica.lease_held.number)  # as if its lease had ended
     worker.slept -= 20
-    renewal = await store.inner.claim(key, "other", 15, credential.replica.state.version, b"")
+    renewal = await store.inner.claim(key, "other", 15, remembered(credential).version, b"")
     assert isinstance(renewal, Granted)
     gate.set()
     await asyncio.sleep(1)
@@ -296,7 +298,7 @@ async def test_a_session_that_was_stored_during_a_logout_is_revoked_too():
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     key, token = credential.replica.key, await credential.token()
-    late = await store.inner.claim(key, "other", 1, credential.replica.state.version, b"")
+    late = await store.inner.claim(key, "other", 1, remembered(credential).version, b"")
     assert isinstance(late, Granted)
     await asyncio.sleep(2)
     gate = vendor.holds()
@@ -324,7 +326,7 @@ async def test_a_late_answer_does_not_undo_a_logout():
     renewal = asyncio.create_task(credential.refresh())
     await asyncio.sleep(1)
     store.down.clear()
-    await store.inner.release(credential.replica.key, credential.replica.state.version + 1)  # as if its lease had ended
+    await store.inner.release(credential.replica.key, remembered(credential).version + 1)  # as if its lease had ended
     await other.credential(USER).logout()
     gate.set()
     with pytest.raises(ReauthorizationRequired, match="logged out"):

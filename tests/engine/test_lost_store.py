@@ -16,7 +16,7 @@ from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import BASE, CLIENT, LATER, USER, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.fakes import BASE, CLIENT, LATER, USER, Store, Vendor, Worker, logged_in, refusal, remembered
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ async def test_who_hears_of_something_older_puts_back_the_newer():
     await awake.token()
     fresh = await awake.refresh()
     store.empty()
-    before = asleep._state.version
+    before = remembered(asleep).version
     await asleep.replica.put_back()
     await asyncio.sleep(0.1)
-    assert await store.version(awake.replica.key) == awake._state.version > before
+    assert await store.version(awake.replica.key) == remembered(awake).version > before
     assert await Worker(store, vendor).credential(USER).token() == fresh
 
 
@@ -152,7 +152,7 @@ async def test_what_is_no_news_costs_no_call():
     before = store.counts.total()
     for change in (
         Change("token/x/1", 0),
-        Change(credential.replica.key, credential._state.version),
+        Change(credential.replica.key, remembered(credential).version),
         Change(credential.replica.key, LATER),
     ):
         store.tell(change)
@@ -189,7 +189,7 @@ async def test_a_login_since_the_loss_is_not_taken_back():
     store, vendor = Telling(), Vendor()
     before = await logged_in(Worker(store, vendor))
     await before.refresh()
-    held = before._state.version
+    held = remembered(before).version
     store.empty()
     await asyncio.sleep(10)
     user = await logged_in(Worker(store, vendor))
@@ -426,7 +426,7 @@ async def test_such_a_login_may_have_brought_no_refresh_token():
     store.empty()
     await asyncio.sleep(1)
     token = Token(access_token="theirs", issued_at=clock.wall(), expires_at=clock.wall() + 60)
-    number = left._state.version
+    number = remembered(left).version
     await store.inner.commit(left.replica.key, number, left.replica._closed(number, token))
     assert await left.token() == token
 

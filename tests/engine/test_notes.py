@@ -96,7 +96,7 @@ async def test_what_an_older_worker_acts_on_stays_legible():
     found = json.loads((await store.read(credential.replica.key)).note)
     assert found.pop("sealed")
     assert found.keys() == {"doubt", "since", "retry_at", "failures", "kind"}
-    assert found["doubt"] == digest(credential.replica.state.token)
+    assert found["doubt"] == digest(credential.peek())
     assert found["retry_at"] > found["since"] > 0
 
 

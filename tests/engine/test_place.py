@@ -13,7 +13,7 @@ from linkauth.engine.place import Place
 from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
 from linkauth.protocol.records import TokenRecord, token_key
-from tests.engine.fakes import BASE, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import BASE, USER, Escrow, Store, Vendor, Worker, logged_in, remembered
 from tests.engine.virtual import virtual
 
 
@@ -106,7 +106,7 @@ async def test_an_answer_in_escrow_is_found():
     vendor, store, escrow = Vendor(), Store(), Escrow()
     worker = Worker(store, vendor)
     old = await logged_in(worker)
-    key, number = old.replica.key, old.replica.state.version + 1
+    key, number = old.replica.key, remembered(old).version + 1
     now = (await store.read(key)).now
     left = Token(access_token="left", refresh_token="left", issued_at=now, expires_at=now + 900)
     record = TokenRecord(vendor=USER.name, account="default", token=left)

@@ -12,7 +12,7 @@ from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
 from linkauth.protocol.records import TokenRecord
 from linkauth.vendors import OAuth2
-from tests.engine.fakes import BASE, Store, Vendor, Worker
+from tests.engine.fakes import BASE, Store, Vendor, Worker, remember, remembered
 from tests.engine.virtual import virtual
 
 GITHUB = OAuth2(
@@ -222,12 +222,12 @@ async def test_a_token_without_end_is_served_from_memory():
     credential = worker.credential(GITHUB)
     token = Token(access_token="t", issued_at=0.0, expires_at=math.inf)
     _, time = await worker.context.store_client.ask(store.read("x"))
-    credential._state.take(token, 1, time)
+    remember(credential, token, 1, time)
     before = sum(store.counts.values())
     for _ in range(3):
         await asyncio.sleep(1000)
         worker.wall_ahead += 1e6
-        assert credential._wall() < credential._state.wall_limit
+        assert credential._wall() < remembered(credential).wall_limit
         assert await credential.token() is token
         assert credential.peek() is token
     assert sum(store.counts.values()) == before

@@ -10,7 +10,7 @@ import pytest
 from linkauth.errors import InvalidRequest, LinkAuthError, ReauthorizationRequired
 from linkauth.oauth.token import Token
 from linkauth.vendors.vendor import RotationProfile
-from tests.engine.fakes import PAGE, Store, Vendor, Worker, answer
+from tests.engine.fakes import PAGE, Store, Vendor, Worker, answer, remember
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -18,7 +18,7 @@ async def _held(worker, store, lifetime, vendor=PAGE):
     credential = worker.credential(vendor)
     _, time = await worker.context.store_client.ask(store.read(credential.replica.key))
     token = Token(access_token="old", issued_at=time.now, expires_at=time.now + lifetime, refresh_token="dead")
-    credential._state.take(token, 1, time)
+    remember(credential, token, 1, time)
     return credential
 
 

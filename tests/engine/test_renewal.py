@@ -28,6 +28,8 @@ from tests.engine.fakes import (
     Worker,
     answer,
     logged_in,
+    remember,
+    remembered,
 )
 from tests.engine.test_lost_store import Keeping
 from tests.engine.virtual import EPOCH, virtual
@@ -91,10 +93,10 @@ async def test_a_refresh_token_saved_from_a_broken_answer_is_kept_until_the_stor
     store.down.add("commit")
     with pytest.raises(MalformedResponse):
         await credential.refresh()
-    assert await credential.token() == credential._state.token
+    assert await credential.token() == credential.peek()
     store.down.clear()
     await asyncio.sleep(5)
-    held = (await Worker(store, vendor).credential(USER).token()), credential._state.token
+    held = (await Worker(store, vendor).credential(USER).token()), credential.peek()
     for token in held:
         assert (token.access_token, token.refresh_token) == (before.access_token, "refresh-new")
         assert token.refresh_expires_at is None  # nobody said how long the new one lives
@@ -104,17 +106,17 @@ async def test_a_refresh_token_saved_from_a_broken_answer_is_kept_until_the_stor
 async def test_a_token_that_another_loop_adopts_before_the_claim_is_not_renewed_again(monkeypatch):
     """Threads share a credential: what comes between the look at its version and the claim is an answer to this caller."""
     store, vendor = Store(), Vendor()
-    credential = await logged_in(Worker(store, vendor))
+    here = Worker(store, vendor)
+    credential = await logged_in(here)
     other = Worker(store, vendor).credential(USER)
     await other.token()
     fresh = await other.refresh()
-    replica, owner = credential.replica, EngineContext.owner
+    owner = EngineContext.owner
 
     def adopting(context: EngineContext) -> str:
-        if context is replica.context and replica.state.version < other.replica.state.version:
-            replica.state.take(
-                fresh, other.replica.state.version, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic())
-            )
+        if context is here.context and remembered(credential).version < remembered(other).version:
+            now = StoreTime(clock.wall(), clock.monotonic(), clock.monotonic())
+            remember(credential, fresh, remembered(other).version, now)
         return owner(context)
 
     monkeypatch.setattr(EngineContext, "owner", adopting)

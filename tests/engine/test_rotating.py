@@ -25,6 +25,7 @@ from tests.engine.fakes import (
     answer,
     logged_in,
     refusal,
+    remembered,
 )
 from tests.engine.test_doubt import note
 from tests.engine.virtual import virtual
@@ -99,7 +100,7 @@ async def test_a_login_elsewhere_is_noticed():
     await asyncio.sleep(0.6)
     for worker in workers:
         assert await worker.credential(USER).token() == fresh
-    assert credential.replica.state.dead == ""
+    assert remembered(credential).dead == ""
 
 
 @virtual

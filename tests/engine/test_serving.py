@@ -11,7 +11,7 @@ import pytest
 from linkauth.errors import (
     ConfigurationError,
 )
-from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, answer, logged_in
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, answer, logged_in, remembered
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -76,7 +76,7 @@ async def test_workers_do_not_all_begin_at_once():
     workers = [Worker(store, vendor) for _ in range(10)]
     for worker in workers:
         await worker.credential(CLIENT).token()
-    softs = {worker.credential(CLIENT).replica.state.soft for worker in workers}
+    softs = {remembered(worker.credential(CLIENT)).soft for worker in workers}
     assert len(softs) == 10
     store.counts.clear()
     for _ in range(840):
@@ -221,7 +221,7 @@ async def test_a_renewal_behind_is_begun_once_and_not_again_before_its_time():
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
     token = await credential.token()
-    await asyncio.sleep(credential._state.soft - monotonic() + 0.001)
+    await asyncio.sleep(remembered(credential).soft - monotonic() + 0.001)
     gate = vendor.holds()
     vendor.faults[0].outcome, vendor.faults[0].acts = answer(400, {"error": "invalid_scope"}), False
     for _ in range(5):
@@ -230,7 +230,7 @@ async def test_a_renewal_behind_is_begun_once_and_not_again_before_its_time():
     assert (store.counts["claim"], vendor.counts["requests"]) == (2, 2)
     gate.set()
     await asyncio.sleep(0.01)
-    assert credential._state.failures == 1
+    assert remembered(credential).failures == 1
     for _ in range(5):
         assert await credential.token() == token
         await asyncio.sleep(0)

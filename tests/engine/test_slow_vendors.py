@@ -10,7 +10,7 @@ from linkauth.errors import VendorUnavailable
 from linkauth.protocol import timing
 from linkauth.store import Granted
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, LIFETIME, USER, Fault, Store, Vendor, Worker, answer, logged_in
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Fault, Store, Vendor, Worker, answer, logged_in, remembered
 from tests.engine.virtual import virtual
 
 TIMEOUT = 10.0
@@ -72,7 +72,7 @@ async def test_an_answer_that_never_comes_is_given_up_after_two_minutes():
     assert worker.heard() == ["failed"]
     key = credential.replica.key
     assert b"doubt" in (await store.read(key)).note
-    claim = await store.claim(key, "somebody", 1.0, credential._state.version, b"")
+    claim = await store.claim(key, "somebody", 1.0, remembered(credential).version, b"")
     assert isinstance(claim, Granted)
 
 

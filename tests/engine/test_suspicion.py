@@ -12,7 +12,7 @@ import pytest
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.protocol.intent import Note, digest
 from linkauth.store import Granted
-from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in, remembered
 from tests.engine.test_lost_store import Keeping, Telling
 from tests.engine.virtual import VirtualLoop, monotonic, virtual, wall
 
@@ -70,7 +70,7 @@ async def test_what_is_in_doubt_waits_as_long_though_the_store_was_away():
     """The moment for those who may put something back is over, and the access token is good: it is not spent for that."""
     store, vendor = Deaf(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    key, version = credential.replica.key, credential.replica.state.version
+    key, version = credential.replica.key, remembered(credential).version
     granted = await store.inner.claim(key, "lost", 1, version, b"")
     assert isinstance(granted, Granted)
     doubt = Note(doubt=digest(await credential.token()), since=wall(), failures=1, kind="NoAnswer")
@@ -295,5 +295,5 @@ async def test_one_that_cannot_be_put_back_does_not_hold_up_the_others(error, le
         told = [(each.levelno, each.getMessage()) for each in caplog.records]
         assert told.count((level, words)) == times
         for each in held:
-            assert await store.version(each.replica.key) == each._state.version
+            assert await store.version(each.replica.key) == remembered(each).version
     await worker.aclose()
