@@ -120,7 +120,7 @@ async def lived(sandbox: Sandbox, engine: AuthEngine, canary: Canary) -> None:
             with pytest.raises(LinkAuthError):
                 await renewed_elsewhere(credential)
             parts[name].faults.clear()
-        for text in (repr(credential), repr(token), repr(vars(credential)), repr(credential.replica.state.token)):
+        for text in (repr(credential), repr(token), repr(vars(credential)), repr(credential.peek())):
             canary.hear("repr", text)
         for where, text in spoken(token):
             canary.hear(f"a token's {where}", text)

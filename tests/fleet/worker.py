@@ -51,7 +51,7 @@ class Worker:
     vendor's origin and the one at which it is reached instead, as through this host's own network. ``name``: what the
     vendor sees in ``X-Worker``. ``constants``: seconds by name, such as ``LEASE_MORE`` of ``protocol.timing``, for tests that cannot wait.
     ``trace``: say what the engine does, unasked (``tests.chaos.tracing``). ``planted``: a fault to work with
-    (``tests.chaos.planted``).
+    (``tests.chaos.planted``). ``stuck``: what it would commit never reaches the store, and it says so, unasked.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Worker:
         constants: dict[str, float] | None = None,
         trace: bool = False,
         planted: str = "",
+        stuck: bool = False,
     ) -> None:
         self._say = say
         self._heard: Counter[str] = Counter()
@@ -90,6 +91,8 @@ class Worker:
         self.engine = front.AuthEngine(store, on_event=self._hear, **(engine or {}))
         if self._tracer is not None:
             self._tracer.follow(self.engine.context.store_client.store)
+        if stuck:
+            self.engine.context.store_client.store.commit = self._never  # type: ignore[method-assign]
         self.engine.open()
 
     # -- orders ----------------------------------------------------------------------------------------------------
@@ -236,6 +239,10 @@ class Worker:
         except LinkAuthError as error:
             answer["error"] = [type(error).__name__, str(error)]
         self._say(answer)
+
+    async def _never(self, *_: Any, **__: Any) -> Any:
+        self._say({"mark": {"stuck": True}})
+        await asyncio.Event().wait()
 
     def _credential(self, account: str) -> Any:
         return self.engine.credential(self.vendor, account)
