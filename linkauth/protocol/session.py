@@ -1,10 +1,11 @@
 """Writing a credential by the user's word: a login, a pairing, a logout. Whatever the record holds gives way.
 
-1. **Claim**, above every number that is known and above the store's clock in milliseconds: so the store itself refuses what is
-   late of an earlier session, though it lost its data meanwhile and counts anew. Whoever renews is waited for shortly; the
-   user's word needs no lease, for its number fences and its session orders.
+1. **Claim**, so that nobody renews meanwhile. Whoever does already is waited for shortly; the user's word needs no lease, for its
+   number fences and its session orders.
 2. **Ask** the vendor.
-3. **Commit** a new session, or the mark that the user has gone.
+3. **Commit** a new session, or the mark that the user has gone, above every number that is known and above the store's clock in
+   milliseconds as it is now: so the store itself refuses what is late of an earlier session, though it lost its data
+   meanwhile and counts anew, and though somebody claimed when this lease had ended, and has yet to write.
 """
 
 from __future__ import annotations
@@ -36,10 +37,9 @@ __all__ = ["begin", "end"]
 
 @attrs.frozen
 class Word:
-    """The user's: under which number and of which session it is written, and what was found."""
+    """The user's, before it is written: above which number, and what was found."""
 
-    number: int
-    lineage: Lineage
+    above: int
     record: Record | None
     note: bytes = attrs.field(repr=False)
 
@@ -56,7 +56,9 @@ def begin(me: Worker, flow: Callable[[Vendor], Flow[Token]]) -> Steps[Token]:
         if isinstance(outcome, Failed):
             yield Release(word.note)
             raise outcome.error
-        stored: Token = yield Commit(outcome, word.lineage, irreplaceable=True, number=word.number)
+        number, lineage = _latest(me, word)
+        stored: Token = yield Commit(outcome, lineage, irreplaceable=True, number=number)
+        yield Release()
         return stored
 
 
@@ -72,9 +74,13 @@ def end(me: Worker) -> Steps[None]:
         except LeaseLost:  # as above
             yield Release(word.note)
             continue
-        if (yield from _is_undisturbed(word)) and (yield Forget("logged out", word.number, word.lineage.session)):
-            break
+        forgotten = False
+        if (yield from _is_undisturbed(word)):
+            number, lineage = _latest(me, word)
+            forgotten = yield Forget("logged out", number, lineage.session)
         yield Release()
+        if forgotten:
+            break
     me.tell("logged out", f"not revoked: {failure}" if failure is not None else me.vendor.leaves_open)
     if failure is not None:
         raise failure
@@ -97,17 +103,21 @@ def _claim(me: Worker) -> Steps[Word]:
         if claim.record is not None:
             me.observe(claim.record, time)
         if isinstance(claim, Granted):
-            return _word(me, claim.number, claim)
+            return Word(claim.number, claim.record, claim.note)
         if isinstance(claim, Busy):
             if me.vendor.needs_user and me.now() >= patience:
-                return _word(me, known + 1, claim)
+                return Word(known, claim.record, claim.note)
             left = (patience if me.vendor.needs_user else limit) - me.now()
             yield Wait(min(claim.remaining, left), known)
     raise StoreUnavailable("another worker holds the lease for too long")
 
 
-def _word(me: Worker, number: int, found: Claimed) -> Word:
-    return Word(number, begun(number, me.lineage.session, me.entropy(ID_BYTES)), found.record, found.note)
+def _latest(me: Worker, word: Word) -> tuple[int, Lineage]:
+    """Under which number the user's word is written now, and of which session."""
+    number = word.above
+    if me.vendor.needs_user:
+        number = max(number, me.version, int(me.store_now() * 1000)) + 1
+    return number, begun(number, me.lineage.session, me.entropy(ID_BYTES))
 
 
 def _is_undisturbed(word: Word) -> Steps[bool]:

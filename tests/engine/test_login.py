@@ -8,6 +8,7 @@ import pytest
 
 from linkauth.errors import (
     InvalidGrant,
+    ReauthorizationRequired,
     UnsupportedGrant,
 )
 from linkauth.protocol import timing
@@ -20,6 +21,7 @@ from tests.engine.fakes import (
     logged_in,
     refusal,
 )
+from tests.engine.test_keys import lease_ends
 from tests.engine.test_waiting import FOR_EVER
 from tests.engine.virtual import monotonic, virtual
 
@@ -166,3 +168,31 @@ async def test_who_looks_for_a_session_is_served_the_login_that_came_meanwhile()
     found = await credential.token()
     assert found == credential.peek()
     assert (await store.inner.read(credential.replica.key)).record is None
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["a login", "a logout"])
+@virtual
+async def test_a_renewal_that_was_claimed_meanwhile_does_not_take_the_place_of_the_users_word(leaves):
+    """The store ends its lease while the vendor is asked, and somebody renews the session before: his answer comes too late."""
+    store, vendor = Store(), Vendor()
+    credential, other = await logged_in(Worker(store, vendor)), Worker(store, vendor).credential(USER)
+    await other.token()
+    answers, renewed = vendor.holds(), vendor.holds()
+    word = credential.logout() if leaves else credential.login(email="ada@example.com", password="correct horse")
+    says = asyncio.create_task(word)
+    await asyncio.sleep(0.1)
+    lease_ends(store, credential.replica.key)
+    renewal = asyncio.create_task(other.refresh())
+    await asyncio.sleep(0.1)
+    answers.set()
+    await says
+    renewed.set()
+    anybody = Worker(store, vendor).credential(USER)
+    if leaves:
+        for asking in (renewal, anybody.token(), other.token()):
+            with pytest.raises(ReauthorizationRequired, match="logged out"):
+                await asking
+        return
+    assert await renewal == says.result()
+    for each in (anybody, other, credential):
+        assert (await each.token()).access_token == says.result().access_token
