@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.model.vendor import CLIENT, KEEPS, ROTATES, ROTATES_MILDLY, window
-from tests.model.world import Case
+from tests.model.world import LOGS_IN, LOGS_OUT, Case
 
 __all__ = ["CASES", "LONG"]
 
@@ -48,6 +48,57 @@ CASES = [
     Case(name="the store comes back empty", vendor=ROTATES, faults=(LOSES_DATA,)),
     Case(name="the store comes back older", vendor=ROTATES, faults=(LOSES_DATA,), loses_all=False),
     Case(name="the refresh token stays", vendor=KEEPS, age=OVER, renewals=2, faults=ALL, together=1),
+    Case(name="a login", vendor=ROTATES, does=(LOGS_IN,), renewals=2, faults=ALL, together=1),
+    Case(name="a login, expired", vendor=ROTATES, does=(LOGS_IN,), renewals=2, age=OVER, faults=ALL, together=1),
+    Case(
+        name="a login, and a vendor that takes 8 s",
+        vendor=ROTATES,
+        does=(LOGS_IN,),
+        age=OVER,
+        slow=8.0,
+        faults=ALL,
+        together=1,
+    ),
+    Case(name="a login while two renew", vendor=ROTATES, does=(LOGS_IN,), starts=THREE, age=OVER),
+    Case(name="a login, and the store comes back empty", vendor=ROTATES, does=(LOGS_IN,), faults=(LOSES_DATA,)),
+    Case(
+        name="a login, and the store comes back older",
+        vendor=ROTATES,
+        does=(LOGS_IN,),
+        faults=(LOSES_DATA,),
+        loses_all=False,
+    ),
+    Case(
+        name="a login where nothing rotates",
+        vendor=KEEPS,
+        does=(LOGS_IN,),
+        renewals=2,
+        age=OVER,
+        faults=ALL,
+        together=1,
+    ),
+    Case(name="two logins", vendor=ROTATES, does=(LOGS_IN, LOGS_IN), starts=THREE, age=OVER),
+    Case(name="a logout", vendor=ROTATES, does=(LOGS_OUT,), renewals=2, faults=ALL, together=1),
+    Case(name="a logout, expired", vendor=ROTATES, does=(LOGS_OUT,), renewals=2, age=OVER, faults=ALL, together=1),
+    Case(
+        name="a logout, and a vendor that takes 8 s",
+        vendor=ROTATES,
+        does=(LOGS_OUT,),
+        age=OVER,
+        slow=8.0,
+        faults=ALL,
+        together=1,
+    ),
+    Case(
+        name="a logout where nothing rotates",
+        vendor=KEEPS,
+        does=(LOGS_OUT,),
+        renewals=2,
+        age=OVER,
+        faults=ALL,
+        together=1,
+    ),
+    Case(name="a logout and a login", vendor=ROTATES, does=(LOGS_OUT, LOGS_IN), starts=THREE),
     Case(name="client credentials", vendor=CLIENT, age=0.0, renewals=2, faults=ALL, together=1),
     Case(name="client credentials, two faults of the store", vendor=CLIENT, age=0.0, faults=STORE, together=2),
 ]

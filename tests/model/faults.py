@@ -11,14 +11,16 @@ import attrs
 
 from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
-from linkauth.protocol import renewal, timing
+from linkauth.protocol import renewal, session, timing
 from linkauth.protocol.effects import Ask, Claim, Commit, Effect, Failed, Read, Release, Revoke, Serve
 from linkauth.protocol.intent import Note
+from linkauth.protocol.lineage import begun
 from linkauth.protocol.renewal import renew
 from linkauth.store import Busy, Granted, Reading
 from linkauth_stores.slot import Slot
 from tests.model.effects import Step
-from tests.model.worker import Fake, Program
+from tests.model.point import Program
+from tests.model.worker import Fake
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -255,3 +257,28 @@ def the_lease_is_ignored():
 def the_lease_of_an_unsaved_answer_ends():
     """An answer that the store does not take is offered on, and its lease let end."""
     return Step, "extend_kept", lambda step: None
+
+
+# -- the user's word -----------------------------------------------------------------------------------------------------------
+
+
+def _as_claimed(me, word):
+    return word.above, begun(word.above, me.lineage.session, me.entropy(8))
+
+
+@replacing("a login")
+def a_login_under_the_number_of_its_claim():
+    """Whoever claimed when its lease had ended writes over it."""
+    return session, "_latest", _as_claimed
+
+
+@replacing("a logout")
+def a_logout_under_the_number_of_its_claim():
+    """Likewise."""
+    return session, "_latest", _as_claimed
+
+
+@planted("a login, and the store comes back older", lambda: patch.object(session, "int", lambda _: 0, create=True))
+def a_login_counts_as_the_store_does(me, *told):
+    """Its number is above what is known, not above the clock: a store that lost its data takes what is late of the session before."""
+    return renew(me, *told)

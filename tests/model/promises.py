@@ -15,8 +15,9 @@ from linkauth.protocol.records import TokenRecord
 from linkauth.store import Record
 from linkauth_stores.slot import Slot
 from tests.model.losses import Fate, why_lost
-from tests.model.values import content, evolve, serial, serial_of, windows_of
-from tests.model.worker import Ended, Outcome
+from tests.model.values import content, evolve, serial, serial_of, token, windows_of
+from tests.model.vendor import SESSION, Login, Logout
+from tests.model.worker import DONE, Ended, Outcome
 from tests.model.world import LOST_DATA, NOT_HEARD, UNNOTICED, Air, Grant, World
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def written(step: Step, before: Slot, after: Slot) -> None:
     if new is None:
         step.fail(4, "deletes the record")
         return
+    if serial_of(new) < 0 and getattr(content(new), "by_user", False):
+        step.more["left"] = max(step.before.left, serial_of(old) // SESSION)
+        return
     if serial_of(new) < 0:
         fate = step.before.fate(session.serial)
         reason = "" if fate.durable else why_lost(fate)
@@ -62,7 +66,10 @@ def written(step: Step, before: Slot, after: Slot) -> None:
     if kind.rotation.rotates:
         older = serial_of(old) > serial_of(new)
     else:  # a vendor may answer two that ask at once in another order than they were sent
-        older = _sent_at(old) > _sent_at(new) and not step.before.was_lost
+        ranks = [(serial_of(each) // SESSION, _sent_at(each)) for each in (old, new)]
+        older = ranks[0] > ranks[1] and not step.before.was_lost
+    if serial_of(new) // SESSION <= step.before.left and not step.before.was_lost:
+        step.fail(4, f"brings a{serial_of(new)} back, and the user has gone")
     if older:
         step.fail(4, f"overwrites a{serial_of(old)} with a{serial_of(new)}, which is older")
     step.more["grants"] = _mark(_grants(step), serial_of(new), durable=True, wiped=False)
@@ -79,7 +86,9 @@ def granted(step: Step) -> None:
     lives = (evolve(life, overtaken=True) if who in troubled else life for who, life in enumerate(step.before.lives))
     step.before = evolve(step.before, lives=tuple(lives))
     step.more["grants"] = tuple(
-        evolve(grant, taken_over=True) if grant.by in troubled and not (grant.durable or grant.wiped) else grant
+        evolve(grant, taken_over=True)
+        if grant.by in troubled and not (grant.durable or grant.wiped or grant.of_the_user)
+        else grant
         for grant in _grants(step)
     )
 
@@ -97,7 +106,7 @@ def sending(step: Step, spending: Token | None) -> None:
         return
     others = [life for who, life in enumerate(world.lives) if who != step.who]
     for life in others:
-        if life.up and life.air is not None and not life.trouble:
+        if life.up and life.air is not None and not life.trouble and not isinstance(life.air.asks, Login | Logout):
             step.fail(1, f"asks the vendor at the same time as {life.name}")
     lease = me.lease
     if (
@@ -109,7 +118,9 @@ def sending(step: Step, spending: Token | None) -> None:
         step.fail(1, "asks the vendor, and the lease is not its own")
         return
     has = lease.granted.record if any(life.overtaken for life in others) else step.slot.record(step.now)
-    if has is not None and serial_of(has) > serial(spending) and step.supersedes(has):
+    # What stands of a login since, which waited for nobody, is not hurt by what becomes of the session before it.
+    same = serial_of(has) // SESSION == serial(spending) // SESSION or spending is None
+    if has is not None and serial_of(has) > serial(spending) and same and step.supersedes(has):
         step.fail(2 if care else 9, f"renews a{serial(spending)}, and the store has a{serial_of(has)}")
     note = Note.decode(lease.granted.note)
     if note.retry_at > step.now:
@@ -134,30 +145,43 @@ def sending(step: Step, spending: Token | None) -> None:
             )
 
 
-def acted(world: World, who: int, air: Air) -> tuple[World, int | None]:
-    """The vendor acts on a request. -> the serial of what it grants; None: refused."""
+def acted(world: World, who: int, air: Air) -> tuple[World, Token | Outcome]:
+    """The vendor acts on a request. -> what it answers."""
+    match air.asks:
+        case Login():
+            after = evolve(world, session=world.session.login())
+            return _granted(after, who, air, after.session.serial)
+        case Logout(token=token_):
+            ended = evolve(world, session=world.session.logout(token_.refresh_token))
+            return evolve(ended, excuse=world.excuse or ("" if ended.session.alive else "the user ended it")), DONE
     life = world.lives[who]
-    refresh = air.token.refresh_token if air.token else None
-    session, granted_ = world.session.act(refresh, world.now)
+    refresh = air.asks.refresh_token if air.asks else None
+    of, (session, serial_) = world.session.of(refresh), world.session.act(refresh, world.now)
+    if serial_ is not None:
+        return _granted(evolve(world, session=session), who, air, serial_)
     bad, excuse = world.bad, world.excuse
-    if granted_ is None and world.session.alive and world.session.is_spent(refresh):
-        reason = why_lost(_asked_again(world, who, serial(air.token) + 1))
+    if of.alive and world.session.is_spent(refresh):
+        reason = why_lost(_asked_again(world, who, serial(air.asks) + 1))
         if not reason:
             bad = bad or f"promise 2: {life.name} sends {refresh}, which is spent, and nothing was cut off"
-        excuse = excuse or reason
-    grants = world.grants
-    if granted_ is not None:
-        before = next((grant for grant in grants if grant.serial == granted_), None)
-        grant = Grant(
-            granted_,
-            who,
-            durable=before is not None and before.durable,
-            died=not life.up,
-            taken_over=life.overtaken,
-            store_lost=LOST_DATA in life.trouble,
-        )
-        grants = (*(grant for grant in grants if grant is not before), grant)
-    return evolve(world, session=session, grants=grants, bad=bad, excuse=excuse), granted_
+        excuse = excuse or (reason if of is world.session else "")
+    return evolve(world, session=session, bad=bad, excuse=excuse), Outcome("refused")
+
+
+def _granted(world: World, who: int, air: Air, serial_: int) -> tuple[World, Token]:
+    life, of_the_user = world.lives[who], isinstance(air.asks, Login)
+    before = next((grant for grant in world.grants if grant.serial == serial_), None)
+    grant = Grant(
+        serial_,
+        who,
+        of_the_user=of_the_user,
+        durable=before is not None and before.durable,
+        died=not life.up,
+        taken_over=life.overtaken and not of_the_user,
+        store_lost=LOST_DATA in life.trouble and not of_the_user,
+    )
+    grants = (*(grant for grant in world.grants if grant is not before), grant)
+    return evolve(world, grants=grants), token(serial_, air.sent_at, world.case.vendor.refresh(serial_))
 
 
 def _asked_again(world: World, who: int, serial_: int) -> Fate:
@@ -182,8 +206,8 @@ def unheard(step: Step, air: Air) -> None:
 def arrived(step: Step, air: Air) -> None:
     if isinstance(air.answer, Token):
         step.more["grants"] = _mark(_grants(step), serial(air.answer), arrived=True)
-    elif air.answer == Outcome("refused") and air.token is not None:
-        step.more["refused"] = step.before.refused | {(step.who, air.token.refresh_token)}
+    elif air.answer == Outcome("refused") and isinstance(air.asks, Token):
+        step.more["refused"] = step.before.refused | {(step.who, air.asks.refresh_token)}
 
 
 # -- the callers ---------------------------------------------------------------------------------------------------------------
@@ -222,6 +246,8 @@ def at_the_end(world: World) -> str:
     session = world.session
     refresh = world.case.vendor.refresh(session.serial)
     has = world.slot.record(world.now)
+    if session.serial // SESSION <= world.left and has is not None and serial_of(has) < 0:
+        return ""
     found = content(has).token.refresh_token if has is not None and serial_of(has) >= 0 else None  # type: ignore[union-attr]
     if session.alive and found == refresh:
         return ""

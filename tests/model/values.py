@@ -11,10 +11,22 @@ import attrs
 from linkauth.oauth.token import Token
 from linkauth.protocol.freshness import StoreTime, Windows, windows
 from linkauth.protocol.lineage import Lineage
-from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.protocol.records import DeadRecord, Session, TokenRecord
 from linkauth.store import Record
 
-__all__ = ["LIFETIME", "content", "evolve", "mark", "record", "serial", "serial_of", "stored", "token", "windows_of"]
+__all__ = [
+    "LIFETIME",
+    "content",
+    "evolve",
+    "goodbye",
+    "mark",
+    "record",
+    "serial",
+    "serial_of",
+    "stored",
+    "token",
+    "windows_of",
+]
 
 LIFETIME = 60.0
 """Seconds that every token is good for."""
@@ -47,7 +59,7 @@ def stored(record: TokenRecord | DeadRecord) -> bytes:
         token = record.token
         words = f"{token.access_token} {token.refresh_token} {token.issued_at:g} {record.session} {record.generation}"
     else:
-        words = f"dead {record.spent} {record.session} {record.generation}"
+        words = f"dead {record.spent} {record.session} {record.generation}{' by the user' if record.by_user else ''}"
     _RECORDS[words.encode()] = record
     return words.encode()
 
@@ -57,6 +69,11 @@ def mark(reason: str, spent: str, lineage: Lineage) -> DeadRecord:
     return DeadRecord(
         vendor="v", account="a", reason=reason, spent=spent, session=lineage.session, generation=lineage.generation
     )
+
+
+def goodbye(reason: str, session: Session | None) -> DeadRecord:
+    """What says so because the user has gone."""
+    return DeadRecord(vendor="v", account="a", reason=reason, by_user=True, session=session)
 
 
 def record(token: Token, lineage: Lineage) -> TokenRecord:

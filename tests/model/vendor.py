@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
+from linkauth.oauth.token import Token
 from linkauth.vendors.vendor import RotationProfile
 from tests.model.values import evolve
 
-__all__ = ["CLIENT", "KEEPS", "ROTATES", "ROTATES_MILDLY", "Kind", "Session", "window"]
+__all__ = [
+    "CLIENT",
+    "KEEPS",
+    "LOGIN",
+    "ROTATES",
+    "ROTATES_MILDLY",
+    "SESSION",
+    "Kind",
+    "Login",
+    "Logout",
+    "Session",
+    "window",
+]
 
 
 UNSAID = RotationProfile()
+SESSION: Final = 100
+"""Serials that a session has: its first token's is a multiple of that, so that what a later login brought has a higher one."""
+
+
+@attrs.frozen(cache_hash=True)
+class Login:
+    """What is asked with the user's word."""
+
+
+LOGIN: Final = Login()
+
+
+@attrs.frozen(cache_hash=True)
+class Logout:
+    """Likewise: that the session of ``token`` is over."""
+
+    token: Token
 
 
 @attrs.frozen(kw_only=True, cache_hash=True)
@@ -20,16 +52,24 @@ class Kind:
     name: str
     rotation: RotationProfile = UNSAID
     needs_user: bool = True
+    leaves_open: str = ""
 
     def refresh(self, serial: int) -> str | None:
         """What renews the token of ``serial``."""
         if not self.needs_user:
             return None
-        return f"r{serial}" if self.rotation.rotates else "r"
+        return f"r{serial}" if self.rotation.rotates else f"r{serial - serial % SESSION}"
+
+    # Flows; nobody runs them here: what is asked stands for them.
 
     def renew(self, token: object) -> object:
-        """A flow; nobody runs it here."""
         return token
+
+    def login(self) -> object:
+        return LOGIN
+
+    def logout(self, token: Token) -> object:
+        return Logout(token)
 
 
 ROTATES = Kind(name="rotates", rotation=RotationProfile(rotates=True))
@@ -51,23 +91,50 @@ def window(seconds: float) -> Kind:
 
 @attrs.frozen(cache_hash=True)
 class Session:
-    """One session at the vendor: the newest token, whether it lives, and when the last refresh token was spent."""
+    """The newest session at the vendor: its newest token, whether it lives, when the last refresh token was spent; and those before."""
 
     kind: Kind
     serial: int = 0
     alive: bool = True
     spent_at: float = -1e9
+    former: tuple[Session, ...] = ()
+
+    def of(self, refresh: str | None) -> Session:
+        """The session of a refresh token."""
+        number = int(refresh[1:]) // SESSION if refresh else self.serial // SESSION
+        return next((each for each in self.former if each.serial // SESSION == number), self)
 
     def is_spent(self, refresh: str | None) -> bool:
-        return self.kind.rotation.rotates and refresh != self.kind.refresh(self.serial)
+        session = self.of(refresh)
+        return self.kind.rotation.rotates and refresh != self.kind.refresh(session.serial)
 
     def act(self, refresh: str | None, now: float) -> tuple[Session, int | None]:
-        """The session afterwards, and the serial of the token that is granted; None: refused."""
+        """The sessions afterwards, and the serial of the token that is granted; None: refused."""
+        session = self.of(refresh)
+        after, granted = session._renew(refresh, now)
+        return self._with(session, after), granted
+
+    def _renew(self, refresh: str | None, now: float) -> tuple[Session, int | None]:
         rotation = self.kind.rotation
         if not self.alive:
             return self, None
-        if not self.is_spent(refresh):
+        if refresh == self.kind.refresh(self.serial) or not rotation.rotates:
             return evolve(self, serial=self.serial + 1, spent_at=now), self.serial + 1
         if refresh == self.kind.refresh(self.serial - 1) and now < self.spent_at + rotation.replay_window:
             return self, self.serial
         return (evolve(self, alive=False) if rotation.reuse_revokes else self), None
+
+    def login(self) -> Session:
+        """After a login. The session before it lives on."""
+        first = self.serial - self.serial % SESSION + SESSION
+        return Session(self.kind, serial=first, former=(evolve(self, former=()), *self.former))
+
+    def logout(self, refresh: str | None) -> Session:
+        """After a logout with a token of a session, whichever that is."""
+        session = self.of(refresh)
+        return self._with(session, evolve(session, alive=False))
+
+    def _with(self, before: Session, after: Session) -> Session:
+        if before is self:
+            return after
+        return evolve(self, former=tuple(after if each is before else each for each in self.former))

@@ -12,15 +12,19 @@ from linkauth.protocol.lineage import Entry
 from linkauth.store import Granted
 from linkauth_stores.slot import Slot
 from tests.model.losses import Fate
+from tests.model.point import Point
 from tests.model.values import serial
-from tests.model.vendor import Kind, Session
-from tests.model.worker import Ended, Known, Outcome, Point
+from tests.model.vendor import Kind, Login, Logout, Session
+from tests.model.worker import Ended, Known, Outcome
 
 __all__ = [
     "CUT_OFF",
     "LEASE_ENDED",
+    "LOGS_IN",
+    "LOGS_OUT",
     "LOST_DATA",
     "NOT_HEARD",
+    "RENEWS",
     "STOPPED",
     "UNNOTICED",
     "Air",
@@ -37,6 +41,9 @@ CUT_OFF: Final = "it was cut off from the store"
 LEASE_ENDED: Final = "the store ended its lease"
 LOST_DATA: Final = "the store lost its data, and its lease with it"
 NOT_HEARD: Final = "the store had lost its data, and it had yet to hear of that"
+RENEWS: Final = "renews"
+LOGS_IN: Final = "logs in"
+LOGS_OUT: Final = "logs out"
 UNNOTICED: Final = frozenset((LEASE_ENDED, LOST_DATA, NOT_HEARD))
 """A worker that goes on cannot know."""
 
@@ -63,7 +70,8 @@ class Lease:
 class Air:
     """A request to the vendor, and the answer once it has acted."""
 
-    token: Token | None
+    asks: Token | Login | Logout | None
+    """What is asked with; None: a client's own word."""
     sent_at: float
     first_at: float
     answer: Token | Outcome | None = None
@@ -139,6 +147,8 @@ class Grant:
 
     serial: int
     by: int
+    of_the_user: bool = False
+    """It came by the user's word, for which no lease stands."""
     arrived: bool = False
     durable: bool = False
     wiped: bool = False
@@ -162,6 +172,8 @@ class Case:
     """A new token is asked for outright (``refresh()``); else another one than the one that is held."""
     age: float = 20.0
     """How old the token is at the beginning, of 60 s."""
+    does: tuple[str, ...] = ()
+    """By worker; all others renew."""
     fresh: tuple[int, ...] = ()
     """Workers that begin with nothing in their memory."""
     faults: tuple[tuple[str, int], ...] = ()
@@ -174,6 +186,9 @@ class Case:
     """The vendor has ended the session before anybody asks."""
     together: int = 99
     """How many faults may happen in one schedule."""
+
+    def does_what(self, who: int) -> str:
+        return self.does[who] if who < len(self.does) else RENEWS
 
 
 @attrs.frozen(cache_hash=True)
@@ -190,6 +205,8 @@ class World:
     """Digests of refresh tokens that the store was told to be dead."""
     refused: frozenset[tuple[int, str | None]] = frozenset()
     """Who was told of which refresh token that it is no good."""
+    left: int = -1
+    """The newest session that the store was told to be over by the user's word."""
     lost_at: float = -math.inf
     excuse: str = ""
     """Why the session may be lost, as it was at the moment at which that was done."""

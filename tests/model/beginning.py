@@ -1,0 +1,79 @@
+"""The world at its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Final
+
+from linkauth.protocol import session
+from linkauth.protocol.lineage import Lineage
+from linkauth.protocol.records import Session
+from linkauth_stores.slot import Slot
+from tests.model import vendor
+from tests.model.point import Point, Program
+from tests.model.values import record, stored, token
+from tests.model.vendor import Kind
+from tests.model.worker import Fake, Known
+from tests.model.world import LOGS_OUT, RENEWS, Case, Life, World
+
+__all__ = ["begin", "first_slot"]
+
+NAMES: Final = "ABCD"
+BEGUN: Final = Lineage(Session(0, "s"), 0)
+
+
+def _first(kind: Kind) -> Known:
+    """What everybody knows, and the store has."""
+    if not kind.needs_user:
+        return Known()
+    return Known(record=record(token(0, 0.0, kind.refresh(0)), BEGUN), version=1, new_until=0.0)
+
+
+def first_slot(kind: Kind) -> Slot:
+    known = _first(kind)
+    return Slot() if known.record is None else Slot().commit(known.version, stored(known.record), None, 0.0)[0]
+
+
+def _of_the_user(what: str, name: str) -> Program:
+    """The steps of a login or a logout by the worker of that name."""
+
+    def program(me: Fake, *_: Any) -> Generator[Any, Any, Any]:
+        me.entropy = lambda count: name.encode() * count  # type: ignore[method-assign]
+        # Asked when the vendor has answered. Meanwhile more milliseconds have passed than numbers were given.
+        me.store_now = lambda: me.clock + 0.05  # type: ignore[method-assign]
+        if what == LOGS_OUT:
+            return session.end(me)
+        return session.begin(me, lambda vendor: vendor.login())  # type: ignore[attr-defined]
+
+    return program
+
+
+def begin(case: Case, program: Program) -> World:
+    """``program``: the steps of a renewal."""
+    known = _first(case.vendor)
+    renews = Point(program, case.vendor)
+
+    def first(who: int) -> Point:
+        what = case.does_what(who)
+        return renews if what == RENEWS else Point(_of_the_user(what, NAMES[who]), case.vendor)
+
+    lives = tuple(
+        Life(
+            name=NAMES[who],
+            known=Known() if who in case.fresh else known,
+            renewals=case.renewals if case.does_what(who) == RENEWS else 1,
+            starts_at=case.age + start,
+            first=first(who),
+        )
+        for who, start in enumerate(case.starts)
+    )
+    return World(
+        case=case,
+        now=case.age,
+        slot=first_slot(case.vendor),
+        session=vendor.Session(case.vendor, alive=not case.ended),
+        lives=lives,
+        faults=case.faults,
+        together=case.together,
+        excuse="the vendor ended it" if case.ended else "",
+    )
