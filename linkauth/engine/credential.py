@@ -13,6 +13,7 @@ from linkauth.engine.client_runtime import ClientRuntime, NotDue
 from linkauth.engine.refusals import Refusals
 from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
+from linkauth.engine.status import status
 from linkauth.errors import (
     ConfigurationError,
     InvalidToken,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.context import EngineContext
     from linkauth.engine.flight import Flight
+    from linkauth.engine.status import Status
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
 
@@ -86,6 +88,14 @@ class Credential:
         if self._state.jumped() or self._state.judge() is Verdict.WAIT:
             return None
         return self._state.token
+
+    async def status(self) -> Status:
+        """How this credential is doing in the store: one read of that, nothing is asked of the vendor. Never a secret.
+
+        ``version`` is 0 where nothing is stored. A record that cannot be read is told as one. Raises ``StoreUnavailable``.
+        """
+        await self.replica.place.find()
+        return await status(self.replica.context, self.vendor, self.account, self.replica.key)
 
     async def refresh(self) -> Token:
         """A token that was sent for after this call, or was in the air then, whatever is held here or in the store.

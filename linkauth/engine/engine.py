@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization, secret_age
 from linkauth.engine.admission import Admission
+from linkauth.engine.check import check
 from linkauth.engine.client_secrets import ClientSecrets
 from linkauth.engine.codec import Codec
 from linkauth.engine.context import EngineContext
@@ -146,9 +147,21 @@ class Engine(Generic[C]):
         params = masked(params, *(() if vendor is None else vendor.open_params))
         return await authorization.pending(self.context, vendor, params)
 
-    def statuses(self) -> AsyncIterator[Status]:
-        """How every credential, and every client secret, in the store is doing. Raises ``StoreError``. Never a secret."""
-        return statuses(self.context)
+    def statuses(self, *, vendor: Vendor | str | None = None, account: str | None = None) -> AsyncIterator[Status]:
+        """How every credential, and every client secret, in the store is doing. Raises ``StoreError``. Never a secret.
+
+        ``vendor``: of this registration alone, or of all vendors of that name; ``account``: of that one alone, and then no client
+        secret and nothing that cannot be read, for those are nobody's.
+        """
+        return statuses(self.context, vendor=vendor, account=account)
+
+    async def check(self) -> None:
+        """Return where the store can be read and written and the keys open what is in it: for readiness probes.
+
+        Two calls of the store, on a record of its own. Raises ``StoreUnavailable``, or ``CorruptRecord`` where the keys are others
+        than those that the store was written with.
+        """
+        await check(self.context)
 
     async def reseal(self) -> int:
         """Write everything in the store under the newest key, client secrets too. How many records were written.

@@ -165,7 +165,7 @@ class KeepAlive:
 
     async def _account(self, vendor: Vendor) -> str:
         """One whose token there is, so that none is fetched for this alone."""
-        async for status in statuses(self._context, ("token/",)):
+        async for status in statuses(self._context, kinds=("token/",)):
             if status.account and status.key in token_keys(vendor, status.account):
                 return status.account
         return "default"

@@ -29,7 +29,7 @@ log = logging.getLogger("linkauth")
 
 LASTING: Final = ("secret/", "answer/", "first-seen/")
 """What is written seldom, besides tokens: the kinds that lie under an old key for years unless somebody sees to it."""
-KINDS: Final = ("token/", *LASTING, "state/", "round/")
+KINDS: Final = ("token/", *LASTING, "state/", "round/", "check/")
 
 
 async def reseal(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> int:

@@ -9,7 +9,16 @@ import attrs
 
 from linkauth.engine.encryption import key_id
 from linkauth.errors import CorruptRecord
-from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
+from linkauth.protocol.records import (
+    DeadRecord,
+    SecretRecord,
+    TokenRecord,
+    answer_key,
+    named,
+    secret_key,
+    token_keys,
+)
+from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.store import Reading
 
-__all__ = ["Status", "status_of", "statuses"]
+__all__ = ["Status", "status", "status_of", "statuses"]
 
 KINDS: Final = ("secret/", "answer/", "token/")
 """What cannot be had again, or not at once. The secrets come first: of a credential it is told when its client's was rotated."""
@@ -58,11 +67,21 @@ class Status:
     """The store's clock when this was read."""
 
 
-async def statuses(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> AsyncIterator[Status]:
-    """What the store holds, one read each. Raises ``StoreError``; a broken record is told as one."""
+async def statuses(
+    context: EngineContext,
+    *,
+    vendor: Vendor | str | None = None,
+    account: str | None = None,
+    kinds: tuple[str, ...] = KINDS,
+) -> AsyncIterator[Status]:
+    """What the store holds, one read each; ``vendor``, ``account``: of those alone. Raises ``StoreError``.
+
+    A broken record is told as one, though not where an ``account`` is asked for: whose it is cannot be read.
+    """
+    name = vendor.name if isinstance(vendor, Vendor) else vendor
     rotated: dict[tuple[str, str], float] = {}
     for kind in kinds:
-        async for key in context.store_client.store.keys(kind):
+        async for key in context.store_client.store.keys(kind if name is None else kind + named(name)):
             reading, _ = await context.store_client.ask(context.store_client.store.read(key))
             if reading.record is None:
                 continue
@@ -73,7 +92,26 @@ async def statuses(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> As
             elif told.secret_rotated_at is not None and told.client_id:
                 # Two registrations may have the same id, at two addresses: then the older one is told, as the one to look after.
                 rotated[client] = min(rotated.get(client, math.inf), told.secret_rotated_at)
-            yield told
+            if _is_of(told, vendor, account):
+                yield told
+
+
+def _is_of(told: Status, vendor: Vendor | str | None, account: str | None) -> bool:
+    if account is not None and told.account != account:
+        return False
+    if isinstance(vendor, Vendor):
+        return told.key in (*token_keys(vendor, told.account), secret_key(vendor), answer_key(vendor))
+    return vendor is None or told.vendor in {vendor, named(vendor)[:-1]}  # the latter of what cannot be read
+
+
+async def status(context: EngineContext, vendor: Vendor, account: str, key: str) -> Status:
+    """How one credential is doing: one read of the store, and ``version`` 0 where nothing is stored. Raises ``StoreUnavailable``."""
+    reading, _ = await context.store_client.ask(context.store_client.store.read(key))
+    if reading.record is None:
+        return Status(vendor=vendor.name, account=account, key=key, version=0, now=reading.now)
+    told = status_of(context, key, reading)
+    rotated_at = context.client_secrets.rotated_at(vendor) if vendor.rotates_secret else None
+    return attrs.evolve(told, vendor=vendor.name, account=account, secret_rotated_at=rotated_at)
 
 
 def status_of(context: EngineContext, key: str, reading: Reading) -> Status:

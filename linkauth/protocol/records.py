@@ -26,6 +26,7 @@ __all__ = [
     "KINDS",
     "TENANTS",
     "BegunRecord",
+    "CheckRecord",
     "DeadRecord",
     "FirstSeenRecord",
     "PendingRecord",
@@ -39,6 +40,7 @@ __all__ = [
     "begun_key",
     "first_seen_key",
     "limit_key",
+    "named",
     "probe_key",
     "repair_key",
     "round_key",
@@ -145,6 +147,13 @@ class RoundRecord:
 
 
 @attrs.frozen(kw_only=True)
+class CheckRecord:
+    """Written to see whether the store can be written. ``at``: when, Unix seconds by the store's clock."""
+
+    at: float
+
+
+@attrs.frozen(kw_only=True)
 class RepairRecord:
     """Until when somebody puts back what the store has lost, Unix seconds by the store's clock.
 
@@ -162,6 +171,7 @@ StoredRecord: TypeAlias = (
     | SecretRecord
     | FirstSeenRecord
     | RoundRecord
+    | CheckRecord
     | LimitRecord
     | RepairRecord
 )
@@ -174,6 +184,7 @@ KINDS: Final[dict[str, type[StoredRecord]]] = {
     "secret": SecretRecord,
     "first-seen": FirstSeenRecord,
     "round": RoundRecord,
+    "check": CheckRecord,
     "limit": LimitRecord,
     "repair": RepairRecord,
 }
@@ -184,7 +195,12 @@ LONGEST_NAME: Final = 80
 def _key(kind: str, name: str, parts: Iterable[str]) -> str:
     # Each part is preceded by its length: ("ab", "c") and ("a", "bc") are two different things.
     told = b"".join(b"%d:" % len(data) + data for data in (part.encode() for part in parts))
-    return f"{kind}/{quote(name, safe='')[:LONGEST_NAME]}/{sha256(told).hexdigest()[:40]}"
+    return f"{kind}/{named(name)}{sha256(told).hexdigest()[:40]}"
+
+
+def named(name: str) -> str:
+    """How a vendor of that ``name`` stands in a key, after the kind."""
+    return f"{quote(name, safe='')[:LONGEST_NAME]}/"
 
 
 def token_key(vendor: Vendor, account: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from linkauth.engine.status import Status
-from linkauth.errors import MalformedResponse, NoAnswer, RateLimited, VendorUnavailable
+from linkauth.errors import CorruptRecord, MalformedResponse, NoAnswer, RateLimited, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note
 from linkauth.protocol.records import DeadRecord, RoundRecord, TokenRecord, token_key
 from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
+from tests.engine.test_keys import NEW, OLD, OTHER
 from tests.engine.virtual import virtual, wall
 
 
@@ -106,3 +109,85 @@ def test_a_failure_is_passed_on_as_what_it_was(error):
     assert isinstance(error, type(found))
     assert str(error) in str(found)
     assert getattr(found, "retry_after", 7.0) == 7.0
+
+
+@virtual
+async def test_one_credentials_truth_costs_one_read():
+    """Of what is stored, broken or missing: whose it is, how it is doing, and nothing is asked of the vendor."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    ada = await logged_in(worker, "ada")
+    asked, other = dict(vendor.counts), Worker(store, vendor).credential(USER, "ada")
+    store.counts.clear()
+    told = await other.status()
+    assert (told.account, told.vendor, told.expires_at) == ("ada", USER.name, (await ada.token()).expires_at)
+    assert told.version >= 1
+    assert store.counts == {"read": 1}
+    nobody = await worker.credential(USER, "nobody").status()
+    assert (nobody.version, nobody.account, nobody.expires_at, nobody.error) == (0, "nobody", None, "")
+    broken = token_key(USER, "ada")
+    await store.inner.commit(broken, LATER, b"broken")
+    assert broken in (await other.status()).error
+    assert (await other.status()).account == "ada"
+    assert vendor.counts == asked
+    store.down.add("*")
+    with pytest.raises(StoreUnavailable):
+        await other.status()
+
+
+@virtual
+async def test_statuses_of_one_vendor_or_account():
+    """By a name, by a registration, by an account; what cannot be read is told where a vendor is asked for alone."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    await logged_in(worker, "ada")
+    await logged_in(worker, "grace")
+    await worker.credential(CLIENT, "ada").token()
+    broken = token_key(USER, "broken")
+    await store.inner.commit(broken, LATER, b"broken")
+
+    async def told(**asked: Any) -> list[tuple[str, str]]:
+        return sorted([(each.vendor, each.account) async for each in worker.statuses(**asked)])
+
+    ada, grace, odd, client = (USER.name, "ada"), (USER.name, "grace"), (USER.name, ""), (CLIENT.name, "ada")
+    assert await told() == sorted([ada, grace, odd, client])
+    assert await told(vendor=USER.name) == sorted([ada, grace, odd])
+    assert await told(vendor=USER) == [ada, grace]
+    assert await told(vendor=CLIENT) == [client]
+    assert await told(account="ada") == sorted([ada, client])
+    assert await told(vendor=USER, account="grace") == [grace]
+    assert await told(vendor="nobody") == []
+
+
+@virtual
+async def test_whether_a_store_is_fit_for_work():
+    """It can be read and written, and the keys open what is in it, or one hears which of that is not so."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor, keys=NEW)
+    await worker.check()
+    await asyncio.gather(worker.check(), worker.check(), Worker(store, vendor, keys=[NEW, OLD]).check())
+    with pytest.raises(CorruptRecord):
+        await Worker(store, vendor, keys=OTHER).check()
+    for call in ("read", "commit"):
+        store.down = {call}
+        with pytest.raises(StoreUnavailable):
+            await worker.check()
+
+
+@virtual
+async def test_a_store_that_was_never_checked_shows_by_its_tokens_whether_the_keys_open_it():
+    """A first look finds what others wrote with other keys, before any caller does."""
+    store, vendor = Store(), Vendor()
+    await logged_in(Worker(store, vendor, keys=OLD), "ada")
+    with pytest.raises(CorruptRecord):
+        await Worker(store, vendor, keys=NEW).check()
+    await Worker(store, vendor, keys=[NEW, OLD]).check()
+
+
+@virtual
+async def test_a_check_outlives_a_change_of_keys():
+    """``reseal`` writes its record anew, too, so the older key may go though nobody checked meanwhile."""
+    store, vendor = Store(), Vendor()
+    await Worker(store, vendor, keys=OLD).check()
+    await Worker(store, vendor, keys=[NEW, OLD]).reseal()
+    await Worker(store, vendor, keys=NEW).check()

@@ -111,7 +111,8 @@ def test_signatures() -> None:
     assert parameters(OAuth2.discover).items() >= keywords(timeout=10.0, proxy=None, ssl=None, trust_env=False).items()
     assert parameters(AuthEngine.credential) == plain(vendor=EMPTY, account="default")
     assert parameters(AuthEngine.complete) == plain(vendor=EMPTY, params=EMPTY)
-    assert parameters(AuthEngine.statuses) == {}
+    assert parameters(AuthEngine.statuses) == keywords(vendor=None, account=None)
+    assert parameters(AuthEngine.check) == parameters(Credential.status) == {}
     assert parameters(Credential.token) == parameters(Credential.refresh) == parameters(Credential.logout) == {}
     assert parameters(Credential.rotate_secret) == {}
     assert parameters(Credential.login) == keywords(email=EMPTY, password=EMPTY)
