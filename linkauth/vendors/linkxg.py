@@ -14,14 +14,15 @@ import attrs
 from linkauth import errors
 from linkauth.oauth import grants, wire
 from linkauth.oauth.exchange import Request
-from linkauth.oauth.token import Secret, Token
+from linkauth.oauth.token import Secret
 from linkauth.oauth.url import base_url
-from linkauth.vendors.vendor import Vendor, client_secret, printable, required
+from linkauth.vendors.registered import RegisteredClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from linkauth.oauth.exchange import Flow, Response
+    from linkauth.oauth.token import Token
 
 __all__ = ["BASE", "CODES", "LinkXG", "granted", "raise_refusal"]
 
@@ -47,40 +48,23 @@ CODES: Final[dict[str, type[errors.OAuthError]]] = {
 
 
 @attrs.frozen(kw_only=True)
-class LinkXG(Vendor):
+class LinkXG(RegisteredClient):
     """LinkXG, machine to machine. Tokens live 900 s; renewal is the same request again.
 
-    ``scope``: separated by spaces, such as ``"products:read connections:read"``.
+    ``scope``: such as ``"products:read connections:read"``.
     """
 
-    name: str = attrs.field(default="linkxg", init=False)
-    client_id: str = attrs.field(validator=required)
-    client_secret: Secret = attrs.field(converter=client_secret, validator=required)
-    scope: str = attrs.field(default="", validator=printable)
     base_url: str = attrs.field(default=BASE, converter=base_url)
 
+    name = "linkxg"
     rotates_secret = True
     token_rate = (60, 60.0)  # its page on rate limits: 60 calls a minute for each client
 
-    def identity(self) -> tuple[str, ...]:
-        return (*self.registration(), self.scope)
-
-    def registration(self) -> tuple[str, ...]:
-        return (self.base_url, self.client_id)
-
-    def api(self, token: Token | None) -> str:
-        return self.base_url
-
     def renew(self, current: Token | None) -> Flow[Token]:
         del current  # there is no refresh token: renewal is the same request again
-        fields = {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret.reveal(),
-            "scope": self.scope,
-        }
+        fields = {"grant_type": "client_credentials", "scope": self.scope}
         url = f"{self.base_url}/oauth/token"
-        return (yield from grants.grant(url, fields, vendor=self.name, refuse=raise_refusal, scope=self.scope))
+        return (yield from self.grant(url, fields, refuse=raise_refusal, scope=self.scope))
 
     def rotate_secret(self, token: Token) -> Flow[Secret]:
         url = f"{self.base_url}/oauth/clients/{quote(self.client_id, safe='')}/rotate"

@@ -47,9 +47,9 @@ class LinkXGUser(Vendor):
     The user that LinkXG names (``id``, ``email``, ``role``) is in ``token.extra["user"]``.
     """
 
-    name: str = attrs.field(default="linkxg-user", init=False)
     base_url: str = attrs.field(default=BASE, converter=base_url)
 
+    name = "linkxg-user"
     rotation = ROTATES
     needs_user = True
 

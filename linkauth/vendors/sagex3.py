@@ -18,13 +18,14 @@ from linkauth.errors import ConfigurationError
 from linkauth.oauth import authorization, grants, roots, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.url import base_url, is_loopback, origin
-from linkauth.vendors.vendor import ROTATES, Pending, Vendor, client_secret, printable, required
+from linkauth.vendors.registered import RegisteredClient
+from linkauth.vendors.vendor import ROTATES, Pending, printable, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from linkauth.oauth.exchange import Flow, Response
-    from linkauth.oauth.token import Secret, Token
+    from linkauth.oauth.token import Token
 
 __all__ = ["SageX3"]
 
@@ -56,7 +57,7 @@ def _roots(vendor: SageX3) -> frozenset[str]:
 
 
 @attrs.frozen(kw_only=True)
-class SageX3(Vendor):
+class SageX3(RegisteredClient):
     """Sage X3, for one of its customers. Access tokens live 300 s, refresh tokens 31 days and are good for one use.
 
     ``base_url``: the region's root, such as ``"https://api.eu-prod-sagex3.com/v1"``. ``customer``: the URL of the
@@ -68,10 +69,6 @@ class SageX3(Vendor):
     A logout forgets here alone: the pairing stays open at Sage X3, which documents no request that ends one.
     """
 
-    name: str = attrs.field(default="sagex3", init=False)
-    client_id: str = attrs.field(validator=required)
-    client_secret: Secret = attrs.field(converter=client_secret, validator=required)
-    base_url: str = attrs.field(converter=base_url)
     customer: str = attrs.field(validator=required)
     scope: str = attrs.field(default="businessDomain.ALL api.graphQL", validator=printable)
     regions: tuple[str, ...] = attrs.field(default=(), converter=_regions)
@@ -79,6 +76,7 @@ class SageX3(Vendor):
         default=attrs.Factory(_roots, takes_self=True), init=False, repr=False, eq=False
     )
 
+    name = "sagex3"
     rotation = ROTATES
     needs_user = True
     pending_lifetime = 86_400.0
@@ -96,9 +94,6 @@ class SageX3(Vendor):
 
     def identity(self) -> tuple[str, ...]:
         return (*self.registration(), self.customer, self.scope)
-
-    def registration(self) -> tuple[str, ...]:
-        return (self.base_url, self.client_id)
 
     def api(self, token: Token | None) -> str:
         # Looked at again, before each use: whoever can write the store does not get the token by it.
@@ -128,19 +123,13 @@ class SageX3(Vendor):
             "redirect_uri": pending.redirect_uri,
         }
         endpoint = None if root == self.base_url else root
-        return (yield from self._grant(root, fields, scope=pending.scope or self.scope, endpoint=endpoint))
+        scope = pending.scope or self.scope
+        return (yield from self.grant(f"{root}/token", fields, **HOW, scope=scope, endpoint=endpoint))
 
     def renew(self, current: Token | None) -> Flow[Token]:
-        keep, refresh_token = grants.kept(current, self.name)
+        keep, _ = grants.kept(current, self.name)
         # Looked at again, as ``api`` does.
-        root = self._root(keep.endpoint)
-        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return (yield from self._grant(root, fields, keep=keep))
-
-    def _grant(self, root: str, fields: dict[str, str], **how: Any) -> Flow[Token]:
-        fields = {**fields, "client_id": self.client_id, "client_secret": self.client_secret.reveal()}
-        how = {"encode": Request.json, "refuse": _raise_refusal, **how}
-        return (yield from grants.grant(f"{root}/token", fields, vendor=self.name, **how))
+        return (yield from self.refresh_grant(f"{self._root(keep.endpoint)}/token", keep, **HOW))
 
     def _root(self, endpoint: object) -> str:
         """``endpoint`` without its last slash, or the configured root where there is none.
@@ -207,3 +196,7 @@ def _kind(message: str) -> type[errors.OAuthError] | None:
     if "expired" in words or "not found" in words:
         return errors.InvalidGrant
     return errors.UnauthorizedClient if "disabled" in words else None
+
+
+HOW: Final[dict[str, Any]] = {"encode": Request.json, "refuse": _raise_refusal}
+"""Sage's token requests are JSON, and so are its refusals."""

@@ -1,0 +1,81 @@
+"""A vendor that is one registration: an app's id and secret, a scope, and the root below which all of the vendor is.
+
+Whose session it is, is told from these four, and token requests show the client in their body (RFC 6749 §2.3.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from linkauth.oauth import authorization, grants
+from linkauth.oauth.token import Secret, Token, secret_str
+from linkauth.oauth.url import base_url
+from linkauth.vendors.vendor import Vendor, client_secret, printable, required
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkauth.oauth.exchange import Flow
+    from linkauth.vendors.vendor import Pending
+
+__all__ = ["RegisteredClient"]
+
+
+@attrs.frozen(kw_only=True)
+class RegisteredClient(Vendor):
+    """What a vendor's file begins with. A subclass names itself, and overrides the flows that the vendor has.
+
+    ``scope``: separated by spaces. ``base_url``: the vendor's root, to which a subclass gives a default where there is one.
+    """
+
+    client_id: str = attrs.field(validator=required)
+    client_secret: Secret = attrs.field(converter=client_secret, validator=required)
+    scope: str = attrs.field(default="", validator=printable)
+    base_url: str = attrs.field(converter=base_url)
+
+    def identity(self) -> tuple[str, ...]:
+        return (*self.registration(), self.scope)
+
+    def registration(self) -> tuple[str, ...]:
+        return (self.base_url, self.client_id)
+
+    def api(self, token: Token | None) -> str:
+        return self.base_url
+
+    def page(self, url: str, pending: Pending, *, state: str, challenge: str | None) -> str:
+        """The authorization page at ``url``, as RFC 6749 §4.1.1 asks for it; ``challenge``: with PKCE (RFC 7636 §4.3)."""
+        fields = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": pending.redirect_uri,
+            "state": state,
+            "scope": pending.scope or self.scope,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256" if challenge else None,
+        }
+        return authorization.url(url, fields)
+
+    def code_grant(self, url: str, params: Mapping[str, Any], pending: Pending, **how: Any) -> Flow[Token]:
+        """The exchange of a callback's code at ``url`` (RFC 6749 §4.1.3). Raises as ``Vendor.exchange`` has it."""
+        params = authorization.masked(params)
+        authorization.raise_if_refused(params)
+        fields = {
+            "grant_type": "authorization_code",
+            "code": authorization.the_code(params, "code"),
+            "redirect_uri": pending.redirect_uri,
+            "code_verifier": secret_str(pending.verifier or ""),
+        }
+        return (yield from self.grant(url, fields, scope=pending.scope or self.scope, **how))
+
+    def refresh_grant(self, url: str, current: Token | None, **how: Any) -> Flow[Token]:
+        """A renewal of ``current`` at ``url`` (RFC 6749 §6). What its answer leaves out stays as it was."""
+        keep, refresh_token = grants.kept(current, self.name)
+        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return (yield from self.grant(url, fields, keep=keep, **how))
+
+    def grant(self, url: str, fields: Mapping[str, str], **how: Any) -> Flow[Token]:
+        """POST ``fields`` and the client's id and secret to ``url``; ``how``: as ``linkauth.oauth.grants.grant`` has it."""
+        whole = {**fields, "client_id": self.client_id, "client_secret": self.client_secret.reveal()}
+        return (yield from grants.grant(url, whole, vendor=self.name, **how))
