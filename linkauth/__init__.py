@@ -36,11 +36,12 @@ from linkauth.errors import (
 from linkauth.front import AuthEngine, Credential, OAuth2
 from linkauth.oauth.token import Secret, Token
 from linkauth.store import TokenStore, open_store
-from linkauth.vendors import Dialect, Linkkit, LinkXG, LinkXGUser, RotationProfile, SageX3, Vendor
+from linkauth.vendors import ApiKey, Dialect, Linkkit, LinkXG, LinkXGUser, RotationProfile, SageX3, Vendor
 from linkauth.version import __version__
 
 __all__ = [
     "AccessDenied",
+    "ApiKey",
     "AuthEngine",
     "AuthorizationPending",
     "ConfigurationError",

@@ -7,7 +7,7 @@ from inspect import ismodule
 import linkauth
 from linkauth import errors
 
-VENDORS = {"LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "SageX3"}
+VENDORS = {"ApiKey", "LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "SageX3"}
 FRONT = {"AuthEngine", "Credential", "Status", "Token", "open_store"}
 BESIDE = {"__version__", "Dialect", "Event", "EventKind", "RotationProfile", "Secret", "TokenStore", "Vendor"}
 """What joined the front door later."""

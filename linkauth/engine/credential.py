@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization
@@ -27,7 +27,7 @@ from linkauth.errors import (
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import Secret
 from linkauth.protocol import client_secret, session, timing
-from linkauth.protocol.freshness import Verdict
+from linkauth.protocol.freshness import StoreTime, Verdict
 from linkauth.protocol.patience import InDoubt
 from linkauth.protocol.renewal import renew
 from linkauth.protocol.timing import backoff
@@ -47,6 +47,9 @@ log = logging.getLogger("linkauth")
 
 T = TypeVar("T")
 
+NO_TIME: Final = StoreTime(now=0.0, before=0.0, after=0.0)
+"""For a token that does not expire it is all the same what time it is."""
+
 
 class Credential:
     """One account's authority at one vendor. Made by ``AuthEngine.credential``; equal arguments give the same object.
@@ -64,6 +67,9 @@ class Credential:
         self._monotonic = context.world.monotonic
         self._wall = context.world.wall
         self._refusals = Refusals(context.world)
+        self._static = vendor.static_token()
+        if self._static is not None:
+            self._state.take(self._static, 0, NO_TIME)
         # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
         self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
@@ -120,6 +126,8 @@ class Credential:
         that is refused at least three times in a minute or more, and not once accepted between (``accepted``), is taken
         for dead. Raises as ``token`` does: ``ReauthorizationRequired`` then.
         """
+        if self._static is not None:
+            return failed
         if self._state.jumped():
             await self._look()
         known, token = self._state.version, self._state.token
@@ -338,9 +346,7 @@ class Credential:
         return None if flight is None or flight.landed else flight
 
     def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
-        if self._context.flights.closing:
-            raise ConfigurationError("the engine is closed")
-        self._context.used(self)
+        self._ready()
         name = f"linkauth renewal {self.vendor.name}/{self.account}"
         precious = self.vendor.rotation.rotates
         flight = self._context.flights.start(self._fly(known, called), name, precious=precious)
@@ -400,9 +406,18 @@ class Credential:
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""
-        if self._context.flights.closing:
+        try:
+            self._ready()
+        except LinkAuthError:
             work.close()
-            raise ConfigurationError("the engine is closed")
-        self._context.used(self)
+            raise
         name = f"linkauth {self.vendor.name}/{self.account}"
         return await self._context.flights.start(work, name, precious=True).join()
+
+    def _ready(self) -> None:
+        """Something is to begin with the vendor or the store. Raises ``UnsupportedGrant`` and ``ConfigurationError`` where it cannot."""
+        if self._static is not None:
+            raise UnsupportedGrant(f"{self.vendor.name} has one key: it is neither fetched nor renewed nor stored")
+        if self._context.flights.closing:
+            raise ConfigurationError("the engine is closed")
+        self._context.used(self)

@@ -12,6 +12,7 @@ import attrs
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.exchange import Request  # noqa: TC001  # the fields' types are read at run time
 from linkauth.oauth.roots import root
+from linkauth.vendors.signing import FRAMING, is_header, is_word
 from linkauth.vendors.vendor import flag, optional_url
 
 __all__ = ["OURS", "Dialect", "are_texts", "copied"]
@@ -37,16 +38,6 @@ OURS: Final = frozenset(
 )
 """Parameters of the protocol's own."""
 
-FRAMING: Final = frozenset(
-    {
-        *("authorization", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
-        *("proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
-"""Headers that say who asks, or how a message is carried: nobody's to state."""
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-"""The name of a header (RFC 9110 §5.1), and a word such as a scheme."""
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,100}")
 """The name of a parameter or of a member."""
 
@@ -85,7 +76,7 @@ def _statuses(given: Iterable[int]) -> tuple[int, ...]:
 
 def _headers(given: Mapping[str, str]) -> Mapping[str, str]:
     headers = copied(given)
-    if not are_texts(headers) or not all(_TOKEN.fullmatch(n) and n.lower() not in FRAMING for n in headers):
+    if not are_texts(headers) or not all(is_word(n) and n.lower() not in FRAMING for n in headers):
         raise ConfigurationError(
             "Dialect: token_headers holds texts, and no header that says who asks or frames a message"
         )
@@ -201,9 +192,8 @@ class Dialect:
                 _is(_NAME, name) for name in names
             ),
             "api_from and token_url_from list roots that are believed": not all(ones for _, ones in roots),
-            "header is the name of a header": not _is(_TOKEN, self.header)
-            or self.header.lower() in FRAMING - {"authorization"},
-            "scheme is one word": self.scheme not in {None, ""} and not _is(_TOKEN, self.scheme),
+            "header is the name of a header": not is_header(self.header),
+            "scheme is one word": self.scheme not in {None, ""} and not is_word(self.scheme),
             "ask and hear are functions": not all(one is None or callable(one) for one in (self.ask, self.hear)),
         }
         return [fault for fault, found in checks.items() if found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping  # noqa: TC003  # the fields' types are read at run time
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from linkauth.oauth.url import base_url, endpoint_url, origin
 from linkauth.vendors import token_endpoint
 from linkauth.vendors.dialect import Dialect, are_texts, copied
 from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
+from linkauth.vendors.signing import signature
 from linkauth.vendors.token_endpoint import authenticated
 from linkauth.vendors.vendor import (
     KEEPS,
@@ -28,6 +28,7 @@ from linkauth.vendors.vendor import (
     flag,
     optional_secret,
     optional_url,
+    plain_name,
     printable,
     required,
 )
@@ -38,14 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OAuth2"]
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
-
-
-def _optional_base(url: str | None) -> str | None:
-    return None if url is None else base_url(url)
 
 
 def _profile(vendor: OAuth2) -> RotationProfile:
@@ -82,7 +77,7 @@ class OAuth2(Vendor):
     Raises ``ConfigurationError`` when made of what cannot work.
     """
 
-    name: str = attrs.field(validator=required)
+    name: str = attrs.field(validator=plain_name)
     client_id: str = attrs.field(validator=required)
     client_secret: Secret | None = attrs.field(
         default=None, converter=optional_secret, validator=attrs.validators.optional(required)
@@ -91,7 +86,7 @@ class OAuth2(Vendor):
     authorize_url: str | None = attrs.field(default=None, converter=optional_url)
     revoke_url: str | None = attrs.field(default=None, converter=optional_url)
     scope: str = attrs.field(default="", validator=printable)
-    api_url: str | None = attrs.field(default=None, converter=_optional_base)
+    api_url: str | None = attrs.field(default=None, converter=attrs.converters.optional(base_url))
     client_auth: Literal["post", "basic", "none"] = attrs.field(default="post", validator=printable)
     pkce: bool = attrs.field(default=True, validator=flag)
     issuer: str | None = attrs.field(default=None, validator=attrs.validators.optional(printable))
@@ -116,7 +111,6 @@ class OAuth2(Vendor):
     def _faults(self) -> list[str]:
         secretless = self.client_secret is None
         checks = {
-            "name must be made of letters, digits, dots, dashes and underscores": not _NAME.fullmatch(self.name),
             "client_auth is one of post, basic and none": self.client_auth not in {"post", "basic", "none"},
             "client_auth='basic' needs a client_secret": self.client_auth == "basic" and secretless,
             "client_auth='none' has no use for a client_secret": self.client_auth == "none" and not secretless,
@@ -202,10 +196,7 @@ class OAuth2(Vendor):
         return where == origin(self.api(None)) or any(roots.may_lead_to(where, ones) for ones in listed)
 
     def signature(self, token: Token) -> str:
-        dialect = self.dialect
-        if dialect.scheme is None and dialect.header.lower() == "authorization":
-            return token.authorization
-        return secret_str(f"{dialect.scheme} {token.access_token}" if dialect.scheme else token.access_token)
+        return signature(token, self.dialect.header, self.dialect.scheme)
 
     def renew(self, current: Token | None) -> Flow[Token]:
         dialect = self.dialect

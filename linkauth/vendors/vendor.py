@@ -6,6 +6,7 @@ has; every other flow raises ``UnsupportedGrant``. Nothing else in linkauth know
 
 from __future__ import annotations
 
+import re
 from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
@@ -36,6 +37,7 @@ __all__ = [
     "optional_secret",
     "optional_url",
     "origin",
+    "plain_name",
     "printable",
     "required",
 ]
@@ -68,6 +70,8 @@ class RotationProfile:
     """Spending it twice ends the session; true where unknown."""
 
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
 KEEPS: Final = RotationProfile()
 ROTATES: Final = RotationProfile(rotates=True)
 
@@ -84,22 +88,24 @@ class Pending:
     """What the ID Token must repeat (OpenID Connect Core 1.0 §3.1.2.1), where one is asked for."""
 
 
-def discreet(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A vendor's ``arguments`` with a ``Secret`` for ``client_secret``.
+def discreet(arguments: Mapping[str, Any], name: str = "client_secret") -> dict[str, Any]:
+    """A vendor's ``arguments`` with a ``Secret`` for the one called ``name``.
 
     A function that refuses another argument stands in the traceback with all that it was given.
     """
-    secret = {"client_secret": optional_secret(arguments["client_secret"])} if "client_secret" in arguments else {}
+    secret = {name: optional_secret(arguments[name])} if name in arguments else {}
     return {**arguments, **secret}
 
 
 class _Discreet(type):
-    """Makes a secret of ``client_secret`` before the constructor sees it."""
+    """Makes a secret of ``client_secret``, or what is a class's secret argument, before the constructor sees it."""
+
+    secret_argument: str
 
     if not TYPE_CHECKING:  # type checkers read the constructor's own signature
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            kwargs = discreet(kwargs)
+            kwargs = discreet(kwargs, cls.secret_argument)
             return super().__call__(*args, **kwargs)
 
         @property
@@ -115,6 +121,8 @@ class Vendor(metaclass=_Discreet):
     ``self.client_secret``; the engine hands them a vendor that holds the newest one (``with_secret``).
     """
 
+    secret_argument: ClassVar[str] = "client_secret"
+    """The constructor's argument that is a secret."""
     name: str
     rotation: RotationProfile = KEEPS
     needs_user: bool = False
@@ -164,6 +172,10 @@ class Vendor(metaclass=_Discreet):
     def former_identities(self) -> tuple[tuple[str, ...], ...]:
         """The ``identity`` that earlier releases had for this vendor, where it was another: their sessions are found by it."""
         return ()
+
+    def static_token(self) -> Token | None:
+        """The token of a vendor that has but one, for ever: it is neither fetched nor renewed nor stored. None: it has a way to one."""
+        return None
 
     def registration(self) -> tuple[str, ...]:
         """What one client secret belongs to: endpoint and client id. Never a secret."""
@@ -230,6 +242,14 @@ def required(instance: Any, attribute: attrs.Attribute[Any], value: object) -> N
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} is empty")
     if not text.isprintable():
         raise ConfigurationError(f"{type(instance).__name__}: {attribute.name} holds unprintable characters")
+
+
+def plain_name(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    """attrs validator: a name that can stand in a path, such as ``"acme"``; of at most 64 characters."""
+    required(instance, attribute, value)
+    if not _NAME.fullmatch(cast("str", value)):
+        kind = type(instance).__name__
+        raise ConfigurationError(f"{kind}: name must be made of letters, digits, dots, dashes and underscores")
 
 
 def printable(instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -1,0 +1,171 @@
+"""A static key through the front door: the same middleware and guard, and nothing that is fetched, renewed or stored."""
+
+from __future__ import annotations
+
+import math
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from linkauth import ApiKey, AuthEngine
+from linkauth.errors import ConfigurationError, StoreUnavailable, UnsupportedGrant
+from linkauth_stores.memory import MemoryStore
+
+
+class NoStore(MemoryStore):
+    """A store that is away: whoever asks it anything finds out."""
+
+    async def read(self, *_args, **_how):
+        raise StoreUnavailable("the store was asked")
+
+    claim = commit = delete = release = wait_for_change = read
+
+
+class Site:
+    """An API that takes one key, and what it was sent."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.tokens = 0
+        self.status = 200
+        self.seen: list[tuple[str | None, str | None]] = []
+        """``Authorization`` and ``X-Api-Key`` of each call."""
+
+    async def token(self, request: web.Request) -> web.Response:
+        self.tokens += 1
+        return web.Response(status=500)
+
+    async def api(self, request: web.Request) -> web.Response:
+        self.seen.append((request.headers.get("Authorization"), request.headers.get("X-Api-Key")))
+        if "to" in request.query:
+            raise web.HTTPTemporaryRedirect(request.query["to"])
+        return web.Response(status=self.status)
+
+
+@pytest.fixture
+def make_site():
+    return Site
+
+
+@pytest.fixture
+async def engine():
+    async with AuthEngine(NoStore(), timeout=3) as made:
+        yield made
+
+
+def _credential(engine, site, **how):
+    return engine.credential(ApiKey(name="acme", key="canary-key", api_url=f"{site.url}/v1", **how))
+
+
+@pytest.mark.parametrize(
+    ("how", "sent"),
+    [
+        ({}, ("Bearer canary-key", None)),
+        ({"scheme": "Token"}, ("Token canary-key", None)),
+        ({"scheme": ""}, ("canary-key", None)),
+        ({"header": "X-Api-Key"}, (None, "canary-key")),
+        ({"header": "X-Api-Key", "scheme": "Key"}, (None, "Key canary-key")),
+    ],
+    ids=str,
+)
+async def test_it_is_sent_as_its_api_takes_it(engine, site, how, sent):
+    """In the header and after the word that were named; relative URLs go below ``api_url``; the store is never asked."""
+    credential = _credential(engine, site, **how)
+    async with credential.session() as session, session.get("things") as answer:
+        assert answer.status == 200
+        assert answer.url.path == "/v1/things"
+    assert site.seen == [sent]
+    token = await credential.token()
+    assert (token.expires_at, token.refresh_token, credential.peek()) == (math.inf, None, token)
+
+
+async def test_it_goes_to_its_own_origin_alone(engine, site, other):
+    """Neither to another host nor after a redirect to one."""
+    async with _credential(engine, site, header="X-Api-Key").session() as session:
+        async with session.get(f"{other.url}/v1/x") as answer:
+            assert answer.status == 200
+        async with session.get(f"x?to={other.url}/y") as answer:
+            assert answer.status == 200
+    assert (site.seen, other.seen) == ([(None, "canary-key")], [(None, None)] * 2)
+
+
+async def test_a_401_is_the_callers(engine, site):
+    """There is no other key to try: the request is sent once, however often it is refused, and the store is not asked."""
+    site.status = 401
+    credential = _credential(engine, site)
+    async with credential.session() as session:
+        for _ in range(5):
+            async with session.get("x") as answer:
+                assert answer.status == 401
+    assert (len(site.seen), site.tokens) == (5, 0)
+    token = await credential.token()
+    assert await credential.replacement(token) is token
+
+
+async def test_it_has_no_flow(engine, site):
+    """Each is refused in words that name the vendor, before the store is asked."""
+    credential = _credential(engine, site)
+    for flow in (
+        credential.refresh,
+        credential.logout,
+        credential.rotate_secret,
+        lambda: credential.login(email="a@example.com", password="p"),
+        lambda: credential.authorization_url("https://app.example.com/cb"),
+        lambda: credential.complete({"code": "c", "state": "s"}),
+    ):
+        with pytest.raises(UnsupportedGrant, match="acme"):
+            await flow()
+
+
+async def test_it_serves_also_when_the_engine_is_closed(site):
+    """Nothing is left to be done: the key is what it was."""
+    async with AuthEngine(NoStore()) as engine:
+        credential = _credential(engine, site)
+    assert (await credential.token()).access_token == "canary-key"
+    async with aiohttp.ClientSession(middlewares=[credential]) as session, session.get(f"{site.url}/v1") as answer:
+        assert answer.status == 200
+    with pytest.raises(UnsupportedGrant):
+        await credential.refresh()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": ""},
+        {"key": "canary\n"},
+        {"key": 5},
+        {"name": "a/b"},
+        {"name": ""},
+        {"api_url": "http://example.com"},
+        {"header": "Content-Length"},
+        {"header": "X Key"},
+        {"header": None},
+        {"scheme": "two words"},
+        {"scheme": 5},
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_said_when_it_is_made(wrong):
+    """And shows no key."""
+    with pytest.raises(ConfigurationError) as caught:
+        ApiKey(**{"name": "acme", "key": "canary-key", "api_url": "https://api.example.com", **wrong})
+    assert "canary" not in str(caught.value)
+
+
+def test_it_is_a_value():
+    """Equal by what it holds, its key masked, and not in what tells credentials apart."""
+    one, same, other = (ApiKey(name="a", key=key, api_url="https://A.example.com/") for key in ("k-1", "k-1", "k-2"))
+    assert one == same != other
+    assert (hash(one), one.identity()) == (hash(same), other.identity())
+    assert "k-1" not in repr(one) + str(one.identity())
+
+
+def test_an_argument_too_many_shows_no_key():
+    """The frames of the traceback have the key as a secret, as they have a client's."""
+    with pytest.raises(TypeError) as caught:
+        ApiKey(name="a", key="canary-key", api_url="https://a.example.com", keys="x")
+    frame = caught.tb
+    while frame is not None:
+        assert frame.tb_frame.f_code.co_name.startswith("test_") or "canary-key" not in repr(frame.tb_frame.f_locals)
+        frame = frame.tb_next
