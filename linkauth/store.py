@@ -21,7 +21,6 @@ Keys are ASCII without white space, at most 200 characters, of the form ``kind/n
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -29,9 +28,10 @@ import attrs
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import secret_str
+from linkauth.plugins import load
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 __all__ = [
     "Announcing",
@@ -253,36 +253,8 @@ def open_store(url: str) -> TokenStore:
     scheme = _scheme(url)
     if scheme is None:
         raise ConfigurationError("the store's URL cannot be read: look at its brackets")
-    opener = _opener(scheme)
-    return opener(secret_str(scheme + url[len(scheme) :]))
-
-
-def _opener(scheme: str) -> Callable[[str], TokenStore]:
-    """What opens the URLs of ``scheme``. Raises ``ConfigurationError``."""
-    points = entry_points(group="linkauth.stores")
-    offered = [point for point in points if point.name.lower() == scheme]
-    if not offered:
-        known = ", ".join(sorted(points.names))
-        raise ConfigurationError(f"no store is installed for the scheme {scheme!r}; known are: {known}")
-    whose = sorted(point.dist.name if point.dist else "?" for point in offered)
-    if len(offered) > 1:
-        # Which of them is found first hangs on the order of folders, and which is meant nobody can know.
-        raise ConfigurationError(
-            f"several stores are installed for the scheme {scheme!r}: uninstall all but one of {', '.join(whose)}"
-        )
-    try:
-        opener: object = offered[0].load()
-    except ConfigurationError:
-        raise
-    except ImportError as error:
-        missing = error.name or "a package"
-        cure = "pip install 'linkauth[redis]'" if missing.partition(".")[0] == "redis" else "install it"
-        raise ConfigurationError(f"the store for {scheme!r} needs {missing}: {cure}") from None
-    except Exception as error:
-        raise ConfigurationError(f"the store for {scheme!r} cannot be loaded from {whose[0]}: {error!r}") from error
-    if not callable(opener):
-        raise ConfigurationError(f"the store for {scheme!r} of {whose[0]} is no callable")
-    return cast("Callable[[str], TokenStore]", opener)
+    opener = load("linkauth.stores", scheme, what="store", named="the scheme")
+    return cast("TokenStore", opener(secret_str(scheme + url[len(scheme) :])))
 
 
 def _scheme(url: str) -> str | None:

@@ -11,6 +11,7 @@ from linkauth.cli.registration import credential, engine
 from linkauth.cli.terminal import ask, ask_secret
 from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.oauth.url import is_loopback, plain_url
+from linkauth.vendors import Vendor
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +43,7 @@ async def run(chosen: argparse.Namespace) -> int:
     """Ask for a password, or send the user to the vendor and wait for the callback."""
     async with engine(chosen) as opened:
         found = await credential(opened, chosen)
-        if chosen.vendor == "linkxg-user":
+        if type(found.vendor).login is not Vendor.login:
             email = chosen.email or ask("e-mail")
             await found.login(email=email, password=ask_secret("LINKAUTH_PASSWORD", "password"))
         elif found.vendor.needs_user:

@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from linkauth.cli import commands, connect, demo, sandbox, secret, vendor_of
+from linkauth.cli import commands, connect, demo, sandbox, secret, vendor_of, vendors
 from linkauth.cli.registration import add_arguments, add_store
 from linkauth.cli.terminal import age
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
@@ -138,6 +138,7 @@ def parser() -> argparse.ArgumentParser:
     secret.add_arguments(one)
     one = add("logout", commands.logout, "revoke at the vendor where it can, forget in any case")
     add_arguments(one)
+    add("vendors", vendors.run, "list the vendors that can be named, and where each one's facts are from")
     add("new-key", commands.new_key, "print a key that encrypts what is stored ($LINKAUTH_KEYS)")
     return whole
 

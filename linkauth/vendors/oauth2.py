@@ -13,7 +13,7 @@ from linkauth.oauth import authorization, generous, grants, heard, id_token, roo
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token, secret_str
 from linkauth.oauth.url import base_url, endpoint_url, origin
-from linkauth.vendors import token_endpoint
+from linkauth.vendors import catalog, metadata, token_endpoint
 from linkauth.vendors.dialect import Dialect, are_texts, copied
 from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
 from linkauth.vendors.signing import signature
@@ -73,6 +73,7 @@ class OAuth2(Vendor):
     ``issuer``: checked against the callback's ``iss`` (RFC 9207), which must be there if ``iss_required``.
     ``extra``: parameters for authorization and token requests (``audience``, ``resource``);
     ``authorize_extra``: for authorization requests only (``prompt``). They tell credentials apart: put no secret there.
+    ``former``: arguments that were others before, such as ``{"token_url": …}``: sessions stored under those are found.
 
     Raises ``ConfigurationError`` when made of what cannot work.
     """
@@ -100,6 +101,7 @@ class OAuth2(Vendor):
     authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
     rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))
     dialect: Dialect = attrs.field(factory=Dialect)
+    former: tuple[Mapping[str, Any], ...] = attrs.field(default=(), eq=False, repr=False)
 
     needs_user: bool = attrs.field(default=attrs.Factory(_has_page, takes_self=True), init=False, repr=False, eq=False)
     uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
@@ -130,28 +132,24 @@ class OAuth2(Vendor):
         return [fault for fault, found in checks.items() if found]
 
     @classmethod
-    def from_metadata(cls, metadata: Metadata, **arguments: Any) -> Self:
+    def of(cls, vendor: str, /, **arguments: Any) -> Self:
+        """A vendor of the shipped catalogue (``linkauth.vendors.catalog``), by its name there, such as ``"slack"``.
+
+        ``arguments``: what varies per tenant, such as ``shop=``, and the constructor's, which go before the entry's;
+        ``authorize_url=None`` makes it client credentials. Raises ``ConfigurationError`` for a name that is not there.
+        """
+        arguments = discreet(arguments)
+        return cls(**catalog.registration(vendor, arguments))
+
+    @classmethod
+    def from_metadata(cls, described: Metadata, **arguments: Any) -> Self:
         """A vendor by its metadata; ``arguments`` are the constructor's, and go before what the metadata says.
 
         ``authorize_url=None`` makes it client credentials. Raises ``ConfigurationError`` where the server takes none
         of the client authentications that linkauth has.
         """
         arguments = discreet(arguments)
-        found: dict[str, Any] = {
-            "token_url": metadata.token_endpoint,
-            "authorize_url": metadata.authorization_endpoint,
-            "revoke_url": metadata.revocation_endpoint,
-            "issuer": metadata.issuer,
-            "iss_required": metadata.authorization_response_iss_parameter_supported,
-        }
-        if arguments.get("client_secret") is not None:
-            methods = metadata.token_endpoint_auth_methods_supported
-            known = {"client_secret_basic": "basic", "client_secret_post": "post"}
-            usable = [auth for method, auth in known.items() if method in (methods or ["client_secret_basic"])]
-            if not usable and "client_auth" not in arguments:
-                raise ConfigurationError("OAuth2: the server takes neither client_secret_basic nor client_secret_post")
-            found["client_auth"] = usable[0] if usable else None
-        return cls(**{**found, **arguments})
+        return cls(**metadata.registration(described, arguments))
 
     @property
     def posts_callback(self) -> bool:
@@ -180,7 +178,11 @@ class OAuth2(Vendor):
     def former_identities(self) -> tuple[tuple[str, ...], ...]:
         # An earlier release merged the two, so that one session served whoever had the parameters in either place.
         merged = (f"{name}={value}" for name, value in sorted({**self.authorize_extra, **self.extra}.items()))
-        return ((*self.registration(), self.authorize_url or "", self.scope, *merged),)
+        others = (attrs.evolve(self, **changed, former=()) for changed in self.former)
+        return (
+            (*self.registration(), self.authorize_url or "", self.scope, *merged),
+            *(one.identity() for one in others),
+        )
 
     def registration(self) -> tuple[str, ...]:
         return (self.token_url, self.client_id)

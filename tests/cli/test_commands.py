@@ -122,7 +122,11 @@ MISTAKES: list[tuple[list[str], dict[str, str], str]] = [
     (["token", "linkxg", "--client-id", "a"], {}, "which store? Give --store URL or set $LINKAUTH_STORE"),
     (["status", "--store", "nowhere:x"], {}, "no store is installed for the scheme 'nowhere'"),
     (["status", "--store", "redis://[::1"], {}, "the store's URL cannot be read"),
-    (["token", "--store", "memory:"], {}, "which vendor? Name one of linkxg"),
+    (
+        ["token", "--store", "memory:"],
+        {},
+        "which vendor? Name one of linkkit, linkxg, linkxg-user, oauth2, sagex3, or of",
+    ),
     (["token", "linkxg", "--store", "memory:"], {}, "give --client-id or set $LINKAUTH_CLIENT_ID"),
     (["token", "linkxg", "--store", "memory:", "--client-id", "a"], {}, "client secret: set $LINKAUTH_CLIENT_SECRET"),
     (["token", "sagex3", "--store", "memory:", "--client-id", "a"], {}, "sagex3: give --base-url"),
