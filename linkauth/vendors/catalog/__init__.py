@@ -11,7 +11,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from linkauth.errors import ConfigurationError
+from linkauth.vendors.catalog.business import BUSINESS
 from linkauth.vendors.catalog.entry import Entry
+from linkauth.vendors.catalog.identity import IDENTITY
+from linkauth.vendors.catalog.people import PEOPLE
 from linkauth.vendors.catalog.work import WORK
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES", "Entry", "close_to", "registration"]
 
-ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(dict(sorted({**WORK}.items())))
+ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(dict(sorted({**BUSINESS, **IDENTITY, **PEOPLE, **WORK}.items())))
 """By the name that is typed."""
 
 

@@ -109,11 +109,11 @@ def entry(
     api_asked_at: str | None = None,
     **arguments: Any,
 ) -> Entry:
-    """An entry as the catalogue's files write it."""
+    """An entry as the catalogue's files write it. ``pkce``: only where the vendor's page has it."""
     return Entry(
         page=page,
         read=read,
-        arguments=MappingProxyType(arguments),
+        arguments=MappingProxyType({"pkce": False, **arguments}),
         varies=MappingProxyType(dict(per_tenant or {})),
         former=former,
         api_asked_at=api_asked_at,

@@ -1,0 +1,64 @@
+"""Servers that log people in, for whatever API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from linkauth.vendors.catalog.entry import HOST, ROOT, entry, varies
+from linkauth.vendors.vendor import KEEPS, ROTATES, RotationProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from linkauth.vendors.catalog.entry import Entry
+
+__all__ = ["IDENTITY"]
+
+DAY: Final = 86_400.0
+
+IDENTITY: Final[Mapping[str, Entry]] = {
+    "google": entry(
+        "https://github.com/googleapis/google-auth-library-nodejs/blob/main/src/auth/oauth2client.ts",
+        "2026-11-30",
+        authorize_url="https://accounts.google.com/o/oauth2/v2/auth",
+        token_url="https://oauth2.googleapis.com/token",
+        revoke_url="https://oauth2.googleapis.com/revoke",
+        api_url="https://www.googleapis.com",
+        authorize_extra={"access_type": "offline"},
+        pkce=True,
+        rotation=KEEPS,
+    ),
+    "keycloak": entry(
+        "https://www.keycloak.org/securing-apps/oidc-layers",
+        "2026-11-30",
+        per_tenant={"base": varies("Keycloak's own URL", ROOT), "realm": varies("the realm")},
+        authorize_url="{base}/realms/{realm}/protocol/openid-connect/auth",
+        token_url="{base}/realms/{realm}/protocol/openid-connect/token",
+        revoke_url="{base}/realms/{realm}/protocol/openid-connect/revoke",
+    ),
+    "microsoft": entry(
+        "https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow",
+        "2026-11-30",
+        per_tenant={"tenant": varies("common, organizations, consumers, or a tenant's id", default="common")},
+        authorize_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+        token_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+        api_url="https://graph.microsoft.com",
+        pkce=True,
+        rotation=RotationProfile(reuse_revokes=False),  # each use brings a new one, and the old one stays good
+        refresh_lifetime=90 * DAY,
+    ),
+    "okta": entry(
+        "https://developer.okta.com/docs/guides/refresh-tokens/main/",
+        "2026-11-30",
+        per_tenant={
+            "domain": varies("the Okta domain, such as acme.okta.com", HOST),
+            "server": varies("the authorization server", default="default"),
+        },
+        authorize_url="https://{domain}/oauth2/{server}/v1/authorize",
+        token_url="https://{domain}/oauth2/{server}/v1/token",
+        client_auth="basic",
+        pkce=True,
+        rotation=ROTATES,  # as an app's settings may have it
+        refresh_lifetime=7 * DAY,
+    ),
+}

@@ -1,0 +1,318 @@
+"""What vendors' pages print of their wire: requests as their examples send them, and the answers to these.
+
+Written from the examples that a page prints, not from what the catalogue says; where a page prints no answer, it is RFC 6749's.
+``ID``, ``SECRET``, ``CODE``, ``BACK`` and ``STATE`` stand for what a page has in their places; tokens are shortened.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+ID, SECRET, CODE, BACK, STATE = "the-client", "canary-secret", "canary-code", "https://app.example.com/callback", "st-1"
+BASIC = "basic"
+"""The client shows its id and secret by HTTP Basic, and not in the body."""
+BODY = "body"
+"""In the body, and not by HTTP Basic."""
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """One vendor's wire."""
+
+    given: dict[str, str] = attrs.field(factory=dict)
+    """What the tenant is called in the examples."""
+    scope: str = ""
+    """The scopes asked for, as a user of linkauth writes them."""
+    page: str | None = None
+    """The authorization page, without its query."""
+    query: dict[str, str] = attrs.field(factory=dict)
+    """What its query must have."""
+    token: str
+    """The token endpoint."""
+    client: str = BODY
+    form: dict[str, str] = attrs.field(factory=dict)
+    """What the first token request must have beside the client, the grant, the code and the redirect URI."""
+    granted: dict[str, Any]
+    lifetime: float
+    """Seconds that the granted token lives."""
+    has: str = ""
+    """The scope that is granted; empty: as asked."""
+    renewed: dict[str, Any] | None = None
+    """The answer to a renewal; None: there is none."""
+    renewal: str | None = None
+    """Where a renewal goes, if not to ``token``."""
+    renewed_lifetime: float | None = None
+    """Of the renewed token; None: as the first one's."""
+    stays: bool = False
+    """The refresh token stays what it was."""
+    lapses: float | None = None
+    """Seconds that the first refresh token lives."""
+    header: tuple[str, str] = ("Authorization", "Bearer at-1")
+    """How calls carry the token."""
+    revoke: str | None = None
+
+
+def _bearer(lifetime: float | None, refresh: str | None = None, **more: Any) -> dict[str, Any]:
+    body = {"access_token": "at-1", "token_type": "bearer", "expires_in": lifetime, "refresh_token": refresh}
+    return {name: value for name, value in {**body, **more}.items() if value is not None}
+
+
+def _renewed(lifetime: float | None, refresh: str | None = None, **more: Any) -> dict[str, Any]:
+    return {**_bearer(lifetime, refresh, **more), "access_token": "at-2"}
+
+
+RECORDED = {
+    "asana": Recorded(
+        scope="default",
+        page="https://app.asana.com/-/oauth_authorize",
+        query={"client_id": ID, "response_type": "code", "redirect_uri": BACK, "scope": "default", "state": STATE},
+        token="https://app.asana.com/-/oauth_token",
+        granted=_bearer(3600, "rt-1", data={"id": 4673218951, "name": "Greg"}),
+        lifetime=3600,
+        renewed=_renewed(3600),
+        stays=True,
+    ),
+    "box": Recorded(
+        page="https://account.box.com/api/oauth2/authorize",
+        query={"client_id": ID, "response_type": "code"},
+        token="https://api.box.com/oauth2/token",
+        granted=_bearer(3600, "rt-1"),
+        lifetime=3600,
+        renewed=_renewed(3600, "rt-2"),
+        lapses=60 * 86400,
+    ),
+    "digitalocean": Recorded(
+        scope="read write",
+        page="https://cloud.digitalocean.com/v1/oauth/authorize",
+        query={"scope": "read write", "client_id": ID, "response_type": "code", "redirect_uri": BACK},
+        token="https://cloud.digitalocean.com/v1/oauth/token",
+        granted=_bearer(2592000, "rt-1", scope="read write", info={"name": "Sammy"}),
+        lifetime=2592000,
+        has="read write",
+        renewed=_renewed(2592000, "rt-2", scope="read write"),
+    ),
+    "discord": Recorded(
+        scope="identify guilds.join",
+        page="https://discord.com/api/oauth2/authorize",
+        query={"response_type": "code", "client_id": ID, "scope": "identify guilds.join", "state": STATE},
+        token="https://discord.com/api/oauth2/token",
+        granted=_bearer(604800, "rt-1", scope="identify"),
+        lifetime=604800,
+        has="identify",
+        renewed=_renewed(604800, "rt-2", scope="identify"),
+        revoke="https://discord.com/api/oauth2/token/revoke",
+    ),
+    "dropbox": Recorded(
+        page="https://www.dropbox.com/oauth2/authorize",
+        query={"response_type": "code", "client_id": ID, "token_access_type": "offline"},
+        token="https://api.dropboxapi.com/oauth2/token",
+        granted=_bearer(14400, "rt-1", scope="account_info.read", uid="12345", account_id="dbid:1"),
+        lifetime=14400,
+        has="account_info.read",
+        renewed=_renewed(14400),
+        stays=True,
+    ),
+    "ebay": Recorded(
+        scope="https://api.ebay.com/oauth/api_scope",
+        token="https://api.ebay.com/identity/v1/oauth2/token",
+        client=BASIC,
+        form={"grant_type": "client_credentials", "scope": "https://api.ebay.com/oauth/api_scope"},
+        granted=_bearer(7200, token_type="Application Access Token"),
+        lifetime=7200,
+    ),
+    "github": Recorded(
+        page="https://github.com/login/oauth/authorize",
+        query={"client_id": ID, "state": STATE},
+        token="https://github.com/login/oauth/access_token",
+        granted=_bearer(28800, "rt-1", refresh_token_expires_in=15897600, scope=""),
+        lifetime=28800,
+        renewed=_renewed(28800, "rt-2", refresh_token_expires_in=15897600, scope=""),
+        lapses=15897600,
+    ),
+    "gitlab": Recorded(
+        given={"base": "https://gitlab.example.com"},
+        scope="read_user profile",
+        page="https://gitlab.example.com/oauth/authorize",
+        query={
+            "client_id": ID,
+            "redirect_uri": BACK,
+            "response_type": "code",
+            "state": STATE,
+            "scope": "read_user profile",
+            "code_challenge": "ch-1",
+            "code_challenge_method": "S256",
+        },
+        token="https://gitlab.example.com/oauth/token",
+        form={"code_verifier": "canary-verifier"},
+        granted=_bearer(7200, "rt-1", created_at=1607635748),
+        lifetime=7200,
+        renewed=_renewed(7200, "rt-2", created_at=1628711391),
+        revoke="https://gitlab.example.com/oauth/revoke",
+    ),
+    "google": Recorded(
+        scope="https://www.googleapis.com/auth/drive",
+        page="https://accounts.google.com/o/oauth2/v2/auth",
+        query={"access_type": "offline", "response_type": "code", "client_id": ID, "redirect_uri": BACK},
+        token="https://oauth2.googleapis.com/token",
+        form={"code_verifier": "canary-verifier"},
+        granted=_bearer(3599, "rt-1", scope="https://www.googleapis.com/auth/drive", token_type="Bearer"),
+        lifetime=3599,
+        has="https://www.googleapis.com/auth/drive",
+        renewed=_renewed(3599, token_type="Bearer"),
+        stays=True,
+        revoke="https://oauth2.googleapis.com/revoke",
+    ),
+    "hubspot": Recorded(
+        scope="contacts oauth",
+        page="https://app.hubspot.com/oauth/authorize",
+        query={"client_id": ID, "scope": "contacts oauth", "redirect_uri": BACK},
+        token="https://api.hubapi.com/oauth/v1/token",
+        granted=_bearer(1800, "rt-1"),
+        lifetime=1800,
+        renewed=_renewed(1800, "rt-1"),
+        stays=True,
+    ),
+    "keycloak": Recorded(
+        given={"base": "https://sso.example.com", "realm": "acme"},
+        scope="openid",
+        page="https://sso.example.com/realms/acme/protocol/openid-connect/auth",
+        query={"client_id": ID},
+        token="https://sso.example.com/realms/acme/protocol/openid-connect/token",
+        granted=_bearer(300, "rt-1", refresh_expires_in=1800, session_state="1"),
+        lifetime=300,
+        lapses=1800,
+        renewed=_renewed(300, "rt-2", refresh_expires_in=1800),
+        revoke="https://sso.example.com/realms/acme/protocol/openid-connect/revoke",
+    ),
+    "linkedin": Recorded(
+        scope="r_liteprofile rw_ads",
+        page="https://www.linkedin.com/oauth/v2/authorization",
+        query={"response_type": "code", "client_id": ID, "redirect_uri": BACK, "scope": "r_liteprofile rw_ads"},
+        token="https://www.linkedin.com/oauth/v2/accessToken",
+        granted={
+            "access_token": "at-1",
+            "expires_in": 5184000,
+            "refresh_token": "rt-1",
+            "refresh_token_expires_in": 31536000,
+            "scope": "r_liteprofile,rw_ads",
+        },
+        lifetime=5184000,
+        has="r_liteprofile rw_ads",
+        lapses=31536000,
+        renewed={
+            "access_token": "at-2",
+            "expires_in": 86400,
+            "refresh_token": "rt-1",
+            "refresh_token_expires_in": 439200,
+        },
+        renewed_lifetime=86400,
+        stays=True,
+    ),
+    "mastodon": Recorded(
+        given={"host": "mastodon.example"},
+        scope="read write follow push",
+        page="https://mastodon.example/oauth/authorize",
+        query={"response_type": "code", "client_id": ID, "redirect_uri": BACK, "scope": "read write follow push"},
+        token="https://mastodon.example/oauth/token",
+        granted=_bearer(None, scope="read write follow push", created_at=1573979017, token_type="Bearer"),
+        lifetime=math.inf,
+        has="read write follow push",
+        revoke="https://mastodon.example/oauth/revoke",
+    ),
+    "microsoft": Recorded(
+        given={"tenant": "organizations"},
+        scope="offline_access https://graph.microsoft.com/mail.read",
+        page="https://login.microsoftonline.com/organizations/oauth2/v2.0/authorize",
+        query={
+            "client_id": ID,
+            "response_type": "code",
+            "redirect_uri": BACK,
+            "code_challenge": "ch-1",
+            "code_challenge_method": "S256",
+        },
+        token="https://login.microsoftonline.com/organizations/oauth2/v2.0/token",
+        form={"code_verifier": "canary-verifier"},
+        granted=_bearer(3599, "rt-1", scope="https://graph.microsoft.com/mail.read", token_type="Bearer"),
+        lifetime=3599,
+        has="https://graph.microsoft.com/mail.read",
+        lapses=90 * 86400,
+        renewed=_renewed(3599, "rt-2", scope="https://graph.microsoft.com/mail.read"),
+    ),
+    "okta": Recorded(
+        given={"domain": "acme.okta.com"},
+        scope="offline_access orders",
+        page="https://acme.okta.com/oauth2/default/v1/authorize",
+        query={"client_id": ID, "response_type": "code", "scope": "offline_access orders", "state": STATE},
+        token="https://acme.okta.com/oauth2/default/v1/token",
+        client=BASIC,
+        form={"code_verifier": "canary-verifier"},
+        granted=_bearer(3600, "rt-1", scope="offline_access orders", token_type="Bearer"),
+        lifetime=3600,
+        has="offline_access orders",
+        lapses=7 * 86400,
+        renewed=_renewed(3600, "rt-2"),
+    ),
+    "shopify": Recorded(
+        given={"shop": "some-shop"},
+        scope="read_products write_orders",
+        page="https://some-shop.myshopify.com/admin/oauth/authorize",
+        query={"client_id": ID, "scope": "read_products,write_orders", "redirect_uri": BACK},
+        token="https://some-shop.myshopify.com/admin/oauth/access_token",
+        granted={"access_token": "at-1", "scope": "read_products,write_orders"},
+        lifetime=math.inf,
+        has="read_products write_orders",
+        header=("X-Shopify-Access-Token", "at-1"),
+    ),
+    "slack": Recorded(
+        scope="channels:read chat:write",
+        page="https://slack.com/oauth/v2/authorize",
+        query={"state": STATE, "client_id": ID, "scope": "channels:read,chat:write", "redirect_uri": BACK},
+        token="https://slack.com/api/oauth.v2.access",
+        client=BASIC,
+        granted=_bearer(43200, "rt-1", ok=True, token_type="bot", scope="channels:read,chat:write", bot_user_id="U1"),
+        lifetime=43200,
+        has="channels:read chat:write",
+        renewed=_renewed(43200, "rt-2", ok=True, token_type="bot"),
+    ),
+    "spotify": Recorded(
+        scope="user-read-private user-read-email",
+        page="https://accounts.spotify.com/authorize",
+        query={
+            "response_type": "code",
+            "client_id": ID,
+            "scope": "user-read-private user-read-email",
+            "redirect_uri": BACK,
+            "state": STATE,
+        },
+        token="https://accounts.spotify.com/api/token",
+        client=BASIC,
+        granted=_bearer(3600, "rt-1", scope="user-read-private user-read-email"),
+        lifetime=3600,
+        has="user-read-private user-read-email",
+        renewed=_renewed(3600),
+        stays=True,
+    ),
+    "twitch": Recorded(
+        scope="user_read",
+        page="https://id.twitch.tv/oauth2/authorize",
+        query={"response_type": "code", "client_id": ID, "redirect_uri": BACK, "scope": "user_read", "state": STATE},
+        token="https://id.twitch.tv/oauth2/token",
+        granted=_bearer(14124, "rt-1", scope=["user_read"]),
+        lifetime=14124,
+        has="user_read",
+        renewed=_renewed(14124, "rt-2", scope=["user_read"]),
+    ),
+    "xero": Recorded(
+        scope="openid offline_access accounting.contacts",
+        page="https://login.xero.com/identity/connect/authorize",
+        query={"response_type": "code", "client_id": ID, "redirect_uri": BACK},
+        token="https://identity.xero.com/connect/token",
+        client=BASIC,
+        granted=_bearer(1800, "rt-1", token_type="Bearer"),
+        lifetime=1800,
+        renewed=_renewed(1800, "rt-2", token_type="Bearer"),
+    ),
+}
