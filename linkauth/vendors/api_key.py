@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import attrs
 
-from linkauth.errors import ConfigurationError, UnsupportedGrant
+from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Secret, Token
 from linkauth.oauth.url import base_url
 from linkauth.vendors.signing import is_header, is_word, signature
 from linkauth.vendors.vendor import Vendor, client_secret, plain_name, required
-
-if TYPE_CHECKING:
-    from linkauth.oauth.exchange import Flow
 
 __all__ = ["ApiKey"]
 
@@ -65,6 +61,3 @@ class ApiKey(Vendor):
 
     def signature(self, token: Token) -> str:
         return signature(token, self.header, self.scheme)
-
-    def logout(self, token: Token) -> Flow[None]:
-        raise UnsupportedGrant(self.leaves_open)
