@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from linkauth.engine.client_limits import ClientLimits
+from linkauth.engine.leased import Leased
 from linkauth.errors import InvalidClient, RateLimited, StoreError, VendorUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.limits import free_in, given_back, held_for, place, used
@@ -99,11 +100,11 @@ class Gate:
         self._name = vendor.name
         self._rate = vendor.token_rate
         self._limits = ClientLimits(context, vendor)
-        self._probe_key = probe_key(vendor)
         self.timeout = context.timeout
         """Seconds for one exchange."""
         self.accepted = ""
         """A digest of the client secret that the vendor took last."""
+        self._first_in_fleet = Leased(context, probe_key(vendor), timing.PROBE_LEASE)
         self._window = timing.WINDOW
         self._in_flight: set[Permit] = set()
         self._room = asyncio.Event()
@@ -176,7 +177,7 @@ class Gate:
             self.accepted = secret
             await self._limits.update(lambda record: record.answered(secret, sent_at))
         if probe is not None:
-            await self._context.store_client.quietly(self._context.store_client.store.release(self._probe_key, probe))
+            await self._first_in_fleet.release(probe)
 
     # -- in line -----------------------------------------------------------------------------------------------------
 
@@ -248,14 +249,10 @@ class Gate:
 
     async def _goes_first(self, until: float) -> bool:
         """Whether it is this worker that goes first after a refusal; else it has waited for the one who does."""
-        store_client = self._context.store_client
-        claim = store_client.store.claim(self._probe_key, self._context.owner(), timing.PROBE_LEASE, 0, b"")
         try:
-            found, _ = await store_client.ask(claim)
-            if isinstance(found, Busy):
-                wait = min(found.remaining, self._left(until))
-                with self._context.flights.idle():
-                    await store_client.do(store_client.store.wait_for_change(self._probe_key, 0, wait), extra=wait)
+            found, _ = await self._first_in_fleet.claim()
+            if isinstance(found, Busy):  # and look again: after his answer nobody may be held back any more
+                await self._first_in_fleet.wait(min(found.remaining, self._left(until)), 0)
                 self._limits.announced(self._limits.version + 1)
                 return False
         except StoreError:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.begun import make_room
-from linkauth.engine.lease import Lease
+from linkauth.engine.leased import Leased
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     AuthorizationPending,
@@ -32,13 +32,14 @@ from linkauth.oauth.authorization import masked, said
 from linkauth.oauth.token import secret_str
 from linkauth.protocol import session, timing
 from linkauth.protocol.records import TENANTS, PendingRecord, state_key
-from linkauth.store import Busy, Granted, Newer
+from linkauth.store import Granted
 from linkauth.vendors.vendor import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from linkauth.engine.context import EngineContext
+    from linkauth.engine.lease import Lease
     from linkauth.engine.replica import Replica
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
@@ -81,7 +82,8 @@ async def begin(replica: Replica, redirect_uri: str, scope: str | None, tenant: 
         next_path=next_path,
         expires_at=now + vendor.pending_lifetime,
     )
-    await _put(context, key, 1, record, vendor.pending_lifetime)
+    # Without a lease: nobody else writes here, for nobody else knows the state.
+    await Leased(context, key).commit(1, record, vendor.pending_lifetime)
     return url
 
 
@@ -99,10 +101,11 @@ async def pending(context: EngineContext, vendor: Vendor | None, params: Mapping
     unknown = StateMismatch(f"{name}: the state is unknown, used or expired; start again")
     if vendor is None and not state.startswith(TENANTS):
         raise unknown
-    reading, _ = await context.store_client.ask(context.store_client.store.read(key))
+    begun = Leased(context, key)
+    reading, _ = await begun.read()
     if reading.record is None:
         raise unknown
-    record = context.codec.expect(key, reading.record, PendingRecord)
+    record = begun.open(reading.record, PendingRecord)
     same = hmac.compare_digest(record.state.encode("ascii", "replace"), state.encode("ascii"))
     theirs = vendor is None or record.vendor == vendor.name
     if not same or not theirs or record.expires_at <= reading.now:
@@ -120,16 +123,17 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
     if record.token_key not in replica.place.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
-    key, _ = _key_of(vendor.name, params)
+    begun = Leased(context, _key_of(vendor.name, params)[0], context.timeout + timing.LEASE_MORE)
     refused = _refusal(vendor, params, what)
     if refused is not None:
-        taken, _ = await context.store_client.ask(context.store_client.store.take(key))
+        taken = await begun.take()
         if taken.record is None:
             raise _used(vendor)
         # Written anew under another key at this very moment (``reseal``), it must not be there again.
-        await context.store_client.quietly(context.store_client.store.delete(key, taken.record.version + 2))
+        with contextlib.suppress(StoreError):
+            await begun.delete(taken.record.version + 2)
         raise refused
-    lease = await _leased(replica, key)
+    lease = await _leased(begun, vendor)
 
     def flow(newest: Vendor) -> Flow[Token]:
         if lease.doubtful():
@@ -146,9 +150,9 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
         await lease.release()
         raise
     except Exception:
-        await _use_up(context, lease)
+        await _use_up(begun, lease.number)
         raise
-    await _use_up(context, lease)
+    await _use_up(begun, lease.number)
     replica.granted(token, record.scope)
     return token
 
@@ -167,57 +171,42 @@ def _refusal(vendor: Vendor, params: Mapping[str, str], what: Pending) -> OAuthE
     return None
 
 
-async def _leased(replica: Replica, key: str) -> Lease:
+async def _leased(begun: Leased, vendor: Vendor) -> Lease:
     """The lease on a state that is to be used. The state stays where it is meanwhile: a worker that dies costs no consent.
 
     Raises ``StateMismatch`` where somebody else has used it up, or goes on using it.
     """
-    context, known = replica.context, 1  # as it was begun
-    store, ttl = context.store_client.store, context.timeout + timing.LEASE_MORE
-    limit = context.world.monotonic() + timing.STATE_BUSY
-    while True:
-        claim, time = await context.store_client.ask(store.claim(key, context.owner(), ttl, known, b""))
-        left = limit - context.world.monotonic()
-        if isinstance(claim, Newer):
-            known = claim.record.version
-        elif isinstance(claim, Busy) and left > 0:
-            with context.flights.idle():
-                await context.store_client.do(store.wait_for_change(key, known, left), extra=left)
-        elif isinstance(claim, Granted) and claim.record is not None:
-            return Lease(context.store_client, context.world, key, claim.number, ttl, time)
-        else:
-            if isinstance(claim, Granted):
-                await context.store_client.quietly(store.release(key, claim.number))
-            raise _used(replica.vendor)
+    limit = begun.context.world.monotonic() + timing.STATE_BUSY
+    claim, time = await begun.acquire(1, passing=True, until=limit)
+    if isinstance(claim, Granted):
+        if claim.record is not None:
+            return begun.lease(claim, time)
+        await begun.release(claim.number)
+    raise _used(vendor)
 
 
 def _used(vendor: Vendor) -> StateMismatch:
     return StateMismatch(f"{vendor.name}: the state was used a moment ago")
 
 
-async def _use_up(context: EngineContext, lease: Lease) -> None:
+async def _use_up(begun: Leased, number: int) -> None:
     """Let a state be good no more; behind the scenes should the store be away."""
     try:
-        await context.store_client.do(context.store_client.store.delete(lease.key, lease.number))
+        await begun.delete(number)
     except StoreError:
-        context.flights.start(_go_on_deleting(context, lease), "linkauth state", precious=True)
+        begun.context.flights.start(_go_on_deleting(begun, number), "linkauth state", precious=True)
 
 
-async def _go_on_deleting(context: EngineContext, lease: Lease) -> None:
+async def _go_on_deleting(begun: Leased, number: int) -> None:
+    context = begun.context
     # No longer than others may be kept waiting by the lease: then the vendor knows the code, and refuses it.
     until = context.world.monotonic() + context.timeout + timing.LEASE_MORE
     while context.world.monotonic() < until:
         with context.flights.idle():
             await asyncio.sleep(timing.STATE_AGAIN)
         with contextlib.suppress(StoreError):
-            await context.store_client.do(context.store_client.store.delete(lease.key, lease.number))
+            await begun.delete(number)
             return
-
-
-async def _put(context: EngineContext, key: str, number: int, record: PendingRecord, seconds: float) -> None:
-    # Without a lease: nobody else writes here, for nobody else knows the state, or has just taken its record.
-    value = context.codec.close(key, number, record)
-    await context.store_client.ask(context.store_client.store.commit(key, number, value, ttl=seconds))
 
 
 def _key_of(name: str, params: Mapping[str, str]) -> tuple[str, str]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
+from linkauth.engine.leased import Leased
 from linkauth.errors import CorruptRecord
-from linkauth.protocol import timing
 from linkauth.protocol.records import BegunRecord, begun_key
-from linkauth.store import Busy, Newer
+from linkauth.store import Granted
 
 if TYPE_CHECKING:
     from linkauth.engine.replica import Replica
-    from linkauth.store import Granted
 
 __all__ = ["make_room"]
 
@@ -29,32 +28,17 @@ async def make_room(replica: Replica, state: str) -> float:
 
     Raises ``StoreUnavailable``.
     """
-    context, key = replica.context, begun_key(replica.vendor, replica.account)
-    store = context.store_client.store
-    claim = await _claim(replica, key)
+    context = replica.context
+    pending = Leased(context, begun_key(replica.vendor, replica.account))
+    claim, _ = await pending.acquire(0, passing=True)
+    assert isinstance(claim, Granted)  # noqa: S101  # sooner or later
     begun: tuple[str, ...] = ()
     if claim.record is not None:
         # One that cannot be read keeps nobody from connecting: the states that it named end by themselves.
         with contextlib.suppress(CorruptRecord):
-            begun = context.codec.expect(key, claim.record, BegunRecord).states
+            begun = pending.open(claim.record, BegunRecord).states
     begun = (*begun, state)
-    value = context.codec.close(key, claim.number, BegunRecord(states=begun[-MOST:]))
-    await context.store_client.ask(store.commit(key, claim.number, value, ttl=replica.vendor.pending_lifetime))
+    await pending.commit(claim.number, BegunRecord(states=begun[-MOST:]), replica.vendor.pending_lifetime)
     for old in begun[:-MOST]:
-        await context.store_client.ask(store.take(old))
+        await Leased(context, old).take()
     return claim.now
-
-
-async def _claim(replica: Replica, key: str) -> Granted:
-    context, known = replica.context, 0
-    store = context.store_client.store
-    while True:
-        claim, _ = await context.store_client.ask(store.claim(key, context.owner(), timing.STORE_CALL, known, b""))
-        if isinstance(claim, Newer):
-            known = claim.record.version
-        elif isinstance(claim, Busy):
-            with context.flights.idle():
-                left = claim.remaining
-                await context.store_client.do(store.wait_for_change(key, known, left), extra=left)
-        else:
-            return claim

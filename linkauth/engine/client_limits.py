@@ -6,11 +6,13 @@ overtaken begins again from what stands there. So no worker's refusal is lost, a
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from linkauth.engine.leased import Leased
 from linkauth.errors import CorruptRecord, StoreError
 from linkauth.protocol import timing
 from linkauth.protocol.limits import LimitRecord
@@ -30,19 +32,16 @@ TRIES: Final = 20
 """Others may be faster so many times; then it is known here alone, and told with what is told next."""
 
 
-class ClientLimits:
+class ClientLimits(Leased):
     """A ``LimitRecord`` in this process. It is advice: with the store away one goes by what one knows oneself."""
-
-    __slots__ = ("__weakref__", "_context", "_heard", "_looked", "key", "record", "version")
 
     written_at = 0.0
     """It does not matter."""
 
     def __init__(self, context: EngineContext, vendor: Vendor) -> None:
-        self.key = limit_key(vendor)
+        super().__init__(context, limit_key(vendor))
         self.record = LimitRecord(vendor=vendor.name)
         self.version = 0
-        self._context = context
         self._looked = -math.inf
         self._heard = False
         """Something was announced since the last look."""
@@ -66,22 +65,22 @@ class ClientLimits:
 
     async def follow(self) -> None:
         """Hear of what others write, where the store tells of it."""
-        await self._context.read_repair.follow(self)
+        await self.context.read_repair.follow(self)
 
     def stale(self) -> bool:
         """Whether to look before the next request: after an announcement; where there are none, each second of trouble."""
         in_trouble = bool(self.record.rate.failures or self.record.secrets)
-        since = self._context.world.monotonic() - self._looked
-        return self._heard or (in_trouble and not self._context.read_repair.announces and since >= timing.LIMIT_LOOK)
+        since = self.context.world.monotonic() - self._looked
+        return self._heard or (in_trouble and not self.context.read_repair.announces and since >= timing.LIMIT_LOOK)
 
     async def look(self) -> None:
         """Read it where it is ``stale``."""
         if not self.stale():
             return
         self._heard = False
-        self._looked = self._context.world.monotonic()
+        self._looked = self.context.world.monotonic()
         try:
-            reading, _ = await self._context.store_client.ask(self._context.store_client.store.read(self.key))
+            reading, _ = await self.read()
         except StoreError:
             return
         self._take(reading.record)
@@ -92,13 +91,10 @@ class ClientLimits:
             changed = change(self.record)
             if changed == self.record:
                 return
-            changed = attrs.evolve(changed, by=self._context.owner())
-            value = self._context.codec.close(self.key, self.version + 1, changed)
-            commit = self._context.store_client.store.commit(self.key, self.version + 1, value)
-            try:
-                outcome, _ = await self._context.store_client.ask(commit)
-            except StoreError:
-                outcome = None
+            changed = attrs.evolve(changed, by=self.context.owner())
+            outcome = None
+            with contextlib.suppress(StoreError):
+                outcome, _ = await self.commit(self.version + 1, changed)
             if not isinstance(outcome, Superseded):
                 self.record, self.version = changed, self.version + (outcome is not None)
                 return
@@ -110,6 +106,6 @@ class ClientLimits:
             return
         self.version = record.version
         try:
-            self.record = self._context.codec.expect(self.key, record, LimitRecord)
+            self.record = self.open(record, LimitRecord)
         except CorruptRecord:  # of another key's, or another environment's: it says nothing here
             self.record = LimitRecord(vendor=self.record.vendor)

@@ -15,7 +15,7 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.lease import Lease
+from linkauth.engine.leased import Leased
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
 from linkauth.engine.status import status_of, statuses
@@ -24,7 +24,7 @@ from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, secret_key, token_keys
 from linkauth.protocol.timing import backoff
-from linkauth.store import Busy, Granted
+from linkauth.store import Granted
 from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.context import EngineContext
     from linkauth.engine.credential import Credential
+    from linkauth.engine.lease import Lease
     from linkauth.engine.vendor_of import VendorOf
     from linkauth.oauth.token import Token
     from linkauth.store import Reading, Record
@@ -67,7 +68,7 @@ class KeepAlive:
         self._make = make
         self._every = every
         self._rotate_after = rotate_secrets_after
-        self._key = round_key(self._vendors, map(name_of, self._functions))
+        self._schedule = Leased(context, round_key(self._vendors, map(name_of, self._functions)), timing.ROUND_LEASE)
 
     async def run(self, rounds: int | None = None) -> int:
         """Make ``rounds`` rounds (None: go on until cancelled), or see others make them. How many were renewed here.
@@ -91,32 +92,25 @@ class KeepAlive:
 
     async def _turn(self) -> int | None:
         """Make a round if it is time and nobody else does; else wait. None: nothing was made."""
-        store, store_client = self._context.store_client.store, self._context.store_client
-        reading, _ = await store_client.ask(store.read(self._key))
+        reading, _ = await self._schedule.read()
         if reading.record is not None and (left := self._left(reading.record, reading.now)) > 0:
             await asyncio.sleep(left + self._context.world.random.random())
             return None
-        known = reading.record.version if reading.record else 0
-        claim, time = await store_client.ask(
-            store.claim(self._key, self._context.owner(), timing.ROUND_LEASE, known, b"")
-        )
-        if isinstance(claim, Busy):
-            await store_client.do(store.wait_for_change(self._key, known, claim.remaining), extra=claim.remaining)
-        if not isinstance(claim, Granted):
+        claim, time = await self._schedule.acquire(reading.record.version if reading.record else 0)
+        if not isinstance(claim, Granted):  # somebody has made the round meanwhile
             return None
-        lease = Lease(store_client, self._context.world, self._key, claim.number, timing.ROUND_LEASE, time)
+        lease = self._schedule.lease(claim, time)
         async with lease:
             renewed = await self._round(lease)
         if renewed is not None:
-            record = RoundRecord(next_at=store_client.now() + self._every)
-            value = self._context.codec.close(self._key, claim.number, record)
-            await store_client.ask(store.commit(self._key, claim.number, value))
+            record = RoundRecord(next_at=self._context.store_client.now() + self._every)
+            await self._schedule.commit(claim.number, record)
         return renewed
 
     def _left(self, record: Record, now: float) -> float:
         """Seconds until the next round. What another environment has written says nothing: then it is now."""
         try:
-            return self._context.codec.expect(self._key, record, RoundRecord).next_at - now
+            return self._schedule.open(record, RoundRecord).next_at - now
         except CorruptRecord as error:
             log.warning("keep-alive: rounds are made as if nobody else did: %s", error)
         return 0.0
@@ -172,7 +166,7 @@ class KeepAlive:
 
     async def _look(self, key: str) -> Credential | None:
         """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old."""
-        reading, _ = await self._context.store_client.ask(self._context.store_client.store.read(key))
+        reading, _ = await Leased(self._context, key).read()
         if reading.record is None:
             return None
         try:

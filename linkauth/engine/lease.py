@@ -18,31 +18,9 @@ if TYPE_CHECKING:
     from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.protocol.freshness import StoreTime
-    from linkauth.store import Claim, Reading, Record
+    from linkauth.store import Claim, Record
 
-__all__ = ["Lease", "Leased", "Word"]
-
-
-class Leased(Protocol):
-    """A record that is read, and written under a lease."""
-
-    ttl: float
-
-    async def read(self) -> tuple[Reading, StoreTime]:
-        """The record as it is now."""
-        ...
-
-    async def claim(self, note: bytes, newer_than: int, owner: str) -> tuple[Claim, StoreTime]:
-        """Ask for the lease."""
-        ...
-
-    async def wait(self, seconds: float, newer_than: int) -> None:
-        """Wait until the record or its lease changes, at most ``seconds``."""
-        ...
-
-    def lease(self, claim: Granted, time: StoreTime, note: bytes, owner: str) -> Lease:
-        """A granted claim as something that can be kept and given back."""
-        ...
+__all__ = ["Lease", "Word"]
 
 
 class Word(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
 from linkauth.engine.lease import Lease
+from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.place import Place
 from linkauth.engine.state import UNKNOWN, CredentialState
@@ -38,17 +39,17 @@ __all__ = ["Replica"]
 log = logging.getLogger("linkauth")
 
 
-class Replica:
+class Replica(Leased):
     """What is written of one credential, in the store and in ``state``."""
 
     def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
-        self.context = context
+        self.place = Place(token_keys(vendor, account), context.store_client)
+        ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
+        super().__init__(context, self.place.key, ttl)
         self.vendor = vendor
         self.account = account
-        self.place = Place(token_keys(vendor, account), context.store_client)
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
         self.state = CredentialState(context.world, ahead, needs_user=vendor.needs_user)
-        self.ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
         self.outbox = self._outbox()
         self.lease_held: Lease | None = None
         """The latest lease of this worker."""
@@ -71,17 +72,13 @@ class Replica:
     async def read(self) -> tuple[Reading, StoreTime]:
         """The record as it is now."""
         await self._follow()
-        return await self.context.store_client.ask(self.context.store_client.store.read(self.key))
+        return await super().read()
 
-    async def claim(
-        self, note: bytes, newer_than: int | None = None, owner: str | None = None
-    ) -> tuple[Claim, StoreTime]:
-        """Ask for the lease. ``newer_than``: None is the version that is held. ``owner``: None is a new one."""
+    async def claim(self, note: bytes = b"", newer_than: int = 0, owner: str | None = None) -> tuple[Claim, StoreTime]:
+        """Ask for the lease."""
         await self._follow()
         self.place.fix()
-        known = self.state.version if newer_than is None else newer_than
-        claim = self.context.store_client.store.claim(self.key, owner or self.context.owner(), self.ttl, known, note)
-        return await self.context.store_client.ask(claim)
+        return await super().claim(note, newer_than, owner)
 
     async def look(self) -> None:
         """Read the store again, for the clocks say that time passed unnoticed."""
@@ -96,18 +93,11 @@ class Replica:
         except StoreError:  # a broken record is the renewal's to tell
             self.state.believe_wall()
 
-    async def wait(self, seconds: float, newer_than: int | None = None) -> None:
-        """Wait for another worker: until the record or the lease changes, at most ``seconds``."""
-        known = self.state.version if newer_than is None else newer_than
-        with self.context.flights.idle():
-            change = self.context.store_client.store.wait_for_change(self.key, known, seconds)
-            await self.context.store_client.do(change, extra=seconds)
-
     def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
         """A granted claim as something that can be kept and given back. ``note``, ``owner``: what it was claimed with."""
 
         async def again() -> tuple[Claim, StoreTime]:
-            return await self.claim(note, owner=owner)
+            return await self.claim(note, self.state.version, owner)
 
         rotates = self.vendor.rotation.rotates
         self.lease_held = Lease(
@@ -183,8 +173,7 @@ class Replica:
             self.outbox.kept = None
             await self.outbox.drop(number)
             # Nobody waits for the lease's end: others may reach the store, and can ask the vendor themselves.
-            release = self.context.store_client.quietly(self.context.store_client.store.release(self.key, number, b""))
-            self.context.flights.start(release, f"linkauth release {self.key}")
+            self.context.flights.start(self.release(number), f"linkauth release {self.key}")
         return self.current()
 
     def _go_on_saving(self, kept: Entry, fault: str, pause: float = 0.0) -> None:
@@ -273,10 +262,7 @@ class Replica:
         held = self.held()
         if held is None:
             return number
-        value = self.context.codec.close(self.key, number, held.record)
-        outcome, _ = await self.context.store_client.ask(
-            self.context.store_client.store.commit(self.key, number, value)
-        )
+        outcome, _ = await self.commit(number, held.record)
         if isinstance(outcome, Superseded):
             return number if outcome.record is None else max(number, outcome.record.version) + 1
         if self.held() == held:
@@ -317,10 +303,7 @@ class Replica:
         number = held.number
         level = self.context.outages.record_lost()
         log.log(level, "%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
-        commit = self.context.store_client.store.commit(
-            self.key, number, self.context.codec.close(self.key, number, held.record)
-        )
-        outcome, time = await self.context.store_client.ask(commit)
+        outcome, time = await self.commit(number, held.record)
         if isinstance(outcome, Superseded) and outcome.record is not None:
             self.know(outcome.record, time)
 
@@ -339,11 +322,8 @@ class Replica:
             session=lineage.session,
             generation=lineage.generation,
         )
-        commit = self.context.store_client.store.commit(
-            self.key, number, self.context.codec.close(self.key, number, mark)
-        )
         try:
-            outcome, time = await self.context.store_client.ask(commit)
+            outcome, time = await self.commit(number, mark)
         except StoreUnavailable:
             # The next worker will be refused as this one was; this one knows the record that stands there as dead.
             self.state.bury(reason, self.state.version, mark, stored=False)
@@ -362,16 +342,15 @@ class Replica:
 
         ``session``: one that comes after all that is forgotten.
         """
-        store, mark = self.context.store_client.store, None
+        mark = None
         if self.vendor.needs_user:
             mark = DeadRecord(
                 vendor=self.vendor.name, account=self.account, reason=reason, by_user=True, session=session
             )
-            value = self.context.codec.close(self.key, number, mark)
-            outcome, _ = await self.context.store_client.ask(store.commit(self.key, number, value))
+            outcome, _ = await self.commit(number, mark)
             forgotten = isinstance(outcome, Committed) or outcome.record is None
         else:
-            forgotten = await self.context.store_client.do(store.delete(self.key, number))
+            forgotten = await self.delete(number)
         if forgotten:
             self.outbox.kept = None
             await self.outbox.drop(number)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from linkauth.engine.leased import Leased
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.protocol import timing
 from linkauth.protocol.records import PendingRecord
@@ -56,30 +57,26 @@ async def anew(context: EngineContext, key: str) -> bool:
     A record that changes meanwhile is looked at again. Who works on it is waited for. Raises ``CorruptRecord``,
     ``StoreUnavailable``.
     """
-    store_client = context.store_client
+    record = Leased(context, key, timing.RESEAL_LEASE)
     limit = context.world.monotonic() + timing.RESEAL_PATIENCE
     while context.world.monotonic() < limit:
-        reading, _ = await store_client.ask(store_client.store.read(key))
+        reading, _ = await record.read()
         found = reading.record
         if found is None or not context.codec.is_old(found):
             return False
         number = found.version + 1
         value, lasts = context.codec.anew(key, found, number), _lasts(context, key, found, reading.now)
-        claim, _ = await store_client.ask(
-            store_client.store.claim(key, context.owner(), timing.RESEAL_LEASE, number, reading.note)
-        )
-        if isinstance(claim, Busy):
-            patience = max(min(claim.remaining, limit - context.world.monotonic()), 0.0)
-            await store_client.do(store_client.store.wait_for_change(key, number, patience), extra=patience)
+        claim, _ = await record.claim(reading.note, number)
+        if isinstance(claim, Busy):  # and read again: he leaves another note
+            await record.wait(max(min(claim.remaining, limit - context.world.monotonic()), 0.0), number)
         elif isinstance(claim, Granted):
             try:
                 if claim.record == found:
-                    outcome, _ = await store_client.ask(store_client.store.commit(key, number, value, ttl=lasts))
+                    outcome, _ = await record.put(number, value, lasts)
                     if isinstance(outcome, Committed):
                         return True
             finally:
-                note = context.codec.note_anew(key, claim.note)
-                await store_client.quietly(store_client.store.release(key, claim.number, note))
+                await record.release(claim.number, context.codec.note_anew(key, claim.note))
     log.warning("record %s is being worked on all the time; it is left as it is", key)
     return False
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.admission import Permit
-    from linkauth.engine.lease import Lease, Leased
+    from linkauth.engine.lease import Lease
+    from linkauth.engine.leased import Leased
     from linkauth.engine.replica import Replica
     from linkauth.errors import ReauthorizationRequired
     from linkauth.oauth.exchange import Flow

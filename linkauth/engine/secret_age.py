@@ -6,12 +6,13 @@ asked for, which is written down for the fleet.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING
 
-from linkauth.errors import ConfigurationError, CorruptRecord, UnsupportedGrant
-from linkauth.protocol import timing
+from linkauth.engine.leased import Leased
+from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, UnsupportedGrant
 from linkauth.protocol.records import FirstSeenRecord, answer_key, first_seen_key
 from linkauth.store import Granted
 
@@ -49,7 +50,7 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
         raise UnsupportedGrant(f"{vendor.name} does not rotate client secrets")
     if not await _is_older(context, vendor, older_than):
         return False
-    reading, _ = await context.store_client.ask(context.store_client.store.read(answer_key(vendor)))
+    reading, _ = await Leased(context, answer_key(vendor)).read()
     if reading.record is not None:
         raise ConfigurationError(
             f"{vendor.name}: the answer to a rotation waits to be read; see `linkauth rotate-secret --recover`"
@@ -60,7 +61,8 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
 
     if not await credential.rotate_secret_if(still):
         return False
-    await context.store_client.quietly(context.store_client.store.take(first_seen_key(vendor)))
+    with contextlib.suppress(StoreError):
+        await Leased(context, first_seen_key(vendor)).take()
     return True
 
 
@@ -74,18 +76,17 @@ async def _is_older(context: EngineContext, vendor: Vendor, than: float) -> bool
 
 async def _first_seen(context: EngineContext, vendor: Vendor) -> float:
     """Since when the fleet knows this secret, Unix seconds by the store's clock: now, where nobody has written that down."""
-    key, store = first_seen_key(vendor), context.store_client.store
-    reading, _ = await context.store_client.ask(store.read(key))
+    seen = Leased(context, first_seen_key(vendor))
+    reading, _ = await seen.read()
     if reading.record is not None:
         try:
-            found = context.codec.expect(key, reading.record, FirstSeenRecord)
+            found = seen.open(reading.record, FirstSeenRecord)
         except CorruptRecord as error:
             log.warning("%s: the age of its secret counts from now: %s", vendor.name, error)
         else:
             return min(found.at, reading.now)
     known = 0 if reading.record is None else reading.record.version
-    claim, _ = await context.store_client.ask(store.claim(key, context.owner(), timing.STORE_CALL, known, b""))
+    claim, _ = await seen.claim(newer_than=known)
     if isinstance(claim, Granted):  # else somebody is writing this very thing
-        value = context.codec.close(key, claim.number, FirstSeenRecord(vendor=vendor.name, at=reading.now))
-        await context.store_client.ask(store.commit(key, claim.number, value))
+        await seen.commit(claim.number, FirstSeenRecord(vendor=vendor.name, at=reading.now))
     return reading.now
