@@ -33,10 +33,10 @@ TRIES: Final = 20
 
 
 class ClientLimits(Leased):
-    """A ``LimitRecord`` in this process. It is advice: with the store away one goes by what one knows oneself."""
+    """A ``LimitRecord`` in this process. It is advice: with the store away one goes by what one knows oneself.
 
-    written_at = 0.0
-    """It does not matter."""
+    What a store lost of it is not put back, but found out anew.
+    """
 
     def __init__(self, context: EngineContext, vendor: Vendor) -> None:
         super().__init__(context, limit_key(vendor))
@@ -46,14 +46,6 @@ class ClientLimits(Leased):
         self._heard = False
         """Something was announced since the last look."""
 
-    def is_newer_than(self, version: int) -> bool:
-        """Never: what a store lost of it is found out anew."""
-        del version
-        return False
-
-    async def put_back(self) -> None:
-        """Nothing is."""
-
     def announced(self, version: int) -> None:
         """The store has another version."""
         if version > self.version:
@@ -62,10 +54,6 @@ class ClientLimits(Leased):
     def missed(self) -> None:
         """Something may have been announced."""
         self._heard = True
-
-    async def follow(self) -> None:
-        """Hear of what others write, where the store tells of it."""
-        await self.context.read_repair.follow(self)
 
     def stale(self) -> bool:
         """Whether to look before the next request: after an announcement; where there are none, each second of trouble."""

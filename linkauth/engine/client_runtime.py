@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from linkauth.engine.client_secrets import as_record
 from linkauth.engine.leased import Leased
+from linkauth.engine.outbox import Outbox
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import LinkAuthError, StoreError
-from linkauth.protocol import client_secret, timing
-from linkauth.protocol.records import answer_key, secret_key
+from linkauth.protocol import client_secret
+from linkauth.protocol.records import answer_key
 from linkauth.store import Superseded
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from linkauth.engine.replica import Replica
     from linkauth.oauth.token import Secret, Token
     from linkauth.protocol import effects
-    from linkauth.protocol.records import SecretRecord
-    from linkauth.store import Committed
 
 __all__ = ["ClientRuntime", "NotDue", "adopt"]
 
@@ -38,54 +37,51 @@ class ClientRuntime(Runtime):
     """One run of steps for the client of the credential of ``replica``. ``authority`` brings a token of the client's."""
 
     def __init__(self, replica: Replica, authority: Callable[[], Awaitable[Token]] | None = None) -> None:
-        context = replica.context
-        super().__init__(replica, Leased(context, secret_key(replica.vendor), context.timeout + timing.LEASE_MORE))
+        self._secret = replica.context.client_secrets.of(replica.vendor)
+        super().__init__(replica, self._secret)
         self._authority = authority
 
     @property
     def version(self) -> int:
         """The newest secret's, 0 for the constructor's."""
-        return self._context.client_secrets.version(self.vendor)
+        return self._secret.version
 
     async def _newest(self, _: effects.Newest) -> None:
-        await self._context.client_secrets.look(self.vendor)
+        await self._secret.look()
 
     async def _authorize(self, _: effects.Authorize) -> Token:
         assert self._authority is not None  # noqa: S101  # no other steps need it
         return await self._authority()
 
-    async def _commitsecret(self, effect: effects.CommitSecret) -> Committed | Superseded:
+    async def _commitsecret(self, effect: effects.CommitSecret) -> bool:
         assert self._lease is not None  # noqa: S101  # no steps commit without one
-        number, key = self._lease.number, secret_key(self.vendor)
+        number = self._lease.number
         await self._stop_extending()
         record = as_record(self.vendor, effect.secret, self.store_now())
         if effect.irreplaceable:
-            self._context.client_secrets.learn(self.vendor, record, number)
-            return await self._keep(key, number, record)
-        outcome, _ = await self._record.commit(number, record)
-        if not isinstance(outcome, Superseded):
-            self._context.client_secrets.learn(self.vendor, record, number)
-        return outcome
+            return (await self._secret.store(record, number)).mine
+        outcome, _ = await self._secret.commit(number, record)
+        if isinstance(outcome, Superseded):
+            return False
+        self._secret.learn(record, number)
+        return True
 
     async def _keepanswer(self, effect: effects.KeepAnswer) -> str:
         assert self._lease is not None  # noqa: S101
-        key = answer_key(self.vendor)
+        record, number = self._answer(), self._lease.number
+        outbox = Outbox(record)
+        value = self._context.codec.close(record.key, number, as_record(self.vendor, effect.answer, self.store_now()))
         try:
-            await self._keep(key, self._lease.number, as_record(self.vendor, effect.answer, self.store_now()))
-        except StoreError:
+            await outbox.commit(number, value)
+        except StoreError as error:
+            outbox.go_on(str(error))
             return "the store has yet to take it"
-        return f"it is kept in record {key}"
+        return f"it is kept in record {record.key}"
 
     async def _dropanswer(self, _: effects.DropAnswer) -> None:
         assert self._lease is not None  # noqa: S101
         with contextlib.suppress(StoreError):
-            await Leased(self._context, answer_key(self.vendor)).delete(self._lease.number)
+            await self._answer().delete(self._lease.number)
 
-    async def _keep(self, key: str, number: int, record: SecretRecord) -> Committed | Superseded:
-        outbox = self._context.client_secrets.outbox(key)
-        try:
-            outcome, _ = await outbox.commit(number, self._context.codec.close(key, number, record))
-        except StoreError:
-            outbox.go_on(f"{self.vendor.name}: closing, and the store has not taken what a rotation brought")
-            raise
-        return outcome
+    def _answer(self) -> Leased:
+        return Leased(self._context, answer_key(self.vendor), self.ttl, f"{self.vendor.name}: the answer to a rotation")

@@ -13,86 +13,24 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-import attrs
-
-from linkauth.errors import CorruptRecord, StoreUnavailable
+from linkauth.engine.leased import Leased
+from linkauth.engine.outbox import Outbox
+from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
+from linkauth.protocol.lineage import Entry, supersedes
 from linkauth.protocol.records import SecretRecord, answer_key, secret_key
-from linkauth.store import Record, Superseded
+from linkauth.store import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from linkauth.engine.codec import Codec
-    from linkauth.engine.outbox import Outbox
-    from linkauth.engine.read_repair import ReadRepair
-    from linkauth.engine.store_client import StoreClient
+    from linkauth.engine.context import EngineContext
+    from linkauth.engine.outbox import Landed
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["ClientSecret", "ClientSecrets", "as_record"]
 
-
 log = logging.getLogger("linkauth")
-
-
-@attrs.define(eq=False)
-class ClientSecret:
-    """What this process knows of one client's secret."""
-
-    key: str
-    vendor: Vendor
-    store_client: StoreClient
-    codec: Codec
-    read_repair: ReadRepair
-    version: int = 0
-    secret: Secret | None = None
-    rotated_at: float | None = None
-    """When it was stored, Unix seconds by the store's clock; None: nobody wrote that down."""
-    unread: bool = False
-    """The store's cannot be read, and that was said."""
-    looked: bool = False
-    heard: int = 0
-    """How often another may have been stored."""
-    known: int = -1
-    """How often that was when the store was read."""
-    refused: bool = False
-    """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
-
-    @property
-    def written_at(self) -> float:
-        """Before all accounts, for each of them needs it."""
-        return math.inf
-
-    def is_newer_than(self, version: int) -> bool:
-        """Whether a store that has ``version`` has lost the secret."""
-        return self.secret is not None and self.version > version
-
-    def announced(self, version: int) -> None:
-        """It is read before the next token request, whatever its version: a store that lost data gives numbers twice."""
-        del version
-        self.heard += 1
-
-    def missed(self) -> None:
-        """Another may have been stored."""
-        self.heard += 1
-
-    def is_stale(self) -> bool:
-        """Whether the store may have another one."""
-        return self.known != self.heard or not self.read_repair.hears()
-
-    async def put_back(self) -> None:
-        """Commit the secret under its own number, should the store have lost it: at the vendor every older one is dead."""
-        reading, _ = await self.store_client.ask(self.store_client.store.read(self.key))
-        if self.secret is None or not self.is_newer_than(reading.record.version if reading.record else 0):
-            return
-        self.read_repair.found_loss()
-        log.warning(
-            "%s: the store lost the client's secret, version %d; it is put back", self.vendor.name, self.version
-        )
-        record = as_record(self.vendor, self.secret, self.rotated_at)
-        value = self.codec.close(self.key, self.version, record)
-        await self.store_client.ask(self.store_client.store.commit(self.key, self.version, value))
 
 
 def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> SecretRecord:
@@ -101,48 +39,103 @@ def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> Secre
     return SecretRecord(vendor=vendor.name, client_secret=secret.reveal(), client_id=client_id, rotated_at=rotated_at)
 
 
-class ClientSecrets:
-    """The newest client secrets that this process knows."""
+class ClientSecret(Leased):
+    """What this process knows of one client's secret."""
 
-    __slots__ = ("_codec", "_known", "_read_repair", "_store_client", "outbox")
+    def __init__(self, context: EngineContext, vendor: Vendor) -> None:
+        super().__init__(
+            context, secret_key(vendor), context.timeout + timing.LEASE_MORE, f"{vendor.name}: the client's secret"
+        )
+        self.record: SecretRecord | None = None
+        """The newest that is known; None: the constructor's."""
+        self.version = 0
+        self._outbox = Outbox(self, self._landed)
+        self._refused = False
+        """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
+        self._unread = False
+        """The store's cannot be read, and that was said."""
+        self._looked = False
+        self._heard = 0
+        """How often another may have been stored."""
+        self._known = -1
+        """How often that was when the store was read."""
 
-    def __init__(
-        self, store_client: StoreClient, codec: Codec, read_repair: ReadRepair, outbox: Callable[[str], Outbox]
-    ) -> None:
-        self._store_client = store_client
-        self._codec = codec
-        self._read_repair = read_repair
-        self._known: dict[str, ClientSecret] = {}
-        self.outbox = outbox
-        """Makes what commits values under a key."""
+    @property
+    def secret(self) -> Secret | None:
+        """The newest that is known; None: the constructor's."""
+        return None if self.record is None else Secret(self.record.client_secret)
+
+    @property
+    def written_at(self) -> float:
+        """Before all accounts, for each of them needs it."""
+        return math.inf
+
+    def held(self) -> Entry | None:
+        """The secret that the store must not lose: at the vendor every older one is dead."""
+        return None if self.record is None else Entry(self.record, self.version)
+
+    def supersedes(self, record: Record) -> bool:
+        """As for any record. Another secret under the same number does: a store that lost data gives numbers twice."""
+        held = self.held()
+        try:
+            found = self.entry(record)
+        except CorruptRecord:
+            return record.version >= self.version
+        return held is None or (found != held and not supersedes(held, found))
+
+    def know(self, record: Record, time: StoreTime | None = None) -> None:
+        """Use the secret in ``record`` from the next token request on, if it comes after what is held. Raises ``CorruptRecord``."""
+        del time
+        if self.supersedes(record):
+            self.learn(self.open(record, SecretRecord), record.version)
+            self._unread = False
+
+    def learn(self, record: SecretRecord, version: int) -> None:
+        """Use the secret in ``record`` from the next token request on."""
+        self.record, self.version, self._refused = record, version, False
+
+    def announced(self, version: int) -> None:
+        """It is read before the next token request, whatever its version: a store that lost data gives numbers twice."""
+        del version
+        self._heard += 1
+
+    def missed(self) -> None:
+        """Another may have been stored."""
+        self._heard += 1
+
+    def is_stale(self) -> bool:
+        """Whether the store may have another one."""
+        return self._known != self._heard or not self.context.read_repair.hears()
+
+    async def look(self) -> None:
+        """Read the store, and use the secret that it has, if that is newer. Raises ``StoreError``."""
+        if not self._looked:
+            await self._from_escrow()
+        await self.follow()
+        heard = self._heard
+        reading, _ = await self.read()
+        self._looked, self._known = True, heard  # what is announced while it is read may not be in what was read
+        if reading.record is not None:
+            self.know(reading.record)
 
     async def newest(self, vendor: Vendor) -> Vendor:
         """``vendor`` with the newest secret: the store is asked where it may have another. It may be away."""
-        if not vendor.rotates_secret:
-            return vendor
-        known = self._of(vendor)
-        if not known.looked or (known.is_stale() and not self._store_client.away):
+        if not self._looked or (self.is_stale() and not self.context.store_client.away):
             # With the store away what is known may well be good; a refusal makes us look again.
             try:
-                await self.look(vendor)
+                await self.look()
             except StoreUnavailable:
                 pass
             except CorruptRecord as error:
-                self._say_unread(known, error)
+                if not self._unread:
+                    self._unread = True
+                    log.warning("%s is the one that is known here: %s", self.name, error)
         return self.known(vendor)
-
-    def _say_unread(self, known: ClientSecret, error: CorruptRecord) -> None:
-        if not known.unread:
-            known.unread = True
-            words = "%s: the client's secret is the one that is known here: %s"
-            log.warning(words, known.vendor.name, error)
 
     def known(self, vendor: Vendor) -> Vendor:
         """``vendor`` with the newest secret that is known without a look."""
-        if not vendor.rotates_secret:
-            return vendor
-        known = self._of(vendor)
-        return vendor if known.secret is None or known.refused else vendor.with_secret(known.secret)
+        secret = self.secret
+        return vendor if secret is None or self._refused else vendor.with_secret(secret)
 
     async def newer(self, vendor: Vendor, refused: Vendor) -> Vendor | None:
         """What to try instead of ``refused``, whose secret the vendor does not take; None: nothing is known.
@@ -150,92 +143,71 @@ class ClientSecrets:
         The store's, else the constructor's (``vendor``). Compared by secret, not by version: another credential of this
         client may have looked a moment ago. Raises ``CorruptRecord`` where the store's cannot be read: it is the one.
         """
-        if not vendor.rotates_secret:
-            return None
-        known = self._of(vendor)
 
         def stored() -> Vendor | None:
-            return None if known.secret is None else vendor.with_secret(known.secret)
+            return None if self.secret is None else vendor.with_secret(self.secret)
 
         with contextlib.suppress(StoreUnavailable):
-            await self.look(vendor)
+            await self.look()
             if stored() in {None, refused}:
                 # Somebody may be rotating it just now: the vendor has killed the old one, the new one is on its way.
-                await self._wait(vendor)
-                await self.look(vendor)
-        known.refused = stored() == refused
+                await self.wait(timing.SECRET_PATIENCE, self.version, idle=False)
+                await self.look()
+        self._refused = stored() == refused
         newest = self.known(vendor)
         return None if newest == refused else newest
 
-    async def _wait(self, vendor: Vendor) -> None:
-        """Until a rotation that is under way has ended; at once where none is."""
-        known = self._of(vendor)
-        change = self._store_client.store.wait_for_change(known.key, known.version, timing.SECRET_PATIENCE)
-        await self._store_client.do(change, extra=timing.SECRET_PATIENCE)
+    async def store(self, record: SecretRecord, number: int) -> Landed:
+        """Use the secret in ``record`` from now on, commit it, and offer it on should the store not take it. Raises ``StoreError``."""
+        self.learn(record, number)
+        try:
+            landed = await self._outbox.commit(number, self.context.codec.close(self.key, number, record))
+        except StoreError as error:
+            self._outbox.go_on(str(error))
+            raise
+        self._landed(landed)
+        return landed
 
-    async def look(self, vendor: Vendor) -> None:
-        """Read the store, and use the secret that it has, if that is newer. Raises ``StoreError``."""
-        if not vendor.rotates_secret:
-            return
-        known = self._of(vendor)
+    def _landed(self, landed: Landed) -> None:
+        if landed.record is not None:
+            self.know(landed.record)
+
+    async def _from_escrow(self) -> None:
+        left = await self._outbox.from_escrow()
+        if left is not None:
+            await self.store(self.open(Record(left.number, left.value), SecretRecord), left.number)
+
+
+class ClientSecrets:
+    """The newest client secrets that this process knows. Of a vendor that does not rotate secrets there are none."""
+
+    __slots__ = ("_context", "_known")
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._known: dict[str, ClientSecret] = {}
+
+    def of(self, vendor: Vendor) -> ClientSecret:
+        """That of ``vendor``'s client: it belongs to the registration, not to an account."""
         key = secret_key(vendor)
-        if not known.looked:
-            await self._from_escrow(vendor)
-        await self._read_repair.follow(known)
-        heard = known.heard
-        reading, _ = await self._store_client.ask(self._store_client.store.read(key))
-        known.looked, known.known = True, heard  # what is announced while it is read may not be in what was read
-        record = reading.record
-        if record is None or record.version < known.version:
-            return
-        found = self._codec.expect(key, record, SecretRecord)
-        known.unread = False
-        # Another secret under the same number: a store that lost its data gives numbers twice.
-        if Secret(found.client_secret) != known.secret or record.version > known.version:
-            self.learn(vendor, found, record.version)
+        if key not in self._known:
+            self._known[key] = ClientSecret(self._context, vendor)
+        return self._known[key]
 
-    def learn(self, vendor: Vendor, record: SecretRecord, version: int) -> None:
-        """Use the secret in ``record`` from the next token request on."""
-        known = self._of(vendor)
-        known.secret, known.version, known.refused = Secret(record.client_secret), version, False
-        known.rotated_at = record.rotated_at
+    async def newest(self, vendor: Vendor) -> Vendor:
+        """``vendor`` with the newest secret: the store is asked where it may have another. It may be away."""
+        return await self.of(vendor).newest(vendor) if vendor.rotates_secret else vendor
 
-    def version(self, vendor: Vendor) -> int:
-        """The newest secret's version, 0 for the constructor's."""
-        return self._of(vendor).version
+    def known(self, vendor: Vendor) -> Vendor:
+        """``vendor`` with the newest secret that is known without a look."""
+        return self.of(vendor).known(vendor) if vendor.rotates_secret else vendor
 
-    def rotated_at(self, vendor: Vendor) -> float | None:
-        """When the newest secret was stored, Unix seconds by the store's clock; None: it is the constructor's, or nobody says."""
-        return self._of(vendor).rotated_at
+    async def newer(self, vendor: Vendor, refused: Vendor) -> Vendor | None:
+        """What to try instead of ``refused``, as ``ClientSecret.newer``."""
+        return await self.of(vendor).newer(vendor, refused) if vendor.rotates_secret else None
 
     async def unread_answer(self, vendor: Vendor) -> Secret | None:
         """The vendor's answer in which no secret was recognised, None: none is kept. Raises ``StoreError``."""
-        key = answer_key(vendor)
-        reading, _ = await self._store_client.ask(self._store_client.store.read(key))
-        if reading.record is None:
-            return None
-        return Secret(self._codec.expect(key, reading.record, SecretRecord).client_secret)
-
-    async def _from_escrow(self, vendor: Vendor) -> None:
-        key = secret_key(vendor)
-        outbox = self.outbox(key)
-        left = await outbox.from_escrow()
-        if left is not None:
-            found = self._codec.expect(key, Record(left.number, left.value), SecretRecord)
-            self.learn(vendor, found, left.number)
-            outcome, _ = await outbox.commit(left.number, left.value)
-            if isinstance(outcome, Superseded) and outcome.record is not None:
-                await self._outlive(outbox, outcome.record, found)
-
-    async def _outlive(self, outbox: Outbox, winner: Record, found: SecretRecord) -> None:
-        """Write ``found`` over a ``winner`` that is older: the one before it, written anew under another key."""
-        other = self._codec.expect(outbox.key, winner, SecretRecord)
-        if other.rotated_at is not None and found.rotated_at is not None and other.rotated_at < found.rotated_at:
-            number = winner.version + 1
-            await outbox.commit(number, self._codec.close(outbox.key, number, found))
-
-    def _of(self, vendor: Vendor) -> ClientSecret:
-        key = secret_key(vendor)
-        if key not in self._known:
-            self._known[key] = ClientSecret(key, vendor, self._store_client, self._codec, self._read_repair)
-        return self._known[key]
+        answer = Leased(self._context, answer_key(vendor))
+        reading, _ = await answer.read()
+        return None if reading.record is None else Secret(answer.open(reading.record, SecretRecord).client_secret)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from linkauth.engine.client_secrets import ClientSecrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.admission import Admission
-    from linkauth.engine.client_secrets import ClientSecrets
     from linkauth.engine.codec import Codec
     from linkauth.engine.credential import Credential
     from linkauth.engine.escrow import Escrow
@@ -32,7 +33,6 @@ class EngineContext:
     admission: Admission
     store_client: StoreClient
     codec: Codec
-    client_secrets: ClientSecrets
     teller: Teller
     outages: Outages
     flights: Flights
@@ -42,6 +42,7 @@ class EngineContext:
     refresh_ahead: float | None
     used: Callable[[Credential], None]
     """Tells that something begins with a credential (``Roster.used``)."""
+    client_secrets: ClientSecrets = attrs.field(init=False, default=attrs.Factory(ClientSecrets, takes_self=True))
 
     def owner(self) -> str:
         """A fresh id for one acquisition of a lease."""

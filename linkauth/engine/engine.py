@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from linkauth.engine import authorization, secret_age
 from linkauth.engine.admission import Admission
 from linkauth.engine.check import check
-from linkauth.engine.client_secrets import ClientSecrets
 from linkauth.engine.codec import Codec
 from linkauth.engine.context import EngineContext
 from linkauth.engine.doors import Doors
@@ -16,9 +15,8 @@ from linkauth.engine.escrow import chosen
 from linkauth.engine.events import Teller
 from linkauth.engine.flight import Flights
 from linkauth.engine.keep_alive import KeepAlive
-from linkauth.engine.leftovers import bring_back
 from linkauth.engine.outages import Outages
-from linkauth.engine.outbox import Outbox
+from linkauth.engine.outbox import bring_back
 from linkauth.engine.read_repair import ReadRepair
 from linkauth.engine.reseal import reseal
 from linkauth.engine.roster import Roster
@@ -27,7 +25,6 @@ from linkauth.engine.store_client import StoreClient
 from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.oauth.authorization import masked
 from linkauth.oauth.token import secret_str
-from linkauth.protocol import timing
 from linkauth.store import TokenStore, open_store
 from linkauth.vendors.vendor import Vendor
 
@@ -91,12 +88,6 @@ class Engine(Generic[C]):
             admission=Admission(),
             store_client=store_client,
             codec=codec,
-            client_secrets=ClientSecrets(
-                store_client,
-                codec,
-                read_repair,
-                lambda key: Outbox(key, store_client, world, flights, kept, timeout + timing.LEASE_MORE),
-            ),
             teller=teller,
             outages=outages,
             flights=flights,

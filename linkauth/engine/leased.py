@@ -1,14 +1,19 @@
-"""One record in the store, of whatever kind, as this worker reads, claims, waits for and writes it."""
+"""This worker's copy of one record, of whatever kind: reading it, claiming it, waiting for it, writing it, putting it back."""
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 from linkauth.engine.lease import Lease
+from linkauth.errors import CorruptRecord
 from linkauth.protocol import timing
-from linkauth.protocol.records import StoredRecord
-from linkauth.store import Busy, Newer
+from linkauth.protocol.lineage import Entry, supersedes
+from linkauth.protocol.records import SecretRecord, StoredRecord
+from linkauth.store import Busy, Newer, Superseded
 
 if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
@@ -17,16 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Leased"]
 
+log = logging.getLogger("linkauth")
+
 R = TypeVar("R", bound=StoredRecord)
 
 
 class Leased:
-    """The record under ``key``. Everything that asks the store raises ``StoreError``."""
+    """The record under ``key``. Whatever asks the store raises ``StoreError``. Most kinds hold nothing of it between two calls."""
 
-    def __init__(self, context: EngineContext, key: str, ttl: float = timing.STORE_CALL) -> None:
-        """``ttl``: seconds that a lease on it lasts."""
+    def __init__(self, context: EngineContext, key: str, ttl: float = timing.STORE_CALL, name: str = "") -> None:
+        """``ttl``: seconds that a lease on it lasts. ``name``: in the log."""
         self.context = context
         self.ttl = ttl
+        self.name = name or key
         self._key = key
 
     @property
@@ -105,3 +113,67 @@ class Leased:
     def open(self, record: Record, kind: type[R]) -> R:
         """What ``record`` holds. Raises ``CorruptRecord``."""
         return self.context.codec.expect(self.key, record, kind)
+
+    # -- what is held of it ----------------------------------------------------------------------------------------
+
+    @property
+    def written_at(self) -> float:
+        """When what is held was written, roughly, Unix seconds: what is newest is put back first."""
+        return 0.0
+
+    def held(self) -> Entry | None:
+        """What this worker holds of the record, as it would be written; None: nothing that the store must not lose."""
+        return None
+
+    def know(self, record: Record, time: StoreTime) -> None:
+        """Go on with ``record``, if it comes after what is held. ``time``: the store's clock when it was read."""
+
+    def announced(self, version: int) -> None:
+        """The store has ``version`` now. Nothing is read before it is needed."""
+
+    def missed(self) -> None:
+        """The store may have another version: what was announced in the meantime is not known."""
+
+    async def follow(self) -> None:
+        """Hear of other versions, and of a loss of this one, where the store tells of them (``ReadRepair.follow``)."""
+        await self.context.read_repair.follow(self)
+
+    def entry(self, record: Record) -> Entry:
+        """What ``record`` holds, to be compared with another (``lineage``). Raises ``CorruptRecord``."""
+        found = self.context.codec.open(self.key, record)
+        at = found.rotated_at if isinstance(found, SecretRecord) else None
+        if isinstance(found, SecretRecord) and at is not None and at > self.context.store_client.now():
+            found = attrs.evolve(found, rotated_at=None)  # by a clock that was wrong: it says nothing
+        return Entry(found, record.version)
+
+    def supersedes(self, record: Record) -> bool:
+        """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""
+        held = self.held()
+        try:
+            return supersedes(self.entry(record), held)
+        except CorruptRecord:
+            return held is None or record.version > held.number
+
+    def is_newer_than(self, version: int) -> bool:
+        """Whether a store that has ``version`` has lost what is held."""
+        held = self.held()
+        return held is not None and held.number > version
+
+    async def put_back(self) -> None:
+        """Commit what is held, under its own number, should the store have lost it; go on with what comes after it.
+
+        A lower number may come after it: the user has logged in again, or somebody has rotated the secret, since the loss.
+        """
+        reading, time = await self.read()
+        found, held = reading.record, self.held()
+        if found is not None and self.supersedes(found):
+            self.know(found, time)
+            return
+        if held is None or not self.is_newer_than(found.version if found else 0):
+            return
+        self.context.read_repair.found_loss()
+        level = self.context.outages.record_lost()
+        log.log(level, "%s: the store lost version %d; it is put back", self.name, held.number)
+        outcome, time = await self.commit(held.number, held.record)
+        if isinstance(outcome, Superseded) and outcome.record is not None:
+            self.know(outcome.record, time)

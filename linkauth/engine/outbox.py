@@ -1,116 +1,239 @@
 """An answer that has arrived is never lost: it is committed, or kept and committed later.
 
 Where the store will not take an answer, it is kept in memory (and in escrow, where there is one), served, and offered
-again and again until the store has it or somebody who claimed later has written. Until then nothing of that
-credential is spent again: not here, and not elsewhere as long as the store lets the lease be extended under which it came.
+again and again until the store has it, or something that comes after it. Until then nothing of that credential is spent
+again: not here, and not elsewhere as long as the store lets the lease be extended under which it came. Where another worker
+has written what is older (``lineage``), the answer takes that place, under a lease of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING
 
+import attrs
+
 from linkauth.engine.escrow import Kept, tried
-from linkauth.errors import StoreError
+from linkauth.engine.leased import Leased
+from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
 from linkauth.protocol import timing
+from linkauth.protocol.lineage import supersedes
 from linkauth.protocol.timing import backoff
+from linkauth.store import Committed, Granted, Record
 
 if TYPE_CHECKING:
-    from linkauth.engine.escrow import Escrow
-    from linkauth.engine.flight import Flights
-    from linkauth.engine.store_client import StoreClient
-    from linkauth.engine.world import World
-    from linkauth.protocol.freshness import StoreTime
-    from linkauth.store import Committed, Superseded
+    from collections.abc import Callable
 
-__all__ = ["Outbox"]
+    from linkauth.engine.context import EngineContext
+    from linkauth.engine.escrow import Escrow
+    from linkauth.engine.flight import Flight
+    from linkauth.protocol.freshness import StoreTime
+
+__all__ = ["Landed", "Outbox", "bring_back"]
 
 log = logging.getLogger("linkauth")
 
 
+@attrs.frozen(kw_only=True)
+class Landed:
+    """What became of a value that was offered. ``time``: the store's clock then."""
+
+    record: Record | None
+    """What stands in the store: the value, or what comes after it; None: it was forgotten meanwhile."""
+    time: StoreTime
+    mine: bool
+    """It is the value that stands, though it may be under a higher number."""
+
+
 class Outbox:
-    """Commits values under one key, and keeps what could not be committed."""
+    """Commits values under the key of a record, and keeps what could not be committed."""
 
-    __slots__ = ("_escrow", "_flights", "_store_client", "_ttl", "_world", "kept", "key")
-
-    def __init__(
-        self, key: str, store_client: StoreClient, world: World, flights: Flights, escrow: Escrow | None, ttl: float
-    ) -> None:
-        """``ttl``: seconds that a lease on ``key`` lasts."""
-        self.key = key
-        self._store_client = store_client
-        self._world = world
-        self._flights = flights
-        self._escrow = escrow
-        self._ttl = ttl
+    def __init__(self, leased: Leased, landed: Callable[[Landed], None] = lambda _: None) -> None:
+        """``landed``: is told of what the store took while nobody waited for that."""
         self.kept: Kept | None = None
         """What the store has yet to take."""
+        self.saving: Flight[None] | None = None
+        """The last that offers it while nobody waits for that."""
+        self._leased = leased
+        self._context = leased.context
+        self._landed = landed
+        self._left = False
+        """Closing, or the end of a loop, came before the store took what is kept."""
 
-    async def commit(self, number: int, value: bytes) -> tuple[Committed | Superseded, StoreTime]:
+    async def commit(self, number: int, value: bytes) -> Landed:
         """Commit ``value``. Raises ``StoreError`` where the store will not take it; then ``kept`` holds it."""
-        return await self._offer(await self.keep(number, value))
+        kept, landed = await self.keep(number, value), None
+        while landed is None:
+            landed, kept = await self._offer(kept)
+        return landed
 
     async def keep(self, number: int, value: bytes) -> Kept:
         """Hold on to ``value``, in escrow too, until the store has it."""
-        kept = Kept(self.key, number, value)
+        kept = Kept(self._leased.key, number, value)
         if self.kept is None or self.kept.number <= number:  # else a later login is kept, and takes its place
             self.kept = kept
-        if self._escrow is not None:
-            await tried(self._escrow.put(kept))
+        if self._context.escrow is not None:
+            await tried(self._context.escrow.put(kept))
         return kept
 
-    async def insist(self, number: int | None = None) -> tuple[Committed | Superseded, StoreTime] | None:
+    async def insist(self) -> Landed | None:
         """Offer what is kept until the store takes it. None: closing, and it did not; or something newer is kept.
 
         The first offer is made at once.
         """
-        tries, extend_at = 0, -math.inf
-        kept = self.kept if self.kept is None or number in {None, self.kept.number} else None
+        tries, extend_at, kept = 0, -math.inf, self.kept
         while kept is not None and self.kept is kept:
             try:
-                return await self._offer(kept)
+                landed, kept = await self._offer(kept)
             except StoreError:
-                if self._flights.ending:
+                if self._context.flights.ending:
+                    self._left = True
                     return None
-                gap = min(backoff(tries, timing.OFFER_FIRST, self._world.random.random()), timing.OFFER_LONGEST)
-            if self._world.monotonic() >= extend_at:
+            else:
+                if landed is not None:
+                    return landed
+                continue
+            if self._context.world.monotonic() >= extend_at:
                 mine = await self._extend(kept)
-                extend_at = self._world.monotonic() + self._ttl / timing.LEASE_PART if mine else math.inf
-            await asyncio.sleep(gap)
+                extend_at = self._context.world.monotonic() + self._leased.ttl / timing.LEASE_PART if mine else math.inf
+            await asyncio.sleep(self._gap(tries))
             tries += 1
         return None
 
-    async def _extend(self, kept: Kept) -> bool:
-        """Whether the lease under which ``kept`` came may still be this worker's. Not while it is offered, which ends it."""
-        try:
-            async with asyncio.timeout(timing.OFFER_LONGEST):  # the next offer is not to wait for a store that hangs
-                return await self._store_client.do(self._store_client.store.extend(kept.key, kept.number, self._ttl))
-        except (StoreError, TimeoutError):
-            return True
+    def go_on(self, fault: str) -> None:
+        """Offer what is kept until the store takes it, while nobody waits for that. ``fault``: why it did not."""
+        away = self._context.outages.store
+        away.hold_up("answers kept", self._leased.key)
+        level = logging.DEBUG if away else logging.ERROR  # of a store that is away it would be said of each account
+        log.log(level, "%s: an answer is kept until the store takes it: %s", self._leased.name, fault)
+        self.saving = self._context.flights.start(self._go_on(), f"linkauth saving {self._leased.key}", precious=True)
 
-    def go_on(self, left: str) -> None:
-        """Offer what is kept until the store takes it, while nobody waits for that. ``left``: what is said if it never does."""
-        self._flights.start(self._go_on(left), f"linkauth saving {self.key}", precious=True)
+    async def _go_on(self) -> None:
+        landed = await self.insist()
+        if landed is not None:
+            self._landed(landed)
+        elif self._left:
+            log.error("%s: closing, and the store has not taken the last answer", self._leased.name)
 
-    async def _go_on(self, left: str) -> None:
-        if await self.insist() is None:
-            log.error("%s", left)
+    async def settled(self) -> bool:
+        """Wait until the store has taken what it is offered. Whether there was something. Raises ``StoreUnavailable``."""
+        if self._left and self.kept is not None:
+            self.go_on("the loop ended that it came in")
+        self._left = False
+        # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
+        if (saving := self.saving) is None or saving.landed:
+            return False
+        if saving.loop is asyncio.get_running_loop():
+            with contextlib.suppress(TimeoutError):
+                await saving.join(self._context.timeout)
+        if self.kept is not None:
+            raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
+        return True
+
+    # -- escrow ----------------------------------------------------------------------------------------------------
 
     async def from_escrow(self) -> Kept | None:
         """What an earlier process left in escrow for this key."""
-        return None if self._escrow is None else await tried(self._escrow.find(self.key))
+        return None if self._context.escrow is None else await tried(self._context.escrow.find(self._leased.key))
+
+    async def bring_back(self, left: Kept) -> Landed | None:
+        """Commit what was ``left`` in escrow, however long that takes. None: closing, and the store did not take it.
+
+        Raises ``StoreError`` where it never will.
+        """
+        tries, landed = 0, None
+        while landed is None and not self._context.flights.ending:
+            try:
+                landed, left = await self._offer(left)
+            except StoreUnavailable as error:
+                # Said once: it goes on twice a second, so that the store has the answer before anybody spends what is in doubt.
+                level = logging.DEBUG if tries else logging.WARNING
+                log.log(level, "escrow: what an earlier process left is offered again and again: %s", error)
+                with self._context.flights.idle():  # it lies in escrow
+                    await asyncio.sleep(self._gap(tries))
+                tries += 1
+        return landed
 
     async def drop(self, number: int) -> None:
         """Let go of what was in escrow up to ``number``."""
-        if self._escrow is not None:
-            await tried(self._escrow.drop(self.key, number))
+        if self._context.escrow is not None:
+            await tried(self._context.escrow.drop(self._leased.key, number))
 
-    async def _offer(self, kept: Kept) -> tuple[Committed | Superseded, StoreTime]:
-        store = self._store_client.store
-        outcome, time = await self._store_client.ask(store.commit(kept.key, kept.number, kept.value))
+    # -- offering --------------------------------------------------------------------------------------------------
+
+    async def _offer(self, kept: Kept) -> tuple[Landed | None, Kept]:
+        """Offer ``kept`` once; None, and what is to be offered next, where it comes after what stands there."""
+        outcome, time = await self._under(kept).put(kept.number, kept.value)
+        mine = isinstance(outcome, Committed)
+        record = Record(kept.number, kept.value) if isinstance(outcome, Committed) else outcome.record
+        readable = True
+        if not mine and record is not None:
+            try:
+                if self._comes_after(kept, record):
+                    return None, await self._raised(kept, record.version)
+            except CorruptRecord:
+                readable = False
         if self.kept is kept:
             self.kept = None
-        await self.drop(kept.number)
-        return outcome, time
+        if readable:  # else nobody can say which is later: it stays in escrow
+            await self.drop(kept.number)
+        return Landed(record=record, time=time, mine=mine), kept
+
+    def _under(self, kept: Kept) -> Leased:
+        """The record under the key that a value is sealed for."""
+        return self._leased if kept.key == self._leased.key else Leased(self._context, kept.key, self._leased.ttl)
+
+    def _comes_after(self, kept: Kept, winner: Record) -> bool:
+        """Whether what took the place of ``kept`` is no later than that. Raises ``CorruptRecord``."""
+        record = self._under(kept)
+        return not supersedes(record.entry(winner), record.entry(Record(kept.number, kept.value)))
+
+    async def _raised(self, kept: Kept, version: int) -> Kept:
+        """``kept`` under the number of a new lease, above ``version``; as it was where somebody has written once more."""
+        record, codec = self._under(kept), self._context.codec
+        claim, _ = await record.acquire(version, idle=False)  # closing does not call it off: here is an answer to lose
+        if not isinstance(claim, Granted):
+            return kept
+        value = codec.close(kept.key, claim.number, codec.open(kept.key, Record(kept.number, kept.value)))
+        higher = Kept(kept.key, claim.number, value)
+        if self.kept is kept:
+            self.kept = higher
+        if self._context.escrow is not None:
+            await tried(self._context.escrow.put(higher))
+        return higher
+
+    def _gap(self, tries: int) -> float:
+        """Seconds before the next offer."""
+        return min(backoff(tries, timing.OFFER_FIRST, self._context.world.random.random()), timing.OFFER_LONGEST)
+
+    async def _extend(self, kept: Kept) -> bool:
+        """Whether the lease under which ``kept`` came may still be this worker's. Not while it is offered, which ends it."""
+        store_client = self._context.store_client
+        try:
+            async with asyncio.timeout(timing.OFFER_LONGEST):  # the next offer is not to wait for a store that hangs
+                return await store_client.do(store_client.store.extend(kept.key, kept.number, self._leased.ttl))
+        except (StoreError, TimeoutError):
+            return True
+
+
+async def bring_back(context: EngineContext, escrow: Escrow) -> None:
+    """Have the store take what an earlier process left in ``escrow``, as soon as the engine is opened.
+
+    A credential looks into escrow by itself before it is first renewed. By then another host may have tried the refresh
+    token that this very answer replaced, and ended the session: so nobody waits for the first caller here.
+    """
+    for left in await tried(escrow.everything()) or []:
+        if context.flights.ending:
+            return
+        record = Leased(context, left.key, context.timeout + timing.LEASE_MORE)
+        try:
+            context.codec.open(left.key, Record(left.number, left.value))
+            landed = await Outbox(record).bring_back(left)
+        except StoreError as error:  # of other keys, or damaged: it is not handed to the fleet
+            log.error("escrow: %s", error)  # noqa: TRY400  # its frames hold the answer
+            continue
+        if landed is not None and landed.mine:
+            log.info("escrow: %s, version %d, was left by an earlier process and is stored", left.key, left.number)

@@ -18,7 +18,7 @@ import contextvars
 import logging
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from linkauth.engine.looks import Looks
@@ -30,44 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linkauth.engine.codec import Codec
+    from linkauth.engine.leased import Leased
     from linkauth.engine.outages import Outages
     from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.store import Announcing, Restarting
 
-__all__ = ["Followed", "ReadRepair"]
+__all__ = ["ReadRepair"]
 
 log = logging.getLogger("linkauth")
-
-
-class Followed(Protocol):
-    """Something that this worker holds and that the store must not lose."""
-
-    @property
-    def key(self) -> str:
-        """The record's key."""
-        ...
-
-    @property
-    def written_at(self) -> float:
-        """When what is held was written, roughly, Unix seconds: what is newest is put back first."""
-        ...
-
-    def is_newer_than(self, version: int) -> bool:
-        """Whether a store that has ``version`` has lost what is held."""
-        ...
-
-    async def put_back(self) -> None:
-        """Commit what is held under its own number, should the store have lost it. Raises ``LinkAuthError``."""
-        ...
-
-    def announced(self, version: int) -> None:
-        """The store has ``version`` now."""
-        ...
-
-    def missed(self) -> None:
-        """The store may have another version: what was announced in the meantime is not known."""
-        ...
 
 
 class ReadRepair:
@@ -84,7 +55,7 @@ class ReadRepair:
         """When a loss was heard of; None: none was, or all is put back that ever will be."""
         self._until = -math.inf
         """Until then it is known without asking that somebody may put something back."""
-        self._followed: WeakValueDictionary[str, Followed] = WeakValueDictionary()
+        self._followed: WeakValueDictionary[str, Leased] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
         self._hearing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
@@ -96,10 +67,10 @@ class ReadRepair:
         return self._store is not None
 
     def hears(self) -> bool:
-        """Whether this loop hears of every change, since the last ``Followed.missed`` at the latest."""
+        """Whether this loop hears of every change, since the last ``Leased.missed`` at the latest."""
         return asyncio.get_running_loop() in self._hearing
 
-    async def follow(self, held: Followed) -> None:
+    async def follow(self, held: Leased) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
 
         To be called before the store is read, and returns when it is listened to (or after ``timing.LISTEN`` seconds): what was
@@ -247,9 +218,10 @@ class ReadRepair:
         if (lost := self._outages.records_lost - lost) > 1:
             log.warning("the store had lost %d of the %d records that are held here; they are put back", lost, count)
 
-    async def _put_back(self, held: Sequence[Followed]) -> list[Followed]:
+    async def _put_back(self, held: Sequence[Leased]) -> list[Leased]:
         """As many at once as there may be. Returns those for which the store did not answer."""
-        rest, left = iter(held), list[Followed]()
+        rest = iter(held)
+        left: list[Leased] = []
 
         async def work() -> None:
             for each in rest:

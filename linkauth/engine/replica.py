@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import math
@@ -18,18 +17,18 @@ from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequire
 from linkauth.oauth import wire
 from linkauth.oauth.scope import not_granted
 from linkauth.protocol import timing
+from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import digest
 from linkauth.protocol.lineage import Entry, Lineage, supersedes
 from linkauth.protocol.records import DeadRecord, TokenRecord, token_keys
 from linkauth.protocol.renewal import hopeless
-from linkauth.store import Committed, Granted, Newer, Record, Superseded
+from linkauth.store import Committed, Granted, Record, Superseded
 
 if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Kept
-    from linkauth.engine.flight import Flight
+    from linkauth.engine.outbox import Landed
     from linkauth.oauth.token import Token
-    from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.records import Session
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
@@ -45,19 +44,16 @@ class Replica(Leased):
     def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
         self.place = Place(token_keys(vendor, account), context.store_client)
         ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
-        super().__init__(context, self.place.key, ttl)
+        super().__init__(context, self.place.key, ttl, f"{vendor.name}/{account}")
         self.vendor = vendor
         self.account = account
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
         self.state = CredentialState(context.world, ahead, needs_user=vendor.needs_user)
-        self.outbox = self._outbox()
+        self.outbox = Outbox(self, self._landed)
         self.lease_held: Lease | None = None
         """The latest lease of this worker."""
         self._credential = credential
         self._not_granted: list[str] = []
-        self._saving: Flight[None] | None = None
-        self._left = False
-        """A loop ended before the store took what is kept."""
         self._looked_in_escrow = context.escrow is None
         self._unread = False
         """The record cannot be read, and that was said."""
@@ -158,34 +154,25 @@ class Replica(Leased):
             log.warning("%s/%s: extra has no room for %s", self.vendor.name, self.account, names)
         fresh, before = self._entry(token, number, lineage), self.state.version
         try:
-            outcome, now = await self.outbox.commit(number, self._closed(number, token, lineage))
+            landed = await self.outbox.commit(number, self._closed(number, token, lineage))
         except StoreError as error:
             fault = str(error)
         else:
-            await self._landed(outcome, now, fresh)
+            if landed.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
+                self._take(fresh, landed.time, stored=False)
+            self._landed(landed)
             return self.current()
         if self.state.token is None or (self.state.version <= max(before, number) and self._is_latest(fresh)):
             self._take(fresh, time, stored=False)
         # Else a later login of this process came through meanwhile: the store will say so to what is offered.
         if precious:
-            self._go_on_saving(fresh, fault)
+            self.outbox.go_on(fault)
         else:
             self.outbox.kept = None
             await self.outbox.drop(number)
             # Nobody waits for the lease's end: others may reach the store, and can ask the vendor themselves.
             self.context.flights.start(self.release(number), f"linkauth release {self.key}")
         return self.current()
-
-    def _go_on_saving(self, kept: Entry, fault: str, pause: float = 0.0) -> None:
-        """Offer what is kept again and again, ``pause`` seconds from now on."""
-        away = self.context.outages.store
-        away.hold_up("answers kept", self.key)
-        level = (
-            logging.DEBUG if away else logging.ERROR
-        )  # each of a store that is away it would be said of each account
-        log.log(level, "%s/%s: an answer is kept until the store takes it: %s", self.vendor.name, self.account, fault)
-        save = self._save(kept, pause)
-        self._saving = self.context.flights.start(save, f"linkauth saving {self.key}", precious=True)
 
     def is_alone_with_something(self) -> bool:
         """Whether this worker knows what the store does not, or may have lost: a token, an answer, a mark."""
@@ -211,20 +198,17 @@ class Replica(Leased):
     def supersedes(self, record: Record) -> bool:
         """Whether ``record`` comes after what is held (``lineage``)."""
         state = self.state
-        try:
-            found = self.context.codec.open(self.key, record)
-        except CorruptRecord:
-            return record.version > state.version
-        if not isinstance(found, TokenRecord | DeadRecord):
-            return record.version > state.version
-        if isinstance(found, TokenRecord) and not state.stored and self._is_alone():
+        if not state.stored and self._is_alone():
             # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place, and what
             # the user has brought since, whether it still serves or not.
-            own = state.lineage.session
-            since = found.session is not None and own is not None and found.session > own
-            serves = found.token.expires_at > self.context.store_client.now()
-            return record.version > state.version and (since or serves)
-        return supersedes(Entry(found, record.version), self.held())
+            with contextlib.suppress(CorruptRecord):
+                found = self.entry(record).record
+                if isinstance(found, TokenRecord):
+                    own = state.lineage.session
+                    since = found.session is not None and own is not None and found.session > own
+                    serves = found.token.expires_at > self.context.store_client.now()
+                    return record.version > state.version and (since or serves)
+        return super().supersedes(record)
 
     def _is_alone(self) -> bool:
         """Whether what the store has not got was fetched without it."""
@@ -278,34 +262,11 @@ class Replica(Leased):
         """When the token was sent for, Unix seconds."""
         return math.inf if self.state.token is None else self.state.token.issued_at
 
-    def announced(self, version: int) -> None:
-        """Nothing is read before it is needed."""
-
-    def missed(self) -> None:
-        """Likewise: a claim reads."""
-
     async def put_back(self) -> None:
-        """Commit what is held, under its own number, should the store have lost it; adopt what is newer.
-
-        A lower number is newer where its token was issued later: the user has logged in again since the loss.
-        A lease under which a vendor is being asked is taken again, should the store have lost that.
-        """
+        """As for any record. A lease under which a vendor is being asked is taken again, should the store have lost that."""
         if self.lease_held is not None:
             await self.lease_held.keep()
-        reading, time = await self.read()
-        found, held = reading.record, self.held()
-        if found is not None and self.supersedes(found):
-            self.know(found, time)
-            return
-        if held is None or not self.is_newer_than(found.version if found else 0):
-            return
-        self.context.read_repair.found_loss()
-        number = held.number
-        level = self.context.outages.record_lost()
-        log.log(level, "%s/%s: the store lost version %d; it is put back", self.vendor.name, self.account, number)
-        outcome, time = await self.commit(number, held.record)
-        if isinstance(outcome, Superseded) and outcome.record is not None:
-            self.know(outcome.record, time)
+        await super().put_back()
 
     async def bury(self, lease: Lease, reason: str, number: int = 0) -> Token:
         """Write down that only the user can help, once for the whole fleet, and raise it.
@@ -362,106 +323,53 @@ class Replica(Leased):
 
         True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
-        waited = False
-        if self._left and (kept := self.outbox.kept) is not None and self.state.token is not None:
-            fresh = self._entry(self.state.token, kept.number, self.state.lineage)
-            self._go_on_saving(fresh, "the loop ended that it came in")
-        self._left = False
-        # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
-        if (saving := self._saving) is not None and not saving.landed:
-            waited = True
-            if saving.loop is asyncio.get_running_loop():
-                with contextlib.suppress(TimeoutError):
-                    await saving.join(self.context.timeout)
-            if self.outbox.kept is not None:
-                raise StoreUnavailable("an answer waits for the store; nothing is spent until it is stored")
+        waited = await self.outbox.settled()
         if self._looked_in_escrow:
             return waited
         with contextlib.suppress(StoreUnavailable):
             await self._find()
         left = await self.outbox.from_escrow()
-        if left is not None and (found := await self._opened(left)) is not None:
-            own = Entry(found, left.number)
+        if left is not None and await self._is_readable(left):
             try:
-                outcome, time = await self.outbox.commit(left.number, left.value)
+                landed = await self.outbox.commit(left.number, left.value)
             except StoreError as error:
-                self._go_on_saving(own, str(error))
+                now = self.context.world.monotonic()
+                fresh = self.entry(Record(left.number, left.value))
+                if self._is_latest(fresh):
+                    self._take(fresh, StoreTime(self.context.store_client.now(), now, now), stored=False)
+                self.outbox.go_on(str(error))
                 raise
-            await self._landed(outcome, time, own)
+            self._landed(landed)
         self._looked_in_escrow = not self.place.sought
         return waited or left is not None
 
-    async def _opened(self, left: Kept) -> TokenRecord | None:
-        """What was left in escrow. None: it cannot be read, and nothing hangs on it.
+    async def _is_readable(self, left: Kept) -> bool:
+        """Whether what was left in escrow can be read; where it cannot, nothing hangs on it.
 
         Raises ``CorruptRecord`` where the session may hang on it: then the store's refresh token may be a spent one.
         """
         try:
-            return self.context.codec.expect(self.key, Record(left.number, left.value), TokenRecord)
+            self.open(Record(left.number, left.value), TokenRecord)
         except CorruptRecord as error:
             fault = f"in escrow: {error}"
+        else:
+            return True
         if self.vendor.rotation.rotates:
             reading, _ = await self.read()
             if reading.record is None or reading.record.version < left.number:
                 raise CorruptRecord(f"{fault}; give the key that it needs, or remove the file and risk a new login")
         log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
-        return None
+        return False
 
-    async def _save(self, kept: Entry, pause: float) -> None:
-        await asyncio.sleep(pause)
-        done = await self.outbox.insist(kept.number)
-        if done is not None:
-            await self._landed(*done, kept)
-        elif self.state.version == kept.number:  # else a login has taken its place
-            self._left_behind()
-
-    async def _landed(self, outcome: Committed | Superseded, time: StoreTime, fresh: Entry) -> None:
-        if isinstance(outcome, Committed):
-            if self._is_latest(fresh):
-                self._take(fresh, time)
-            return
-        self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
-        if outcome.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
-            self._take(fresh, time, stored=False)
-            return
-        try:
-            await self._outlive(outcome.record, fresh, time)
-        except StoreUnavailable as error:
-            fault = str(error)
-        else:
-            return
-        record, number = fresh.record, fresh.number
-        self._take(fresh, time, stored=False)
-        await self.outbox.keep(number, self.context.codec.close(self.key, number, record))  # offering took it out
-        if self.context.flights.ending:
-            self._left_behind()
-        else:
-            self._go_on_saving(fresh, fault, timing.OFFER_LONGEST)
-
-    def _left_behind(self) -> None:
-        self._left = True
-        log.error("%s/%s: closing, and the store has not taken the last answer", self.vendor.name, self.account)
-
-    async def _outlive(self, winner: Record, fresh: Entry, time: StoreTime) -> None:
-        """Adopt ``winner``, unless ``fresh`` comes after it: then that takes its place."""
-        record = fresh.record
-        assert isinstance(record, TokenRecord)  # noqa: S101  # marks give way
-        while True:
-            found = self.context.codec.open(self.key, winner)
-            if not isinstance(found, TokenRecord | DeadRecord) or not supersedes(fresh, Entry(found, winner.version)):
-                self.adopt(winner, time)
-                return
-            claim, time = await self.claim(b"", newer_than=winner.version)
-            if isinstance(claim, Granted):
-                lineage = Lineage(record.session, record.generation)
-                await self.store(record.token, claim.number, time, precious=True, lineage=lineage)
-                return
-            if isinstance(claim, Newer):
-                winner = claim.record
-                continue
-            # Not ``wait``: that is called off by closing, and here is an answer to lose.
-            change = self.context.store_client.store.wait_for_change(self.key, winner.version, claim.remaining)
-            await self.context.store_client.do(change, extra=claim.remaining)
+    def _landed(self, landed: Landed) -> None:
+        """Take what stands in the store since an answer was offered. Raises as ``adopt``."""
+        record = landed.record
+        if not landed.mine:
+            self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
+            if record is not None:
+                self.adopt(record, landed.time)
+        elif record is not None and self._is_latest(fresh := self.entry(record)):
+            self._take(fresh, landed.time)
 
     async def _follow(self) -> None:
         """Know where the record is, and hear of a store that loses what only it and its workers have."""
@@ -471,12 +379,6 @@ class Replica(Leased):
 
     async def _find(self) -> None:
         await self.place.find()
-        if self.outbox.key != self.key:
-            self.outbox = self._outbox()
-
-    def _outbox(self) -> Outbox:
-        context = self.context
-        return Outbox(self.key, context.store_client, context.world, context.flights, context.escrow, self.ttl)
 
     def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
         record = TokenRecord(

@@ -11,7 +11,6 @@ An answer in which no secret is recognised is kept beside the record: a human re
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from linkauth.errors import (
@@ -40,14 +39,14 @@ from linkauth.protocol.effects import (
     Suspicion,
     Wait,
 )
-from linkauth.store import Busy, Granted, Superseded
+from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Steps, Worker
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim as Claimed
-    from linkauth.store import Committed, Reading
+    from linkauth.store import Reading
 
 __all__ = ["adopt", "rotate"]
 
@@ -71,7 +70,7 @@ def rotate(me: Worker) -> Steps[None]:
         except Exception:
             yield Release()
             raise
-        yield from _store(me, number, secret)
+        yield from _store(secret)
         me.tell("secret rotated", duration=me.now() - begun)
         return
 
@@ -92,15 +91,15 @@ def adopt(me: Worker, secret: Secret) -> Steps[None]:
     if not isinstance(claim := answer[0], Granted):
         wait = claim.remaining if isinstance(claim, Busy) else None
         raise VendorUnavailable("another worker is rotating this client's secret", retry_after=wait)
-    outcome: Committed | Superseded = yield CommitSecret(secret, irreplaceable=False)
-    if isinstance(outcome, Superseded):
+    stored: bool = yield CommitSecret(secret, irreplaceable=False)
+    if not stored:
         raise VendorUnavailable("another worker has rotated this client's secret meanwhile")
     yield DropAnswer()
 
 
-def _claim(me: Worker, *, waited: bool = False) -> Steps[int | None]:
+def _claim(me: Worker) -> Steps[int | None]:
     """The number of the lease; None: another worker has replaced the secret while this one ``waited``, and it is known."""
-    limit, known = me.now() + 2 * me.ttl, me.version
+    limit, known, waited = me.now() + 2 * me.ttl, me.version, False
     while (left := limit - me.now()) > 0:
         answer: tuple[Claimed, StoreTime] = yield Claim(known)
         claim = answer[0]
@@ -142,28 +141,15 @@ def _ask(me: Worker, number: int) -> Steps[Secret]:
     raise error
 
 
-def _store(me: Worker, number: int, secret: Secret) -> Steps[None]:
-    """Have the store take ``secret``, unless a later rotation's stands there: that is the one that lives.
-
-    What has this very ``number`` is no later one: a store that lost its data gave it twice. It is of a rotation that was
-    answered before, and nobody but this process has the secret that lives.
-    """
-    while True:
-        try:
-            outcome: Committed | Superseded = yield CommitSecret(secret, irreplaceable=True)
-        except StoreError as error:
-            fault = str(error)
-            break
-        if not isinstance(outcome, Superseded):
+def _store(secret: Secret) -> Steps[None]:
+    """Have the store take ``secret``, unless a later rotation's stands there: that is the one that lives."""
+    try:
+        stored: bool = yield CommitSecret(secret, irreplaceable=True)
+    except StoreError as error:
+        fault = str(error)
+    else:
+        if stored:
             yield DropAnswer()
-            return
-        if outcome.record is None or outcome.record.version != number:
-            with contextlib.suppress(StoreUnavailable):  # the next request looks again
-                yield Newest()
-            return
-        above = yield from _claim(me, waited=True)
-        if above is None:
-            return
-        number = above
+        return
     words = "the vendor has rotated the secret and the store has not taken it yet; this process offers it on"
     raise StoreUnavailable(f"{words}: {fault}")

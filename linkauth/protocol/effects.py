@@ -331,7 +331,7 @@ class Authorize:
 
 @attrs.frozen
 class CommitSecret:
-    """Write under the lease's number. -> ``Committed | Superseded``.
+    """Write under the lease's number, or above what is older. -> whether it stands in the store; else a later one does.
 
     What is ``irreplaceable`` is used by this process from now on, and kept and offered on if the store does not take it.
     """

@@ -1,9 +1,10 @@
-"""Which of two records of a credential is later: the only place that says so.
+"""Which of two records is later: the only place that says so.
 
 The store's number fences: it keeps a late worker from overwriting. It does not order, for a store that lost its data gives
 numbers again. What orders is what is in the records: the *session* (one login or pairing) and the *generation* (how often
 it was renewed since). A mark that only the user can help names what was refused: it comes after that generation and before
-the next, and a logout's after its whole session.
+the next, and a logout's after its whole session. A client's secrets are ordered by when they were stored; of what says nothing of
+the kind the higher number is later.
 
 Older linkauths write neither. They pass on what a vendor said besides (``Token.extra``) from renewal to renewal, so the session
 stands there a second time, under a name that no user sees. What has no session is ordered by when it was sent, then by its
@@ -19,12 +20,13 @@ import attrs
 
 from linkauth.oauth import wire
 from linkauth.protocol.intent import digest
-from linkauth.protocol.records import DeadRecord, Session, TokenRecord
+from linkauth.protocol.records import DeadRecord, SecretRecord, Session, TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from linkauth.oauth.token import Token
+    from linkauth.protocol.records import StoredRecord
 
 __all__ = ["Entry", "Lineage", "begun", "read", "supersedes", "written"]
 
@@ -67,7 +69,7 @@ def begun(number: int, seen: Session | None, chance: bytes) -> Lineage:
 class Entry:
     """A record and the number under which it stands, or is to stand."""
 
-    record: TokenRecord | DeadRecord
+    record: StoredRecord
     number: int
 
 
@@ -75,13 +77,19 @@ def supersedes(one: Entry, other: Entry | None) -> bool:
     """Whether ``one`` comes after ``other``; None: nothing is known yet."""
     if other is None:
         return True
-    if isinstance(one.record, TokenRecord):
-        if isinstance(other.record, TokenRecord):
-            return _is_later(one.record, one.number, other.record, other.number)
-        return not _is_marked(one.record, one.number, other.record, other.number)
-    if isinstance(other.record, TokenRecord):
-        return _is_marked(other.record, other.number, one.record, one.number)
-    return _mark_rank(one.record, one.number) > _mark_rank(other.record, other.number)
+    match one.record, other.record:
+        case TokenRecord() as token, TokenRecord() as known:
+            return _is_later(token, one.number, known, other.number)
+        case TokenRecord() as token, DeadRecord() as mark:
+            return not _is_marked(token, one.number, mark, other.number)
+        case DeadRecord() as mark, TokenRecord() as token:
+            return _is_marked(token, other.number, mark, one.number)
+        case DeadRecord() as mark, DeadRecord() as known_mark:
+            return _mark_rank(mark, one.number) > _mark_rank(known_mark, other.number)
+        case SecretRecord(rotated_at=at), SecretRecord(rotated_at=known_at) if at is not None and known_at is not None:
+            return (at, one.number) > (known_at, other.number)
+        case _:
+            return one.number > other.number
 
 
 def _is_later(one: TokenRecord, number: int, other: TokenRecord, others: int) -> bool:

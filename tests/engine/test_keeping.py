@@ -162,7 +162,7 @@ async def test_an_answer_that_waits_in_another_loop_is_not_waited_for():
     credential = await logged_in(Worker(store, vendor))
     store.down.add("commit")
     await credential.refresh()
-    saving = credential.replica._saving
+    saving = credential.replica.outbox.saving
     saving.loop, here = asyncio.SelectorEventLoop(), saving.loop
     before = monotonic()
     with pytest.raises(StoreUnavailable, match="an answer waits"):

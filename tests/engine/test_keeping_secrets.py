@@ -147,7 +147,7 @@ async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
     with pytest.raises(StoreUnavailable):
         await credential.rotate_secret()
     await worker.aclose()
-    assert "what a rotation brought" in caplog.text
+    assert "the client's secret: closing, and the store has not taken the last answer" in caplog.text
 
 
 @virtual

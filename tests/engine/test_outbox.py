@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
 from linkauth.errors import StoreUnavailable
 from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 async def test_an_offer_that_lands_late_lets_nothing_newer_go():
     """While the store takes its time with one value another came: that one is still kept when the first is through."""
     store = Store()
-    outbox = Worker(store, Vendor()).credential(CLIENT).replica.outbox
+    replica = Worker(store, Vendor()).credential(CLIENT).replica
+    outbox = replica.outbox
     gate = asyncio.Event()
     store.before = lambda name: gate.wait()
     first = asyncio.create_task(outbox.commit(1, b"first"))
@@ -34,20 +36,21 @@ async def test_an_offer_that_lands_late_lets_nothing_newer_go():
     assert outbox.kept is second
     await outbox.insist()
     assert outbox.kept is None
-    assert (await store.inner.read(outbox.key)).record.value == b"second"
+    assert (await store.inner.read(replica.key)).record.value == b"second"
 
 
 @virtual
 async def test_an_older_value_does_not_take_a_newer_ones_place():
     """A renewal's answer comes when a later login is kept already: what is offered on is the login."""
     store = Store()
-    outbox = Worker(store, Vendor()).credential(CLIENT).replica.outbox
+    replica = Worker(store, Vendor()).credential(CLIENT).replica
+    outbox = replica.outbox
     login = await outbox.keep(2, b"login")
     older = await outbox.keep(1, b"renewal")
     assert (older.number, older.value) == (1, b"renewal")
     assert outbox.kept is login
     await outbox.insist()
-    assert (await store.inner.read(outbox.key)).record.value == b"login"
+    assert (await store.inner.read(replica.key)).record.value == b"login"
 
 
 class Hanging(Escrow):
@@ -73,7 +76,7 @@ async def test_who_is_cancelled_while_an_escrow_hangs_ends():
 def outbox(store: Store) -> Outbox:
     context = Worker(store, Vendor()).context
     world = attrs.evolve(context.world, random=SimpleNamespace(random=lambda: 0.0))
-    return Outbox("token/x/1", context.store_client, world, context.flights, None, 15.0)
+    return Outbox(Leased(attrs.evolve(context, world=world), "token/x/1", 15.0))
 
 
 @virtual

@@ -85,7 +85,7 @@ async def test_a_secret_that_comes_late_takes_its_place(moment):
     await rotation
     later = Worker(store, vendor, keys=[NEW, OLD])
     assert (await later.credential(CLIENT, "another").token()).access_token
-    assert later.context.client_secrets._of(CLIENT).secret.reveal() == vendor.secret
+    assert later.context.client_secrets.of(CLIENT).secret.reveal() == vendor.secret
 
 
 @pytest.mark.parametrize("moment", ["claim", "commit", "release"])

@@ -110,7 +110,7 @@ async def test_a_rotation_that_was_overtaken_goes_on_with_the_secret_that_lives(
     await store.inner.commit(KEY, 9, value)
     await rotation
     assert (await late.context.client_secrets.newest(CLIENT)).client_secret.reveal() == "the one that lives"
-    assert late.context.client_secrets.version(CLIENT) == 9
+    assert late.context.client_secrets.of(CLIENT).version == 9
 
 
 @virtual

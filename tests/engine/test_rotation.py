@@ -253,7 +253,6 @@ async def test_a_vendor_that_keeps_its_secrets_has_none_to_look_for():
     """Its refusals of the client are the caller's: nothing is looked up, nothing waited for."""
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
-    assert not await worker.context.client_secrets.look(USER)
     assert await worker.context.client_secrets.newest(USER) is USER
     assert await worker.context.client_secrets.newer(USER, USER) is None
     assert not store.counts
@@ -291,7 +290,7 @@ async def test_a_secret_under_a_number_that_was_given_before_is_another():
     worker, other = Worker(store, vendor), Worker(store, vendor)
     credential = worker.credential(CLIENT)
     await credential.rotate_secret()
-    number = worker.context.client_secrets.version(CLIENT)
+    number = worker.context.client_secrets.of(CLIENT).version
     store.inner = MemoryStore(clock=clock.wall)
     vendor.secret = "the one that lives"
     value = other.context.codec.close(KEY, number, SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret))

@@ -153,7 +153,7 @@ async def test_a_secret_that_is_put_back_keeps_its_time():
     at = wall()
     await asyncio.sleep(DAY)
     store.inner = MemoryStore(clock=store.inner._clock)
-    await worker.context.client_secrets._of(CLIENT).put_back()
+    await worker.context.client_secrets.of(CLIENT).put_back()
     assert [each.secret_rotated_at async for each in worker.statuses()] == [at]
 
 

@@ -353,7 +353,7 @@ def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
 def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
     """An answer that the store does not take is served, and forgotten."""
 
-    async def insist(self: Outbox, number: int) -> Any:
+    async def insist(self: Outbox) -> Any:
         self.kept = None
         return None
 

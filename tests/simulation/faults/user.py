@@ -15,7 +15,7 @@ from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
 from linkauth.protocol.effects import Commit, CommitSecret, Forget
-from linkauth.store import Busy, Committed, Granted
+from linkauth.store import Busy, Granted
 from tests.simulation.faults.planting import Instead, planted, rewriting
 from tests.simulation.faults.schedules import stalls_at_the_logout
 from tests.simulation.store import StoreNode
@@ -83,10 +83,9 @@ def a_secret_used_and_not_stored() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, CommitSecret):
-            self._context.client_secrets.learn(
-                self.vendor, as_record(self.vendor, effect.secret, None), self._lease.number
-            )
-            return Instead(Committed(now=self.store_now()))
+            secret = self._context.client_secrets.of(self.vendor)
+            secret.learn(as_record(self.vendor, effect.secret, None), self._lease.number)
+            return Instead(True)
         return effect
 
     yield rewriting(rewrite)
