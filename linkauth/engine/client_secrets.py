@@ -76,11 +76,11 @@ class ClientSecret(Leased):
 
     def supersedes(self, record: Record) -> bool:
         """As for any record. Another secret under the same number does: a store that lost data gives numbers twice."""
-        held = self.held()
         try:
             found = self.entry(record)
         except CorruptRecord:
             return record.version >= self.version
+        held = None if self.record is None else self.believed(self.record, self.version)
         return held is None or (found != held and not supersedes(held, found))
 
     def know(self, record: Record, time: StoreTime | None = None) -> None:

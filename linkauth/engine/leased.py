@@ -140,11 +140,13 @@ class Leased:
 
     def entry(self, record: Record) -> Entry:
         """What ``record`` holds, to be compared with another (``lineage``). Raises ``CorruptRecord``."""
-        found = self.context.codec.open(self.key, record)
-        at = found.rotated_at if isinstance(found, SecretRecord) else None
-        if isinstance(found, SecretRecord) and at is not None and at > self.context.store_client.now():
-            found = attrs.evolve(found, rotated_at=None)  # by a clock that was wrong: it says nothing
-        return Entry(found, record.version)
+        return self.believed(self.context.codec.open(self.key, record), record.version)
+
+    def believed(self, record: StoredRecord, number: int) -> Entry:
+        """As ``entry``. A time in the future is of a clock that was wrong, and says nothing."""
+        if isinstance(record, SecretRecord) and (record.rotated_at or 0) > self.context.store_client.now():
+            record = attrs.evolve(record, rotated_at=None)
+        return Entry(record, number)
 
     def supersedes(self, record: Record) -> bool:
         """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""

@@ -21,7 +21,7 @@ from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, refusal
 from tests.engine.test_lost_store import Telling
 from tests.engine.test_newest_secret import KEY
-from tests.engine.virtual import monotonic, virtual
+from tests.engine.virtual import monotonic, virtual, wall
 
 if TYPE_CHECKING:
     pass
@@ -246,6 +246,45 @@ async def test_a_record_of_another_kind_is_no_secret():
         await worker.credential(CLIENT).rotate_secret()
     assert "canary" not in str(caught.value)
     assert vendor.secret == "first-secret"
+
+
+@virtual
+async def test_a_secret_that_was_rotated_since_a_loss_is_not_overwritten_by_the_one_before():
+    """The store lost its data and counts anew: the later secret has a lower number, and lives. Who holds the dead one learns it."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+    for _ in range(2):
+        await credential.rotate_secret()
+        await asyncio.sleep(1)
+    key = secret_key(CLIENT)
+    assert (await store.inner.read(key)).record.version > 1
+    store.inner = MemoryStore(clock=wall)
+    vendor.secret = "the one that lives"
+    lives = SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret, rotated_at=wall())
+    await store.inner.commit(key, 1, worker.context.codec.close(key, 1, lives))
+    await worker.context.client_secrets.of(CLIENT).put_back()
+    assert (await store.inner.read(key)).record.version == 1
+    vendor.counts.clear()
+    assert (await credential.refresh()).access_token
+    assert vendor.counts["requests"] == 1
+
+
+@virtual
+async def test_a_secret_that_was_stored_in_the_future_is_ordered_by_its_number():
+    """A clock was wrong when it was stored: it does not take the place of what is rotated from then on."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    key, credential = secret_key(CLIENT), worker.credential(CLIENT)
+    early = SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret, rotated_at=wall() + 10**9)
+    await store.inner.commit(key, 1, worker.context.codec.close(key, 1, early))
+    await credential.token()
+    other = Worker(store, vendor).credential(CLIENT)
+    await other.rotate_secret()
+    vendor.counts.clear()
+    await credential.refresh()
+    assert vendor.counts["requests"] == 1
+    assert worker.context.client_secrets.of(CLIENT).version == (await store.inner.read(key)).record.version
 
 
 @virtual
