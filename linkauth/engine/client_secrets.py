@@ -66,6 +66,11 @@ class ClientSecret(Leased):
         return None if self.record is None else Secret(self.record.client_secret)
 
     @property
+    def rotated_at(self) -> float | None:
+        """When it was stored, Unix seconds by the store's clock; None: it is the constructor's, or nobody says."""
+        return None if self.record is None else self.record.rotated_at
+
+    @property
     def written_at(self) -> float:
         """Before all accounts, for each of them needs it."""
         return math.inf

@@ -111,7 +111,7 @@ async def status(context: EngineContext, vendor: Vendor, account: str, key: str)
     if reading.record is None:
         return Status(vendor=vendor.name, account=account, key=key, version=0, now=reading.now)
     told = status_of(context, key, reading)
-    rotated_at = context.client_secrets.rotated_at(vendor) if vendor.rotates_secret else None
+    rotated_at = context.client_secrets.of(vendor).rotated_at if vendor.rotates_secret else None
     return attrs.evolve(told, vendor=vendor.name, account=account, secret_rotated_at=rotated_at)
 
 
