@@ -18,7 +18,7 @@ from linkauth import Vendor
 from linkauth.cli.registration import credential, engine, vendor
 from linkauth.cli.vendor_of import vendor_of
 from linkauth.engine.encryption import KEY_BYTES
-from linkauth.protocol.records import token_keys
+from linkauth.protocol.keys import token_keys
 
 if TYPE_CHECKING:
     import argparse

@@ -13,8 +13,8 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.begun import make_room
 from linkauth.engine.leased import Leased
+from linkauth.engine.pending import make_room
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     AuthorizationPending,
@@ -31,7 +31,8 @@ from linkauth.errors import (
 from linkauth.oauth.authorization import masked, said
 from linkauth.oauth.token import secret_str
 from linkauth.protocol import session, timing
-from linkauth.protocol.records import TENANTS, PendingRecord, state_key
+from linkauth.protocol.keys import TENANTS, state_key
+from linkauth.protocol.records import PendingRecord
 from linkauth.store import Granted
 from linkauth.vendors.vendor import Pending
 
@@ -72,7 +73,7 @@ async def begin(replica: Replica, redirect_uri: str, scope: str | None, tenant: 
     record = PendingRecord(
         vendor=vendor.name,
         account=replica.account,
-        token_key=replica.place.keys[0],
+        token_key=replica.record_key.keys[0],
         state=state,
         redirect_uri=redirect_uri,
         scope=asked,
@@ -120,7 +121,7 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
     """
     context, vendor = replica.context, replica.vendor
     record = await pending(context, vendor, params)
-    if record.token_key not in replica.place.keys:
+    if record.token_key not in replica.record_key.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
     begun = Leased(context, _key_of(vendor.name, params)[0], context.timeout + timing.LEASE_MORE)
@@ -153,7 +154,7 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
         await _use_up(begun, lease.number)
         raise
     await _use_up(begun, lease.number)
-    replica.granted(token, record.scope)
+    replica.check_scope(token, record.scope)
     return token
 
 
@@ -194,7 +195,7 @@ async def _use_up(begun: Leased, number: int) -> None:
     try:
         await begun.delete(number)
     except StoreError:
-        begun.context.flights.start(_go_on_deleting(begun, number), "linkauth state", precious=True)
+        begun.context.flights.start(_go_on_deleting(begun, number), "linkauth state", irreplaceable=True)
 
 
 async def _go_on_deleting(begun: Leased, number: int) -> None:

@@ -15,8 +15,8 @@ import attrs
 from linkauth.engine.leased import Leased
 from linkauth.errors import CorruptRecord, StoreError
 from linkauth.protocol import timing
+from linkauth.protocol.keys import limit_key
 from linkauth.protocol.limits import LimitRecord
-from linkauth.protocol.records import limit_key
 from linkauth.store import Superseded
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from linkauth.engine.outbox import Outbox
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import LinkAuthError, StoreError
 from linkauth.protocol import client_secret
-from linkauth.protocol.records import answer_key
+from linkauth.protocol.keys import answer_key
 from linkauth.store import Superseded
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from linkauth.engine.replica import Replica
     from linkauth.oauth.token import Secret, Token
-    from linkauth.protocol import effects
 
 __all__ = ["ClientRuntime", "NotDue", "adopt"]
 
@@ -46,14 +45,14 @@ class ClientRuntime(Runtime):
         """The newest secret's, 0 for the constructor's."""
         return self._secret.version
 
-    async def _newest(self, _: effects.Newest) -> None:
+    async def _newest(self, _: client_secret.Newest) -> None:
         await self._secret.look()
 
-    async def _authorize(self, _: effects.Authorize) -> Token:
+    async def _authorize(self, _: client_secret.Authorize) -> Token:
         assert self._authority is not None  # noqa: S101  # no other steps need it
         return await self._authority()
 
-    async def _commitsecret(self, effect: effects.CommitSecret) -> bool:
+    async def _commit_secret(self, effect: client_secret.CommitSecret) -> bool:
         assert self._lease is not None  # noqa: S101  # no steps commit without one
         number = self._lease.number
         await self._stop_extending()
@@ -66,7 +65,7 @@ class ClientRuntime(Runtime):
         self._secret.learn(record, number)
         return True
 
-    async def _keepanswer(self, effect: effects.KeepAnswer) -> str:
+    async def _keep_answer(self, effect: client_secret.KeepAnswer) -> str:
         assert self._lease is not None  # noqa: S101
         record, number = self._answer(), self._lease.number
         outbox = Outbox(record)
@@ -78,7 +77,7 @@ class ClientRuntime(Runtime):
             return "the store has yet to take it"
         return f"it is kept in record {record.key}"
 
-    async def _dropanswer(self, _: effects.DropAnswer) -> None:
+    async def _drop_answer(self, _: client_secret.DropAnswer) -> None:
         assert self._lease is not None  # noqa: S101
         with contextlib.suppress(StoreError):
             await self._answer().delete(self._lease.number)

@@ -18,8 +18,9 @@ from linkauth.engine.outbox import Outbox
 from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
+from linkauth.protocol.keys import answer_key, secret_key
 from linkauth.protocol.lineage import Entry, supersedes
-from linkauth.protocol.records import SecretRecord, answer_key, secret_key
+from linkauth.protocol.records import SecretRecord
 from linkauth.store import Record
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from linkauth.engine.client_secrets import ClientSecrets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkauth.engine.admission import Admission
     from linkauth.engine.codec import Codec
-    from linkauth.engine.credential import Credential
+    from linkauth.engine.credential_cache import Cached
     from linkauth.engine.escrow import Escrow
-    from linkauth.engine.events import Teller
+    from linkauth.engine.events import EventLog
     from linkauth.engine.flight import Flights
     from linkauth.engine.outages import Outages
+    from linkauth.engine.per_loop import PerLoop
     from linkauth.engine.read_repair import ReadRepair
     from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
@@ -30,18 +30,18 @@ class EngineContext:
     """``timeout``: seconds for one exchange; ``refresh_ahead``: seconds, None for the default."""
 
     world: World
-    admission: Admission
+    per_loop: PerLoop
     store_client: StoreClient
     codec: Codec
-    teller: Teller
+    event_log: EventLog
     outages: Outages
     flights: Flights
     read_repair: ReadRepair
     escrow: Escrow | None
     timeout: float
     refresh_ahead: float | None
-    used: Callable[[Credential], None]
-    """Tells that something begins with a credential (``Roster.used``)."""
+    used: Callable[[Cached], None]
+    """Tells that something begins with a credential (``CredentialCache.used``)."""
     client_secrets: ClientSecrets = attrs.field(init=False, default=attrs.Factory(ClientSecrets, takes_self=True))
 
     def owner(self) -> str:

@@ -100,7 +100,7 @@ class Credential:
 
         ``version`` is 0 where nothing is stored. A record that cannot be read is told as one. Raises ``StoreUnavailable``.
         """
-        await self.replica.place.find()
+        await self.replica.record_key.find()
         return await status(self.replica.context, self.vendor, self.account, self.replica.key)
 
     async def refresh(self) -> Token:
@@ -348,8 +348,8 @@ class Credential:
     def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
         self._ready()
         name = f"linkauth renewal {self.vendor.name}/{self.account}"
-        precious = self.vendor.rotation.rotates
-        flight = self._context.flights.start(self._fly(known, called), name, precious=precious)
+        irreplaceable = self.vendor.rotation.rotates
+        flight = self._context.flights.start(self._fly(known, called), name, irreplaceable=irreplaceable)
         self._flights[flight.loop] = flight
         flight.task.add_done_callback(lambda _: self._let_go(flight))
         return flight
@@ -371,7 +371,7 @@ class Credential:
         try:
             return await self._renew(known, called)
         except InDoubt as doubt:
-            # A word of the engine's own: others know that the vendor could not be asked.
+            # An error of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)
             failure = VendorUnavailable(str(doubt), retry_after=gap)
             self.replica.failed(failure, gap)
@@ -400,7 +400,7 @@ class Credential:
         return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
 
     async def _brought(self, work: Coroutine[Any, Any, Token]) -> Token:
-        """What the user's word brought; should it be over already, for this process was stopped, what renewing brings."""
+        """What the user brought; should it be over already, for this process was stopped, what renewing brings."""
         token = await self._to_the_end(work)
         return token if self._state.unexpired() else await self.token()
 
@@ -412,7 +412,7 @@ class Credential:
             work.close()
             raise
         name = f"linkauth {self.vendor.name}/{self.account}"
-        return await self._context.flights.start(work, name, precious=True).join()
+        return await self._context.flights.start(work, name, irreplaceable=True).join()
 
     def _ready(self) -> None:
         """Something is to begin with the vendor or the store. Raises ``UnsupportedGrant`` and ``ConfigurationError`` where it cannot."""

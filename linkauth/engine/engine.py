@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization, secret_age
-from linkauth.engine.admission import Admission
 from linkauth.engine.check import check
 from linkauth.engine.codec import Codec
 from linkauth.engine.context import EngineContext
-from linkauth.engine.doors import Doors
+from linkauth.engine.credential_cache import CredentialCache
 from linkauth.engine.encryption import Sealer, hidden
+from linkauth.engine.entries import Entries
 from linkauth.engine.escrow import chosen
-from linkauth.engine.events import Teller
+from linkauth.engine.events import EventLog
 from linkauth.engine.flight import Flights
 from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.outages import Outages
 from linkauth.engine.outbox import bring_back
+from linkauth.engine.per_loop import PerLoop
 from linkauth.engine.read_repair import ReadRepair
 from linkauth.engine.reseal import reseal
-from linkauth.engine.roster import Roster
 from linkauth.engine.status import Status, statuses
 from linkauth.engine.store_client import StoreClient
 from linkauth.errors import ConfigurationError, StateMismatch
@@ -73,29 +73,29 @@ class Engine(Generic[C]):
             sealer = Sealer(keys, world.entropy)
         kept = chosen(escrow, world.entropy, sealed=sealer is not None)
         self._owns_store = isinstance(store, str)
-        self._doors = Doors()
+        self._entries = Entries()
         opened = open_store(store) if isinstance(store, str) else store
-        teller = Teller(on_event, world.wall)
+        event_log = EventLog(on_event, world.wall)
         flights = Flights()
         outages = Outages(world.monotonic)
-        store_client = StoreClient(opened, world, teller, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
+        store_client = StoreClient(opened, world, event_log, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
         codec = Codec(sealer)
         read_repair = ReadRepair(store_client, codec, world, outages)
         self._make = make
-        self._roster: Roster[C] = Roster()
+        self._credentials: CredentialCache[C] = CredentialCache()
         self.context = EngineContext(
             world=world,
-            admission=Admission(),
+            per_loop=PerLoop(),
             store_client=store_client,
             codec=codec,
-            teller=teller,
+            event_log=event_log,
             outages=outages,
             flights=flights,
             read_repair=read_repair,
             escrow=kept,
             timeout=timeout,
             refresh_ahead=refresh_ahead,
-            used=self._roster.used,
+            used=self._credentials.used,
         )
 
     def credential(self, vendor: Vendor, account: str = "default") -> C:
@@ -114,7 +114,7 @@ class Engine(Generic[C]):
         return self._known(vendor, account)
 
     def _known(self, vendor: Vendor, account: str) -> C:
-        return self._roster.get(vendor, account, lambda: self._make(self.context, vendor, account))
+        return self._credentials.get(vendor, account, lambda: self._make(self.context, vendor, account))
 
     async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
         """The credential that a callback's ``state`` belongs to, completed.
@@ -124,7 +124,7 @@ class Engine(Generic[C]):
         params = masked(params, *vendor.open_params)
         record = await authorization.pending(self.context, vendor, params)
         credential = self.credential(vendor, record.account)
-        if record.token_key not in credential.replica.place.keys:
+        if record.token_key not in credential.replica.record_key.keys:
             raise StateMismatch(f"{vendor.name}: the state belongs to another registration")
         await credential.complete(params)
         return credential
@@ -183,7 +183,7 @@ class Engine(Generic[C]):
         Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all, for what is neither a vendor nor
         a function, and where secrets are to be rotated in a store that ends with this process.
         """
-        several = vendors or tuple(self._roster.vendors)
+        several = vendors or tuple(self._credentials.vendors)
         if not all(isinstance(one, Vendor) or callable(one) for one in several):
             raise ConfigurationError("keep_alive: vendors, and functions from a Status to a vendor, are needed")
         if not several:
@@ -200,20 +200,20 @@ class Engine(Generic[C]):
         """
         if (binds := getattr(self.context.store_client.store, "bind", None)) is not None:
             binds()
-        first = not self._doors.anywhere()
-        self._doors.enter()
+        first = not self._entries.anywhere()
+        self._entries.enter()
         self.context.flights.closing = False
         if first and self.context.escrow is not None:
             self.context.flights.start(bring_back(self.context, self.context.escrow), "linkauth escrow")
 
     async def leave(self) -> None:
         """As ``aclose`` for who is the last inside; nothing ends for those who are inside still."""
-        self._doors.leave()
-        if self._doors.here():
+        self._entries.leave()
+        if self._entries.here():
             return
-        if not self._doors.anywhere():
+        if not self._entries.anywhere():
             self.context.flights.closing = True
-            if self._doors.anywhere():  # somebody came in meanwhile, in another thread
+            if self._entries.anywhere():  # somebody came in meanwhile, in another thread
                 self.context.flights.closing = False
         await self._come_down()
 
@@ -222,7 +222,7 @@ class Engine(Generic[C]):
 
         Whoever is inside is not any more; the engine may be entered again.
         """
-        self._doors.throw_out()
+        self._entries.clear()
         self.context.flights.closing = True
         await self._come_down()
 
@@ -231,7 +231,7 @@ class Engine(Generic[C]):
         # or the second would take the store away from what the first still waits for.
         self.context.flights.come_down()
         await self.context.flights.landed()
-        if self._doors.here():
+        if self._entries.here():
             return  # somebody came in meanwhile, who needs what is open here
         await self.context.read_repair.aclose()
         if self._owns_store:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import attrs
 
-__all__ = ["Event", "EventKind", "Listener", "Teller"]
+__all__ = ["Event", "EventKind", "EventLog", "Listener"]
 
 log = logging.getLogger("linkauth")
 
@@ -62,7 +62,7 @@ Listener: TypeAlias = Callable[[Event], None]
 """Called in the event loop, so it must not block. What it raises is logged and goes no further."""
 
 
-class Teller:
+class EventLog:
     """Logs every event and hands it to the listener."""
 
     __slots__ = ("_listener", "_wall")

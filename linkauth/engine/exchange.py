@@ -16,8 +16,8 @@ from linkauth.protocol.timing import backoff, replayable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from linkauth.engine.admission import Permit
     from linkauth.engine.lease import Lease
+    from linkauth.engine.limiter import Permit
     from linkauth.engine.world import World
     from linkauth.oauth.exchange import Flow, Request, Response
     from linkauth.protocol.freshness import StoreTime
@@ -44,7 +44,7 @@ async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -
 class Exchange(Generic[T]):
     """One exchange. Its tries begin within ``limit`` seconds, and end then; but ``answer`` seconds are waited for at least.
 
-    ``begin`` is asked for the flow before each try. ``permit``: leave to ask.
+    ``begin`` is asked for the flow before each try. ``permit``: the one to ask with.
     ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
     within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
     """

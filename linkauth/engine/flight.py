@@ -6,7 +6,7 @@ outcome, value or error, so there is nothing left to retrieve.
 Nor is it the loop's. ``asyncio.run`` ends by cancelling every task that ``asyncio.all_tasks`` shows, and so does the usual
 recipe for stopping a program; then it waits for them. So a flight shows a *guard* there, which takes the cancellations
 and ends when the flight has landed, and the *work* is taken out of that list (``asyncio._unregister_task``, documented
-under "Extending asyncio"). What is ``precious``, for its answer cannot be had again, is called off only while it is
+under "Extending asyncio"). What is ``irreplaceable``, for its answer cannot be had again, is called off only while it is
 ``idle``; the rest at once.
 """
 
@@ -46,13 +46,13 @@ def called_off() -> bool:
 class Flight(Generic[T]):
     """The work, its guard (``task``) and the outcome."""
 
-    __slots__ = ("_below", "_cut", "_landing", "_work", "began", "coming_down", "idle", "loop", "precious", "task")
+    __slots__ = ("_below", "_cut", "_landing", "_work", "began", "coming_down", "idle", "irreplaceable", "loop", "task")
 
-    def __init__(self, work: Coroutine[Any, Any, T], name: str, *, precious: bool = False) -> None:
+    def __init__(self, work: Coroutine[Any, Any, T], name: str, *, irreplaceable: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
         self.began = self.loop.time()
         """By its loop's clock, seconds."""
-        self.precious = precious
+        self.irreplaceable = irreplaceable
         self.idle = False
         self.coming_down = False
         """Its loop, or the engine, is about to end: nothing is waited for that can be done another time."""
@@ -93,9 +93,11 @@ class Flight(Generic[T]):
         raise error.again() if isinstance(error, LinkAuthError) else error
 
     def come_down(self, *, at_once: bool = False) -> None:
-        """End as soon as nothing is lost by it. ``at_once``: what is not precious ends now."""
+        """End as soon as nothing is lost by it. ``at_once``: what is not irreplaceable ends now."""
         self.coming_down = True
-        cut = at_once and not self.precious and not self._cut  # once: what it does to end well is not cut off in turn
+        cut = (
+            at_once and not self.irreplaceable and not self._cut
+        )  # once: what it does to end well is not cut off in turn
         self._cut = self._cut or at_once
         if self._work is not None and (self.idle or cut):
             self._work.cancel()
@@ -149,9 +151,9 @@ class Flights:
         flight = _current.get()
         return self.closing or (flight is not None and flight.coming_down)
 
-    def start(self, work: Coroutine[Any, Any, T], name: str, *, precious: bool = False) -> Flight[T]:
-        """Take off. ``precious``: what comes of it cannot be had again, so it is not called off but while ``idle``."""
-        flight = Flight(work, name, precious=precious)
+    def start(self, work: Coroutine[Any, Any, T], name: str, *, irreplaceable: bool = False) -> Flight[T]:
+        """Take off. ``irreplaceable``: what comes of it cannot be had again, so it is not called off but while ``idle``."""
+        flight = Flight(work, name, irreplaceable=irreplaceable)
         self._flights.add(flight)
         flight.task.add_done_callback(lambda _: self._flights.discard(flight))
         return flight
@@ -183,7 +185,7 @@ class Flights:
         """
         while tasks := {flight.task for flight in self._here() if not flight.task.done()}:
             await asyncio.wait(tasks)
-        while any(flight.precious and not flight.idle and not flight.landed for flight in self._elsewhere()):  # noqa: ASYNC110
+        while any(flight.irreplaceable and not flight.idle and not flight.landed for flight in self._elsewhere()):  # noqa: ASYNC110
             await asyncio.sleep(timing.ELSEWHERE)
 
     def _here(self) -> list[Flight[Any]]:

@@ -2,7 +2,7 @@
 
 One worker of the fleet makes a round at a time, under a lease; should it die in the middle, another begins the round
 again, and finds those already renewed not due. Between rounds nobody holds anything and nobody asks anything: the last
-round left word when the next is. A round reads one record at a time, so a hundred thousand take no memory.
+round wrote down when the next is. A round reads one record at a time, so a hundred thousand take no memory.
 
 What it finds under an older key than the newest it writes under that (``reseal``): nobody else would, where nothing happens
 for weeks. And it rotates client secrets that have reached an age, where it is told one (``secret_age``).
@@ -22,7 +22,8 @@ from linkauth.engine.status import status_of, statuses
 from linkauth.engine.vendor_of import asked, name_of
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, secret_key, token_keys
+from linkauth.protocol.keys import round_key, secret_key, token_keys
+from linkauth.protocol.records import RoundRecord, TokenRecord
 from linkauth.protocol.timing import backoff
 from linkauth.store import Granted
 from linkauth.vendors.vendor import Vendor

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Record
 
-__all__ = ["Lease", "Word"]
+__all__ = ["Holder", "Lease"]
 
 
-class Word(Protocol):
+class Holder(Protocol):
     """What a holder can say who has lost the lease while his request is in the air."""
 
     def is_later(self, record: Record) -> bool:
         """Whether ``record`` comes after what was spent: there is nothing to be shielded."""
         ...
 
-    async def say(self, number: int) -> int:
+    async def reassert(self, number: int) -> int:
         """Commit the unchanged record under ``number``. Returns the next number to use."""
         ...
 
@@ -50,13 +50,13 @@ class Lease:
         "_every",
         "_extending",
         "_gone",
+        "_holder",
         "_lost",
         "_over",
         "_sent",
         "_store_client",
         "_timer",
         "_ttl",
-        "_word",
         "_world",
         "key",
         "number",
@@ -73,7 +73,7 @@ class Lease:
         again: Callable[[], Awaitable[tuple[Claim, StoreTime]]] | None = None,
         *,
         every: float | None = None,
-        word: Word | None = None,
+        holder: Holder | None = None,
     ) -> None:
         self.key = key
         self.number = number
@@ -84,7 +84,7 @@ class Lease:
         self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
         self._again = again
         """Claims it from a store that lost it; and what is held once more, where it was claimed by a named owner."""
-        self._word = word
+        self._holder = holder
         """Tells others that a request is in the air under this lease, though the store has it no longer."""
         self._every = ttl / timing.LEASE_PART if every is None else every
         self._sent = False
@@ -160,7 +160,7 @@ class Lease:
 
     async def _keep(self) -> None:
         while not self._over:
-            await (self._say() if self._gone else self._extend())
+            await (self._reassert() if self._gone else self._extend())
             await asyncio.sleep(self._every)
 
     def _is_short(self) -> bool:
@@ -185,9 +185,9 @@ class Lease:
         self._lost = self._gone = True  # nothing is sent under it any more
         self._over = not self._sent
         if self._sent:
-            await self._say()
+            await self._reassert()
 
-    async def _say(self) -> None:
+    async def _reassert(self) -> None:
         """Shield the answer that is on its way from others who would ask with the same token.
 
         The lease is asked for again, by owner, for the store may have lost it. Where somebody else has it, the unchanged
@@ -198,15 +198,15 @@ class Lease:
             return
         with contextlib.suppress(StoreError):
             claim, _ = await self._again()
-            if self._word is None:
+            if self._holder is None:
                 self._over = not isinstance(claim, Granted)
-            elif claim.record is not None and self._word.is_later(claim.record):
+            elif claim.record is not None and self._holder.is_later(claim.record):
                 self._over = True  # the session is over, or somebody was faster: nothing more is said or taken
                 if isinstance(claim, Granted):
                     await self._store_client.quietly(
                         self._store_client.store.release(self.key, claim.number, claim.note)
                     )
             elif not isinstance(claim, Granted):
-                self.number = await self._word.say(self.number)
+                self.number = await self._holder.reassert(self.number)
             if isinstance(claim, Granted) and not self._over:
                 self.number, self._gone = claim.number, False

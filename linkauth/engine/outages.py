@@ -1,7 +1,7 @@
 """What does not work is said once when it begins, and once when it is over, with what it held up; in between at DEBUG.
 
 A store that is away for a minute holds up every account at every try, and a vendor that is away does the same to its own.
-Events tell of each of them all the same (``Teller``).
+Events tell of each of them all the same (``EventLog``).
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ class Outbox:
         away.hold_up("answers kept", self._leased.key)
         level = logging.DEBUG if away else logging.ERROR  # of a store that is away it would be said of each account
         log.log(level, "%s: an answer is kept until the store takes it: %s", self._leased.name, fault)
-        self.saving = self._context.flights.start(self._go_on(), f"linkauth saving {self._leased.key}", precious=True)
+        self.saving = self._context.flights.start(
+            self._go_on(), f"linkauth saving {self._leased.key}", irreplaceable=True
+        )
 
     async def _go_on(self) -> None:
         landed = await self.insist()

@@ -21,10 +21,11 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from linkauth.engine.looks import Looks
+from linkauth.engine.throttle import Throttle
 from linkauth.errors import LinkAuthError, StoreError, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.records import RepairRecord, repair_key
+from linkauth.protocol.keys import repair_key
+from linkauth.protocol.records import RepairRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class ReadRepair:
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
         self._hearing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
-        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Looks] = WeakKeyDictionary()
+        self._throttles: WeakKeyDictionary[asyncio.AbstractEventLoop, Throttle] = WeakKeyDictionary()
 
     @property
     def announces(self) -> bool:
@@ -118,9 +119,9 @@ class ReadRepair:
         """The store has less than this worker holds. Nobody may have told: everything else may be lost, too."""
         if not self.suspects:
             self._suspect()
-            looks = self._looks.get(asyncio.get_running_loop())
-            if looks is not None:
-                looks.ask("", self._put_all_back, gap=0.0)
+            throttle = self._throttles.get(asyncio.get_running_loop())
+            if throttle is not None:
+                throttle.call("", self._put_all_back, gap=0.0)
 
     def _suspect(self) -> None:
         self._heard_at = self._world.monotonic()
@@ -151,14 +152,14 @@ class ReadRepair:
 
     async def _run(self, store: Announcing, heard: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        looks = self._looks[loop] = Looks()
+        throttle = self._throttles[loop] = Throttle()
         try:
-            await self._listen(store, heard, looks)
+            await self._listen(store, heard, throttle)
         finally:
-            self._looks.pop(loop, None)
-            await looks.aclose()
+            self._throttles.pop(loop, None)
+            await throttle.aclose()
 
-    async def _listen(self, store: Announcing, heard: asyncio.Event, looks: Looks) -> None:
+    async def _listen(self, store: Announcing, heard: asyncio.Event, throttle: Throttle) -> None:
         begun, loop, broke = self._world.monotonic(), asyncio.get_running_loop(), False
         while True:
             try:
@@ -172,11 +173,11 @@ class ReadRepair:
                             self.beware()
                         heard.set()
                         broke = False
-                        looks.ask("", self._put_all_back, gap=0.0)
+                        throttle.call("", self._put_all_back, gap=0.0)
                     elif (held := self._followed.get(change.key)) is not None:
                         held.announced(change.version)
                         if held.is_newer_than(change.version):
-                            looks.ask(held.key, partial(self._put_back, (held,)))
+                            throttle.call(held.key, partial(self._put_back, (held,)))
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
                 level = logging.DEBUG if broke or self._outages.store else logging.WARNING
                 log.log(level, "the watch on the store broke (%s) and is taken up again", type(error).__name__)
@@ -246,7 +247,7 @@ class ReadRepair:
         key = repair_key()
         while self._world.monotonic() + timing.REPAIR_ALONE < end:
             await asyncio.sleep(timing.REPAIR_ALONE)
-            until = self._store_client.now() + timing.REPAIR_WORD
+            until = self._store_client.now() + timing.REPAIR_NOTICE
             number = int(until * 1000)
             value = self._codec.close(key, number, RepairRecord(until=until))
             await self._store_client.quietly(self._store_client.store.commit(key, number, value, timing.REPAIR_KEPT))

@@ -11,7 +11,7 @@ from linkauth.engine.events import EventKind
 from linkauth.engine.lease import Lease
 from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
-from linkauth.engine.place import Place
+from linkauth.engine.record_key import RecordKey
 from linkauth.engine.state import UNKNOWN, CredentialState
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.oauth import wire
@@ -19,9 +19,10 @@ from linkauth.oauth.scope import not_granted
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import digest
+from linkauth.protocol.keys import token_keys
 from linkauth.protocol.lineage import Entry, Lineage, supersedes
-from linkauth.protocol.records import DeadRecord, TokenRecord, token_keys
-from linkauth.protocol.renewal import hopeless
+from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.protocol.refusal import hopeless
 from linkauth.store import Committed, Granted, Record, Superseded
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ class Replica(Leased):
     """What is written of one credential, in the store and in ``state``."""
 
     def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
-        self.place = Place(token_keys(vendor, account), context.store_client)
+        self.record_key = RecordKey(token_keys(vendor, account), context.store_client)
         ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
-        super().__init__(context, self.place.key, ttl, f"{vendor.name}/{account}")
+        super().__init__(context, self.record_key.key, ttl, f"{vendor.name}/{account}")
         self.vendor = vendor
         self.account = account
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
@@ -61,7 +62,7 @@ class Replica(Leased):
     @property
     def key(self) -> str:
         """The record's key."""
-        return self.place.key
+        return self.record_key.key
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -73,7 +74,7 @@ class Replica(Leased):
     async def claim(self, note: bytes = b"", newer_than: int = 0, owner: str | None = None) -> tuple[Claim, StoreTime]:
         """Ask for the lease."""
         await self._follow()
-        self.place.fix()
+        self.record_key.fix()
         return await super().claim(note, newer_than, owner)
 
     async def look(self) -> None:
@@ -105,7 +106,7 @@ class Replica(Leased):
             time,
             again,
             every=timing.LEASE_EVERY if rotates else None,
-            word=self if rotates else None,
+            holder=self if rotates else None,
         )
         return self.lease_held
 
@@ -120,8 +121,8 @@ class Replica(Leased):
                 if not same:
                     self.tell(EventKind.ADOPTED)
             case DeadRecord(reason=reason) as mark:
-                self.state.bury(reason, record.version, mark)
-                raise self.lost(reason)
+                self.state.mark_dead(reason, record.version, mark)
+                raise self.reauthorization(reason)
             case _:
                 raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
 
@@ -142,11 +143,11 @@ class Replica(Leased):
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def store(
-        self, token: Token, number: int, time: StoreTime, *, precious: bool, lineage: Lineage = UNKNOWN
+        self, token: Token, number: int, time: StoreTime, *, irreplaceable: bool, lineage: Lineage = UNKNOWN
     ) -> Token:
         """Commit, then hand out: the token that holds from now on, which is another where somebody was faster.
 
-        ``precious``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
+        ``irreplaceable``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
         until the store does; otherwise it just serves this process.
         """
         if token.left_out:
@@ -165,7 +166,7 @@ class Replica(Leased):
         if self.state.token is None or (self.state.version <= max(before, number) and self._is_latest(fresh)):
             self._take(fresh, time, stored=False)
         # Else a later login of this process came through meanwhile: the store will say so to what is offered.
-        if precious:
+        if irreplaceable:
             self.outbox.go_on(fault)
         else:
             self.outbox.kept = None
@@ -241,7 +242,7 @@ class Replica(Leased):
             return False
         return self.supersedes(record) and (held is None or found != held.record)
 
-    async def say(self, number: int) -> int:
+    async def reassert(self, number: int) -> int:
         """Commit the unchanged record under ``number``: others learn that its refresh token is being spent just now."""
         held = self.held()
         if held is None:
@@ -268,7 +269,7 @@ class Replica(Leased):
             await self.lease_held.keep()
         await super().put_back()
 
-    async def bury(self, lease: Lease, reason: str, number: int = 0) -> Token:
+    async def mark_dead(self, lease: Lease, reason: str, number: int = 0) -> Token:
         """Write down that only the user can help, once for the whole fleet, and raise it.
 
         ``number``: one above the record that was last looked at, so that what has come since stands; 0: the lease's.
@@ -287,16 +288,16 @@ class Replica(Leased):
             outcome, time = await self.commit(number, mark)
         except StoreUnavailable:
             # The next worker will be refused as this one was; this one knows the record that stands there as dead.
-            self.state.bury(reason, self.state.version, mark, stored=False)
+            self.state.mark_dead(reason, self.state.version, mark, stored=False)
         else:
             if number != lease.number:
                 await lease.release()
             if isinstance(outcome, Superseded) and outcome.record is not None:
                 self.adopt(outcome.record, time)
                 return self.current()
-            self.state.bury(reason, number, mark)
+            self.state.mark_dead(reason, number, mark)
         self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
-        raise self.lost(reason)
+        raise self.reauthorization(reason)
 
     async def forget(self, number: int, reason: str, session: Session | None) -> bool:
         """Leave nothing of the token behind, here and in the store. False: a token was written by a later claim.
@@ -315,7 +316,7 @@ class Replica(Leased):
         if forgotten:
             self.outbox.kept = None
             await self.outbox.drop(number)
-            self.state.bury("" if mark is None else reason, number, mark)
+            self.state.mark_dead("" if mark is None else reason, number, mark)
         return forgotten
 
     async def settle(self) -> bool:
@@ -340,7 +341,7 @@ class Replica(Leased):
                 self.outbox.go_on(str(error))
                 raise
             self._landed(landed)
-        self._looked_in_escrow = not self.place.sought
+        self._looked_in_escrow = not self.record_key.sought
         return waited or left is not None
 
     async def _is_readable(self, left: Kept) -> bool:
@@ -378,7 +379,7 @@ class Replica(Leased):
             await self.context.read_repair.follow(self)
 
     async def _find(self) -> None:
-        await self.place.find()
+        await self.record_key.find()
 
     def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
         record = TokenRecord(
@@ -399,10 +400,10 @@ class Replica(Leased):
     def current(self) -> Token:
         """The token that is held."""
         if self.state.token is None:
-            raise self.lost(self.state.dead or "there is no token")
+            raise self.reauthorization(self.state.dead or "there is no token")
         return self.state.token
 
-    def lost(self, reason: str) -> ReauthorizationRequired:
+    def reauthorization(self, reason: str) -> ReauthorizationRequired:
         """The error that sends for the user."""
         message = f"{self.vendor.name}/{self.account}: {reason}; the user must log in or pair again"
         return ReauthorizationRequired(message, credential=self._credential)
@@ -414,7 +415,7 @@ class Replica(Leased):
             level = self.context.outages.failed(self.vendor, self.account, error)
             self.tell(EventKind.FAILED, str(error), level=level)
 
-    def granted(self, token: Token, asked: str) -> None:
+    def check_scope(self, token: Token, asked: str) -> None:
         """Tell where ``token`` has less than the scope that was ``asked`` for: once, until that changes."""
         missing = not_granted(asked, token)
         if missing and missing != self._not_granted:
@@ -425,4 +426,4 @@ class Replica(Leased):
         """Tell of an event of this credential. ``level``: the log's, None for that of its kind."""
         if kind in {EventKind.RENEWED, EventKind.ADOPTED}:
             self.context.outages.succeeded(self.vendor, self.account)
-        self.context.teller.tell(kind, self.vendor.name, self.account, outcome, duration, level=level)
+        self.context.event_log.tell(kind, self.vendor.name, self.account, outcome, duration, level=level)

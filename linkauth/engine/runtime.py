@@ -5,33 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from linkauth.engine.events import EventKind
-from linkauth.engine.exchange import Exchange
-from linkauth.errors import CorruptRecord, InvalidClient, OAuthError, StoreError, VendorUnavailable
+from linkauth.engine.limiter import limiter
+from linkauth.engine.vendor_access import VendorAccess
 from linkauth.protocol import effects
-from linkauth.protocol.effects import Failed, LeaseLost
 from linkauth.protocol.freshness import StoreTime
-from linkauth.protocol.records import secret_digest
+from linkauth.protocol.limits import secret_digest
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkauth.engine.admission import Permit
     from linkauth.engine.lease import Lease
     from linkauth.engine.leased import Leased
     from linkauth.engine.replica import Replica
-    from linkauth.errors import ReauthorizationRequired
-    from linkauth.oauth.exchange import Flow
+    from linkauth.errors import CorruptRecord, ReauthorizationRequired
     from linkauth.oauth.token import Token
-    from linkauth.protocol.effects import Effect, Steps, Worker
+    from linkauth.protocol.effects import Effect, Steps
     from linkauth.protocol.freshness import Verdict
     from linkauth.protocol.intent import Note
     from linkauth.protocol.lineage import Lineage
+    from linkauth.protocol.worker import Worker
     from linkauth.store import Claim, Reading, Record
-    from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Runtime"]
 
@@ -41,8 +39,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def _method(effect: type[Effect]) -> str:
+    """The name of the method that does what such an effect wants: ``_commit_secret`` for ``CommitSecret``."""
+    return re.sub("(?=[A-Z])", "_", effect.__name__).lower()
+
+
 class Runtime:
-    """One run of steps for the credential of ``replica``: what they know (``effects.Worker``), and what is done for them.
+    """One run of steps for the credential of ``replica``: what they know (``protocol.Worker``), and what is done for them.
 
     A lease that they are granted is extended until they write under it or give it back, or end.
     """
@@ -61,10 +64,7 @@ class Runtime:
         """The last look at the store's clock while claiming; None: it was away."""
         self._granted: tuple[Granted, StoreTime] | None = None
         """While the lease is extended: until something is written under it, or it is given back."""
-        self._permit: Permit | None = None
-        self._answered = False
-        self._asked = replica.vendor
-        """With the client secret that was shown last."""
+        self._access = VendorAccess(replica.context, replica.vendor, replica.account)
         self.now = replica.context.world.monotonic
         self.store_now = replica.context.store_client.now
         self.entropy = replica.context.world.entropy
@@ -93,10 +93,10 @@ class Runtime:
         finally:
             steps.close()
             await self._stop_extending()
-            await self._leave()
+            await self._access.release_permit()
 
     async def _perform(self, effect: Effect) -> Any:
-        return await getattr(self, f"_{type(effect).__name__.lower()}")(effect)  # one method each, below
+        return await getattr(self, _method(type(effect)))(effect)
 
     # -- what the steps know ---------------------------------------------------------------------------------------
 
@@ -136,19 +136,19 @@ class Runtime:
 
     def crowded(self) -> bool:
         vendor = self._context.client_secrets.known(self.vendor)
-        return not self._context.admission.gate(self._context, self.vendor).open(secret_digest(vendor))
+        return not limiter(self._context, self.vendor).open(secret_digest(vendor))
 
     def current(self) -> Token:
         return self._replica.current()
 
-    def lost(self, otherwise: str) -> ReauthorizationRequired:
-        return self._replica.lost(self._state.dead or otherwise)
+    def reauthorization(self, otherwise: str) -> ReauthorizationRequired:
+        return self._replica.reauthorization(self._state.dead or otherwise)
 
     def observe(self, record: Record, time: StoreTime) -> None:
         self._replica.know(record, time)
 
-    def granted(self, token: Token, asked: str) -> None:
-        self._replica.granted(token, asked)
+    def check_scope(self, token: Token, asked: str) -> None:
+        self._replica.check_scope(token, asked)
 
     def unreadable(self, error: CorruptRecord) -> None:
         self._replica.unreadable(error)
@@ -180,7 +180,7 @@ class Runtime:
             self._lease = self._record.lease(claim, time, effect.note, owner)
             await self._lease.__aenter__()
         else:
-            await self._leave()
+            await self._access.release_permit()
         return claim, time
 
     async def _wait(self, effect: effects.Wait) -> None:
@@ -212,7 +212,7 @@ class Runtime:
         assert self._time is not None  # noqa: S101  # no steps commit without having claimed
         await self._stop_extending()
         stored = await self._replica.store(
-            effect.token, number, self._time, precious=effect.irreplaceable, lineage=effect.lineage
+            effect.token, number, self._time, irreplaceable=effect.irreplaceable, lineage=effect.lineage
         )
         self._state.new_until = self.now()
         return stored
@@ -221,10 +221,10 @@ class Runtime:
         await self._stop_extending()
         return await self._replica.forget(effect.number, effect.reason, effect.session)
 
-    async def _revoke(self, effect: effects.Revoke) -> Token:
+    async def _mark_dead(self, effect: effects.MarkDead) -> Token:
         assert self._lease is not None  # noqa: S101
         await self._stop_extending()
-        return await self._replica.bury(self._lease, effect.reason, effect.number)
+        return await self._replica.mark_dead(self._lease, effect.reason, effect.number)
 
     async def _release(self, effect: effects.Release) -> None:
         if self._lease is not None:
@@ -248,102 +248,19 @@ class Runtime:
             self._granted = None
             await self._lease.__aexit__(None, None, None)
 
-    # -- leave to ask -----------------------------------------------------------------------------------------------
-
-    async def _enter(self, _: effects.Enter) -> None:
-        if self._permit is None:
-            newest = self._context.client_secrets.known(self.vendor)
-            try:
-                self._permit = await self._let_in(newest)
-            except InvalidClient:  # so it was said to whoever sent this secret: is there a newer one?
-                newer = await self._context.client_secrets.newer(self.vendor, newest)
-                if newer is None:
-                    raise
-                self._permit = await self._let_in(newer)
-
-    async def _let_in(self, vendor: Vendor) -> Permit:
-        gate = self._context.admission.gate(self._context, self.vendor)
-        need = self._state.windows.hard if self._state.token is not None else -math.inf
-        return await gate.enter(self._replica.account, secret_digest(vendor), need, self.timeout)
-
-    async def _leave(self, _: effects.Leave | None = None) -> None:
-        permit, self._permit = self._permit, None
-        if permit is not None:
-            await permit.leave(answered=self._answered)
-
     # -- the vendor ------------------------------------------------------------------------------------------------
 
-    async def _ask(self, effect: effects.Ask) -> Any:
-        """The vendor's answer to the newest client secret; with another one once more, should it not know that."""
-        try:
-            outcome = await self._exchange(effect)
-            if isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
-                return await self._ask_again(effect, outcome.error)
-        except StoreError as error:
-            return Failed(error.with_traceback(None), in_doubt=False)
-        return outcome
+    async def _acquire_permit(self, _: effects.AcquirePermit) -> None:
+        await self._access.acquire_permit(self._state.windows.hard if self._state.token is not None else -math.inf)
 
-    async def _ask_again(self, effect: effects.Ask, refusal: InvalidClient) -> Any:
-        """With another client secret, for somebody may have rotated it meanwhile, and the store knows. Raises ``StoreError``.
+    async def _release_permit(self, _: effects.ReleasePermit) -> None:
+        await self._access.release_permit()
 
-        If that does not help, the fleet is told of each that was refused.
-        """
-        outcome: Any = Failed(refusal, in_doubt=False)
-        refused, newer, unread = [self._asked], None, ""
-        try:
-            newer = await self._context.client_secrets.newer(self.vendor, self._asked)
-        except CorruptRecord as error:
-            unread = str(error)
-        if newer is not None:
-            refused.append(newer)
-            outcome = await self._let_again(newer) or await self._exchange(effect)
-        if self._permit is not None and isinstance(outcome, Failed) and isinstance(outcome.error, InvalidClient):
-            for vendor in refused:
-                self._permit.secret = secret_digest(vendor)
-                await self._permit.refused(outcome.error)
-        if unread:
-            raise CorruptRecord(f"{unread}; and the vendor refused the secret that this program was given ({refusal})")
-        return outcome
-
-    async def _let_again(self, vendor: Vendor) -> Failed | None:
-        """Wait until another request of this client's may go, with the secret of ``vendor``. Why none may; None: it may."""
-        if self._permit is not None:
-            self._permit.secret = secret_digest(vendor)
-            try:
-                await self._permit.again()
-            except (OAuthError, VendorUnavailable) as error:
-                return Failed(error.with_traceback(None), in_doubt=False)
-        return None
-
-    async def _exchange(self, effect: effects.Ask) -> Any:
-        now = self.now()
-        if self._time is None:
+    async def _exchange(self, effect: effects.Exchange) -> Any:
+        time = self._time
+        if time is None:
             self._context.outages.store.hold_up("tokens fetched for this process alone", self._replica.key)
             log.debug("%s: the store is away; a token is fetched for this process alone", self.vendor.name)
-
-        async def begin() -> Flow[Any]:
-            """Before each try: it may have been rotated since the last."""
-            self._asked = await self._context.client_secrets.newest(self.vendor)
-            if self._permit is not None:
-                self._permit.secret = secret_digest(self._asked)
-            return effect.flow(self._asked)
-
-        exchange: Exchange[Any] = Exchange(
-            self._context.world,
-            self._time or StoreTime(self._context.world.wall(), now, now),
-            begin,
-            limit=self.timeout,
-            answer=effect.answer,
-            lease=None if self._granted is None else self._lease,
-            profile=self.vendor.rotation,
-            single_use=effect.single_use,
-            permit=self._permit,
-        )
-        try:
-            found = await exchange.run()
-        except LeaseLost:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the steps judge it
-            return Failed(error.with_traceback(None), exchange.in_doubt)
-        self._answered = True
-        return found
+            now = self.now()
+            time = StoreTime(self._context.world.wall(), now, now)
+        return await self._access.exchange(effect, time, None if self._granted is None else self._lease)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from linkauth.engine.leased import Leased
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, UnsupportedGrant
-from linkauth.protocol.records import FirstSeenRecord, answer_key, first_seen_key
+from linkauth.protocol.keys import answer_key, first_seen_key
+from linkauth.protocol.records import FirstSeenRecord
 from linkauth.store import Granted
 
 if TYPE_CHECKING:

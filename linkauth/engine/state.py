@@ -109,7 +109,7 @@ class CredentialState:
             old = self.windows
             self._place(Windows(old.soft - passed, old.hard - passed, old.end - passed), self._ahead())
 
-    def bury(self, reason: str, version: int, mark: DeadRecord | None = None, *, stored: bool = True) -> None:
+    def mark_dead(self, reason: str, version: int, mark: DeadRecord | None = None, *, stored: bool = True) -> None:
         """There is no token any more, and no way to one without the user: ``mark`` says so."""
         self.mark, self.stored = mark, stored
         if mark is not None:

@@ -10,15 +10,8 @@ import attrs
 from linkauth.engine.encryption import key_id
 from linkauth.engine.leased import Leased
 from linkauth.errors import CorruptRecord
-from linkauth.protocol.records import (
-    DeadRecord,
-    SecretRecord,
-    TokenRecord,
-    answer_key,
-    named,
-    secret_key,
-    token_keys,
-)
+from linkauth.protocol.keys import answer_key, named, secret_key, token_keys
+from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
 from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from linkauth.protocol.freshness import StoreTime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from linkauth.engine.events import Teller
+    from linkauth.engine.events import EventLog
     from linkauth.engine.outages import Outage
     from linkauth.engine.world import World
     from linkauth.store import TokenStore
@@ -43,7 +43,7 @@ class StoreClient:
         self,
         store: TokenStore,
         world: World,
-        teller: Teller,
+        event_log: EventLog,
         timeout: float,
         on_back: Callable[[], None],
         outage: Outage,
@@ -52,7 +52,7 @@ class StoreClient:
         self.store = store
         self._on_back = on_back
         self._world = world
-        self._teller = teller
+        self._teller = event_log
         self._patience = min(timing.STORE_CALL, timeout / 2)
         self._lost = False
         self._outage = outage

@@ -3,24 +3,32 @@
 Steps are generators that yield what they want of the world (``effects``) and are sent what came of it; ``engine.runtime`` performs
 them. So the rules stand here from top to bottom, and a test, a simulation or a model drives the very same code.
 
-::
+The life of a token in a worker (``freshness``)::
 
      sent                        soft                     hard          end
       |---------------------------|------------------------|-------------|
          serve                      serve, renew behind      wait          dead
 
-=================== ===================================================================================
-``records``         what is stored, and under which keys
-``lineage``         which of two records is later
-``freshness``       what a token is good for now
-``intent``          what a claimant leaves behind for whoever comes after a crash
-``limits``          what a vendor said of a client, and how much of its stated limit is used
-``timing``          every number of seconds, with the relations that the rules need
-``effects``         what a step may want of the world
-``renewal``         claim, look, exchange, commit; ``patience``: whom it gives time before it spends
-``session``         login, pairing, logout
-``client_secret``   rotation of a client's secret
-=================== ===================================================================================
+**To know what a renewal does, read** ``renewal``. To know how, five files more, in this order:
+
+============= =================================================================================================
+``claim``     step 1: the lease is asked for, and a note left of what is about to be spent
+``patience``  step 2: who may hold something newer is given time
+``refusal``   steps 3 and 4, where the vendor gives no token: a note for the fleet, or the end of a session
+``intent``    the note: what a claimant leaves for whoever comes after a crash
+``effects``   what a step may want of the world, and what it is sent; ``worker``: what it knows without asking
+============= =================================================================================================
+
+What else there is:
+
+================= ===========================================================================================
+``session``       login, pairing, logout: they override whatever is there
+``client_secret`` the rotation of a client's secret
+``records``       what is stored; ``keys``: under which keys
+``lineage``       which of two records is later: the only place that says so
+``limits``        what a vendor said of a client, and how much of its stated limit is used
+``timing``        every number of seconds, with the relations that the rules need
+================= ===========================================================================================
 
 What always holds (``tests/test_promises.py``):
 
@@ -35,7 +43,14 @@ What always holds (``tests/test_promises.py``):
 9. A storm of 401s renews once.
 10. Two credentials never share a flight, a lease or a record.
 
-The words: a *lease* is the right to work on a key for some seconds; its *number* grows with each claim and *fences*: whoever claimed
-later wins. A *session* begins with a login or pairing, a *generation* is one renewal of it. *In doubt* is what was sent, with an answer
-that nobody has. *Suspicion* is the time in which others may still put back what a store has lost.
+The words (``docs/glossary.md`` has all of them):
+
+- A **lease** is the right to work on a key for some seconds. Its **number** grows with each claim and **fences**: whoever claimed
+  later wins, and whoever wakes up late overwrites nothing. It does not order.
+- A **session** begins with a login or pairing, a **generation** is one renewal of it. They are in the record, and they order.
+- An **attempt** is what a worker does under one lease: look, exchange, commit.
+- **In doubt** is a refresh token that was sent, with an answer that nobody has.
+- **Suspicion** is the time in which others may still put back what a store has lost (**read repair**).
+- A holder whose lease is lost while its request is in the air **reasserts** it, so that nobody else spends the same token.
+- A **permit** is leave to ask a vendor for one client, which bears only so many requests at a time.
 """

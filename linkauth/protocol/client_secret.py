@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from linkauth.errors import (
     ConfigurationError,
     MalformedResponse,
@@ -23,32 +25,51 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import Secret
-from linkauth.protocol.effects import (
-    Ask,
-    Authorize,
-    Claim,
-    CommitSecret,
-    DropAnswer,
-    Failed,
-    KeepAnswer,
-    LeaseLost,
-    Newest,
-    Read,
-    Release,
-    Sleep,
-    Suspicion,
-    Wait,
-)
+from linkauth.protocol.effects import Claim, Effect, Exchange, Failed, LeaseLost, Read, Release, Sleep, Suspicion, Wait
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
     from linkauth.oauth.token import Token
-    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.effects import Steps
     from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.worker import Worker
     from linkauth.store import Claim as Claimed
     from linkauth.store import Reading
 
-__all__ = ["adopt", "rotate"]
+__all__ = ["Authorize", "CommitSecret", "DropAnswer", "KeepAnswer", "Newest", "adopt", "rotate"]
+
+
+@attrs.frozen
+class Newest(Effect):
+    """Know the newest secret: what an earlier process left in escrow, then what the store has. Raises ``StoreError``."""
+
+
+@attrs.frozen
+class Authorize(Effect):
+    """-> the token in whose name the secret is replaced. Raises what renewing it raises."""
+
+
+@attrs.frozen
+class CommitSecret(Effect):
+    """Write under the lease's number, or above what is older. -> whether it stands in the store; else a later one does.
+
+    What is ``irreplaceable`` is used by this process from now on, and kept and offered on if the store does not take it.
+    """
+
+    secret: Secret
+    irreplaceable: bool
+
+
+@attrs.frozen
+class KeepAnswer(Effect):
+    """Put a vendor's answer where an operator finds it, and offer it on until the store has it. -> where it is, in words."""
+
+    answer: Secret
+
+
+@attrs.frozen
+class DropAnswer(Effect):
+    """Let go of such an answer: what it may hold is dead by now."""
 
 
 def rotate(me: Worker) -> Steps[None]:
@@ -61,7 +82,7 @@ def rotate(me: Worker) -> Steps[None]:
         number = yield from _claim(me)
         if number is None:
             return
-        begun = me.now()
+        started = me.now()
         try:
             secret = yield from _ask(me, number)
         except LeaseLost:  # this process was stopped for longer than its lease
@@ -71,7 +92,7 @@ def rotate(me: Worker) -> Steps[None]:
             yield Release()
             raise
         yield from _store(secret)
-        me.tell("secret rotated", duration=me.now() - begun)
+        me.tell("secret rotated", duration=me.now() - started)
         return
 
 
@@ -129,7 +150,7 @@ def _ask(me: Worker, number: int) -> Steps[Secret]:
     yield Newest()
     if me.version >= number:
         raise LeaseLost
-    outcome: Secret | Failed = yield Ask(lambda vendor: vendor.rotate_secret(token))
+    outcome: Secret | Failed = yield Exchange(lambda vendor: vendor.rotate_secret(token))
     if isinstance(outcome, Secret):
         return outcome
     error = outcome.error

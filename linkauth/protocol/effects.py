@@ -1,4 +1,4 @@
-"""What a step may want of the world. A step yields one of these and is sent what came of it: the words after ``->``.
+"""What a step may want of the world. A step yields one of these and is sent what came of it: what stands after ``->``.
 
 Every ``yield`` is a place where the worker may die, be stopped for any time, or be overtaken by others. An effect whose
 store fails raises ``StoreError`` where the step stands. ``engine.runtime`` performs them.
@@ -7,16 +7,16 @@ store fails raises ``StoreError`` where the step stands. ``engine.runtime`` perf
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import attrs
 
-from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired
+from linkauth.errors import LinkAuthError
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow
-    from linkauth.oauth.token import Secret, Token
-    from linkauth.protocol.freshness import StoreTime, Verdict
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.intent import Note
     from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.records import Session
@@ -24,157 +24,59 @@ if TYPE_CHECKING:
     from linkauth.vendors.vendor import Vendor
 
 __all__ = [
+    "AcquirePermit",
     "Adopt",
-    "Ask",
-    "Authorize",
     "Claim",
     "Commit",
-    "CommitSecret",
     "Confirm",
-    "DropAnswer",
     "Effect",
-    "Enter",
+    "Exchange",
     "Failed",
     "Forget",
     "Held",
-    "KeepAnswer",
     "LeaseLost",
-    "Leave",
-    "Newest",
+    "MarkDead",
     "Read",
     "Release",
+    "ReleasePermit",
     "Repair",
-    "Revoke",
     "Serve",
     "Settle",
     "Sleep",
     "Steps",
     "Suspicion",
     "Wait",
-    "Worker",
 ]
 
 T = TypeVar("T")
+
+
+class Effect:
+    """Something that a step wants."""
+
+    __slots__ = ()
+
+
+Steps: TypeAlias = Generator[Effect, Any, T]
+"""They yield effects and return a ``T``."""
 
 
 class LeaseLost(LinkAuthError):
     """The lease ended before anything was sent, or somebody else was faster. Never leaves the engine."""
 
 
-class Worker(Protocol):
-    """What a worker knows, and every effect may change: another loop of its process works on the same credential."""
-
-    vendor: Vendor
-    ttl: float
-    """Seconds that a lease lasts."""
-    timeout: float
-    """Seconds in which a try at the vendor may begin."""
-
-    @property
-    def token(self) -> Token | None:
-        """The token that is held, expired or not."""
-        ...
-
-    @property
-    def lineage(self) -> Lineage:
-        """Where it comes from."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """The version of the newest record that is known."""
-        ...
-
-    @property
-    def new_until(self) -> float:
-        """Who asked for a new token up to this moment (monotonic) has it with the one that is held."""
-        ...
-
-    def now(self) -> float:
-        """The monotonic clock."""
-        ...
-
-    def store_now(self) -> float:
-        """The store's clock by the last look at it, Unix seconds."""
-        ...
-
-    def chance(self) -> float:
-        """From 0 up to 1."""
-        ...
-
-    def entropy(self, count: int, /) -> bytes:
-        """So many bytes of cryptographic randomness."""
-        ...
-
-    def verdict(self) -> Verdict:
-        """What the token is good for now."""
-        ...
-
-    def unexpired(self) -> bool:
-        """Whether the token may still be used when nothing better can be had."""
-        ...
-
-    def supersedes(self, record: Record) -> bool:
-        """Whether ``record`` comes after what is held (``lineage``)."""
-        ...
-
-    def lacks(self, record: Record | None) -> bool:
-        """Whether a store that has ``record`` has lost what is held."""
-        ...
-
-    def suspects(self) -> bool:
-        """Whether the store may have lost data, and others may still put it back, as far as is known (``Suspicion``)."""
-        ...
-
-    def note(self, found: bytes) -> Note:
-        """What stands beside a record."""
-        ...
-
-    def crowded(self) -> bool:
-        """Whether more want to ask this client's vendor than may: who wants to ask as well will have to wait."""
-        ...
-
-    def current(self) -> Token:
-        """The token that is held. Raises ``ReauthorizationRequired`` where there is none."""
-        ...
-
-    def lost(self, otherwise: str) -> ReauthorizationRequired:
-        """The error that sends for the user, with the reason that is known, or else ``otherwise``."""
-        ...
-
-    def observe(self, record: Record, time: StoreTime) -> None:
-        """Take note of a record, whatever it says, if it supersedes what is held."""
-        ...
-
-    def granted(self, token: Token, asked: str) -> None:
-        """Tell where ``token`` has less than the scope that was ``asked`` for."""
-        ...
-
-    def unreadable(self, error: CorruptRecord) -> None:
-        """Say, once, that the record cannot be read, and that a token is fetched for this process alone."""
-        ...
-
-    def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
-        """Tell whoever listens of an event of this credential."""
-        ...
-
-    def report(self, words: str) -> None:
-        """Log what an operator has to act upon."""
-        ...
-
-
 @attrs.frozen
-class Settle:
+class Settle(Effect):
     """Have the store take what it has yet to take. -> whether there was something, so that a token may be here."""
 
 
 @attrs.frozen
-class Read:
+class Read(Effect):
     """-> ``(Reading, StoreTime)``."""
 
 
 @attrs.frozen
-class Claim:
+class Claim(Effect):
     """Ask for the lease. -> ``(Newer | Busy | Granted, StoreTime)``. A lease that is granted is extended from then on."""
 
     newer_than: int
@@ -182,20 +84,20 @@ class Claim:
 
 
 @attrs.frozen
-class Enter:
-    """Wait for leave to ask the vendor, for it bears only so many requests of one client. Nothing where it is had already.
+class AcquirePermit(Effect):
+    """Wait for a permit to ask the vendor, which bears only so many requests of one client. Nothing where it is had already.
 
     Raises the vendor's refusal of the client, ``RateLimited`` or ``VendorUnavailable`` where none comes in time.
     """
 
 
 @attrs.frozen
-class Leave:
-    """Let somebody else ask. So does the end of the steps, and a claim that is not granted."""
+class ReleasePermit(Effect):
+    """Give the permit to somebody else. So does the end of the steps, and a claim that is not granted."""
 
 
 @attrs.frozen
-class Wait:
+class Wait(Effect):
     """For a change of the record or of its lease, ``seconds`` at the most."""
 
     seconds: float
@@ -203,14 +105,14 @@ class Wait:
 
 
 @attrs.frozen
-class Sleep:
+class Sleep(Effect):
     """Wait for others. Closing may call it off."""
 
     seconds: float
 
 
 @attrs.frozen
-class Adopt:
+class Adopt(Effect):
     """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
 
     record: Record
@@ -220,15 +122,15 @@ class Adopt:
 
 
 @attrs.frozen
-class Repair:
+class Repair(Effect):
     """Put back what the store has lost and this worker holds."""
 
 
 @attrs.frozen
-class Suspicion:
+class Suspicion(Effect):
     """-> seconds for which others may still put back what the store has lost; 0: nothing is suspected any more.
 
-    Where the time is over that all are given, the store is asked for the word of whoever needs longer. To be asked before
+    Where the time is over that all are given, the store is asked whether anybody needs longer. To be asked before
     the store is looked at for what to act on: the other way round somebody may write in between, and be done.
     """
 
@@ -237,12 +139,12 @@ class Suspicion:
 
 
 @attrs.frozen
-class Confirm:
+class Confirm(Effect):
     """Ask the store, by owner, whether the lease is ours. -> whether it is, and was all the time."""
 
 
 @attrs.frozen
-class Ask:
+class Exchange(Effect):
     """One exchange with the vendor, under the lease if there is one, with the newest client secret. -> what it brings.
 
     Or ``Failed``; or ``LeaseLost`` is raised, and nothing was sent.
@@ -265,7 +167,7 @@ class Failed:
 
 
 @attrs.frozen
-class Commit:
+class Commit(Effect):
     """Write under the lease's number, then hand out. -> the token that holds from now on: another's, if it came later.
 
     What the store does not take is kept and offered on, if it is ``irreplaceable``.
@@ -279,7 +181,7 @@ class Commit:
 
 
 @attrs.frozen
-class Revoke:
+class MarkDead(Effect):
     """Write down, for all, that only the user can help, and raise it. -> a token, only if a later one stood in the way."""
 
     reason: str
@@ -288,12 +190,12 @@ class Revoke:
 
 
 @attrs.frozen
-class Held:
+class Held(Effect):
     """-> whether the lease is this worker's, and for long enough; or was not needed."""
 
 
 @attrs.frozen
-class Forget:
+class Forget(Effect):
     """Leave nothing of the token behind, here and in the store. -> False: a later one stands there, and was adopted."""
 
     reason: str
@@ -302,7 +204,7 @@ class Forget:
 
 
 @attrs.frozen
-class Serve:
+class Serve(Effect):
     """Serve a token that the store has not got, in this process alone."""
 
     token: Token
@@ -310,71 +212,7 @@ class Serve:
 
 
 @attrs.frozen
-class Release:
+class Release(Effect):
     """Give the lease back and leave ``note``: as it was found, or a new one."""
 
     note: bytes | Note = attrs.field(default=b"", repr=False)
-
-
-# -- of a client's secret ------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Newest:
-    """Know the newest secret: what an earlier process left in escrow, then what the store has. Raises ``StoreError``."""
-
-
-@attrs.frozen
-class Authorize:
-    """-> the token in whose name the secret is replaced. Raises what renewing it raises."""
-
-
-@attrs.frozen
-class CommitSecret:
-    """Write under the lease's number, or above what is older. -> whether it stands in the store; else a later one does.
-
-    What is ``irreplaceable`` is used by this process from now on, and kept and offered on if the store does not take it.
-    """
-
-    secret: Secret
-    irreplaceable: bool
-
-
-@attrs.frozen
-class KeepAnswer:
-    """Put a vendor's answer where an operator finds it, and offer it on until the store has it. -> where it is, in words."""
-
-    answer: Secret
-
-
-@attrs.frozen
-class DropAnswer:
-    """Let go of such an answer: what it may hold is dead by now."""
-
-
-Effect: TypeAlias = (
-    Settle
-    | Read
-    | Claim
-    | Enter
-    | Leave
-    | Wait
-    | Sleep
-    | Adopt
-    | Repair
-    | Suspicion
-    | Confirm
-    | Ask
-    | Commit
-    | Revoke
-    | Held
-    | Forget
-    | Serve
-    | Release
-    | Newest
-    | Authorize
-    | CommitSecret
-    | KeepAnswer
-    | DropAnswer
-)
-Steps: TypeAlias = Generator[Effect, Any, T]

@@ -13,23 +13,34 @@ Times are Unix seconds by the store's clock.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
 from linkauth.errors import RateLimited
+from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
 from linkauth.protocol.intent import Note  # cattrs reads the fields' types at run time
 
 if TYPE_CHECKING:
     from linkauth.errors import OAuthError
+    from linkauth.vendors.vendor import Vendor
 
-__all__ = ["LimitRecord", "Rate", "free_in", "given_back", "held_for", "place", "used"]
+__all__ = ["LimitRecord", "Rate", "free_in", "given_back", "held_for", "reserve", "secret_digest", "used"]
 
 Rate: TypeAlias = tuple[int, float]
 """So many requests in so many seconds."""
 SECRETS: Final = 4
 """Refused secrets that are remembered: the constructor's and the store's, of a fleet that is half-way to another configuration."""
+
+
+def secret_digest(vendor: Vendor) -> str:
+    """A digest of a client's secret: enough to recognise it, useless to anybody who finds it. Empty: there is none."""
+    secret = getattr(vendor, "client_secret", None)
+    if not isinstance(secret, Secret):
+        return ""
+    return sha256(b"linkauth client secret\0" + secret.reveal().encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +112,7 @@ def used(record: LimitRecord, rate: Rate, now: float) -> int:
     return sum(_lately(record, rate, now).values())
 
 
-def place(record: LimitRecord, rate: Rate, now: float, wanted: int, owed: int = 0) -> tuple[LimitRecord, int]:
+def reserve(record: LimitRecord, rate: Rate, now: float, wanted: int, owed: int = 0) -> tuple[LimitRecord, int]:
     """The record after ``owed`` requests that were begun already and some of the ``wanted``; and how many those are.
 
     Not all that is left: those who come a moment later find something, too.
@@ -138,5 +149,5 @@ def _slot(rate: Rate, now: float) -> int:
 
 
 def _kept() -> int:
-    """Slots that count: the window's, this one, and those in which a place may still be used after it was counted."""
-    return timing.RATE_SLOTS + 1 + timing.PLACE_SLOTS
+    """Slots that count: the window's, this one, and those in which what was counted may still be sent."""
+    return timing.RATE_SLOTS + 1 + timing.RESERVED_SLOTS

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.protocol.records import StoredRecord
 
-__all__ = ["Entry", "Lineage", "begun", "read", "supersedes", "written"]
+__all__ = ["Entry", "Lineage", "new_session", "read", "supersedes", "written"]
 
 RESERVED: Final = "linkauth.session"
 """In ``extra`` as it is stored: the session once more."""
@@ -56,10 +56,10 @@ def _implied(token: Token) -> Session:
     return Session(int(token.issued_at * 1000), digest(token)[: 2 * ID_BYTES])
 
 
-def begun(number: int, seen: Session | None, chance: bytes) -> Lineage:
+def new_session(number: int, seen: Session | None, chance: bytes) -> Lineage:
     """That of a new session, written under ``number``: after every one that was seen.
 
-    The number is above the store's clock in ms, for the user's word takes it from there. So of two logins that cross, the one that
+    The number is above the store's clock in ms, for what the user does takes it from there. So of two logins that cross, the one that
     the store lets stand is the one that is later by its session.
     """
     return Lineage(Session(number if seen is None else max(number, seen.at + 1), chance[:ID_BYTES].hex()), 0)

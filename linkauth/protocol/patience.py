@@ -1,4 +1,4 @@
-"""One worker's turn at a token, and whom it gives time before it spends that: who may hold something newer.
+"""One worker's attempt at renewing a token, and whom it gives time before it spends that: who may hold something newer.
 
 Two things make a refresh token uncertain. A note says that somebody set out to spend it and never came back. Or the store
 may have lost data: it was away a moment ago, or has less than this worker holds. Then whoever has something newer is about
@@ -10,64 +10,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Adopt, Confirm, LeaseLost, Leave, Read, Release, Repair, Sleep, Suspicion, Wait
+from linkauth.protocol.effects import (
+    Adopt,
+    Confirm,
+    LeaseLost,
+    Read,
+    Release,
+    ReleasePermit,
+    Repair,
+    Sleep,
+    Suspicion,
+    Wait,
+)
 from linkauth.protocol.freshness import Verdict
-from linkauth.protocol.intent import digest
 from linkauth.protocol.timing import replayable
 
 if TYPE_CHECKING:
     from linkauth.oauth.token import Token
-    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.claim import Attempt
+    from linkauth.protocol.effects import Steps
     from linkauth.protocol.freshness import StoreTime
-    from linkauth.protocol.intent import Note
-    from linkauth.protocol.lineage import Lineage
-    from linkauth.store import Granted, Reading
+    from linkauth.protocol.worker import Worker
+    from linkauth.store import Reading
 
-__all__ = ["InDoubt", "Turn", "came_back", "give_back", "give_time", "look", "outwait", "pause"]
+__all__ = ["InDoubt", "came_back", "give_back", "give_time", "look", "outwait", "pause"]
 
 
 class InDoubt(VendorUnavailable):
     """The refresh token may be spent, and there is time to wait for the one who knows. Never leaves the engine."""
 
 
-@attrs.frozen
-class Turn:
-    """One worker's turn at ``token``, ``granted`` at ``time``."""
-
-    token: Token | None
-    version: int
-    lineage: Lineage
-    granted: Granted
-    time: StoreTime
-    note: Note
-    """What was found beside the record."""
-
-    @property
-    def next(self) -> Lineage:
-        """Where what replaces the token comes from."""
-        return self.lineage.renewed(self.token)
-
-    @property
-    def in_doubt(self) -> bool:
-        """Somebody set out to spend this very refresh token, and it is not known what became of that."""
-        doubt = self.note.doubt
-        return bool(doubt) and doubt == digest(self.token)
-
-
-def pause(me: Worker, turn: Turn) -> float:
+def pause(me: Worker, attempt: Attempt) -> float:
     """Seconds for which a possible holder of a newer token is waited for before anything is sent.
 
     Raises ``InDoubt``: as long as the access token is good, unless the refresh token would lapse over it.
     """
-    rotation, token, left = me.vendor.rotation, turn.token, turn.note
+    rotation, token, left = me.vendor.rotation, attempt.token, attempt.note
     if not rotation.rotates or token is None:
         return 0.0
     window = replayable(rotation.replay_window, me.timeout)
-    if not turn.in_doubt or turn.time.now < left.since + window:
+    if not attempt.in_doubt or attempt.time.now < left.since + window:
         return 0.0
     me.tell("in doubt", "a worker set out to renew and did not come back")
     lapses = token.refresh_expires_at
@@ -79,15 +63,15 @@ def pause(me: Worker, turn: Turn) -> float:
     return timing.GRACE
 
 
-def give_back(me: Worker, turn: Turn) -> Steps[None]:
+def give_back(me: Worker, attempt: Attempt) -> Steps[None]:
     """Give the lease back, for the store may have lost data: then its number may be somebody else's, so it is asked for by owner.
 
     What the store has lost and this worker holds is put back, which tells whoever holds something newer.
     """
-    yield Leave()
+    yield ReleasePermit()
     yield Confirm()
-    yield Release(turn.granted.note)
-    if me.lacks(turn.granted.record):
+    yield Release(attempt.granted.note)
+    if me.lacks(attempt.granted.record):
         yield Repair()
 
 
@@ -106,14 +90,14 @@ def outwait(me: Worker, token: Token | None) -> Steps[None]:
         cut_off = me.now() > looked + 2 * timing.LONGEST_LOOK
 
 
-def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
+def give_time(me: Worker, attempt: Attempt, seconds: float) -> Steps[None]:
     """Give who set out to spend the token, and may have something newer, ``seconds`` to come forward.
 
     Raises ``LeaseLost`` where he did, and what he brought is adopted, or where the lease, or data, was lost meanwhile.
     """
     looked = me.now()
     end = looked + seconds
-    while me.token == turn.token and not me.suspects() and (left := end - me.now()) > 0:
+    while me.token == attempt.token and not me.suspects() and (left := end - me.now()) > 0:
         yield Wait(min(left, timing.LONGEST_LOOK), me.version)
         if (yield from came_back(me)):
             break
@@ -121,18 +105,18 @@ def give_time(me: Worker, turn: Turn, seconds: float) -> Steps[None]:
             end = me.now() + seconds
         looked = me.now()
         yield Sleep(min(left, timing.LOOK_AGAIN))  # a wait ends at once where the store has lost the lease
-    if me.token == turn.token and me.version > turn.version:
-        # Somebody's word: his request is in the air, and he wants the lease again.
-        yield Release(turn.granted.note)
-        yield Sleep(timing.WORD_HEARD)
+    if me.token == attempt.token and me.version > attempt.version:
+        # Somebody reasserts his lease: his request is in the air.
+        yield Release(attempt.granted.note)
+        yield Sleep(timing.REASSERTION_HEARD)
         raise LeaseLost
-    mine: bool = me.token == turn.token and (yield Confirm())
+    mine: bool = me.token == attempt.token and (yield Confirm())
     if not mine or me.suspects():
         raise LeaseLost
 
 
 def came_back(me: Worker) -> Steps[bool]:
-    """Whether somebody has written something later than what is held, since this worker's turn began; then it is adopted."""
+    """Whether somebody has written something later than what is held, since this worker's attempt began; then it is adopted."""
     looked = yield from look(me)
     return looked is None
 

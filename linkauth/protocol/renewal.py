@@ -17,68 +17,40 @@ credential is fetched for this process alone. So it is where no user is needed, 
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import attrs
-
-from linkauth.errors import (
-    CorruptRecord,
-    InvalidClient,
-    InvalidGrant,
-    InvalidRequest,
-    InvalidToken,
-    LinkAuthError,
-    MalformedResponse,
-    ReauthorizationRequired,
-    StoreUnavailable,
-    VendorUnavailable,
-)
+from linkauth.errors import LinkAuthError, ReauthorizationRequired, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
+from linkauth.protocol.claim import Attempt, WithoutStore, adopt, ask_for_lease, wait
 from linkauth.protocol.effects import (
+    AcquirePermit,
     Adopt,
-    Ask,
-    Claim,
     Commit,
-    Confirm,
-    Enter,
+    Exchange,
     Failed,
     LeaseLost,
-    Leave,
     Read,
     Release,
-    Repair,
-    Revoke,
+    ReleasePermit,
     Serve,
     Settle,
     Sleep,
     Suspicion,
-    Wait,
 )
 from linkauth.protocol.freshness import Verdict
-from linkauth.protocol.intent import Note, digest
-from linkauth.protocol.patience import Turn, give_back, give_time, look, outwait, pause
-from linkauth.protocol.timing import backoff
-from linkauth.store import Busy, Granted, Newer
+from linkauth.protocol.patience import give_back, give_time, outwait, pause
+from linkauth.protocol.refusal import failed, give_in, hopeless
+from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
-    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.effects import Steps
     from linkauth.protocol.freshness import StoreTime
-    from linkauth.store import Claim as Claimed
-    from linkauth.store import Reading, Record
+    from linkauth.protocol.worker import Worker
+    from linkauth.store import Reading
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["hopeless", "renew"]
-
-
-class WithoutStore(LinkAuthError):
-    """The store is away, or its record cannot be read, and this vendor needs neither. Never leaves these steps."""
-
-    def __init__(self, held: int = 0) -> None:
-        super().__init__()
-        self.held = held
-        """The version that was held when that was found out."""
+__all__ = ["renew"]
 
 
 def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
@@ -96,60 +68,52 @@ def renew(me: Worker, known: int, called: float = -math.inf) -> Steps[Token]:
         return (yield from _renew(me, known, called))
     except WithoutStore as found:
         held = found.held
-    yield Enter()  # a claim that found something has given the leave back
+    yield AcquirePermit()  # a claim that found something has given the permit back
     return (yield from _alone(me, held))
 
 
 def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
     # Whoever has the lease may be waiting for an answer that is the session.
-    begun, passed = me.now(), 0
-    limit = begun + 2 * (me.timeout + me.ttl) + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
+    started, passed = me.now(), 0
+    limit = started + 2 * (me.timeout + me.ttl) + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
     met: int | None = None
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
         called = called if met in {None, held} else -math.inf  # what came while somebody was waited for was in the air
-        if held != known and _is_new(me, begun, called):
+        if held != known and _is_new(me, started, called):
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
-            if (yield from _found(me)) and _is_new(me, begun, called):
+            if (yield from _found(me)) and _is_new(me, started, called):
                 return me.current()
             continue
         token = me.token
         if (yield from _outwait(me, token)):
             met = held
             continue
-        claim, time = yield from _claim(me, token, held, passed)
+        claim, time = yield from ask_for_lease(me, token, held, passed)
         if isinstance(claim, Busy):
-            yield from _wait(min(claim.remaining, limit - me.now()), max(me.version, passed))
+            yield from wait(min(claim.remaining, limit - me.now()), max(me.version, passed))
             met = held
         elif isinstance(claim, Granted):
-            turn = Turn(token, me.version, me.lineage, claim, time, me.note(claim.note))
-            if (fresh := (yield from _take_turn(me, turn, called))) is not None:
+            attempt = Attempt(token, me.version, me.lineage, claim, time, me.note(claim.note))
+            if (fresh := (yield from _attempt(me, attempt, called))) is not None:
                 return fresh
             met = held
         else:
-            passed = yield from _adopt(me, claim.record, time, awaited=met is not None)
+            passed = yield from adopt(me, claim.record, time, awaited=met is not None)
             if me.token == token:  # it was only written anew, under another key
                 known, met = me.version, None if met is None else me.version
     raise VendorUnavailable("another worker has been renewing for too long")
 
 
-def _is_new(me: Worker, begun: float, called: float) -> bool:
-    """Whether the token that is held will do for who asked at ``called``, and whose steps have ``begun`` then."""
+def _is_new(me: Worker, started: float, called: float) -> bool:
+    """Whether the token that is held will do for who asked at ``called``, and whose steps ``started`` then."""
     if me.verdict() is not Verdict.WAIT:
         return me.new_until >= called
     # Over by its own words; but it came just now, and lives so short that who waited for the next would be late for that, too.
     token = me.token
     fleeting = token is not None and token.expires_at - token.issued_at < timing.LEAST_GAP
-    return fleeting and me.new_until >= max(begun, called)
-
-
-def _early(me: Worker) -> float:
-    """Seconds until a token whose end is near, or past, may be renewed: it was only just, by this worker or another."""
-    if me.token is None or me.verdict() is Verdict.SERVE:  # it is not its end that asks
-        return 0.0
-    left = me.token.issued_at + timing.LEAST_GAP - me.store_now()
-    return max(left, 0.0) if left <= timing.LEAST_GAP else 0.0  # else a clock was set back
+    return fleeting and me.new_until >= max(started, called)
 
 
 def _outwait(me: Worker, token: Token | None) -> Steps[bool]:
@@ -159,212 +123,55 @@ def _outwait(me: Worker, token: Token | None) -> Steps[bool]:
     return me.token != token
 
 
-def _claim(me: Worker, token: Token | None, held: int, passed: int) -> Steps[tuple[Claimed, StoreTime]]:
-    """Ask for the lease, and leave word of what is about to be spent.
-
-    Not before there is leave to ask the vendor; who has to wait for that looks first whether somebody has renewed it.
-    """
-    if early := _early(me):
-        yield Sleep(early)
-    newer_than = max(held, passed)
-    if me.crowded() and (newer := (yield from _look(newer_than))) is not None:
-        return newer
-    yield Enter()
-    spending = digest(token) if me.vendor.rotation.rotates else ""
-    note = Note(doubt=spending, since=me.store_now()).encode() if spending else b""
-    try:
-        claim: tuple[Claimed, StoreTime] = yield Claim(newer_than, note)
-    except StoreUnavailable:
-        if me.vendor.rotation.rotates or (me.vendor.needs_user and token is None):
-            raise
-    except CorruptRecord as error:
-        _unreadable(me, error)
-    else:
-        return claim
-    raise WithoutStore(held)
-
-
-def _unreadable(me: Worker, error: CorruptRecord) -> None:
-    """A session is nobody else's to make. Whoever needs no user goes on without."""
-    if me.vendor.rotation.rotates or me.vendor.needs_user:
-        raise error
-    me.unreadable(error)
-
-
-def _look(newer_than: int) -> Steps[tuple[Newer, StoreTime] | None]:
-    """As a claim that finds something newer would answer, and claims nothing."""
-    try:
-        reading: Reading
-        reading, time = yield Read()
-    except StoreUnavailable:  # the claim tells what that means
-        return None
-    record = reading.record
-    if record is None or record.version <= newer_than:
-        return None
-    return Newer(record=record, note=reading.note, now=reading.now), time
-
-
-def _adopt(me: Worker, record: Record, time: StoreTime, *, awaited: bool) -> Steps[int]:
-    """Adopt what is newer. What is not, though its number is higher, is passed by: with the next claim above that."""
-    if not me.supersedes(record):
-        return record.version
-    try:
-        yield Adopt(record, time, awaited)
-    except CorruptRecord as error:
-        _unreadable(me, error)
-        raise WithoutStore(me.version) from None
-    return 0
-
-
-def _wait(seconds: float, newer_than: int) -> Steps[None]:
-    """For whoever has the lease, or for a record above ``newer_than``: what was passed by is there already."""
-    try:
-        yield Wait(seconds, newer_than)
-    except StoreUnavailable:  # the next claim tells what that means for this vendor
-        yield Sleep(min(seconds, timing.CLAIM_AGAIN))
-
-
-def _take_turn(me: Worker, turn: Turn, called: float) -> Steps[Token | None]:
-    """What leading brings; None: the lease is not ours any more, and there is nothing to go on with."""
-    if me.vendor.rotation.rotates and (me.suspects() or me.lacks(turn.granted.record)):
-        yield from give_back(me, turn)
+def _attempt(me: Worker, attempt: Attempt, called: float) -> Steps[Token | None]:
+    """What the attempt brings; None: the lease is not ours any more, and there is nothing to go on with."""
+    if me.vendor.rotation.rotates and (me.suspects() or me.lacks(attempt.granted.record)):
+        yield from give_back(me, attempt)
         return None
     try:
-        return (yield from _lead(me, turn))
+        return (yield from _under_lease(me, attempt))
     except LeaseLost:
-        adopted = me.token != turn.token and me.verdict() is not Verdict.WAIT and me.new_until >= called
+        adopted = me.token != attempt.token and me.verdict() is not Verdict.WAIT and me.new_until >= called
         return me.current() if adopted else None
 
 
-def _lead(me: Worker, turn: Turn) -> Steps[Token]:
-    """What the holder of the lease does. Raises ``LeaseLost`` where somebody else was faster."""
-    record, left, now = turn.granted.record, turn.note, turn.time.now
+def _under_lease(me: Worker, attempt: Attempt) -> Steps[Token]:
+    """What the holder of the lease does: look, exchange, commit. Raises ``LeaseLost`` where somebody else was faster."""
+    record, left, now = attempt.granted.record, attempt.note, attempt.time.now
     if record is not None and me.supersedes(record):
-        yield Adopt(record, turn.time)
+        yield Adopt(record, attempt.time)
     # Another token was adopted while the lease was asked for: it may be fresh, and the note does not name it.
-    if me.token != turn.token:
-        yield Release(turn.granted.note)
+    if me.token != attempt.token:
+        yield Release(attempt.granted.note)
         raise LeaseLost
     # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.
     if now < left.retry_at <= now + 2 * timing.LONGEST_ORDER:
-        yield Release(turn.granted.note)
+        yield Release(attempt.granted.note)
         raise left.failure(left.retry_at - now)
-    if reason := hopeless(me.vendor, turn.token, me.store_now()):
-        return (yield from _give_in(me, turn, reason))
+    if reason := hopeless(me.vendor, attempt.token, me.store_now()):
+        return (yield from give_in(me, attempt, reason))
     try:
-        if seconds := pause(me, turn):
-            yield Leave()
-            yield from give_time(me, turn, seconds)
-            yield Enter()
-        begun = me.now()
-        outcome: Token | Failed = yield _asking(me, turn.token)
+        if seconds := pause(me, attempt):
+            yield ReleasePermit()
+            yield from give_time(me, attempt, seconds)
+            yield AcquirePermit()
+        started = me.now()
+        outcome: Token | Failed = yield _exchange(me, attempt.token)
     except LinkAuthError:  # nothing was sent
-        yield Release(turn.granted.note)
+        yield Release(attempt.granted.note)
         raise
     if isinstance(outcome, Token):
-        stored: Token = yield Commit(outcome, turn.next, irreplaceable=me.vendor.rotation.rotates)
-        me.tell("renewed", duration=me.now() - begun)
-        me.granted(outcome, _asked_for(me.vendor, turn.token))
+        stored: Token = yield Commit(outcome, attempt.next, irreplaceable=me.vendor.rotation.rotates)
+        me.tell("renewed", duration=me.now() - started)
+        me.check_scope(outcome, _asked_for(me.vendor, attempt.token))
         return stored
-    return (yield from _failed(me, turn, outcome))
+    return (yield from failed(me, attempt, outcome))
 
 
-def _asking(me: Worker, token: Token | None) -> Ask:
+def _exchange(me: Worker, token: Token | None) -> Exchange:
     """What is asked of the vendor: a slow one's answer is waited for where the session hangs on it."""
     rotates = me.vendor.rotation.rotates
-    return Ask(lambda vendor: vendor.renew(token), single_use=rotates, answer=timing.ANSWER if rotates else 0.0)
-
-
-def _give_in(me: Worker, turn: Turn, reason: str) -> Steps[Token]:
-    """There is no way to another token. The one that is held stays good to its end."""
-    if me.unexpired():
-        yield Release(turn.granted.note)
-        raise me.lost(reason)
-    if turn.token is not None and turn.time.now < turn.token.expires_at:
-        reason = f"the API refused the token again and again, and {reason}"
-    return (yield from _revoke(reason))
-
-
-def _failed(me: Worker, turn: Turn, failed: Failed) -> Steps[Token]:
-    """The vendor gave no token: leave word for the fleet, and raise it."""
-    error = failed.error
-    match error:
-        case InvalidGrant() | InvalidToken() if me.vendor.needs_user:
-            return (yield from _refused(me, turn, error))
-        case InvalidRequest(unexplained=True) if me.vendor.needs_user and _is_final(me, turn):
-            return (yield from _refused(me, turn, error))
-        case MalformedResponse(salvage=Token() as salvage):
-            # Unusable, but it brought a new refresh token: the old one is spent.
-            error.salvage = None
-            if turn.token is not None and me.unexpired():  # no reason to interrupt anybody
-                salvage = attrs.evolve(
-                    turn.token,
-                    refresh_token=salvage.refresh_token,
-                    refresh_expires_at=None,
-                    endpoint=salvage.endpoint,
-                )
-            yield Commit(salvage, turn.next, irreplaceable=True)
-        case LinkAuthError():
-            yield Release(_word(me, turn, error, in_doubt=turn.in_doubt or failed.in_doubt))
-        case _:  # an adapter's mistake must not hold the fleet up until the lease ends
-            fault = VendorUnavailable(f"the adapter failed: {type(error).__name__}")
-            yield Release(_word(me, turn, fault, in_doubt=True))
-    raise error
-
-
-def _is_final(me: Worker, turn: Turn) -> bool:
-    """Whether a refusal without a word is taken for the refresh token's end: again and again, and nothing is left to serve.
-
-    Some servers refuse a dead one so (Glewlwyd). Once may be an accident, and while the access token is good nobody is hurt.
-    """
-    again = turn.note.kind == InvalidRequest.__name__ and turn.note.failures >= timing.UNEXPLAINED
-    return again and not me.unexpired()
-
-
-def _refused(me: Worker, turn: Turn, refusal: LinkAuthError) -> Steps[Token]:
-    """The refresh token is refused: believe it only if nobody has written a newer one meanwhile, here or elsewhere."""
-    words = str(refusal)
-    # Where asking spent nothing, who may hold a later login is waited for only now.
-    if me.lacks(turn.granted.record):
-        yield Repair()
-    if me.suspects():
-        yield from outwait(me, turn.token)
-        if me.token == turn.token and not (yield Confirm()):
-            yield Release(turn.granted.note)
-            raise LeaseLost
-    looked: int | None = 0
-    with suppress(StoreUnavailable):  # then writing it down will hardly succeed, and the next worker will look again
-        looked = yield from look(me)
-    if looked is None or me.token != turn.token:
-        yield Release()
-        raise LeaseLost
-    reason = f"the vendor refused the refresh token ({words})"
-    if turn.in_doubt:
-        reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
-    return (yield from _revoke(reason, looked + 1 if looked else 0))
-
-
-def _revoke(reason: str, number: int = 0) -> Steps[Token]:
-    """Only the user can help, unless somebody has written a later token since the last look, before ``number``."""
-    later: Token = yield Revoke(reason, number)
-    return later
-
-
-def _word(me: Worker, turn: Turn, error: LinkAuthError, *, in_doubt: bool) -> Note:
-    """What the fleet is to know: why it failed, and when somebody may try again."""
-    left, now = turn.note, turn.time.unix(me.now())
-    wait = backoff(left.failures, timing.RENEW_FIRST, me.chance())
-    ordered = getattr(error, "retry_after", None)
-    if ordered is not None:
-        wait = max(wait, min(float(ordered), timing.LONGEST_ORDER))
-    if isinstance(error, InvalidClient):  # it holds back whoever would send the same secret (``limits``), nobody else
-        wait = 0.0
-    doubt = digest(turn.token) if in_doubt else ""
-    since = left.since if turn.in_doubt else now
-    if isinstance(error, VendorUnavailable):
-        error.retry_after = wait
-    note = Note(doubt=doubt, since=since if doubt else 0.0, failures=left.failures)
-    return note.failing(error, now + wait)
+    return Exchange(lambda vendor: vendor.renew(token), single_use=rotates, answer=timing.ANSWER if rotates else 0.0)
 
 
 # -- without a lease ---------------------------------------------------------------------------------------------------
@@ -381,7 +188,7 @@ def _found(me: Worker) -> Steps[bool]:
         return me.verdict() is not Verdict.WAIT
     try:
         if record is None or not me.supersedes(record):
-            raise me.lost("nobody has logged in or paired yet")
+            raise me.reauthorization("nobody has logged in or paired yet")
         yield Adopt(record, time)
     except ReauthorizationRequired:
         if not left and not me.suspects():  # which this very look may have brought about
@@ -399,15 +206,15 @@ def _alone(me: Worker, known: int) -> Steps[Token]:
     """
     if me.version != known and me.verdict() is not Verdict.WAIT:
         return me.current()
-    known, begun, token, lineage = me.version, me.now(), me.token, me.lineage
-    outcome: Token | Failed = yield _asking(me, token)
+    known, started, token, lineage = me.version, me.now(), me.token, me.lineage
+    outcome: Token | Failed = yield _exchange(me, token)
     if isinstance(outcome, Failed):
         raise outcome.error
     if me.version != known and me.vendor.needs_user:  # the user has logged in or out meanwhile
         return me.current()
     yield Serve(outcome, lineage.renewed(token))
-    me.tell("renewed", "for this process alone", me.now() - begun)
-    me.granted(outcome, _asked_for(me.vendor, token))
+    me.tell("renewed", "for this process alone", me.now() - started)
+    me.check_scope(outcome, _asked_for(me.vendor, token))
     return outcome
 
 
@@ -415,13 +222,3 @@ def _asked_for(vendor: Vendor, token: Token | None) -> str:
     """The scope that the renewal of ``token`` asks for: what the user had granted, or what the registration says."""
     scope: str = token.scope if vendor.needs_user and token is not None else getattr(vendor, "scope", "")
     return scope
-
-
-def hopeless(vendor: Vendor, token: Token | None, now: float) -> str:
-    """Why there is no way to another token than from the user; empty: there is one. ``now``: the store's clock."""
-    if not vendor.needs_user:
-        return ""
-    if token is None or not token.refresh_token:
-        return "there is no refresh token"
-    lapses = token.refresh_expires_at
-    return "the refresh token has lapsed" if lapses is not None and lapses <= now else ""

@@ -1,8 +1,8 @@
-"""Writing a credential by the user's word: a login, a pairing, a logout. Whatever the record holds gives way.
+"""Writing a credential for the user: a login, a pairing, a logout. Each **overrides** whatever the record holds.
 
-1. **Claim**, so that nobody renews meanwhile. Whoever does already is waited for shortly; the user's word needs no lease, for its
-   number fences and its session orders.
-2. **Ask** the vendor.
+1. **Claim**, so that nobody renews meanwhile. Whoever does already is waited for shortly; the user needs no lease, for the
+   number fences and the session orders.
+2. **Exchange** with the vendor.
 3. **Commit** a new session, or the mark that the user has gone, above every number that is known and above the store's clock in
    milliseconds as it is now: so the store itself refuses what is late of an earlier session, though it lost its data
    meanwhile and counts anew, and though somebody claimed when this lease had ended, and has yet to write.
@@ -16,8 +16,8 @@ import attrs
 
 from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Ask, Claim, Commit, Failed, Forget, Held, LeaseLost, Read, Release, Wait
-from linkauth.protocol.lineage import ID_BYTES, begun
+from linkauth.protocol.effects import Claim, Commit, Exchange, Failed, Forget, Held, LeaseLost, Read, Release, Wait
+from linkauth.protocol.lineage import ID_BYTES, new_session
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
-    from linkauth.protocol.effects import Steps, Worker
+    from linkauth.protocol.effects import Steps
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.lineage import Lineage
+    from linkauth.protocol.worker import Worker
     from linkauth.store import Claim as Claimed
     from linkauth.store import Reading, Record
     from linkauth.vendors.vendor import Vendor
@@ -36,8 +37,8 @@ __all__ = ["begin", "end"]
 
 
 @attrs.frozen
-class Word:
-    """The user's, before it is written: above which number, and what was found."""
+class Override:
+    """What the user does, before it is written: above which number, and what was found."""
 
     above: int
     record: Record | None
@@ -45,18 +46,18 @@ class Word:
 
 
 def begin(me: Worker, flow: Callable[[Vendor], Flow[Token]]) -> Steps[Token]:
-    """Run a flow that brings a token by the user's word, and put it in the place of whatever is there."""
+    """Run a flow in which the user brings a token, and put that in the place of whatever is there."""
     while True:
-        word = yield from _claim(me)
+        override = yield from _claim(me)
         try:
-            outcome: Token | Failed = yield Ask(flow, single_use=True)
+            outcome: Token | Failed = yield Exchange(flow, single_use=True)
         except LeaseLost:  # this process was stopped for longer than its lease; nothing was sent
-            yield Release(word.note)
+            yield Release(override.note)
             continue
         if isinstance(outcome, Failed):
-            yield Release(word.note)
+            yield Release(override.note)
             raise outcome.error
-        number, lineage = _latest(me, word)
+        number, lineage = _latest(me, override)
         stored: Token = yield Commit(outcome, lineage, irreplaceable=True, number=number)
         yield Release()
         return stored
@@ -68,15 +69,15 @@ def end(me: Worker) -> Steps[None]:
     Raises what the vendor answered after forgetting; ``StoreError``.
     """
     while True:
-        word = yield from _claim(me)
+        override = yield from _claim(me)
         try:
             failure = yield from _revoke(me)
         except LeaseLost:  # as above
-            yield Release(word.note)
+            yield Release(override.note)
             continue
         forgotten = False
-        if (yield from _is_undisturbed(word)):
-            number, lineage = _latest(me, word)
+        if (yield from _is_undisturbed(override)):
+            number, lineage = _latest(me, override)
             forgotten = yield Forget("logged out", number, lineage.session)
         yield Release()
         if forgotten:
@@ -86,7 +87,7 @@ def end(me: Worker) -> Steps[None]:
         raise failure
 
 
-def _claim(me: Worker) -> Steps[Word]:
+def _claim(me: Worker) -> Steps[Override]:
     """The lease on a credential, whatever its record holds; without it, where a renewal takes long. Raises ``StoreError``."""
     patience = me.now() + timing.USER_WAITS
     limit = me.now() + 2 * (me.timeout + me.ttl)
@@ -103,24 +104,24 @@ def _claim(me: Worker) -> Steps[Word]:
         if claim.record is not None:
             me.observe(claim.record, time)
         if isinstance(claim, Granted):
-            return Word(claim.number, claim.record, claim.note)
+            return Override(claim.number, claim.record, claim.note)
         if isinstance(claim, Busy):
             if me.vendor.needs_user and me.now() >= patience:
-                return Word(known, claim.record, claim.note)
+                return Override(known, claim.record, claim.note)
             left = (patience if me.vendor.needs_user else limit) - me.now()
             yield Wait(min(claim.remaining, left), known)
     raise StoreUnavailable("another worker holds the lease for too long")
 
 
-def _latest(me: Worker, word: Word) -> tuple[int, Lineage]:
-    """Under which number the user's word is written now, and of which session."""
-    number = word.above
+def _latest(me: Worker, override: Override) -> tuple[int, Lineage]:
+    """Under which number the override is written now, and of which session."""
+    number = override.above
     if me.vendor.needs_user:
         number = max(number, me.version, int(me.store_now() * 1000)) + 1
-    return number, begun(number, me.lineage.session, me.entropy(ID_BYTES))
+    return number, new_session(number, me.lineage.session, me.entropy(ID_BYTES))
 
 
-def _is_undisturbed(word: Word) -> Steps[bool]:
+def _is_undisturbed(override: Override) -> Steps[bool]:
     """Whether the session that was revoked is the one that there is, and will be.
 
     Somebody's answer may have come late, to be forgotten unrevoked; and this process may have been stopped for longer than
@@ -129,7 +130,7 @@ def _is_undisturbed(word: Word) -> Steps[bool]:
     """
     found: tuple[Reading, StoreTime] = yield Read()
     held: bool = yield Held()
-    return found[0].record == word.record and held
+    return found[0].record == override.record and held
 
 
 def _revoke(me: Worker) -> Steps[LinkAuthError | None]:
@@ -137,7 +138,7 @@ def _revoke(me: Worker) -> Steps[LinkAuthError | None]:
     token = me.token
     if token is None:
         return None
-    outcome: Failed | None = yield Ask(lambda vendor: vendor.logout(token))
+    outcome: Failed | None = yield Exchange(lambda vendor: vendor.logout(token))
     if outcome is None or isinstance(outcome.error, InvalidGrant | InvalidToken):
         return None  # or it was dead already
     if not isinstance(outcome.error, LinkAuthError):

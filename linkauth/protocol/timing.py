@@ -72,13 +72,13 @@ LEASE_PART: Final = 3
 """With less than a third of its time left nothing is sent under a lease: it may end, and somebody else begin, while the
 vendor is still at work.
 """
-WORD_HEARD: Final = 2.0
-"""Seconds for which who hears the word of somebody whose request is in the air leaves the lease to him. He says it every
+REASSERTION_HEARD: Final = 2.0
+"""Seconds for which a lease that its last holder reasserts, for his request is in the air, is left to him. He does so every
 ``LEASE_EVERY``."""
 
 assert LEASE_PART > 2
-# Who hears the word leaves the lease for long enough that it is asked for once more.
-assert 2 * LEASE_EVERY <= WORD_HEARD
+# It is left to him for long enough that he asks for it once more.
+assert 2 * LEASE_EVERY <= REASSERTION_HEARD
 # The holder hears that its lease has ended, or cannot hear, before it does.
 assert STORE_CALL <= LEASE_MORE
 
@@ -102,21 +102,21 @@ LOSS_SPREAD: Final = 0.5
 REPAIR_AT_ONCE: Final = 100
 """Records that are put back at the same time."""
 REPAIR_ALONE: Final = 1.0
-"""Seconds from hearing of a loss for which who puts back need not say so; and between two words of his."""
-REPAIR_WORD: Final = 6.0
-"""Seconds for which such a word holds, should its writer die."""
+"""Seconds from hearing of a loss for which who puts back need not say so; and between two notices of his."""
+REPAIR_NOTICE: Final = 6.0
+"""Seconds for which such a notice holds, should its writer die."""
 REPAIR_LONGEST: Final = 30.0
 """Seconds from hearing of a loss after which nobody puts back or waits any more."""
 REPAIR_KEPT: Final = 60.0
-"""Seconds that the store keeps such a word."""
+"""Seconds that the store keeps such a notice."""
 
 # Whoever holds something newer has heard of the loss and offered it before the others' patience with him is over.
 assert LISTEN_AGAIN + LOSS_SPREAD + 2 * OFFER_LONGEST < GRACE
 # Or he has said that he needs longer.
 assert LOSS_SPREAD < REPAIR_ALONE
 assert max(LISTEN_AGAIN, RESUBSCRIBE) + REPAIR_ALONE < GRACE
-# A word that is late, since the store was, comes before the one before has lapsed; and no word is kept for too short.
-assert REPAIR_ALONE + STORE_CALL <= REPAIR_WORD < REPAIR_LONGEST < REPAIR_KEPT
+# A notice that is late, since the store was, comes before the one before has lapsed; and none is kept for too short.
+assert REPAIR_ALONE + STORE_CALL <= REPAIR_NOTICE < REPAIR_LONGEST < REPAIR_KEPT
 # Whoever lost a lease with a request in the air says so while others look.
 assert 2 * LEASE_EVERY < GRACE
 # Who was cut off while he waited for that notices before it is over.
@@ -136,7 +136,7 @@ ANSWER: Final = 120.0
 RENEW_FIRST: Final = 1.0
 """Seconds after the first renewal that failed before the next; doubling from there."""
 UNEXPLAINED: Final = 7
-"""Failures in a row after which a refusal without a word is believed to mean the refresh token: over a minute at the least."""
+"""Failures in a row after which an unexplained refusal is believed to mean the refresh token: over a minute at the least."""
 LONGEST_ORDER: Final = 300.0
 """Seconds that a vendor's Retry-After may make the fleet wait."""
 LEAST_GAP: Final = 1.0
@@ -168,8 +168,8 @@ wrong secret is put right by people.
 """
 RATE_SLOTS: Final = 32
 """Slots in which a window of the vendor's is counted: what a record holds at the most, and what share of the rate it costs."""
-PLACE_SLOTS: Final = 2
-"""Slots in which a place that was counted has to be used: sent later it would fall into another window."""
+RESERVED_SLOTS: Final = 2
+"""Slots in which a request that was counted has to be sent: sent later it would fall into another window."""
 SHARE_OF_RATE: Final = 4
 """A worker takes a quarter of what is left of a window at a time, so that those who come a moment later find something."""
 

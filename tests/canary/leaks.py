@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from linkauth import ConfigurationError, LinkAuthError, ReauthorizationRequired
-from linkauth.engine.events import EventKind, Teller
+from linkauth.engine.events import EventKind, EventLog
 from linkauth.engine.status import Status
 from linkauth.errors import InvalidGrant, MalformedResponse, VendorUnavailable
 from linkauth.oauth import wire
@@ -243,7 +243,7 @@ class Breaking(str):
 
 
 def event() -> None:
-    Teller(None, lambda: 0.0).tell(EventKind.FAILED, "linkxg", "default", f"{SECRET} was refused")
+    EventLog(None, lambda: 0.0).tell(EventKind.FAILED, "linkxg", "default", f"{SECRET} was refused")
 
 
 def status() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.raises import RaisesExc
 
-from linkauth.engine.events import Teller
+from linkauth.engine.events import EventLog
 from linkauth.engine.status import Status
 from linkauth.errors import LinkAuthError
 from linkauth.oauth import authorization
@@ -97,7 +97,7 @@ CANARY = Canary()
 
 def _heeded() -> None:
     """Hook the canary in, once per process."""
-    teller_tell, status_init, error_init = Teller.tell, Status.__init__, LinkAuthError.__init__
+    teller_tell, status_init, error_init = EventLog.tell, Status.__init__, LinkAuthError.__init__
     raises_exit, parameter = RaisesExc.__exit__, authorization.parameter
 
     def new(cls: type[SecretStr], value: object = "", *rest: Any) -> SecretStr:
@@ -112,7 +112,7 @@ def _heeded() -> None:
             CANARY.secrets.discard(str(value))
         return value
 
-    def tell(self: Teller, kind: Any, vendor: str, account: str, outcome: str = "", *rest: Any, **more: Any) -> None:
+    def tell(self: EventLog, kind: Any, vendor: str, account: str, outcome: str = "", *rest: Any, **more: Any) -> None:
         CANARY.hear("an event", f"{vendor} {account} {outcome}")
         teller_tell(self, kind, vendor, account, outcome, *rest, **more)
 
@@ -132,7 +132,7 @@ def _heeded() -> None:
 
     authorization.parameter = read
     SecretStr.__new__ = new  # type: ignore[method-assign, assignment]
-    Teller.tell = tell  # type: ignore[method-assign]
+    EventLog.tell = tell  # type: ignore[method-assign]
     Status.__init__ = status  # type: ignore[method-assign]
     LinkAuthError.__init__ = error  # type: ignore[method-assign]
     RaisesExc.__exit__ = leave  # type: ignore[method-assign, assignment]

@@ -17,7 +17,8 @@ from linkauth import LinkXGUser, open_store
 from linkauth.engine.codec import Codec
 from linkauth.engine.encryption import Sealer
 from linkauth.errors import StoreError
-from linkauth.protocol.records import TokenRecord, token_key
+from linkauth.protocol.keys import token_key
+from linkauth.protocol.records import TokenRecord
 from linkauth.sandbox import Sandbox
 from linkauth.store import Record
 from tests.chaos.judge import TIMEOUT

@@ -20,7 +20,8 @@ from linkauth.errors import (
     UnsupportedGrant,
     UntrustedEndpoint,
 )
-from linkauth.protocol.records import PendingRecord, state_key
+from linkauth.protocol.keys import state_key
+from linkauth.protocol.records import PendingRecord
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual
 

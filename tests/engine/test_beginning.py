@@ -12,7 +12,8 @@ from linkauth import OAuth2
 from linkauth.errors import (
     StateMismatch,
 )
-from linkauth.protocol.records import PendingRecord, begun_key, state_key
+from linkauth.protocol.keys import pending_list_key, state_key
+from linkauth.protocol.records import PendingRecord
 from tests.engine.fakes import BASE, Store, Vendor, Worker, answer
 from tests.engine.test_authorization import CALLBACK, LINKKIT, SAGE, Tokens, begun
 from tests.engine.virtual import virtual
@@ -130,7 +131,7 @@ async def test_a_worker_that_died_while_beginning_holds_up_nobody_for_long():
     """It had the list to itself: the next waits until that is over, some seconds, and begins."""
     store = Store()
     worker = Worker(store, Tokens())
-    key = begun_key(LINKKIT, "default")
+    key = pending_list_key(LINKKIT, "default")
     await store.claim(key, "a dead worker", 5.0, 0, b"")
     async with asyncio.timeout(6):
         await begun(worker)
@@ -141,7 +142,7 @@ async def test_a_list_that_cannot_be_read_keeps_nobody_from_connecting():
     """Another key, another format: it is begun anew."""
     store, vendor = Store(), Tokens()
     worker = Worker(store, vendor)
-    key = begun_key(LINKKIT, "default")
+    key = pending_list_key(LINKKIT, "default")
     claim = await store.claim(key, "somebody", 5.0, 0, b"")
     await store.commit(key, claim.number, b"\x00 what is this")
     _, params = await begun(worker)

@@ -20,7 +20,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.protocol.intent import Note
-from linkauth.protocol.records import secret_key
+from linkauth.protocol.keys import secret_key
 from tests.engine.fakes import CLIENT, LATER, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import monotonic, virtual
 

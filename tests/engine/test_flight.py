@@ -313,15 +313,15 @@ def test_closing_waits_for_what_cannot_be_had_again_in_another_threads_loop():
     async def asks() -> None:
         while not gate.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-        landed.append("precious")
+        landed.append("irreplaceable")
 
     async def waits() -> None:
         with flights.idle():
             await asyncio.sleep(60)
 
     async def elsewhere() -> None:
-        flight = flights.start(asks(), "asks", precious=True)
-        others = [flights.start(waits(), "waits", precious=True), flights.start(asyncio.sleep(60), "cheap")]
+        flight = flights.start(asks(), "asks", irreplaceable=True)
+        others = [flights.start(waits(), "waits", irreplaceable=True), flights.start(asyncio.sleep(60), "cheap")]
         await asyncio.sleep(0)
         up.set()
         await flight.join()
@@ -338,7 +338,7 @@ def test_closing_waits_for_what_cannot_be_had_again_in_another_threads_loop():
         assert not closing.done()
         gate.set()
         await asyncio.wait_for(closing, 30)
-        assert landed == ["precious"]
+        assert landed == ["irreplaceable"]
 
     try:
         asyncio.run(close())

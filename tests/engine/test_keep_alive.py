@@ -14,7 +14,8 @@ import pytest
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
-from linkauth.protocol.records import RoundRecord, TokenRecord, round_key, token_key
+from linkauth.protocol.keys import round_key, token_key
+from linkauth.protocol.records import RoundRecord, TokenRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import LATER, USER, Store, Vendor, Worker, refusal

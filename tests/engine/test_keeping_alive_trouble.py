@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from linkauth.engine.escrow import Kept
-from linkauth.protocol.records import token_key
+from linkauth.protocol.keys import token_key
 from linkauth.vendors.linkxg_user import LinkXGUser
 from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in, refusal
 from tests.engine.virtual import virtual

@@ -13,7 +13,8 @@ from linkauth.errors import (
     MalformedResponse,
     StoreUnavailable,
 )
-from linkauth.protocol.records import SecretRecord, answer_key, secret_key
+from linkauth.protocol.keys import answer_key, secret_key
+from linkauth.protocol.records import SecretRecord
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker, answer, refusal
 from tests.engine.test_newest_secret import KEY

@@ -10,7 +10,8 @@ import pytest
 from linkauth.engine.status import Status
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Token
-from linkauth.protocol.records import TokenRecord, round_key, token_key
+from linkauth.protocol.keys import round_key, token_key
+from linkauth.protocol.records import TokenRecord
 from linkauth.vendors.linkxg_user import LinkXGUser
 from tests.engine.fakes import CLIENT, PAGE, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual, wall

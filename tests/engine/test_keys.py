@@ -18,7 +18,7 @@ from linkauth.errors import (
     StoreUnavailable,
 )
 from linkauth.protocol.intent import Note
-from linkauth.protocol.records import answer_key, secret_key, token_key
+from linkauth.protocol.keys import answer_key, secret_key, token_key
 from linkauth.store import Granted
 from tests.engine.fakes import CLIENT, PAGE, USER, Escrow, Store, Vendor, Worker, logged_in
 from tests.engine.test_keep_alive import WEEK

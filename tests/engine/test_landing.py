@@ -65,7 +65,7 @@ class Answer:
         return self.stored
 
     def start(self):
-        return self.flights.start(self.work(), "renewal", precious=True)
+        return self.flights.start(self.work(), "renewal", irreplaceable=True)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -169,7 +169,7 @@ def test_what_the_work_begins_lands_too(loop):
         answer.start()
 
     async def main() -> None:
-        answer.flights.start(first(), "renewal", precious=True)
+        answer.flights.start(first(), "renewal", irreplaceable=True)
         await asyncio.sleep(0)
 
     run(loop, main())
@@ -177,7 +177,7 @@ def test_what_the_work_begins_lands_too(loop):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_what_is_not_precious_is_called_off_at_once_and_ends_well(loop):
+def test_what_is_not_irreplaceable_is_called_off_at_once_and_ends_well(loop):
     """It is cancelled once: what it does to end well is not cut off by the next cancellation."""
     flights, ended = Flights(), []
 
@@ -204,7 +204,7 @@ def test_what_is_not_precious_is_called_off_at_once_and_ends_well(loop):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_what_is_precious_is_called_off_where_it_only_waits(loop):
+def test_what_is_irreplaceable_is_called_off_where_it_only_waits(loop):
     """Whoever waits for another worker has sent nothing: a loop that ends does not wait out somebody else's lease."""
     flights, steps = Flights(), []
 
@@ -218,8 +218,8 @@ def test_what_is_precious_is_called_off_where_it_only_waits(loop):
         await work()
 
     async def main() -> None:
-        flights.start(work(), "waits", precious=True)
-        flights.start(comes_to_wait(), "comes to wait", precious=True)
+        flights.start(work(), "waits", irreplaceable=True)
+        flights.start(comes_to_wait(), "comes to wait", irreplaceable=True)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 

@@ -171,7 +171,7 @@ async def test_an_answer_under_a_number_that_was_given_before_serves_while_the_s
     lineage = remembered(credential).lineage.renewed(held)
     store.down.add("commit")
     for given in (number - 1, number):
-        assert await credential.replica.store(answer, given, time, precious=True, lineage=lineage) == answer
+        assert await credential.replica.store(answer, given, time, irreplaceable=True, lineage=lineage) == answer
         assert await credential.token() == answer
         remember(credential, held, number, time)
     store.down.clear()

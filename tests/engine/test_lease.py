@@ -276,7 +276,7 @@ class Spoken:
     def is_later(self, record: Record) -> bool:
         return record.value == b"later"
 
-    async def say(self, number: int) -> int:
+    async def reassert(self, number: int) -> int:
         raise AssertionError(number)
 
 
@@ -291,7 +291,7 @@ async def test_a_lease_that_was_lost_to_something_later_shields_nothing(held):
         return await context.store_client.ask(store.claim(KEY, "we", TTL, 99, b"ours"))
 
     claim, time = await ask()
-    lease = Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask, word=Spoken())
+    lease = Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask, holder=Spoken())
     async with lease:
         lease.sent()
         store.inner = emptied()

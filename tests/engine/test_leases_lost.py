@@ -87,10 +87,10 @@ async def test_who_has_lost_the_lease_says_what_it_holds_and_no_more():
     credential = await logged_in(Worker(store, Vendor()))
     replica, before = credential.replica, (await store.read(credential.replica.key)).record
     number = before.version + 5
-    assert await replica.say(number) == number + 1
+    assert await replica.reassert(number) == number + 1
     assert remembered(credential).version == number
     assert (await store.read(replica.key)).record.version == number
-    assert await replica.say(number - 1) == number + 1  # others' numbers are higher: the next one is above them
+    assert await replica.reassert(number - 1) == number + 1  # others' numbers are higher: the next one is above them
     assert remembered(credential).version == number
 
 
@@ -99,7 +99,7 @@ async def test_who_holds_nothing_has_nothing_to_say():
     """Neither a token nor a mark: nothing is written, and the number is good for the next time."""
     store = Store()
     replica = Worker(store, Vendor()).credential(USER).replica
-    assert await replica.say(7) == 7
+    assert await replica.reassert(7) == 7
     assert (await store.read(replica.key)).record is None
 
 
@@ -118,5 +118,5 @@ async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
 
     await asyncio.sleep(1)
     store.inner.commit = committed
-    assert await replica.say(number) == number + 1
+    assert await replica.reassert(number) == number + 1
     assert remembered(credential).version == (await store.read(replica.key)).record.version > number

@@ -14,7 +14,7 @@ import pytest
 from linkauth.engine.codec import Codec
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import digest
-from linkauth.protocol.lineage import RESERVED, Entry, Lineage, begun, supersedes
+from linkauth.protocol.lineage import RESERVED, Entry, Lineage, new_session, supersedes
 from linkauth.protocol.records import DeadRecord, Session, TokenRecord
 from linkauth.store import Record, Superseded
 from linkauth_stores.memory import MemoryStore
@@ -130,13 +130,13 @@ def test_a_renewal_of_an_older_record_gives_it_the_same_session_everywhere():
     assert Lineage(ONE, 3).renewed(old) == Lineage(ONE, 4)
     assert Lineage(ONE, None).renewed(old) == Lineage(ONE, None)
     assert Lineage().renewed(attrs.evolve(old, refresh_token=None)) == Lineage()
-    assert begun(1000, None, b"\0" * 8) == Lineage(Session(1000, "00" * 8), 0)
-    assert begun(1000, THREE, b"\0" * 8) == Lineage(Session(2001, "00" * 8), 0)  # a clock that was set back
+    assert new_session(1000, None, b"\0" * 8) == Lineage(Session(1000, "00" * 8), 0)
+    assert new_session(1000, THREE, b"\0" * 8) == Lineage(Session(2001, "00" * 8), 0)  # a clock that was set back
 
 
 def test_of_two_logins_that_cross_the_store_and_the_sessions_say_the_same():
     """Whichever sends first: the session is as late as the number under which it is written, so nobody renews what lost."""
-    first, second = begun(5000, None, b"f" * 8), begun(5001, None, b"0" * 8)
+    first, second = new_session(5000, None, b"f" * 8), new_session(5001, None, b"0" * 8)
     assert first.session is not None
     assert second.session is not None
     assert first.session < second.session

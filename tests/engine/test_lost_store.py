@@ -10,7 +10,7 @@ import pytest
 
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth.oauth.token import Token
-from linkauth.protocol.records import secret_key
+from linkauth.protocol.keys import secret_key
 from linkauth.store import Change
 from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.vendor import RotationProfile

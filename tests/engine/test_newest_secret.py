@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from linkauth.errors import StoreUnavailable, VendorUnavailable
-from linkauth.protocol.records import SecretRecord, limit_key, secret_key
+from linkauth.protocol.keys import limit_key, secret_key
+from linkauth.protocol.records import SecretRecord
 from linkauth.store import Change
 from tests.engine.fakes import UNSTATED, Store, Vendor, Worker
 from tests.engine.test_lost_store import Telling

@@ -1,4 +1,4 @@
-"""Putting back: the newest first, many at once, and a word from who needs longer; the others wait for that, and no longer."""
+"""Putting back: the newest first, many at once, and a notice from who needs longer; the others wait for that, and no longer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from linkauth.errors import ReauthorizationRequired
 from linkauth.protocol import timing
-from linkauth.protocol.records import RepairRecord, repair_key
+from linkauth.protocol.keys import repair_key
+from linkauth.protocol.records import RepairRecord
 from tests.engine.fakes import USER, Vendor, Worker, logged_in, refusal
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual, wall
@@ -69,7 +70,7 @@ async def holder_of(store: Telling, vendor: Vendor, count: int) -> list[Credenti
     return sessions
 
 
-def word(store: Telling) -> float:
+def notice(store: Telling) -> float:
     """Until when somebody says to put back."""
     record = store.inner._slots.get(repair_key())
     return -math.inf if record is None or record.value is None else record.version / 1000
@@ -104,7 +105,7 @@ async def test_a_hundred_are_put_back_at_once():
     await asyncio.sleep(timing.LOSS_SPREAD + 0.3 + 0.01)
     assert [session for session in sessions if not await store.version(session.replica.key)] == []
     assert store.most == timing.REPAIR_AT_ONCE
-    assert word(store) == -math.inf  # done within a second: nobody needs to be told
+    assert notice(store) == -math.inf  # done within a second: nobody needs to be told
 
 
 @virtual
@@ -137,17 +138,17 @@ async def test_others_wait_for_who_needs_longer():
 
 
 @virtual
-async def test_a_word_lapses_and_only_grows():
-    """Its writer is dead: six seconds after the last word of his the others go on; an earlier word makes it no smaller."""
+async def test_a_notice_lapses_and_only_grows():
+    """Its writer is dead: six seconds after the last notice of his the others go on; an earlier notice makes it no smaller."""
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
     other = Worker(store, vendor)
     other.context.read_repair.beware()
     await other.context.read_repair._say_so(monotonic() + 1.5)
-    said = word(store)
-    assert said == pytest.approx(wall() + timing.REPAIR_WORD, abs=0.01)
+    said = notice(store)
+    assert said == pytest.approx(wall() + timing.REPAIR_NOTICE, abs=0.01)
     await store.commit(repair_key(), int(said * 1000) - 500, b"sooner", 60)
-    assert word(store) == said
+    assert notice(store) == said
     store.tell(None)
     await asyncio.sleep(0)
     begun = monotonic()
@@ -176,7 +177,7 @@ async def test_nobody_is_waited_for_longer_than_half_a_minute():
 
 
 @virtual
-async def test_out_of_suspicion_nobody_reads_the_word():
+async def test_out_of_suspicion_nobody_reads_the_notice():
     """A renewal with no loss in the air costs its claim and its commit, as ever."""
     store, vendor = Telling(), Vendor()
     credential = await logged_in(Worker(store, vendor))
@@ -274,7 +275,7 @@ async def test_a_refusal_after_a_loss_is_not_believed_at_once():
     assert await renewing == await newest.token()
 
 
-def test_the_word_is_understood_by_whoever_has_other_keys():
+def test_the_notice_is_understood_by_whoever_has_other_keys():
     """Its version is the number: nothing need be opened."""
     assert RepairRecord(until=1.5).until == 1.5
     assert repair_key().startswith("repair/")

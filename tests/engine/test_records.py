@@ -12,19 +12,15 @@ from linkauth.engine.encryption import Sealer
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note, digest
+from linkauth.protocol.keys import answer_key, round_key, secret_key, state_key, token_key
 from linkauth.protocol.limits import LimitRecord
 from linkauth.protocol.records import (
-    BegunRecord,
     DeadRecord,
+    PendingListRecord,
     PendingRecord,
     RoundRecord,
     SecretRecord,
     TokenRecord,
-    answer_key,
-    round_key,
-    secret_key,
-    state_key,
-    token_key,
 )
 from linkauth.store import Record
 from tests.engine.fakes import CLIENT, USER
@@ -41,7 +37,7 @@ WRITTEN = [
     ),
     (SecretRecord(vendor="v", client_secret="s"), '{"linkauth":1,"kind":"secret","vendor":"v","client_secret":"s"}'),
     (
-        BegunRecord(states=("state/v/a", "state/v/b")),
+        PendingListRecord(states=("state/v/a", "state/v/b")),
         '{"linkauth":1,"kind":"begun","states":["state/v/a","state/v/b"]}',
     ),
     (

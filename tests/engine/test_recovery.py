@@ -9,7 +9,7 @@ import pytest
 from linkauth.engine.client_runtime import adopt
 from linkauth.errors import ConfigurationError, MalformedResponse, UnsupportedGrant, VendorUnavailable
 from linkauth.oauth.token import Secret
-from linkauth.protocol.records import answer_key, secret_key
+from linkauth.protocol.keys import answer_key, secret_key
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer
 from tests.engine.virtual import virtual
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from linkauth.engine.limiter import limiter
 from linkauth.errors import (
     InvalidClient,
 )
 from linkauth.protocol import timing
-from linkauth.protocol.records import SecretRecord, secret_digest, secret_key
+from linkauth.protocol.keys import secret_key
+from linkauth.protocol.limits import secret_digest
+from linkauth.protocol.records import SecretRecord
 from tests.engine.fakes import (
     CLIENT,
     UNSTATED,
@@ -99,8 +102,8 @@ async def held_back(worker: Worker, store: Store, newest: str) -> Credential:
     credential = worker.credential(UNSTATED)
     await credential.token()
     refusal = InvalidClient("invalid_client", "no", status=401)
-    gate = worker.context.admission.gate(worker.context, UNSTATED)
-    await gate.refused(refusal, "another account", secret_digest(UNSTATED), wall())
+    its_limiter = limiter(worker.context, UNSTATED)
+    await its_limiter.refused(refusal, "another account", secret_digest(UNSTATED), wall())
     key = secret_key(UNSTATED)
     record = SecretRecord(vendor=UNSTATED.name, client_secret=newest)
     await store.commit(key, 99, worker.context.codec.close(key, 99, record))

@@ -8,12 +8,14 @@ import pytest
 
 from linkauth.engine.context import EngineContext
 from linkauth.engine.events import Event, EventKind
+from linkauth.engine.limiter import limiter
 from linkauth.errors import MalformedResponse
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import StoreTime
+from linkauth.protocol.limits import secret_digest
 from linkauth.protocol.lineage import Lineage
-from linkauth.protocol.records import Session, secret_digest
+from linkauth.protocol.records import Session
 from linkauth.store import Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
@@ -153,9 +155,9 @@ async def test_whose_client_waits_in_line_looks_first_whether_somebody_has_renew
     await (theirs := other.credential(USER)).token()
     await asyncio.sleep(LIFETIME + 1)
     fresh = await theirs.token()
-    gate = worker.context.admission.gate(worker.context, USER)
+    its_limiter = limiter(worker.context, USER)
     for number in range(timing.WINDOW):
-        await gate.enter(f"another {number}", secret_digest(USER), 0.0, 1.0)
+        await its_limiter.acquire(f"another {number}", secret_digest(USER), 0.0, 1.0)
     claims, begun = store.counts["claim"], clock.monotonic()
     assert await credential.token() == fresh
     assert (store.counts["claim"], clock.monotonic()) == (claims, begun)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from linkauth import AuthEngine
-from linkauth.engine.doors import Doors
+from linkauth.engine.entries import Entries
 from linkauth.errors import ConfigurationError
 from linkauth_stores.memory import MemoryStore
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in
@@ -146,7 +146,7 @@ def test_whoever_enters_in_another_thread_while_the_last_one_leaves_is_inside():
     async def enter() -> None:
         worker.open()
 
-    class Meanwhile(Doors):
+    class Meanwhile(Entries):
         def anywhere(self) -> bool:
             found = super().anywhere()
             if not found and left and not entering.ident:
@@ -158,7 +158,7 @@ def test_whoever_enters_in_another_thread_while_the_last_one_leaves_is_inside():
     left: list[bool] = []
 
     async def leave() -> None:
-        worker._doors = Meanwhile()
+        worker._entries = Meanwhile()
         worker.open()
         left.append(True)
         await worker.leave()

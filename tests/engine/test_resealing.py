@@ -10,7 +10,7 @@ import pytest
 from linkauth.errors import (
     StateMismatch,
 )
-from linkauth.protocol.records import secret_key, state_key
+from linkauth.protocol.keys import secret_key, state_key
 from tests.engine.fakes import CLIENT, PAGE, USER, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.test_keys import NEW, OLD, ids, lease_ends
 from tests.engine.virtual import monotonic, virtual

@@ -10,7 +10,8 @@ import pytest
 from linkauth.errors import (
     VendorUnavailable,
 )
-from linkauth.protocol.records import SecretRecord, secret_key
+from linkauth.protocol.keys import secret_key
+from linkauth.protocol.records import SecretRecord
 from linkauth.store import Granted
 from tests.engine.fakes import (
     CLIENT,

@@ -15,7 +15,8 @@ from linkauth.errors import (
     NoAnswer,
     OAuthError,
 )
-from linkauth.protocol.records import PendingRecord, SecretRecord, answer_key, secret_key
+from linkauth.protocol.keys import answer_key, secret_key
+from linkauth.protocol.records import PendingRecord, SecretRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, refusal

@@ -12,7 +12,8 @@ from linkauth.engine.client_runtime import adopt
 from linkauth.engine.secret_age import rotate_if_older
 from linkauth.errors import ConfigurationError, MalformedResponse, StoreUnavailable, UnsupportedGrant
 from linkauth.oauth.token import Secret
-from linkauth.protocol.records import FirstSeenRecord, SecretRecord, first_seen_key, secret_key, token_key
+from linkauth.protocol.keys import first_seen_key, secret_key, token_key
+from linkauth.protocol.records import FirstSeenRecord, SecretRecord
 from linkauth.store import Committed, Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in

@@ -17,7 +17,7 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
-from linkauth.protocol.records import state_key
+from linkauth.protocol.keys import state_key
 from linkauth.protocol.timing import LEASE_MORE
 from linkauth.store import Granted
 from tests.engine.fakes import LATER, Store, Vendor, Worker, answer

@@ -12,7 +12,8 @@ from linkauth.engine.status import Status
 from linkauth.errors import CorruptRecord, MalformedResponse, NoAnswer, RateLimited, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note
-from linkauth.protocol.records import DeadRecord, RoundRecord, TokenRecord, token_key
+from linkauth.protocol.keys import token_key
+from linkauth.protocol.records import DeadRecord, RoundRecord, TokenRecord
 from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
 from tests.engine.test_keys import NEW, OLD, OTHER
 from tests.engine.virtual import virtual, wall

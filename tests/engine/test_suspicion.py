@@ -234,7 +234,7 @@ async def test_who_was_cut_off_gives_the_others_their_time_again():
 
 
 @virtual
-async def test_a_loss_that_is_heard_of_during_the_look_for_a_word_begins_anew():
+async def test_a_loss_that_is_heard_of_during_the_look_for_a_notice_begins_anew():
     """The time was over that all are given, and the store is asked whether somebody needs longer: it has just lost more."""
     store = Deaf()
     read_repair = Worker(store, Vendor()).context.read_repair

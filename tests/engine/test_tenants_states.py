@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from linkauth.errors import ConfigurationError, StateMismatch
-from linkauth.protocol.records import TENANTS, PendingRecord, state_key
+from linkauth.protocol.keys import TENANTS, state_key
+from linkauth.protocol.records import PendingRecord
 from tests.engine.fakes import PAGE, Store, Vendor, Worker
 from tests.engine.test_authorization import Tokens, state_of
 from tests.engine.virtual import virtual, wall

@@ -9,7 +9,7 @@ import pytest
 from linkauth.errors import (
     CorruptRecord,
 )
-from linkauth.protocol.records import token_key
+from linkauth.protocol.keys import token_key
 from linkauth.store import Record
 from tests.engine.fakes import (
     CLIENT,

@@ -189,7 +189,7 @@ def test_a_look_at_the_store_settles_a_jump():
 def test_a_burial_leaves_nothing_to_serve():
     """After ``bury`` there is no token, no window and a reason."""
     held = state(Clocks())
-    held.bury("logged out", 7)
+    held.mark_dead("logged out", 7)
     assert (held.token, held.judge(), held.unexpired(), held.dead) == (None, Verdict.WAIT, False, "logged out")
     assert held.soft == -math.inf
     held.anchor(StoreTime(NOW, 50.0, 50.0))  # a look at the store that was under way

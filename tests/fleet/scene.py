@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import linkauth
 from linkauth import LinkXGUser
 from linkauth.protocol import timing
-from linkauth.protocol.records import token_key
+from linkauth.protocol.keys import token_key
 from tests.fleet.fleet import Refused
 
 if TYPE_CHECKING:

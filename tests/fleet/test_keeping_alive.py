@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from linkauth import AuthEngine, SageX3, Token
-from linkauth.protocol.records import TokenRecord, token_key
+from linkauth.protocol.keys import token_key
+from linkauth.protocol.records import TokenRecord
 from tests.fleet.conftest import SHORT
 from tests.fleet.fleet import Fleet
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linkauth import AuthEngine
-from linkauth.protocol.records import FirstSeenRecord, first_seen_key
+from linkauth.protocol.keys import first_seen_key
+from linkauth.protocol.records import FirstSeenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

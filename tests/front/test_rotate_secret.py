@@ -17,7 +17,7 @@ from linkauth import (
     StoreUnavailable,
     VendorUnavailable,
 )
-from linkauth.protocol.records import answer_key
+from linkauth.protocol.keys import answer_key
 from linkauth_stores.memory import MemoryStore
 from tests.servers import Server, binary
 

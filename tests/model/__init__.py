@@ -6,7 +6,7 @@ the vendor's act, a fault, time passing when nobody has anything to do) and meet
 the shortest schedule that breaks something, and it is printed as a list of lines that can be read.
 
 - ``values``, ``vendor``: tokens, records, and the vendor as a value.
-- ``worker``: what a worker knows (a fake of ``effects.Worker``); ``point``: how its generator is taken a step further.
+- ``worker``: what a worker knows (a fake of ``protocol.Worker``); ``point``: how its generator is taken a step further.
 - ``effects``: what is done for each class of effect. One that nobody has written down here fails loudly. ``step``: what comes of it.
 - ``world``: everything at one moment; ``beginning``: the first. ``moves``: what may come next; ``troubles``: what may happen.
 - ``promises``: what must hold, by the numbers of the ten promises; ``losses``: when a session may be lost.

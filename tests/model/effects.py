@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from linkauth.protocol import effects, timing
+from linkauth.protocol import client_secret, effects, timing
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.lineage import Entry
 from linkauth.protocol.timing import replayable
@@ -106,7 +106,7 @@ def _confirm(step: Step, _: effects.Confirm) -> Any:
     return found.number == lease.number
 
 
-def _ask(step: Step, effect: effects.Ask) -> Any:
+def _exchange(step: Step, effect: effects.Exchange) -> Any:
     me, air = step.me, step.me.air
     if air is None or air.answer == Outcome("no answer"):
         alone = me.lease is None or not me.lease.used
@@ -192,7 +192,7 @@ def _current(step: Step) -> Any:
     return known.token
 
 
-def _revoke(step: Step, effect: effects.Revoke) -> Any:
+def _mark_dead(step: Step, effect: effects.MarkDead) -> Any:
     lease, known = step.me.lease, step.me.known
     assert lease is not None
     step.stop_extending()
@@ -233,7 +233,7 @@ def _serve(step: Step, effect: effects.Serve) -> Any:
 
 
 def _suspicion(step: Step, effect: effects.Suspicion) -> Any:
-    """Nobody needs longer here: a word of that is never found."""
+    """Nobody needs longer here: a notice of that is never found."""
     if effect.anew and step.me.known.heard_at is not None:
         step.beware()
     known = step.me.known
@@ -248,7 +248,7 @@ def _suspicion(step: Step, effect: effects.Suspicion) -> Any:
     return 0.0
 
 
-def _nothing(_: Step, __: effects.Enter | effects.Leave) -> None:
+def _nothing(_: Step, __: effects.AcquirePermit | effects.ReleasePermit) -> None:
     """Here every client may ask as often as it likes."""
 
 
@@ -267,16 +267,16 @@ PERFORM: dict[type, Callable[[Step, Any], Any]] = {
     effects.Settle: _settle,
     effects.Read: _read,
     effects.Claim: _claim,
-    effects.Enter: _nothing,
-    effects.Leave: _nothing,
+    effects.AcquirePermit: _nothing,
+    effects.ReleasePermit: _nothing,
     effects.Wait: _wait,
     effects.Sleep: _sleep,
     effects.Adopt: _adopt,
     effects.Repair: _repair,
     effects.Confirm: _confirm,
-    effects.Ask: _ask,
+    effects.Exchange: _exchange,
     effects.Commit: _commit,
-    effects.Revoke: _revoke,
+    effects.MarkDead: _mark_dead,
     effects.Held: _held,
     effects.Forget: _forget,
     effects.Serve: _serve,
@@ -284,11 +284,11 @@ PERFORM: dict[type, Callable[[Step, Any], Any]] = {
     effects.Release: _release,
 }
 NOT_YET = {
-    effects.Newest,
-    effects.Authorize,
-    effects.CommitSecret,
-    effects.KeepAnswer,
-    effects.DropAnswer,
+    client_secret.Newest,
+    client_secret.Authorize,
+    client_secret.CommitSecret,
+    client_secret.KeepAnswer,
+    client_secret.DropAnswer,
 }
 """What only client secrets want: their steps are not taken here."""
 

@@ -12,9 +12,9 @@ import attrs
 from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
 from linkauth.protocol import renewal, session, timing
-from linkauth.protocol.effects import Ask, Claim, Commit, Effect, Failed, Read, Release, Revoke, Serve
+from linkauth.protocol.effects import Claim, Commit, Effect, Exchange, Failed, MarkDead, Read, Release, Serve
 from linkauth.protocol.intent import Note
-from linkauth.protocol.lineage import begun
+from linkauth.protocol.lineage import new_session
 from linkauth.protocol.renewal import renew
 from linkauth.store import Busy, Granted, Reading
 from linkauth_stores.slot import Slot
@@ -109,7 +109,7 @@ def no_look_after_a_refusal(me, *told):
         if asked and isinstance(effect, Read):
             return Reading(record=None, now=me.now()), None
         answer = yield effect
-        asked = isinstance(effect, Ask)
+        asked = isinstance(effect, Exchange)
         return answer
 
     return rewritten(renew(me, *told), perform)
@@ -152,7 +152,7 @@ def the_dead_are_not_written_down(me, *told):
     """Every worker asks the vendor for itself about a dead refresh token."""
 
     def perform(effect):
-        if isinstance(effect, Revoke):
+        if isinstance(effect, MarkDead):
             yield Release()
             raise ReauthorizationRequired("only the user can help")
         return (yield effect)
@@ -214,14 +214,14 @@ def no_grace():
 @replacing("a good token")
 def doubt_is_not_waited_out():
     """A token in doubt is spent at once."""
-    return renewal, "pause", lambda me, turn: 0.0
+    return renewal, "pause", lambda me, attempt: 0.0
 
 
 @replacing("expired")
 def nobody_is_given_time():
     """Before a token in doubt is spent nobody looks."""
 
-    def give_time(me, turn, seconds):
+    def give_time(me, attempt, seconds):
         return
         yield
 
@@ -259,11 +259,11 @@ def the_lease_of_an_unsaved_answer_ends():
     return Step, "extend_kept", lambda step: None
 
 
-# -- the user's word -----------------------------------------------------------------------------------------------------------
+# -- what the user does ----------------------------------------------------------------------------------------------------------
 
 
-def _as_claimed(me, word):
-    return word.above, begun(word.above, me.lineage.session, me.entropy(8))
+def _as_claimed(me, override):
+    return override.above, new_session(override.above, me.lineage.session, me.entropy(8))
 
 
 @replacing("a login")

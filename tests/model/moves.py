@@ -22,7 +22,7 @@ END = 250.0
 """Seconds after which a world that still moves goes on for ever."""
 STEPS = ("away", "unheard", "not sent", "no answer")
 """Faults that happen to one step."""
-LOCAL = (effects.Adopt, effects.Serve, effects.Settle, effects.Enter, effects.Leave, effects.Sleep)
+LOCAL = (effects.Adopt, effects.Serve, effects.Settle, effects.AcquirePermit, effects.ReleasePermit, effects.Sleep)
 """Effects that touch nobody else: they are done at once, so that no order is tried in which they come later."""
 
 

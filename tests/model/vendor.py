@@ -32,7 +32,7 @@ SESSION: Final = 100
 
 @attrs.frozen(cache_hash=True)
 class Login:
-    """What is asked with the user's word."""
+    """What is asked with what the user has."""
 
 
 LOGIN: Final = Login()
@@ -47,7 +47,7 @@ class Logout:
 
 @attrs.frozen(kw_only=True, cache_hash=True)
 class Kind:
-    """What ``effects.Worker.vendor`` is asked for."""
+    """What ``protocol.Worker.vendor`` is asked for."""
 
     name: str
     rotation: RotationProfile = UNSAID

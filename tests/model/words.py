@@ -22,7 +22,7 @@ def doing(life: Life) -> str:
     match effect:
         case effects.Claim(newer_than=version, note=note):
             return f"{life.name} claims, newer than {version}{', with a note' if note else ''}"
-        case effects.Ask():
+        case effects.Exchange():
             if life.air is None:
                 return f"{life.name} asks the vendor"
             return f"{life.name} hears: {said(life.air.answer)}" if life.air.answer else f"{life.name} asks once more"

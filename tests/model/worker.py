@@ -1,4 +1,4 @@
-"""What a worker knows: a fake of ``effects.Worker``; and what its effects and its steps come to, as values."""
+"""What a worker knows: a fake of ``protocol.Worker``; and what its effects and its steps come to, as values."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def adopt(record: Record, known: Known) -> Known:
 
 
 class Fake:
-    """``effects.Worker`` over what is known. Between two effects no time passes."""
+    """``protocol.Worker`` over what is known. Between two effects no time passes."""
 
     ttl = TTL
     timeout = TIMEOUT
@@ -157,17 +157,17 @@ class Fake:
 
     def current(self) -> Token:
         if self.known.token is None:
-            raise self.lost(self.known.dead or "there is no token")
+            raise self.reauthorization(self.known.dead or "there is no token")
         return self.known.token
 
-    def lost(self, otherwise: str) -> ReauthorizationRequired:
+    def reauthorization(self, otherwise: str) -> ReauthorizationRequired:
         return ReauthorizationRequired(self.known.dead or otherwise)
 
     def observe(self, record: Record, _: StoreTime) -> None:
         if self.supersedes(record):
             self.known = adopt(record, self.known)
 
-    def granted(self, token: Token, asked: str) -> None:
+    def check_scope(self, token: Token, asked: str) -> None:
         pass
 
     def report(self, words: str) -> None:

@@ -71,7 +71,7 @@ class Air:
     """A request to the vendor, and the answer once it has acted."""
 
     asks: Token | Login | Logout | None
-    """What is asked with; None: a client's own word."""
+    """What is asked with; None: a client's own secret."""
     sent_at: float
     first_at: float
     answer: Token | Outcome | None = None
@@ -148,7 +148,7 @@ class Grant:
     serial: int
     by: int
     of_the_user: bool = False
-    """It came by the user's word, for which no lease stands."""
+    """The user brought it, for which no lease stands."""
     arrived: bool = False
     durable: bool = False
     wiped: bool = False
@@ -206,7 +206,7 @@ class World:
     refused: frozenset[tuple[int, str | None]] = frozenset()
     """Who was told of which refresh token that it is no good."""
     left: int = -1
-    """The newest session that the store was told to be over by the user's word."""
+    """The newest session that the store was told to be over by the user."""
     lost_at: float = -math.inf
     excuse: str = ""
     """Why the session may be lost, as it was at the moment at which that was done."""

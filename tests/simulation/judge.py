@@ -59,9 +59,7 @@ class Judge(Evidence):
         key = sim.keys[account]
         self.asked_at[me] = now = sim.loop.now
         claim = self.claims.get((me, key))
-        if (
-            login
-        ):  # the user's word needs no lease, where a renewal takes long, and heeds nothing that the fleet agreed on
+        if login:  # the user needs no lease, where a renewal takes long, and heeds nothing that the fleet agreed on
             return
         if sim.plan.rotates:
             lease = sim.store.slot(key).lease

@@ -17,7 +17,8 @@ from linkauth.engine.engine import Engine
 from linkauth.engine.events import Event
 from linkauth.engine.world import World
 from linkauth.oauth.token import Token
-from linkauth.protocol.records import TokenRecord, token_key
+from linkauth.protocol.keys import token_key
+from linkauth.protocol.records import TokenRecord
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.slot import Slot
 from tests.simulation import vendor as vendors

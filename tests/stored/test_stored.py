@@ -25,7 +25,7 @@ from linkauth.engine.engine import Engine
 from linkauth.engine.world import World
 from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.exchange import Request, Response
-from linkauth.protocol.records import token_key, token_keys
+from linkauth.protocol.keys import token_key, token_keys
 from linkauth.vendors import SageX3, Vendor
 from linkauth_stores.file import FileStore
 from linkauth_stores.redis import RedisStore

@@ -100,13 +100,13 @@ async def write(store: Any, keys: str | None) -> dict[str, str]:
     for name, vendor in registrations().items():
         replica = engine.credential(vendor, "ada").replica
         claim, at = await replica.claim(b"", newer_than=0)
-        await replica.store(token_of(name), claim.number, at, precious=True)
+        await replica.store(token_of(name), claim.number, at, irreplaceable=True)
     await engine.credential(registrations()["linkxg"], "ada").rotate_secret()
     with contextlib.suppress(MalformedResponse):  # as it must be: the answer is kept
         await engine.credential(registrations()["linkxg, odd root"], "ada").rotate_secret()
     over = engine.credential(registrations()["linkxg-user"], "over")
     claim, at = await over.replica.claim(b"", newer_than=0)
-    await over.replica.store(token_of("over"), claim.number, at, precious=True)
+    await over.replica.store(token_of("over"), claim.number, at, irreplaceable=True)
     await over.logout()
     Linkkit.pending_lifetime = OAuth2.pending_lifetime = 1e9
     states = {}

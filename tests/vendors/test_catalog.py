@@ -12,7 +12,7 @@ import pytest
 
 from linkauth import OAuth2
 from linkauth.errors import ConfigurationError
-from linkauth.protocol.records import token_key, token_keys
+from linkauth.protocol.keys import token_key, token_keys
 from linkauth.testing import play
 from linkauth.vendors import Dialect, Pending, catalog
 from linkauth.vendors.catalog import ENTRIES

@@ -15,7 +15,7 @@ from linkauth import errors
 from linkauth.errors import ConfigurationError, MalformedResponse, UntrustedEndpoint
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import SecretStr
-from linkauth.protocol.records import token_key
+from linkauth.protocol.keys import token_key
 from linkauth.testing import play
 from linkauth.vendors import Dialect, OAuth2, Pending
 from tests.vendors.vendor_answers import BY_NAME, CURRENT, MACHINE, OTHER, PENDING, SENT_AT, answer, first, nothing_sent

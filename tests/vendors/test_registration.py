@@ -7,7 +7,7 @@ import pytest
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Secret
-from linkauth.protocol.records import token_key, token_keys
+from linkauth.protocol.keys import token_key, token_keys
 from linkauth.vendors import Linkkit, LinkXG, LinkXGUser, OAuth2, RotationProfile, SageX3
 from tests.vendors.vendor_answers import LINKKIT, LINKXG, MACHINE, OTHER, SAGE, USER
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from linkauth.errors import ConfigurationError
-from linkauth.protocol.records import TENANTS, token_key
+from linkauth.protocol.keys import TENANTS, token_key
 from linkauth.vendors import Dialect, Linkkit, LinkXG, OAuth2, SageX3, Vendor
 from linkauth.web import connect_app
 from tests.web.conftest import whose

@@ -20,13 +20,13 @@ from linkauth.engine.runtime import Runtime
 from linkauth.engine.state import CredentialState
 from linkauth.engine.store_client import StoreClient
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
+from linkauth.protocol import effects, timing
 from linkauth.protocol import patience as patiences
 from linkauth.protocol import renewal as renewals
-from linkauth.protocol import timing
-from linkauth.protocol.effects import Ask, Claim, Commit, Read, Release, Revoke
+from linkauth.protocol.effects import Claim, Commit, MarkDead, Read, Release
 from linkauth.protocol.freshness import StoreTime, Windows
 from linkauth.protocol.intent import Note
-from linkauth.protocol.records import token_keys
+from linkauth.protocol.keys import token_keys
 from linkauth.store import Busy, Granted, Reading
 from tests.simulation.faults.planting import Instead, harmless, planted, rewriting
 from tests.simulation.faults.schedules import (
@@ -110,15 +110,15 @@ def any_4xx_is_the_end() -> Iterator[tuple[Any, str, Any]]:
 def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
     """A refused refresh token has its record deleted."""
 
-    async def revoke(self: Runtime, effect: Revoke) -> Any:
+    async def revoke(self: Runtime, effect: MarkDead) -> Any:
         replica = self._replica
         await replica.context.store_client.do(
             replica.context.store_client.store.delete(replica.key, self._lease.number)
         )
-        replica.state.bury(effect.reason, self._lease.number)
-        raise replica.lost(effect.reason)
+        replica.state.mark_dead(effect.reason, self._lease.number)
+        raise replica.reauthorization(effect.reason)
 
-    yield Runtime, "_revoke", revoke
+    yield Runtime, "_mark_dead", revoke
 
 
 @planted(200, "calm", comes_back_in_time)
@@ -137,12 +137,12 @@ def refusal_believed_without_reading_again() -> Iterator[tuple[Any, str, Any]]:
 def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
     """Every worker asks the vendor for itself about a dead refresh token."""
 
-    async def revoke(self: Runtime, effect: Revoke) -> Any:
+    async def revoke(self: Runtime, effect: MarkDead) -> Any:
         await self._release(Release())
-        self._state.bury(effect.reason, self._state.version)
-        raise self._replica.lost(effect.reason)
+        self._state.mark_dead(effect.reason, self._state.version)
+        raise self._replica.reauthorization(effect.reason)
 
-    yield Runtime, "_revoke", revoke
+    yield Runtime, "_mark_dead", revoke
 
 
 @planted(100)
@@ -237,7 +237,7 @@ def claims_in_suspicion() -> Iterator[tuple[Any, str, Any]]:
 
 
 def one_by_one(*, newest_first: bool, says_so: bool) -> Iterator[tuple[Any, str, Any]]:
-    """Putting back takes longer than the others wait without a word."""
+    """Putting back takes longer than the others wait without a notice."""
 
     async def silent(*_: Any) -> None:
         pass
@@ -250,13 +250,13 @@ def one_by_one(*, newest_first: bool, says_so: bool) -> Iterator[tuple[Any, str,
 
 
 @planted(10, "calm", asks_for_what_was_written_first)
-def no_word_of_who_needs_longer() -> Iterator[tuple[Any, str, Any]]:
+def no_notice_of_who_needs_longer() -> Iterator[tuple[Any, str, Any]]:
     """Who is not done in time does not say so."""
     yield from one_by_one(newest_first=True, says_so=False)
 
 
 @harmless(10, "calm", asks_for_what_was_written_first)
-def one_by_one_with_a_word() -> Iterator[tuple[Any, str, Any]]:
+def one_by_one_with_a_notice() -> Iterator[tuple[Any, str, Any]]:
     """It takes long, and the others wait for that."""
     yield from one_by_one(newest_first=True, says_so=True)
 
@@ -477,4 +477,6 @@ def alone_with_what_was_renewed_long_ago() -> Iterator[tuple[Any, str, Any]]:
 @planted(50, "vendor trouble", rotating)
 def slow_answers_are_not_waited_for() -> Iterator[tuple[Any, str, Any]]:
     """An answer that is the session is waited for no longer than a caller waits."""
-    yield rewriting(lambda _, effect: attrs.evolve(effect, answer=0.0) if isinstance(effect, Ask) else effect)
+    yield rewriting(
+        lambda _, effect: attrs.evolve(effect, answer=0.0) if isinstance(effect, effects.Exchange) else effect
+    )

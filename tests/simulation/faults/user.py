@@ -14,7 +14,8 @@ from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Commit, CommitSecret, Forget
+from linkauth.protocol.client_secret import CommitSecret
+from linkauth.protocol.effects import Commit, Forget
 from linkauth.store import Busy, Granted
 from tests.simulation.faults.planting import Instead, planted, rewriting
 from tests.simulation.faults.schedules import stalls_at_the_logout
@@ -58,7 +59,7 @@ def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
     """The store is not told of a logout."""
 
     async def forget(self: Replica, number: int, reason: str, session: Any) -> bool:
-        self.state.bury(reason, number)
+        self.state.mark_dead(reason, number)
         return True
 
     yield Replica, "forget", forget

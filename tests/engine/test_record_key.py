@@ -9,10 +9,11 @@ import pytest
 
 from linkauth import LinkXGUser
 from linkauth.engine.escrow import Kept
-from linkauth.engine.place import Place
+from linkauth.engine.record_key import RecordKey
 from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
-from linkauth.protocol.records import TokenRecord, token_key
+from linkauth.protocol.keys import token_key
+from linkauth.protocol.records import TokenRecord
 from tests.engine.fakes import BASE, USER, Escrow, Store, Vendor, Worker, logged_in, remembered
 from tests.engine.virtual import virtual
 
@@ -89,15 +90,15 @@ async def test_a_lease_and_its_record_have_one_key():
     store = Store()
     worker = Worker(store, Vendor())
     await logged_in(worker)
-    place = Place((token_key(TODAY, "default"), token_key(USER, "default")), worker.context.store_client)
+    record_key = RecordKey((token_key(TODAY, "default"), token_key(USER, "default")), worker.context.store_client)
 
     async def claimed_meanwhile():
-        place.fix()
+        record_key.fix()
 
     reads = []
     store.before = lambda name: reads.append(name) or (claimed_meanwhile() if len(reads) == 2 else None)
-    await place.find()
-    assert (len(reads), place.key) == (2, token_key(TODAY, "default"))
+    await record_key.find()
+    assert (len(reads), record_key.key) == (2, token_key(TODAY, "default"))
 
 
 @virtual

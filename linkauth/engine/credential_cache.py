@@ -10,33 +10,41 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linkauth.engine.credential import Credential
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["Roster"]
+__all__ = ["Cached", "CredentialCache"]
 
 RECENT: Final = 10_000
 """Credentials that are kept though nobody holds them: some 50 MB with their tokens. They are also what this worker can put
 back into a store that lost data, so they are more than a worker renews between two snapshots of it.
 """
 
-C = TypeVar("C", bound="Credential")
+
+class Cached(Protocol):
+    """A credential, as far as it matters here."""
+
+    def must_stay(self) -> bool:
+        """Whether something would be lost with it."""
+        ...
 
 
-class Roster(Generic[C]):
+C = TypeVar("C", bound=Cached)
+
+
+class CredentialCache(Generic[C]):
     """All that an engine has made and somebody needs. Loops in several threads may share it."""
 
     __slots__ = ("_known", "_making", "_recent", "vendors")
 
     def __init__(self) -> None:
         self._known: WeakValueDictionary[tuple[Vendor, str], C] = WeakValueDictionary()
-        self._recent: OrderedDict[Credential, None] = OrderedDict()
+        self._recent: OrderedDict[Cached, None] = OrderedDict()
         self._making = Lock()
         self.vendors: dict[Vendor, None] = {}
         """Every one that was named, the first one first: those whose accounts keep-alive renews."""
@@ -53,7 +61,7 @@ class Roster(Generic[C]):
         self.used(found)
         return found
 
-    def used(self, credential: Credential) -> None:
+    def used(self, credential: Cached) -> None:
         """It was named, or something began that may leave with it what nobody else knows."""
         try:
             self._recent.move_to_end(credential)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linkauth import LinkXG
-from linkauth.engine.admission import Gate
+from linkauth.engine.limiter import Limiter
 from linkauth.errors import InvalidClient, LinkAuthError, RateLimited, VendorUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.records import limit_key
+from linkauth.protocol.keys import limit_key
 from tests.engine.fakes import BASE, Store, Unstated, Vendor, Worker
 from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
@@ -52,9 +52,9 @@ class Endpoint:
         return sum(1 for at in self.asked if at < 1060)
 
 
-async def through(gate: Gate, endpoint: Any, account: str, *, need: float = 0.0, secret: str = "s") -> None:
+async def through(limiter: Limiter, endpoint: Any, account: str, *, need: float = 0.0, secret: str = "s") -> None:
     """One request, as a renewal makes it."""
-    permit = await gate.enter(account, secret, need, 10.0)
+    permit = await limiter.acquire(account, secret, need, 10.0)
     answered = False
     try:
         permit.sent()
@@ -64,14 +64,14 @@ async def through(gate: Gate, endpoint: Any, account: str, *, need: float = 0.0,
         await permit.refused(error)
         raise
     finally:
-        await permit.leave(answered=answered)
+        await permit.release(answered=answered)
 
 
-async def until_served(gate: Gate, endpoint: Any, account: str, **how: Any) -> None:
+async def until_served(limiter: Limiter, endpoint: Any, account: str, **how: Any) -> None:
     """An account whose callers come again as soon as it is worth it."""
     for failures in itertools.count():
         try:
-            await through(gate, endpoint, account, **how)
+            await through(limiter, endpoint, account, **how)
         except LinkAuthError as error:
             await asyncio.sleep(getattr(error, "retry_after", None) or timing.backoff(failures, 1.0, 0.0))
         else:
@@ -83,9 +83,9 @@ def begin(work: Iterable[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]
     return [asyncio.get_running_loop().create_task(each) for each in work]
 
 
-def gates(workers: int, kind: type[LinkXG]) -> list[Gate]:
+def limiters(workers: int, kind: type[LinkXG]) -> list[Limiter]:
     store, vendor = Store(), Vendor()
-    return [Gate(Worker(store, vendor).context, make(kind)) for _ in range(workers)]
+    return [Limiter(Worker(store, vendor).context, make(kind)) for _ in range(workers)]
 
 
 def make(kind: type[LinkXG]) -> LinkXG:
@@ -95,8 +95,8 @@ def make(kind: type[LinkXG]) -> LinkXG:
 @virtual
 async def test_a_limit_that_is_not_stated_is_found_with_few_refusals() -> None:
     """300 accounts at a vendor that allows 60 a minute and does not say so: at most 150 requests in the first minute."""
-    (gate,), endpoint = gates(1, Unstated), Endpoint()
-    tasks = begin(until_served(gate, endpoint, f"a{number}") for number in range(300))
+    (limiter,), endpoint = limiters(1, Unstated), Endpoint()
+    tasks = begin(until_served(limiter, endpoint, f"a{number}") for number in range(300))
     await asyncio.sleep(60)
     assert 60 <= endpoint.first_minute() <= 150
     await asyncio.wait(tasks)
@@ -106,7 +106,7 @@ async def test_a_limit_that_is_not_stated_is_found_with_few_refusals() -> None:
 @virtual
 async def test_a_fleet_stops_at_what_one_of_it_hears() -> None:
     """Eight workers share 300 accounts: those who asked in the same moment are refused, and then one asks now and then."""
-    fleet, endpoint = gates(8, Unstated), Endpoint()
+    fleet, endpoint = limiters(8, Unstated), Endpoint()
     begin(until_served(fleet[number % 8], endpoint, f"a{number}") for number in range(300))
     await asyncio.sleep(60)
     assert endpoint.first_minute() <= 60 + 8 * 2 * timing.WINDOW + 40
@@ -115,9 +115,9 @@ async def test_a_fleet_stops_at_what_one_of_it_hears() -> None:
 @virtual
 async def test_a_vendor_without_a_limit_is_soon_asked_by_all_at_once() -> None:
     """1,000 accounts, answers of 0.2 s: all are served within eight answers' time."""
-    (gate,), endpoint = gates(1, Unstated), Endpoint(allowed=float("inf"), takes=0.2)
+    (limiter,), endpoint = limiters(1, Unstated), Endpoint(allowed=float("inf"), takes=0.2)
     began = monotonic()
-    await asyncio.gather(*(through(gate, endpoint, f"a{number}") for number in range(1000)))
+    await asyncio.gather(*(through(limiter, endpoint, f"a{number}") for number in range(1000)))
     assert monotonic() - began <= 8 * 0.2
     assert endpoint.refused == []
 
@@ -125,9 +125,9 @@ async def test_a_vendor_without_a_limit_is_soon_asked_by_all_at_once() -> None:
 @virtual
 async def test_a_slow_vendor_is_not_taken_for_a_limited_one() -> None:
     """Answers take 8 s: once one has come, all of 1,000 accounts are sent for before the next comes back."""
-    (gate,), endpoint = gates(1, Unstated), Endpoint(allowed=float("inf"), takes=8.0)
-    await through(gate, endpoint, "first")
-    tasks = begin(through(gate, endpoint, f"a{number}") for number in range(1000))
+    (limiter,), endpoint = limiters(1, Unstated), Endpoint(allowed=float("inf"), takes=8.0)
+    await through(limiter, endpoint, "first")
+    tasks = begin(through(limiter, endpoint, f"a{number}") for number in range(1000))
     await asyncio.sleep(8)
     assert len(endpoint.asked) == 1001
     await asyncio.gather(*tasks)
@@ -136,12 +136,12 @@ async def test_a_slow_vendor_is_not_taken_for_a_limited_one() -> None:
 @virtual
 async def test_a_vendor_may_be_slow_to_say_that_a_secret_is_wrong() -> None:
     """Refusals take 3 s: still no more than eight requests a worker; at a vendor that hangs, others go after ``timeout``."""
-    fleet, endpoint = gates(8, Unstated), Wrong(takes=3.0)
+    fleet, endpoint = limiters(8, Unstated), Wrong(takes=3.0)
     begin(until_served(fleet[number % 8], endpoint, f"wrong/{number}", secret="old") for number in range(800))
     await asyncio.sleep(60)
     assert endpoint.asked["wrong"] <= 8 * timing.WINDOW + 2
-    (gate,), hanging = gates(1, Unstated), Endpoint(takes=1000.0)
-    begin(until_served(gate, hanging, f"a{number}") for number in range(100))
+    (limiter,), hanging = limiters(1, Unstated), Endpoint(takes=1000.0)
+    begin(until_served(limiter, hanging, f"a{number}") for number in range(100))
     await asyncio.sleep(9)
     assert len(hanging.asked) == timing.WINDOW
     await asyncio.sleep(2)
@@ -151,8 +151,8 @@ async def test_a_vendor_may_be_slow_to_say_that_a_secret_is_wrong() -> None:
 @virtual
 async def test_a_stated_limit_is_kept_from_the_start() -> None:
     """300 accounts of a client in one worker, 60 a minute stated: no refusal, and the first minute's are nearly all used."""
-    (gate,), endpoint = gates(1, LinkXG), Endpoint()
-    begin(until_served(gate, endpoint, f"a{number}") for number in range(300))
+    (limiter,), endpoint = limiters(1, LinkXG), Endpoint()
+    begin(until_served(limiter, endpoint, f"a{number}") for number in range(300))
     await asyncio.sleep(59)
     assert 50 <= endpoint.first_minute() <= 60
     await asyncio.sleep(6 * 65)
@@ -163,7 +163,7 @@ async def test_a_stated_limit_is_kept_from_the_start() -> None:
 @virtual
 async def test_a_stated_limit_is_the_fleets() -> None:
     """Eight workers, 300 accounts: 60 + workers + 3 requests in the first minute at the most, and no refusal."""
-    fleet, endpoint = gates(8, LinkXG), Endpoint(allowed=60 + 8 + 3)
+    fleet, endpoint = limiters(8, LinkXG), Endpoint(allowed=60 + 8 + 3)
     begin(until_served(fleet[number % 8], endpoint, f"a{number}") for number in range(300))
     await asyncio.sleep(59)
     assert 50 <= endpoint.first_minute() <= 60 + 8 + 3
@@ -173,8 +173,8 @@ async def test_a_stated_limit_is_the_fleets() -> None:
 @virtual
 async def test_who_needs_a_token_sooner_goes_first() -> None:
     """In a worker the line is in the order of need, whoever came first."""
-    (gate,), endpoint = gates(1, LinkXG), Endpoint()
-    begin(until_served(gate, endpoint, f"a{need}", need=float(need)) for need in reversed(range(200)))
+    (limiter,), endpoint = limiters(1, LinkXG), Endpoint()
+    begin(until_served(limiter, endpoint, f"a{need}", need=float(need)) for need in reversed(range(200)))
     await asyncio.sleep(100)
     late = [int(account[1:]) for account in endpoint.order[timing.WINDOW :]]
     assert sum(earlier > later for earlier, later in itertools.pairwise(late)) <= 3
@@ -197,7 +197,7 @@ class Wrong:
 @virtual
 async def test_a_wrong_secret_costs_a_handful_and_nothing_to_who_has_the_right_one() -> None:
     """Eight workers with 100 accounts each: eight requests a worker, then one in the fleet now and then."""
-    fleet, endpoint = gates(8, Unstated), Wrong()
+    fleet, endpoint = limiters(8, Unstated), Wrong()
     begin(until_served(fleet[number % 8], endpoint, f"wrong/{number}", secret="old") for number in range(800))
     await asyncio.sleep(5)
     await asyncio.gather(*(through(fleet[0], endpoint, f"right/{number}", secret="new") for number in range(50)))
@@ -211,17 +211,17 @@ async def test_a_wrong_secret_costs_a_handful_and_nothing_to_who_has_the_right_o
 @virtual
 async def test_one_accounts_429_is_its_own() -> None:
     """A user who hammers a vendor holds up nobody else; a second account that is refused does."""
-    (gate,) = gates(1, Unstated)
+    (limiter,) = limiters(1, Unstated)
     busy = Endpoint(allowed=0)
     for _ in range(3):
         with pytest.raises(RateLimited):
-            await through(gate, busy, "ada")
-    await through(gate, Endpoint(), "grace")
+            await through(limiter, busy, "ada")
+    await through(limiter, Endpoint(), "grace")
     with pytest.raises(RateLimited):
-        await through(gate, busy, "grace")
+        await through(limiter, busy, "grace")
     assert len(busy.asked) == 4
     with pytest.raises(RateLimited) as held:
-        await gate.enter("linus", "s", 0.0, 1.0)
+        await limiter.acquire("linus", "s", 0.0, 1.0)
     assert 4 < held.value.retry_after <= 5
 
 
@@ -229,9 +229,9 @@ async def test_one_accounts_429_is_its_own() -> None:
 async def test_the_store_away_holds_nobody_up() -> None:
     """What is known of a client is advice: without the store a worker goes by what it knows itself."""
     store, endpoint = Store(), Endpoint()
-    gate = Gate(Worker(store, Vendor()).context, make(LinkXG))
+    limiter = Limiter(Worker(store, Vendor()).context, make(LinkXG))
     store.down.add("*")
-    begin(until_served(gate, endpoint, f"a{number}") for number in range(100))
+    begin(until_served(limiter, endpoint, f"a{number}") for number in range(100))
     await asyncio.sleep(59)
     assert 50 <= endpoint.first_minute() <= 60
 
@@ -240,29 +240,29 @@ async def test_the_store_away_holds_nobody_up() -> None:
 async def test_a_renewal_now_and_then_costs_the_store_nothing() -> None:
     """Below half of the limit a worker's only request in a window is not counted before it is sent."""
     store = Store()
-    gate, endpoint = Gate(Worker(store, Vendor()).context, make(LinkXG)), Endpoint()
-    await through(gate, endpoint, "a")
+    limiter, endpoint = Limiter(Worker(store, Vendor()).context, make(LinkXG)), Endpoint()
+    await through(limiter, endpoint, "a")
     store.counts.clear()
     for _ in range(5):
         await asyncio.sleep(61)
-        await through(gate, endpoint, "a")
+        await through(limiter, endpoint, "a")
     assert set(store.counts) <= {"read"}
 
 
-async def refused(gate: Gate, *accounts: str) -> None:
+async def refused(limiter: Limiter, *accounts: str) -> None:
     """The vendor says that the client asks too often."""
     for account in accounts:
         with pytest.raises(RateLimited):
-            await through(gate, Endpoint(allowed=0), account)
+            await through(limiter, Endpoint(allowed=0), account)
 
 
 @virtual
 async def test_who_waits_in_vain_for_the_others_is_told_so() -> None:
     """First in line or behind: nothing was sent, and it is worth trying again soon."""
-    (gate,), endpoint = gates(1, Unstated), Endpoint(takes=30.0)
-    begin(through(gate, endpoint, f"a{number}") for number in range(timing.WINDOW))
+    (limiter,), endpoint = limiters(1, Unstated), Endpoint(takes=30.0)
+    begin(through(limiter, endpoint, f"a{number}") for number in range(timing.WINDOW))
     await asyncio.sleep(0)
-    first, behind = (asyncio.create_task(gate.enter(name, "s", 0.0, 0.5)) for name in ("first", "behind"))
+    first, behind = (asyncio.create_task(limiter.acquire(name, "s", 0.0, 0.5)) for name in ("first", "behind"))
     await asyncio.wait({first, behind})
     for each in (first, behind):
         assert isinstance(each.exception(), VendorUnavailable)
@@ -272,36 +272,36 @@ async def test_who_waits_in_vain_for_the_others_is_told_so() -> None:
 @virtual
 async def test_who_waits_behind_another_for_a_limit_is_told_of_it() -> None:
     """The vendor's stated limit, or what it said of the client, is the reason for him as well."""
-    (gate,), endpoint = gates(1, LinkXG), Endpoint()
-    begin(until_served(gate, endpoint, f"a{number}") for number in range(60))
+    (limiter,), endpoint = limiters(1, LinkXG), Endpoint()
+    begin(until_served(limiter, endpoint, f"a{number}") for number in range(60))
     await asyncio.sleep(50)
-    patient = asyncio.create_task(gate.enter("patient", "s", 0.0, 100.0))
+    patient = asyncio.create_task(limiter.acquire("patient", "s", 0.0, 100.0))
     await asyncio.sleep(0)
     with pytest.raises(RateLimited) as told:
-        await gate.enter("hasty", "s", 0.0, 1.0)
+        await limiter.acquire("hasty", "s", 0.0, 1.0)
     assert (told.value.status, told.value.limit) == (0, 60)
-    await (await patient).leave(answered=True)
-    (held,) = gates(1, Unstated)
+    await (await patient).release(answered=True)
+    (held,) = limiters(1, Unstated)
     await refused(held, "a", "b")
-    patient = asyncio.create_task(held.enter("patient", "s", 0.0, 100.0))
+    patient = asyncio.create_task(held.acquire("patient", "s", 0.0, 100.0))
     await asyncio.sleep(0)
     with pytest.raises(RateLimited) as told:
-        await held.enter("hasty", "s", 0.0, 1.0)
+        await held.acquire("hasty", "s", 0.0, 1.0)
     assert told.value.retry_after > 3
-    await (await patient).leave(answered=True)
+    await (await patient).release(answered=True)
 
 
 @virtual
 async def test_who_waits_for_the_one_that_goes_first_waits_no_longer_than_he_may() -> None:
     """One asks after a refusal, slowly; another of the fleet is told the refusal when its time is over."""
-    one, other = gates(2, Unstated)
+    one, other = limiters(2, Unstated)
     await asyncio.gather(refused(one, "a", "b"), refused(other, "c", "d"))
     await asyncio.sleep(5)
     begin([through(one, Endpoint(takes=2.0), "first")])
     await asyncio.sleep(0.1)
     begun = monotonic()
     with pytest.raises(RateLimited):
-        await other.enter("a", "s", 0.0, 0.5)
+        await other.acquire("a", "s", 0.0, 0.5)
     assert monotonic() - begun <= 0.5
 
 
@@ -309,22 +309,24 @@ async def test_who_waits_for_the_one_that_goes_first_waits_no_longer_than_he_may
 async def test_without_a_store_everybody_goes_first() -> None:
     """Nobody can say who does; each worker asks once, as it would alone."""
     store = Store()
-    gate = Gate(Worker(store, Vendor()).context, make(Unstated))
-    await refused(gate, "a", "b")
+    limiter = Limiter(Worker(store, Vendor()).context, make(Unstated))
+    await refused(limiter, "a", "b")
     await asyncio.sleep(5)
     store.down.add("claim")
-    await through(gate, Endpoint(), "a")
+    await through(limiter, Endpoint(), "a")
     store.down.add("*")
-    await refused(gate, "c", "d")
+    await refused(limiter, "c", "d")
 
 
 @virtual
 async def test_who_is_called_off_in_line_holds_nobody_up() -> None:
     """A flight that is cancelled while it waits is passed over."""
-    (gate,), endpoint = gates(1, Unstated), Endpoint(takes=0.2)
-    begin(through(gate, endpoint, f"a{number}") for number in range(timing.WINDOW))
+    (limiter,), endpoint = limiters(1, Unstated), Endpoint(takes=0.2)
+    begin(through(limiter, endpoint, f"a{number}") for number in range(timing.WINDOW))
     await asyncio.sleep(0)
-    first, behind, last = (asyncio.create_task(through(gate, endpoint, name)) for name in ("first", "behind", "last"))
+    first, behind, last = (
+        asyncio.create_task(through(limiter, endpoint, name)) for name in ("first", "behind", "last")
+    )
     await asyncio.sleep(0)
     behind.cancel()
     await asyncio.gather(first, last)
@@ -335,18 +337,18 @@ async def test_who_is_called_off_in_line_holds_nobody_up() -> None:
 async def test_what_cannot_be_read_of_a_client_says_nothing() -> None:
     """Another environment's record, or a broken one: everybody goes by what he knows, and writes anew."""
     store = Store()
-    gate = Gate(Worker(store, Vendor()).context, make(Unstated))
+    limiter = Limiter(Worker(store, Vendor()).context, make(Unstated))
     await store.commit(limit_key(make(Unstated)), 7, b"not a record")
-    await refused(gate, "a", "b")
+    await refused(limiter, "a", "b")
     with pytest.raises(RateLimited):
-        await gate.enter("c", "s", 0.0, 1.0)
+        await limiter.acquire("c", "s", 0.0, 1.0)
 
 
 @virtual
 async def test_who_is_always_overtaken_goes_by_what_he_knows() -> None:
     """A record that others write without pause is left to them after a while."""
     store = Store()
-    gate = Gate(Worker(store, Vendor()).context, make(Unstated))
+    limiter = Limiter(Worker(store, Vendor()).context, make(Unstated))
     version = itertools.count(100)
     inner = store.inner.commit
 
@@ -355,40 +357,42 @@ async def test_who_is_always_overtaken_goes_by_what_he_knows() -> None:
         return await inner(key, number, value, ttl)
 
     store.inner.commit = overtaken
-    await refused(gate, "a", "b")
+    await refused(limiter, "a", "b")
     with pytest.raises(RateLimited):
-        await gate.enter("c", "s", 0.0, 1.0)
+        await limiter.acquire("c", "s", 0.0, 1.0)
 
 
 @virtual
 async def test_what_was_told_while_nobody_could_hear_is_read_before_the_next_request() -> None:
     """The announcement of a refusal was missed, and the store says that something was: nobody asks in vain for it."""
     store = Telling()
-    mine = Gate(Worker(store, Vendor()).context, make(Unstated))
-    other = Gate(Worker(Store(store.inner), Vendor()).context, make(Unstated))  # who writes, and nobody hears it
+    mine = Limiter(Worker(store, Vendor()).context, make(Unstated))
+    other = Limiter(Worker(Store(store.inner), Vendor()).context, make(Unstated))  # who writes, and nobody hears it
     await through(mine, Endpoint(), "a")
     await refused(other, "b", "c")
     store.tell(None)
     await asyncio.sleep(0.1)
     with pytest.raises(RateLimited):
-        await mine.enter("a", "s", 0.0, 1.0)
+        await mine.acquire("a", "s", 0.0, 1.0)
 
 
 @virtual
 async def test_what_is_not_sent_keeps_nobody_from_asking() -> None:
     """Ten workers look in each second and send nothing, for the vendor is left alone: the whole limit is there for others."""
-    fleet, endpoint = gates(10, LinkXG), Endpoint()
+    fleet, endpoint = limiters(10, LinkXG), Endpoint()
 
-    async def look_in(gate: Gate) -> None:
+    async def look_in(limiter: Limiter) -> None:
         for _ in range(50):
-            await (await gate.enter("idle", "s", 0.0, 10.0)).leave(answered=False)
+            await (await limiter.acquire("idle", "s", 0.0, 10.0)).release(answered=False)
             await asyncio.sleep(1)
 
     await asyncio.gather(*map(look_in, fleet))
     await asyncio.gather(*(through(fleet[0], endpoint, f"a{number}") for number in range(50)))
     assert endpoint.refused == []
-    early, late = gates(2, LinkXG)
-    await (await early.enter("a", "s", 0.0, 10.0)).leave(answered=False)  # nothing was counted of this worker's first
+    early, late = limiters(2, LinkXG)
+    await (await early.acquire("a", "s", 0.0, 10.0)).release(
+        answered=False
+    )  # nothing was counted of this worker's first
     await through(late, endpoint, "b")
 
 
@@ -401,40 +405,40 @@ class Twice(LinkXG):
 @virtual
 async def test_who_goes_first_in_the_fleet_does_not_wait_for_himself() -> None:
     """It is his turn after a refusal, and the vendor's window has no place yet: he asks as soon as it has one."""
-    (gate,) = gates(1, Twice)
-    await refused(gate, "a", "b")
+    (limiter,) = limiters(1, Twice)
+    await refused(limiter, "a", "b")
     begun = monotonic()
-    await (await gate.enter("c", "s", 0.0, 100.0)).leave(answered=True)
+    await (await limiter.acquire("c", "s", 0.0, 100.0)).release(answered=True)
     assert 5.0 < monotonic() - begun < 6.0
 
 
 @virtual
 async def test_each_of_two_refused_secrets_is_held_back() -> None:
     """What was said of one secret is not forgotten when another is refused; the right one ends what was said of itself alone."""
-    (gate,), endpoint = gates(1, Unstated), Wrong()
+    (limiter,), endpoint = limiters(1, Unstated), Wrong()
     for secret in ("old", "older"):
         with pytest.raises(InvalidClient):
-            await through(gate, endpoint, "wrong/a", secret=secret)
+            await through(limiter, endpoint, "wrong/a", secret=secret)
     for secret in ("old", "older"):
         with pytest.raises(InvalidClient) as told:
-            await gate.enter("a", secret, 0.0, 1.0)
+            await limiter.acquire("a", secret, 0.0, 1.0)
         assert str(told.value) == str(InvalidClient("invalid_client", "no", status=401))
     await asyncio.sleep(timing.CLIENT_HOLD[0])
-    await through(gate, endpoint, "right/a", secret="old")
-    await through(gate, endpoint, "right/b", secret="old")
+    await through(limiter, endpoint, "right/a", secret="old")
+    await through(limiter, endpoint, "right/b", secret="old")
     with pytest.raises(InvalidClient):
-        await through(gate, endpoint, "wrong/a", secret="older")
+        await through(limiter, endpoint, "wrong/a", secret="older")
     with pytest.raises(InvalidClient):
-        await gate.enter("a", "older", 0.0, 10.0)
+        await limiter.acquire("a", "older", 0.0, 10.0)
 
 
 @virtual
 async def test_of_refused_secrets_the_last_few_are_remembered() -> None:
     """A client whose secret is guessed at does not make the record grow."""
-    (gate,), endpoint = gates(1, Unstated), Wrong()
+    (limiter,), endpoint = limiters(1, Unstated), Wrong()
     for number in range(9):
         with pytest.raises(InvalidClient):
-            await through(gate, endpoint, "wrong/a", secret=f"s{number}")
-    await gate.enter("a", "s0", 0.0, 1.0)
+            await through(limiter, endpoint, "wrong/a", secret=f"s{number}")
+    await limiter.acquire("a", "s0", 0.0, 1.0)
     with pytest.raises(InvalidClient):
-        await gate.enter("a", "s8", 0.0, 1.0)
+        await limiter.acquire("a", "s8", 0.0, 1.0)

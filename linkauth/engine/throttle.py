@@ -1,4 +1,4 @@
-"""Looks at records that may be lost: at once, and at each at most twice a second, however often it is said.
+"""Reads records that may be lost: at once, and each at most twice a second, however often somebody says that they are.
 
 Whoever may speak on the store's channel can say anything of any key. What is said is a reason to look, and no more.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["GAP", "Looks"]
+__all__ = ["GAP", "Throttle"]
 
 log = logging.getLogger("linkauth")
 
@@ -21,14 +21,14 @@ GAP: Final = 0.5
 """Seconds between two looks at one record."""
 
 
-class Looks:
+class Throttle:
     """One event loop's."""
 
     def __init__(self) -> None:
         self._again: dict[str, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, key: str, look: Callable[[], Awaitable[object]], gap: float = GAP) -> None:
+    def call(self, key: str, look: Callable[[], Awaitable[object]], gap: float = GAP) -> None:
         """Have ``look`` called: now, or when ``gap`` seconds have passed since the last one for this ``key`` ended."""
         if key in self._again:
             self._again[key] = True

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.leased import Leased
 from linkauth.errors import CorruptRecord
-from linkauth.protocol.records import BegunRecord, begun_key
+from linkauth.protocol.keys import pending_list_key
+from linkauth.protocol.records import PendingListRecord
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
@@ -29,16 +30,16 @@ async def make_room(replica: Replica, state: str) -> float:
     Raises ``StoreUnavailable``.
     """
     context = replica.context
-    pending = Leased(context, begun_key(replica.vendor, replica.account))
+    pending = Leased(context, pending_list_key(replica.vendor, replica.account))
     claim, _ = await pending.acquire(0, passing=True)
     assert isinstance(claim, Granted)  # noqa: S101  # sooner or later
     begun: tuple[str, ...] = ()
     if claim.record is not None:
         # One that cannot be read keeps nobody from connecting: the states that it named end by themselves.
         with contextlib.suppress(CorruptRecord):
-            begun = pending.open(claim.record, BegunRecord).states
+            begun = pending.open(claim.record, PendingListRecord).states
     begun = (*begun, state)
-    await pending.commit(claim.number, BegunRecord(states=begun[-MOST:]), replica.vendor.pending_lifetime)
+    await pending.commit(claim.number, PendingListRecord(states=begun[-MOST:]), replica.vendor.pending_lifetime)
     for old in begun[:-MOST]:
         await Leased(context, old).take()
     return claim.now

@@ -10,7 +10,7 @@ from weakref import ref
 
 import pytest
 
-from linkauth.engine import roster
+from linkauth.engine import credential_cache
 from linkauth.engine.credential import Credential
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
 from tests.engine.fakes import CLIENT, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
@@ -22,7 +22,7 @@ RECENT = 20
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only so many are kept that nobody holds."""
-    monkeypatch.setattr(roster, "RECENT", RECENT)
+    monkeypatch.setattr(credential_cache, "RECENT", RECENT)
 
 
 def alive() -> int:
@@ -218,7 +218,7 @@ async def test_keep_alive_knows_the_vendors_of_those_that_went():
     worker = Worker(Store(), Vendor())
     worker.credential(CLIENT)
     passes_by(worker)
-    assert list(worker._roster.vendors) == [CLIENT, USER]
+    assert list(worker._credentials.vendors) == [CLIENT, USER]
     assert await worker.keep_alive(rounds=1) == 0
 
 
@@ -229,12 +229,12 @@ def test_two_threads_that_name_the_same_account_are_given_the_same_credential():
         """The room's lock, before which another thread is let in."""
 
         def __enter__(self) -> None:
-            worker._roster._making = Lock()
+            worker._credentials._making = Lock()
             made.append(worker.credential(CLIENT))
 
         def __exit__(self, *_: object) -> None: ...
 
     worker, made = Worker(Store(), Vendor()), []
-    worker._roster._making = Faster()
+    worker._credentials._making = Faster()
     assert worker.credential(CLIENT) is made[0]
     assert worker.credential(CLIENT) is made[0]

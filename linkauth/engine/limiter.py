@@ -1,12 +1,10 @@
 """Lets the token requests of one client go: in the order of need, and as many at a time as its vendor bears.
 
-A ``Gate`` stands before the claim, so that nobody holds a lease while he waits here. Who is first in line passes when
+A ``Limiter`` stands before the claim, so that nobody holds a lease while he waits here. Who is first in line passes when
 
 1. the vendor has not refused the client, or the time that it named is over; after that one in the fleet goes first;
 2. not too many are in flight: a few at first, one more with each answer, one after a refusal;
-3. there is a place in the limit that the vendor states, where it states one.
-
-A worker's first request in a vendor's window goes unasked, so that a renewal now and then costs the store nothing more.
+3. a request is left of the limit that the vendor states, where it states one.
 """
 
 from __future__ import annotations
@@ -17,89 +15,75 @@ import heapq
 import itertools
 import math
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from linkauth.engine.client_limits import ClientLimits
 from linkauth.engine.leased import Leased
+from linkauth.engine.stated_rate import StatedRate
 from linkauth.errors import InvalidClient, RateLimited, StoreError, VendorUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.limits import free_in, given_back, held_for, place, used
-from linkauth.protocol.records import limit_key, probe_key
+from linkauth.protocol.keys import limit_key, probe_key
+from linkauth.protocol.limits import held_for
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.errors import LinkAuthError
-    from linkauth.protocol.limits import LimitRecord
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["Admission", "Gate", "Permit"]
+__all__ = ["Limiter", "Permit", "limiter"]
 
 
-class Admission:
-    """The gates of an engine: one for each client and event loop, for those who wait are in one."""
-
-    __slots__ = ("_gates",)
-
-    def __init__(self) -> None:
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Gate]] = WeakKeyDictionary()
-
-    def gate(self, context: EngineContext, vendor: Vendor) -> Gate:
-        """The gate before ``vendor``'s token endpoint for its client, in this event loop."""
-        gates = self._gates.setdefault(asyncio.get_running_loop(), {})
-        key = limit_key(vendor)
-        found = gates.get(key)
-        if found is None:
-            found = gates[key] = Gate(context, vendor)
-        return found
+def limiter(context: EngineContext, vendor: Vendor) -> Limiter:
+    """The limiter before ``vendor``'s token endpoint for its client, in this event loop."""
+    return context.per_loop.get(limit_key(vendor), Limiter, lambda: Limiter(context, vendor))
 
 
 class Permit:
-    """One renewal's leave to ask, from when it was let through until it is given back."""
+    """One renewal's leave to ask, from when it was let through until it is released."""
 
-    __slots__ = ("_account", "_gate", "_probe", "_sent_at", "_slow", "_until", "secret")
+    __slots__ = ("_account", "_limiter", "_probe", "_sent_at", "_slow", "_until", "secret")
 
-    def __init__(self, gate: Gate, account: str, secret: str, until: float, probe: int | None) -> None:
+    def __init__(self, limiter: Limiter, account: str, secret: str, until: float, probe: int | None) -> None:
         self.secret = secret
         """A digest of the client secret that is sent."""
-        self._gate = gate
+        self._limiter = limiter
         self._account = account
         self._until = until
         self._probe = probe
         self._sent_at: float | None = None
         # Limits are told at once: who has waited for a while is no sign of one, and holds up nobody. But a vendor that has
         # not taken this secret yet may be slow to say that it is wrong, and the more it hears of it the worse.
-        slow = timing.SLOW if gate.accepted == secret else gate.timeout
-        self._slow = asyncio.get_running_loop().call_later(slow, gate.answered, self)
+        slow = timing.SLOW if limiter.accepted == secret else limiter.timeout
+        self._slow = asyncio.get_running_loop().call_later(slow, limiter.answered, self)
 
     def sent(self) -> None:
         """A request is on its way."""
-        self._sent_at = self._gate.now()
+        self._sent_at = self._limiter.now()
 
     async def again(self) -> None:
-        """Wait until another try may go. Raises as ``Gate.enter``."""
-        await self._gate.passed(self.secret, self._until)
+        """Wait until another try may go. Raises as ``Limiter.acquire``."""
+        await self._limiter.passed(self.secret, self._until)
 
     async def refused(self, error: RateLimited | InvalidClient) -> None:
         """The vendor said no to what was sent: to the account, or to the client."""
-        await self._gate.refused(error, self._account, self.secret, self._sent_at or 0.0)
+        await self._limiter.refused(error, self._account, self.secret, self._sent_at or 0.0)
 
-    async def leave(self, *, answered: bool) -> None:
+    async def release(self, *, answered: bool) -> None:
         """It is over. ``answered``: the vendor had no quarrel with the client."""
         self._slow.cancel()
         if answered:
-            self._gate.answered(self)
-        await self._gate.left(self, self.secret, self._sent_at, self._probe, answered=answered)
+            self._limiter.answered(self)
+        await self._limiter.left(self, self.secret, self._sent_at, self._probe, answered=answered)
 
 
-class Gate:
+class Limiter:
     """Before one vendor's token endpoint, for one client. Moments are monotonic seconds where nothing else is said."""
 
     def __init__(self, context: EngineContext, vendor: Vendor) -> None:
         self._context = context
         self._name = vendor.name
-        self._rate = vendor.token_rate
         self._limits = ClientLimits(context, vendor)
+        self._rate = None if vendor.token_rate is None else StatedRate(context, vendor.token_rate, self._limits)
         self.timeout = context.timeout
         """Seconds for one exchange."""
         self.accepted = ""
@@ -116,11 +100,6 @@ class Gate:
         self._refused_at = -math.inf
         self._refused = ""
         """The account that met a 429 last: it is that one's matter until another meets one, too."""
-        self._unasked_at = -math.inf
-        self._owed = 0
-        """Requests that went unasked and are not counted yet."""
-        self._places = 0
-        self._places_until = -math.inf
 
     def now(self) -> float:
         """The store's clock, Unix seconds."""
@@ -129,13 +108,13 @@ class Gate:
     def open(self, secret: str) -> bool:
         """Whether who comes now has nobody to wait for, by what is known here."""
         free = self._first is None and len(self._in_flight) < self._window and not self._limits.stale()
-        record, rate = self._limits.record, self._rate
-        return free and record.hold(secret) is None and (rate is None or not free_in(record, rate, self.now()))
+        held = self._limits.record.hold(secret) is not None
+        return free and not held and (self._rate is None or not self._rate.free_in())
 
-    async def enter(self, account: str, secret: str, need: float, seconds: float) -> Permit:
+    async def acquire(self, account: str, secret: str, need: float, seconds: float) -> Permit:
         """Wait for a permit, ``seconds`` at the most; who needs a token sooner (``need``) goes first.
 
-        Raises the vendor's refusal of the client while it goes for ``secret``, and ``RateLimited`` where no place comes free
+        Raises the vendor's refusal of the client while it goes for ``secret``, and ``RateLimited`` where none is left
         in time: both say in how many seconds it is worth trying again.
         """
         await self._limits.follow()
@@ -168,11 +147,11 @@ class Gate:
     async def left(
         self, permit: Permit, secret: str, sent_at: float | None, probe: int | None, *, answered: bool
     ) -> None:
-        """A permit is given back; what was sent with it, if anything, was sent at ``sent_at`` (Unix seconds)."""
+        """A permit is released; what was sent with it, if anything, was sent at ``sent_at`` (Unix seconds)."""
         self._in_flight.discard(permit)
         self._room.set()
         if sent_at is None and self._rate is not None:
-            await self._give_back(self._rate)
+            await self._rate.give_back()
         if answered and sent_at is not None:
             self.accepted = secret
             await self._limits.update(lambda record: record.answered(secret, sent_at))
@@ -190,7 +169,7 @@ class Gate:
                 await asyncio.wait({mine}, timeout=self._left(until))
             if not mine.done():
                 raise self._kept_waiting(secret)
-            self._probe = None  # who went first and got no place is not the one any more
+            self._probe = None  # who went first and got no permit is not the one any more
             await self.passed(secret, until, first=True)
         finally:
             mine.cancel()
@@ -206,7 +185,7 @@ class Gate:
                 self._first = following
 
     async def passed(self, secret: str, until: float, *, first: bool = False) -> None:
-        """Return when a request may go, ``first``: the first of a permit. Raises as ``enter``."""
+        """Return when a request may go, ``first``: the first of a permit. Raises as ``acquire``."""
         while True:
             await self._limits.look()
             hold = self._limits.record.hold(secret)
@@ -225,25 +204,17 @@ class Gate:
             elif first and hold is not None and self._probe is None and not await self._goes_first(until):
                 if not self._left(until):
                     raise hold.failure(timing.PROBE_LEASE)
-            elif self._rate is None or await self._has_place(self._rate, until):
+            elif self._rate is None or await self._reserve(self._rate, until):
                 return
 
     def _kept_waiting(self, secret: str) -> LinkAuthError:
         """Why no permit came in time."""
-        now = self.now()
         hold = self._limits.record.hold(secret)
         if hold is not None:
-            return hold.failure(max(held_for(hold, now), timing.PROBE_LEASE))
-        if self._rate is not None and used(self._limits.record, self._rate, now) >= self._rate[0]:
-            return self._full(self._rate, now)
+            return hold.failure(max(held_for(hold, self.now()), timing.PROBE_LEASE))
+        if self._rate is not None and self._rate.used_up():
+            return self._rate.refusal(self._name)
         return VendorUnavailable(f"{self._name}: too many token requests of this client are waiting", retry_after=1.0)
-
-    def _full(self, rate: tuple[int, float], now: float) -> RateLimited:
-        words = (
-            f"the {rate[0]} token requests in {rate[1]:g} s that {self._name} allows a client are used; none was sent"
-        )
-        wait = free_in(self._limits.record, rate, now)
-        return RateLimited("", words, status=0, retry_after=wait, limit=rate[0], remaining=0)
 
     # -- one in the fleet ----------------------------------------------------------------------------------------------
 
@@ -260,50 +231,13 @@ class Gate:
         self._probe = found.number if isinstance(found, Granted) else None
         return True
 
-    # -- the vendor's limit --------------------------------------------------------------------------------------------
-
-    def _has_places(self) -> bool:
-        return self._places > 0 and self._context.world.monotonic() < self._places_until
-
-    def _may_go_unasked(self) -> bool:
-        assert self._rate is not None  # noqa: S101  # asked only where there is a limit
-        now, lately = self._context.world.monotonic(), used(self._limits.record, self._rate, self.now())
-        return now - self._unasked_at >= self._rate[1] and lately <= self._rate[0] // 2
-
-    async def _give_back(self, rate: tuple[int, float]) -> None:
-        """A place that was not needed: what nobody sends must not keep others from asking."""
-        if self._owed:
-            self._owed -= 1
-            self._unasked_at = -math.inf
-            return
-        await self._limits.update(lambda record: given_back(record, rate, self.now()))
-
-    async def _has_place(self, rate: tuple[int, float], until: float) -> bool:
-        """Whether there is a place in the window; else it has waited until there may be one."""
-        now = self._context.world.monotonic()
-        if self._has_places():
-            self._places -= 1
+    async def _reserve(self, rate: StatedRate, until: float) -> bool:
+        """Whether a request of the vendor's limit is reserved; else it has waited until one may be."""
+        if await rate.reserve(len(self._line)):
             return True
-        if self._may_go_unasked():
-            self._unasked_at = now
-            self._owed += 1
-            return True
-        granted, owed = 0, self._owed
-
-        def take(record: LimitRecord) -> LimitRecord:
-            nonlocal granted
-            changed, granted = place(record, rate, self.now(), 1 + len(self._line), owed)
-            return changed
-
-        await self._limits.update(take)
-        self._owed -= owed
-        if granted:
-            self._places = granted - 1
-            self._places_until = now + rate[1] * timing.PLACE_SLOTS / timing.RATE_SLOTS
-            return True
-        left = free_in(self._limits.record, rate, self.now())
+        left = rate.free_in()
         if left >= self._left(until):
-            raise self._full(rate, self.now())
+            raise rate.refusal(self._name)
         await self._pause(left)
         return False
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from linkauth.engine.store_client import StoreClient
 
-__all__ = ["Place"]
+__all__ = ["RecordKey"]
 
 
-class Place:
+class RecordKey:
     """The key of one credential's record. Found out at the first look at the store that shows it, and fixed from then on."""
 
     __slots__ = ("_store_client", "key", "keys", "sought")

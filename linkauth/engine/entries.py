@@ -1,14 +1,14 @@
-"""Who is inside an engine: it may be entered several times at once, from several loops and threads, and again later."""
+"""How often an engine was entered and not left: it may be entered several times at once, from several loops and threads, and again later."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 
-__all__ = ["Doors"]
+__all__ = ["Entries"]
 
 
-class Doors:
+class Entries:
     """Counts entries, for each event loop of this process.
 
     No lock: each loop changes its own count, and a loop that was closed in the middle is inside no more.
@@ -34,7 +34,7 @@ class Doors:
         else:
             self._inside.pop(loop, None)
 
-    def throw_out(self) -> None:
+    def clear(self) -> None:
         """Nobody is inside any more."""
         self._inside.clear()
 
