@@ -115,6 +115,7 @@ class ClientSecret(Leased):
 
     async def look(self) -> None:
         """Read the store, and use the secret that it has, if that is newer. Raises ``StoreError``."""
+        self._outbox.resume()
         if not self._looked:
             await self._from_escrow()
         await self.follow()

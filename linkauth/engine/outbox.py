@@ -113,6 +113,12 @@ class Outbox:
             self._go_on(), f"linkauth saving {self._leased.key}", irreplaceable=True
         )
 
+    def resume(self) -> None:
+        """Go on with what was left when the loop ended that it came in."""
+        if self._left and self.kept is not None:
+            self.go_on("the loop ended that it came in")
+        self._left = False
+
     async def _go_on(self) -> None:
         landed = await self.insist()
         if landed is not None:
@@ -122,9 +128,7 @@ class Outbox:
 
     async def settled(self) -> bool:
         """Wait until the store has taken what it is offered. Whether there was something. Raises ``StoreUnavailable``."""
-        if self._left and self.kept is not None:
-            self.go_on("the loop ended that it came in")
-        self._left = False
+        self.resume()
         # What is kept without being saved is being committed at this moment, in another loop, under a lease of its own.
         if (saving := self.saving) is None or saving.landed:
             return False

@@ -146,6 +146,23 @@ async def test_escrow_brings_back_what_a_dead_process_had():
 
 
 @virtual
+async def test_an_answer_in_escrow_serves_though_the_store_does_not_take_it():
+    """The restarted process has a token that is good: nobody has to wait for the store, and it is offered on."""
+    store, vendor, escrow = Store(), Vendor(), Escrow()
+    kept = await left_behind(store, vendor, escrow)
+    store.down.add("commit")
+    restarted = Worker(store, vendor, escrow=escrow).credential(USER)
+    assert (await restarted.token()).access_token == kept
+    with pytest.raises(StoreUnavailable):
+        await restarted.refresh()
+    store.down.clear()
+    await asyncio.sleep(1)
+    assert escrow.kept == {}
+    assert (await Worker(store, vendor).credential(USER).token()).access_token == kept
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
 async def test_what_lay_in_escrow_is_offered_again_when_the_store_is_back():
     """The restarted process is asked while the store is away: it goes on offering, and is not stuck with the answer."""
     store, vendor, escrow = Store(), Vendor(), Escrow()

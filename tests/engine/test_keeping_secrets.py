@@ -18,7 +18,7 @@ from linkauth.protocol.records import SecretRecord
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker, answer, refusal
 from tests.engine.test_newest_secret import KEY
-from tests.engine.virtual import virtual
+from tests.engine.virtual import VirtualLoop, virtual
 
 if TYPE_CHECKING:
     pass
@@ -165,3 +165,27 @@ async def test_an_unread_answer_waits_for_the_store():
     store.down.clear()
     await asyncio.sleep(2)
     assert "new-one" in (await credential.unread_answer()).reveal()
+
+
+def test_a_secret_that_waits_for_the_store_is_offered_on_in_the_next_loop():
+    """The store did not take it before the loop ended: the next one that asks for a token has it stored for all."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    credential = worker.credential(CLIENT)
+
+    async def rotate() -> None:
+        await credential.token()
+        store.down.add("commit")
+        with pytest.raises(StoreUnavailable):
+            await credential.rotate_secret()
+
+    async def go_on() -> None:
+        store.down.clear()
+        await credential.refresh()
+        await asyncio.sleep(1)
+        assert (await Worker(store, vendor).credential(CLIENT, "another").token()).access_token
+
+    for use in (rotate, go_on):
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(use())
+    assert vendor.secret != "first-secret"

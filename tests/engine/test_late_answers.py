@@ -215,6 +215,20 @@ async def test_an_answer_is_kept_on_where_the_store_goes_away_again():
 
 
 @virtual
+async def test_an_answer_lies_in_escrow_until_it_or_something_later_stands():
+    """A process that is killed while it takes an older record's place leaves the answer to the next one."""
+    scene, lay = Kept(), list[int]()
+    await scene.begin()
+    scene.mine.before = lambda name: lay.append(len(scene.escrow.kept)) if name in {"claim", "commit"} else None
+    scene.mine.down.clear()
+    await asyncio.sleep(2)
+    assert not await scene.dead()
+    assert len(lay) >= 3
+    assert 0 not in lay
+    assert not scene.escrow.kept
+
+
+@virtual
 async def test_an_answer_is_kept_on_where_the_store_goes_away_under_the_new_lease():
     """It has the lease to take the dead record's place, and the store does not take that commit: it is offered on."""
     scene = Kept()
