@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from linkauth.errors import ConfigurationError
 
-__all__ = ["Url", "base_url", "endpoint_url", "given", "is_loopback", "is_named", "origin", "plain_url"]
+__all__ = ["Url", "base_url", "endpoint_url", "given", "is_loopback", "is_named", "origin", "plain_url", "root_of"]
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*|[0-9a-f:.]*:[0-9a-f:.]*")
 """A host name, or an IPv6 address without its brackets. A percent sign or a dot at the end is read differently by others."""
@@ -126,6 +126,12 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:  # its words hold the URL, and so perhaps a password: they must not travel on
         return None
     return None if port == 0 else parts
+
+
+def root_of(url: str) -> str:
+    """Scheme, host and port of ``url``, which is in its one spelling, as a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -147,7 +147,8 @@ class Dialect:
     api_from: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=dict[str, "tuple[str, ...]"], converter=_api_roots, hash=False
     )
-    """A member of the answer, or a parameter of the callback, that names the API's base → the roots that are believed.
+    """A member of the answer, or a parameter of the callback, that names the API's base → the roots that are believed beside
+    the configured one.
 
     A star stands for the one first label, below a domain where only the vendor hosts: ``"https://*.my.salesforce.com"``.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  # the fields' types are read at run time
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -12,7 +11,7 @@ from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, Un
 from linkauth.oauth import authorization, generous, grants, heard, id_token, roots, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token, secret_str
-from linkauth.oauth.url import base_url, endpoint_url, origin
+from linkauth.oauth.url import base_url, endpoint_url, origin, root_of
 from linkauth.vendors import catalog, metadata, token_endpoint
 from linkauth.vendors.dialect import Dialect, are_texts, copied
 from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
@@ -190,8 +189,7 @@ class OAuth2(Vendor):
     def api(self, token: Token | None) -> str:
         if token is not None and token.endpoint is not None:
             return token_endpoint.believed(self, token.endpoint)  # looked at before each use: a store may be written to
-        parts = urlsplit(self.token_url)
-        return self.api_url or f"{parts.scheme}://{parts.netloc}"
+        return self.api_url or root_of(self.token_url)
 
     def may_serve(self, where: tuple[str, str, int]) -> bool:
         listed = self.dialect.api_from.values()

@@ -14,7 +14,7 @@ from linkauth.errors import ConfigurationError, MalformedResponse, UntrustedEndp
 from linkauth.oauth import generous, grants, heard, roots, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import masked
-from linkauth.oauth.url import base_url, origin
+from linkauth.oauth.url import base_url, origin, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,8 +160,8 @@ def _endpoint(vendor: OAuth2, said: Mapping[str, Any], *, anew: bool) -> str | N
 
 
 def believed(vendor: OAuth2, named: object) -> str:
-    """``named`` in its one spelling. Raises ``UntrustedEndpoint`` unless one of the roots of ``api_from`` is it."""
-    listed = [one for ones in vendor.dialect.api_from.values() for one in ones]
+    """``named`` in its one spelling. Raises ``UntrustedEndpoint`` unless it is the configured base or one of ``api_from``."""
+    listed = [vendor.api(None), *(one for ones in vendor.dialect.api_from.values() for one in ones)]
     if not roots.is_believed(named, listed):
         raise UntrustedEndpoint(
             f"{vendor.name}: no token goes to an API that api_from= does not list; if it is the vendor's, add it: {wire.words(named)}"
@@ -179,7 +179,7 @@ def token_url(vendor: OAuth2, url: str, said: Mapping[str, Any]) -> str:
         named = said.get(member)
         if named is None or named == "":
             continue
-        if not roots.is_believed(named, listed):
+        if not roots.is_believed(named, (root_of(vendor.token_url), *listed)):
             raise UntrustedEndpoint(
                 f"{vendor.name}: no secret goes to a token server that token_url_from= does not list; "
                 f"if it is the vendor's, add it: {wire.words(named)}"

@@ -350,6 +350,16 @@ def test_what_else_is_at_the_token_server(elsewhere):
     assert {request.url for request in play(vendor.logout(token), answer(b""), answer(b""))[1]} == {f"{there}/revoke"}
 
 
+def test_what_is_configured_need_not_be_listed():
+    """A vendor that names its home server, too: what was believed before it was named is."""
+    token = _exchanged(ZOHO, **{"accounts-server": "https://auth.example.com/"})
+    assert first(ZOHO.renew(token)).url == "https://auth.example.com/token"
+    vendor = attrs.evolve(SALESFORCE, api_url="https://api.example.com/v1")
+    assert vendor.api(_exchanged(vendor, CASE.ok(instance_url="https://api.example.com/v1"))) == vendor.api_url
+    with pytest.raises(UntrustedEndpoint):
+        _exchanged(vendor, CASE.ok(instance_url="https://api.example.com/v2"))
+
+
 def test_a_token_server_that_the_answer_names():
     """A login's answer tells where renewals go; a renewal's that names another does not end what it brought."""
     token = _exchanged(ZOHO, CASE.ok(**{"accounts-server": "https://accounts.zoho.in"}))
