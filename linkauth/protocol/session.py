@@ -1,11 +1,11 @@
 """Writing a credential for the user: a login, a pairing, a logout. Each **overrides** whatever the record holds.
 
-1. **Claim**, so that nobody renews meanwhile. Whoever does already is waited for shortly; the user needs no lease, for the
-   number fences and the session orders.
+1. **Claim**, above every number that is known and above the store's clock in milliseconds: so the store itself refuses what is
+   late of an earlier session, though it lost its data meanwhile and counts anew. Whoever renews is waited for shortly; the
+   user needs no lease, for the number fences and the session orders.
 2. **Exchange** with the vendor.
-3. **Commit** a new session, or the mark that the user has gone, above every number that is known and above the store's clock in
-   milliseconds as it is now: so the store itself refuses what is late of an earlier session, though it lost its data
-   meanwhile and counts anew, and though somebody claimed when this lease had ended, and has yet to write.
+3. **Commit** a new session, or the mark that the user has gone: above what others may have claimed since then, should the lease
+   have ended, for they have yet to write.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ __all__ = ["begin", "end"]
 
 @attrs.frozen
 class Override:
-    """What the user does, before it is written: above which number, and what was found."""
+    """What the user does: under which number and of which session it is written, and what was found."""
 
-    above: int
+    number: int
+    lineage: Lineage
     record: Record | None
     note: bytes = attrs.field(repr=False)
 
@@ -57,8 +58,7 @@ def begin(me: Worker, flow: Callable[[Vendor], Flow[Token]]) -> Steps[Token]:
         if isinstance(outcome, Failed):
             yield Release(override.note)
             raise outcome.error
-        number, lineage = _latest(me, override)
-        stored: Token = yield Commit(outcome, lineage, irreplaceable=True, number=number)
+        stored: Token = yield Commit(outcome, override.lineage, irreplaceable=True, number=override.number)
         yield Release()
         return stored
 
@@ -75,10 +75,8 @@ def end(me: Worker) -> Steps[None]:
         except LeaseLost:  # as above
             yield Release(override.note)
             continue
-        forgotten = False
-        if (yield from _is_undisturbed(override)):
-            number, lineage = _latest(me, override)
-            forgotten = yield Forget("logged out", number, lineage.session)
+        undisturbed = yield from _is_undisturbed(override)
+        forgotten = undisturbed and (yield Forget("logged out", override.number, override.lineage.session))
         yield Release()
         if forgotten:
             break
@@ -104,21 +102,19 @@ def _claim(me: Worker) -> Steps[Override]:
         if claim.record is not None:
             me.observe(claim.record, time)
         if isinstance(claim, Granted):
-            return Override(claim.number, claim.record, claim.note)
+            return _override(me, claim.number, claim)
         if isinstance(claim, Busy):
             if me.vendor.needs_user and me.now() >= patience:
-                return Override(known, claim.record, claim.note)
+                return _override(me, known, claim)
             left = (patience if me.vendor.needs_user else limit) - me.now()
             yield Wait(min(claim.remaining, left), known)
     raise StoreUnavailable("another worker holds the lease for too long")
 
 
-def _latest(me: Worker, override: Override) -> tuple[int, Lineage]:
-    """Under which number the override is written now, and of which session."""
-    number = override.above
-    if me.vendor.needs_user:
-        number = max(number, me.version, int(me.store_now() * 1000)) + 1
-    return number, new_session(number, me.lineage.session, me.entropy(ID_BYTES))
+def _override(me: Worker, known: int, found: Claimed) -> Override:
+    number = known + timing.CLAIMED_MEANWHILE
+    lineage = new_session(number, me.lineage.session, me.entropy(ID_BYTES))
+    return Override(number, lineage, found.record, found.note)
 
 
 def _is_undisturbed(override: Override) -> Steps[bool]:

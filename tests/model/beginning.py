@@ -39,8 +39,6 @@ def _of_the_user(what: str, name: str) -> Program:
 
     def program(me: Fake, *_: Any) -> Generator[Any, Any, Any]:
         me.entropy = lambda count: name.encode() * count  # type: ignore[method-assign]
-        # Asked when the vendor has answered. Meanwhile more milliseconds have passed than numbers were given.
-        me.store_now = lambda: me.clock + 0.05  # type: ignore[method-assign]
         if what == LOGS_OUT:
             return session.end(me)
         return session.begin(me, lambda vendor: vendor.login())  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -14,7 +14,6 @@ from linkauth.oauth.token import Token
 from linkauth.protocol import renewal, session, timing
 from linkauth.protocol.effects import Claim, Commit, Effect, Exchange, Failed, MarkDead, Read, Release, Serve
 from linkauth.protocol.intent import Note
-from linkauth.protocol.lineage import new_session
 from linkauth.protocol.renewal import renew
 from linkauth.store import Busy, Granted, Reading
 from linkauth_stores.slot import Slot
@@ -262,23 +261,25 @@ def the_lease_of_an_unsaved_answer_ends():
 # -- what the user does ----------------------------------------------------------------------------------------------------------
 
 
-def _as_claimed(me, override):
-    return override.above, new_session(override.above, me.lineage.session, me.entropy(8))
-
-
 @replacing("a login")
 def a_login_under_the_number_of_its_claim():
     """Whoever claimed when its lease had ended writes over it."""
-    return session, "_latest", _as_claimed
+    return timing, "CLAIMED_MEANWHILE", 0
 
 
 @replacing("a logout")
 def a_logout_under_the_number_of_its_claim():
     """Likewise."""
-    return session, "_latest", _as_claimed
+    return timing, "CLAIMED_MEANWHILE", 0
 
 
-@planted("a login, and the store comes back older", lambda: patch.object(session, "int", lambda _: 0, create=True))
+@contextmanager
+def _counting():
+    with patch.object(session, "int", lambda _: 0, create=True), patch.object(timing, "CLAIMED_MEANWHILE", 1):
+        yield
+
+
+@planted("a login, and the store comes back older", _counting)
 def a_login_counts_as_the_store_does(me, *told):
     """Its number is above what is known, not above the clock: a store that lost its data takes what is late of the session before."""
     return renew(me, *told)
