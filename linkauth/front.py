@@ -16,6 +16,7 @@ from linkauth.engine.world import World
 from linkauth.middleware import Credential
 from linkauth.oauth.discovery import discovery
 from linkauth.oauth.token import secret_str
+from linkauth.processes import LocalProcesses
 from linkauth.transport import Proxies, Transport, masked, verifying
 from linkauth.vendors.vendor import discreet
 
@@ -115,6 +116,7 @@ class AuthEngine(Engine[Credential]):
             wall=time.time,
             random=random.Random(),  # noqa: S311  # spreads load; secrets come from entropy
             entropy=secrets.token_bytes,
+            processes=LocalProcesses(),
         )
         super().__init__(
             store,

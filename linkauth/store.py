@@ -92,7 +92,10 @@ class Busy(Reading):
     """Somebody else holds the lease, for ``remaining`` seconds more unless it is extended."""
 
     holder: str
+    """The owner under which he claimed it."""
     remaining: float
+    number: int = 0
+    """Of his lease, for who knows that he is dead gives it back; 0, of a store that does not tell: then he is waited out."""
 
 
 @attrs.frozen(kw_only=True)

@@ -79,7 +79,7 @@ class ClientLimits(Leased):
             changed = change(self.record)
             if changed == self.record:
                 return
-            changed = attrs.evolve(changed, by=self.context.owner())
+            changed = attrs.evolve(changed, by=self.context.world.entropy(12).hex())
             outcome = None
             with contextlib.suppress(StoreError):
                 outcome, _ = await self.commit(self.version + 1, changed)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from linkauth.engine.read_repair import ReadRepair
     from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
+    from linkauth.store import Busy
 
 __all__ = ["EngineContext"]
 
@@ -45,5 +46,11 @@ class EngineContext:
     client_secrets: ClientSecrets = attrs.field(init=False, default=attrs.Factory(ClientSecrets, takes_self=True))
 
     def owner(self) -> str:
-        """A fresh id for one acquisition of a lease."""
-        return self.world.entropy(12).hex()
+        """A fresh id for one acquisition of a lease; behind a dot the name of this process, where it has one."""
+        return f"{self.world.entropy(12).hex()}.{self.world.processes.own()}".removesuffix(".")
+
+    def is_alive(self, busy: Busy | None) -> bool | None:
+        """Whether the process lives that holds the lease. None: that cannot be told, or nothing could be done about it."""
+        if busy is None or not busy.number:
+            return None
+        return self.world.processes.is_alive(busy.holder.partition(".")[2])

@@ -339,7 +339,16 @@ class Credential:
             return await flight.join(max(patience, 0.0))
         except TimeoutError:
             pass
-        raise VendorUnavailable(f"{self.vendor.name}: no token within {self._context.timeout:g} s")
+        raise self._late()
+
+    def _late(self) -> VendorUnavailable:
+        words = f"{self.vendor.name}: no token within {self._context.timeout:g} s"
+        left = self.replica.busy_until - self._monotonic()
+        if left <= 0:
+            return VendorUnavailable(words)
+        # It is no fault of the vendor's, and nobody can hurry it: who died or stalls with a request in the air may come back.
+        words += f": another worker holds the lease and has brought none; it ends in {left:.1f} s, unless he extends it"
+        return VendorUnavailable(words, retry_after=left)
 
     def _in_the_air(self) -> Flight[Token] | None:
         flight = self._flights.get(asyncio.get_running_loop())

@@ -48,10 +48,18 @@ class Leased:
         return await store_client.ask(store_client.store.read(self.key))
 
     async def claim(self, note: bytes = b"", newer_than: int = 0, owner: str | None = None) -> tuple[Claim, StoreTime]:
-        """Ask for the lease, once. ``owner``: whoever asked before, to be answered as before; None: somebody new."""
+        """Ask for the lease, once. ``owner``: whoever asked before, to be answered as before; None: somebody new.
+
+        The lease of a process that is dead is not waited out: it is given back for it, and its note stays as it was left, so
+        what was in doubt stays in doubt.
+        """
         store_client = self.context.store_client
-        owner = owner or self.context.owner()
-        return await store_client.ask(store_client.store.claim(self.key, owner, self.ttl, newer_than, note))
+        store, owner = store_client.store, owner or self.context.owner()
+        claim, time = await store_client.ask(store.claim(self.key, owner, self.ttl, newer_than, note))
+        if isinstance(claim, Busy) and self.context.is_alive(claim) is False:
+            await store_client.do(store.release(self.key, claim.number, claim.note))
+            return await store_client.ask(store.claim(self.key, owner, self.ttl, newer_than, note))
+        return claim, time
 
     async def acquire(
         self, known: int, *, passing: bool = False, until: float = math.inf, idle: bool = True
@@ -65,21 +73,29 @@ class Leased:
             claim, time = await self.claim(b"", known)
             left = until - self.context.world.monotonic()
             if isinstance(claim, Busy) and left > 0:
-                await self.wait(min(claim.remaining, left), known, idle=idle)
+                await self.wait(min(claim.remaining, left), known, claim, idle=idle)
             elif isinstance(claim, Newer) and passing:
                 known = claim.record.version
             else:
                 return claim, time
 
-    async def wait(self, seconds: float, newer_than: int, *, idle: bool = True) -> None:
-        """Wait for another worker: until the record or the lease changes, at most ``seconds``."""
-        store_client = self.context.store_client
-        change = store_client.store.wait_for_change(self.key, newer_than, seconds)
-        if not idle:
-            await store_client.do(change, extra=seconds)
+    async def wait(self, seconds: float, newer_than: int, busy: Busy | None = None, *, idle: bool = True) -> None:
+        """Wait for another worker: until the record or the lease changes, at most ``seconds``, and while its process lives.
+
+        ``busy``: what told who that is; None: whoever it may be.
+        """
+        if idle:
+            with self.context.flights.idle():
+                await self.wait(seconds, newer_than, busy, idle=False)
             return
-        with self.context.flights.idle():
-            await store_client.do(change, extra=seconds)
+        store_client, clock = self.context.store_client, self.context.world.monotonic
+        end = clock() + seconds
+        while (alive := self.context.is_alive(busy)) is not False:
+            now = clock()
+            left = max(end - now if alive is None else min(end - now, timing.HOLDER_LOOK), 0.0)
+            await store_client.do(store_client.store.wait_for_change(self.key, newer_than, left), extra=left)
+            if now + left >= end or clock() < now + left:
+                return  # it is over, or there is a change
 
     def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
         """A granted claim as something that can be kept and given back. ``note``, ``owner``: what it was claimed with."""

@@ -223,7 +223,7 @@ class Limiter:
         try:
             found, _ = await self._first_in_fleet.claim()
             if isinstance(found, Busy):  # and look again: after his answer nobody may be held back any more
-                await self._first_in_fleet.wait(min(found.remaining, self._left(until)), 0)
+                await self._first_in_fleet.wait(min(found.remaining, self._left(until)), 0, found)
                 self._limits.announced(self._limits.version + 1)
                 return False
         except StoreError:

@@ -53,6 +53,8 @@ class Replica(Leased):
         self.outbox = Outbox(self, self._landed)
         self.lease_held: Lease | None = None
         """The latest lease of this worker."""
+        self.busy_until = -math.inf
+        """Until when (monotonic) another worker holds the lease, as was told last."""
         self._credential = credential
         self._not_granted: list[str] = []
         self._looked_in_escrow = context.escrow is None
@@ -319,13 +321,13 @@ class Replica(Leased):
             self.state.mark_dead("" if mark is None else reason, number, mark)
         return forgotten
 
-    async def settle(self) -> bool:
+    async def settle(self, *, anew: bool = False) -> bool:
         """Nothing is spent while an answer waits for the store, and what an earlier process left behind comes first.
 
-        True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
+        ``anew``: that is looked for once more. True: that brought a token. Raises ``StoreUnavailable`` while the store does not take it.
         """
         waited = await self.outbox.settled()
-        if self._looked_in_escrow:
+        if self._looked_in_escrow and not (anew and self.context.escrow is not None):
             return waited
         with contextlib.suppress(StoreUnavailable):
             await self._find()

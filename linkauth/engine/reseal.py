@@ -68,7 +68,7 @@ async def anew(context: EngineContext, key: str) -> bool:
         value, lasts = context.codec.anew(key, found, number), _lasts(context, key, found, reading.now)
         claim, _ = await record.claim(reading.note, number)
         if isinstance(claim, Busy):  # and read again: he leaves another note
-            await record.wait(max(min(claim.remaining, limit - context.world.monotonic()), 0.0), number)
+            await record.wait(max(min(claim.remaining, limit - context.world.monotonic()), 0.0), number, claim)
         elif isinstance(claim, Granted):
             try:
                 if claim.record == found:

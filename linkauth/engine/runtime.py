@@ -14,7 +14,7 @@ from linkauth.engine.vendor_access import VendorAccess
 from linkauth.protocol import effects
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.limits import secret_digest
-from linkauth.store import Granted
+from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,8 +161,8 @@ class Runtime:
 
     # -- the store -------------------------------------------------------------------------------------------------
 
-    async def _settle(self, _: effects.Settle) -> bool:
-        waited = await self._replica.settle()
+    async def _settle(self, effect: effects.Settle) -> bool:
+        waited = await self._replica.settle(anew=effect.anew)
         if waited:
             self._state.new_until = self.now()
         return waited
@@ -175,6 +175,8 @@ class Runtime:
         self._time = None
         claim, time = await self._record.claim(effect.note, effect.newer_than, owner)
         self._time = time
+        if self._record is self._replica:
+            self._replica.busy_until = self.now() + claim.remaining if isinstance(claim, Busy) else -math.inf
         if isinstance(claim, Granted):
             self._granted = claim, time
             self._lease = self._record.lease(claim, time, effect.note, owner)
@@ -184,7 +186,7 @@ class Runtime:
         return claim, time
 
     async def _wait(self, effect: effects.Wait) -> None:
-        await self._record.wait(effect.seconds, effect.newer_than)
+        await self._record.wait(effect.seconds, effect.newer_than, effect.busy)
 
     async def _sleep(self, effect: effects.Sleep) -> None:
         with self._context.flights.idle():

@@ -1,4 +1,4 @@
-"""All that the engine needs of the world outside, handed in: sockets, clocks, randomness.
+"""All that the engine needs of the world outside, handed in: sockets, clocks, randomness, and which processes live.
 
 So a test, or a simulation, is the world.
 """
@@ -12,7 +12,7 @@ import attrs
 
 from linkauth.oauth.exchange import Request, Response
 
-__all__ = ["Randomness", "Send", "World"]
+__all__ = ["Processes", "Randomness", "Send", "World"]
 
 Send: TypeAlias = Callable[[Request, float], Awaitable[Response]]
 """``(request, seconds)``: one exchange, its answer within so many seconds of when it is sent, which is within half of them.
@@ -30,9 +30,32 @@ class Randomness(Protocol):
         ...
 
 
+class Processes(Protocol):
+    """What can be told of processes, of whatever program, so that nobody waits for a dead one."""
+
+    def own(self) -> str:
+        """A name of this process that no other has, had or will have; empty where there is none. Without a secret."""
+        ...
+
+    def is_alive(self, name: str) -> bool | None:
+        """Whether the process lives that is named so. False: it is certainly dead. None: that cannot be told from here."""
+        ...
+
+
+class Unknown:
+    """Nothing can be told of any process: whoever holds something is waited out."""
+
+    def own(self) -> str:
+        return ""
+
+    def is_alive(self, name: str) -> bool | None:
+        del name
+        return None
+
+
 @attrs.frozen(kw_only=True)
 class World:
-    """Sockets, clocks (seconds) and randomness."""
+    """Sockets, clocks (seconds), randomness and processes."""
 
     send: Send
     monotonic: Callable[[], float]
@@ -41,3 +64,4 @@ class World:
     """For spreading and jitter."""
     entropy: Callable[[int], bytes]
     """For states, verifiers and nonces: cryptographic randomness."""
+    processes: Processes = attrs.field(factory=Unknown)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.worker import Worker
+    from linkauth.store import Busy, Granted, Reading, Record
     from linkauth.store import Claim as Claimed
-    from linkauth.store import Granted, Reading, Record
 
 __all__ = ["Attempt", "WithoutStore", "adopt", "ask_for_lease", "wait"]
 
@@ -123,9 +123,9 @@ def adopt(me: Worker, record: Record, time: StoreTime, *, awaited: bool) -> Step
     return 0
 
 
-def wait(seconds: float, newer_than: int) -> Steps[None]:
+def wait(seconds: float, newer_than: int, busy: Busy) -> Steps[None]:
     """For whoever has the lease, or for a record above ``newer_than``: what was passed by is there already."""
     try:
-        yield Wait(seconds, newer_than)
+        yield Wait(seconds, newer_than, busy)
     except StoreUnavailable:  # the next claim tells what that means for this vendor
         yield Sleep(min(seconds, timing.CLAIM_AGAIN))

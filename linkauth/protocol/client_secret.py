@@ -128,7 +128,7 @@ def _claim(me: Worker) -> Steps[int | None]:
             return claim.number
         if isinstance(claim, Busy):
             waited = True
-            yield Wait(min(claim.remaining, left), known)
+            yield Wait(min(claim.remaining, left), known, claim)
             continue
         yield Newest()
         if waited:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from linkauth.protocol.intent import Note
     from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.records import Session
-    from linkauth.store import Record
+    from linkauth.store import Busy, Record
     from linkauth.vendors.vendor import Vendor
 
 __all__ = [
@@ -67,7 +67,13 @@ class LeaseLost(LinkAuthError):
 
 @attrs.frozen
 class Settle(Effect):
-    """Have the store take what it has yet to take. -> whether there was something, so that a token may be here."""
+    """Have the store take what it has yet to take. -> whether there was something, so that a token may be here.
+
+    The first time that includes what an earlier process left in escrow.
+    """
+
+    anew: bool = False
+    """Another process of this machine may have died meanwhile: what it left in escrow is looked for once more."""
 
 
 @attrs.frozen
@@ -98,10 +104,12 @@ class ReleasePermit(Effect):
 
 @attrs.frozen
 class Wait(Effect):
-    """For a change of the record or of its lease, ``seconds`` at the most."""
+    """For a change of the record or of its lease, ``seconds`` at the most; for no longer than its holder lives."""
 
     seconds: float
     newer_than: int
+    busy: Busy | None = None
+    """What told who that is; None: whoever it may be."""
 
 
 @attrs.frozen

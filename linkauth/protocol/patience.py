@@ -20,6 +20,7 @@ from linkauth.protocol.effects import (
     Release,
     ReleasePermit,
     Repair,
+    Settle,
     Sleep,
     Suspicion,
     Wait,
@@ -93,8 +94,11 @@ def outwait(me: Worker, token: Token | None) -> Steps[None]:
 def give_time(me: Worker, attempt: Attempt, seconds: float) -> Steps[None]:
     """Give who set out to spend the token, and may have something newer, ``seconds`` to come forward.
 
+    What he left in this machine's escrow comes before that: he may be dead.
+
     Raises ``LeaseLost`` where he did, and what he brought is adopted, or where the lease, or data, was lost meanwhile.
     """
+    yield Settle(anew=True)
     looked = me.now()
     end = looked + seconds
     while me.token == attempt.token and not me.suspects() and (left := end - me.now()) > 0:

@@ -92,7 +92,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
             continue
         claim, time = yield from ask_for_lease(me, token, held, passed)
         if isinstance(claim, Busy):
-            yield from wait(min(claim.remaining, limit - me.now()), max(me.version, passed))
+            yield from wait(min(claim.remaining, limit - me.now()), max(me.version, passed), claim)
             met = held
         elif isinstance(claim, Granted):
             attempt = Attempt(token, me.version, me.lineage, claim, time, me.note(claim.note))

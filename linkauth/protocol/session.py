@@ -107,7 +107,7 @@ def _claim(me: Worker) -> Steps[Override]:
             if me.vendor.needs_user and me.now() >= patience:
                 return _override(me, known, claim)
             left = (patience if me.vendor.needs_user else limit) - me.now()
-            yield Wait(min(claim.remaining, left), known)
+            yield Wait(min(claim.remaining, left), known, claim)
     raise StoreUnavailable("another worker holds the lease for too long")
 
 

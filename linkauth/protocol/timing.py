@@ -72,6 +72,8 @@ LEASE_PART: Final = 3
 """With less than a third of its time left nothing is sent under a lease: it may end, and somebody else begin, while the
 vendor is still at work.
 """
+HOLDER_LOOK: Final = 1.0
+"""Seconds after which whoever waits for the lease of a process of his own machine looks whether that lives."""
 REASSERTION_HEARD: Final = 2.0
 """Seconds for which a lease that its last holder reasserts, for his request is in the air, is left to him. He does so every
 ``LEASE_EVERY``."""

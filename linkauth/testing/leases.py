@@ -85,6 +85,22 @@ class Leases(Hooks):
             for claim in (first, again):
                 assert (claim.number, claim.note, claim.inherited) == (2, b"in doubt", True)
 
+    async def test_a_lease_is_given_back_in_its_holders_name(self) -> None:
+        """By whoever knows that he is dead: the second claimant learns his number, and the note stays as he left it."""
+        async with self.opened_twice() as (one, other):
+            key, dead = self.fresh(), f"{'d' * 24}.{'0' * 16}.4194304.{'9' * 20}"
+            await one.commit(key, 1, b"value")
+            lost = granted(await one.claim(key, dead, LONG, 1, b"in doubt"))
+            busy = await other.claim(key, "next", LONG, 1, b"mine")
+            assert isinstance(busy, Busy)
+            assert (busy.holder, busy.note) == (dead, b"in doubt")
+            assert busy.number == lost.number
+            assert await other.release(key, busy.number, busy.note)
+            assert not await other.release(key, busy.number, busy.note)
+            assert not await one.extend(key, lost.number, LONG)
+            claim = granted(await other.claim(key, "next", LONG, 1, b""))
+            assert (claim.number, claim.note, claim.record) == (lost.number + 1, b"in doubt", Record(1, b"value"))
+
     async def test_a_lease_ends_and_is_inherited_with_its_note(self) -> None:
         """By the store's clock; who comes next is told that nobody gave it back, and what the note says."""
         async with self.opened_twice() as (one, other):

@@ -96,7 +96,7 @@ class Slot:
             return attrs.evolve(self, lease=lease, note=note), self._granted(lease, now)
         if lease is not None and lease.until > now:
             stands = self if lease is self.lease else attrs.evolve(self, lease=lease)
-            return stands, Busy(record=record, note=self.note, now=now, holder=lease.owner, remaining=lease.until - now)
+            return stands, self._busy(lease, now)
         number = max(self.last, newer_than) + 1
         lease = Lease(
             number=number,
@@ -112,6 +112,12 @@ class Slot:
     def _granted(self, lease: Lease, now: float) -> Granted:
         return Granted(
             record=self.record(now), note=lease.found, now=now, number=lease.number, inherited=lease.inherited
+        )
+
+    def _busy(self, lease: Lease, now: float) -> Busy:
+        left = lease.until - now
+        return Busy(
+            record=self.record(now), note=self.note, now=now, holder=lease.owner, remaining=left, number=lease.number
         )
 
     def commit(self, number: int, value: bytes, ttl: float | None, now: float) -> tuple[Slot, Commit]:

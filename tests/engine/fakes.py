@@ -234,10 +234,43 @@ class Escrow:
         return [await self.find(key) for key in sorted({key for key, _ in self.kept})]
 
 
-class Worker(Engine[Credential]):
-    """An engine in a world of our own: one worker of the fleet. ``wall_ahead`` and ``slept``: what its clocks show."""
+class Machine:
+    """Where processes live, and are seen to die by one another."""
 
-    def __init__(self, store: Any, vendor: Vendor, **kwargs: Any) -> None:
+    def __init__(self, name: str = "machine") -> None:
+        self.name = name
+        self.dead: set[str] = set()
+        self._numbers = itertools.count(1)
+
+    def process(self) -> Process:
+        return Process(self, f"{self.name}.{next(self._numbers)}.0")
+
+
+@attrs.frozen
+class Process:
+    """One of them."""
+
+    machine: Machine
+    name: str
+
+    def own(self) -> str:
+        return self.name
+
+    def is_alive(self, name: str) -> bool | None:
+        return name not in self.machine.dead if name.startswith(f"{self.machine.name}.") else None
+
+    def dies(self) -> None:
+        self.machine.dead.add(self.name)
+
+
+class Worker(Engine[Credential]):
+    """An engine in a world of our own: one worker of the fleet. ``wall_ahead`` and ``slept``: what its clocks show.
+
+    ``machine``: on which its process runs; None: on one of its own.
+    """
+
+    def __init__(self, store: Any, vendor: Vendor, machine: Machine | None = None, **kwargs: Any) -> None:
+        self.process = (machine or Machine(f"machine-{next(_seeds)}")).process()
         self.events: list[Event] = []
         self.wall_ahead = 0.0
         self.slept = 0.0
@@ -251,6 +284,7 @@ class Worker(Engine[Credential]):
             wall=lambda: virtual.wall() + self.wall_ahead,
             random=chance,
             entropy=chance.randbytes,
+            processes=self.process,
         )
         super().__init__(store, world, Credential, on_event=self.events.append, **kwargs)
 
@@ -261,6 +295,7 @@ class Worker(Engine[Credential]):
 
     async def killed(self) -> None:
         """As after kill -9: what it has in the air goes no further, and nothing is given back."""
+        self.process.dies()
         flights = tuple(self.context.flights._flights)
         for flight in flights:
             assert flight._work is not None

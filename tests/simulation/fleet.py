@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.store import StoreClient
     from tests.simulation.vendor import Grant
 
-__all__ = ["Escrow", "Host", "Worker"]
+__all__ = ["Escrow", "Host", "Machine", "Worker"]
 
 
 @attrs.define
@@ -46,11 +46,41 @@ class Escrow:
 
 
 @attrs.define(eq=False)
+class Machine:
+    """Its kernel, which knows of each process whether it lives, and its disk."""
+
+    name: str
+    escrow: Escrow = attrs.field(factory=Escrow)
+    nodes: dict[str, Node] = attrs.field(factory=dict)
+    """Of all the processes that it had, by name."""
+
+    def process(self, node: Node) -> Process:
+        found = Process(self, f"{self.name}.{node.name}")
+        self.nodes[found.name] = node
+        return found
+
+
+@attrs.frozen
+class Process:
+    """What one of its processes can tell (``engine.world.Processes``)."""
+
+    machine: Machine
+    name: str
+
+    def own(self) -> str:
+        return self.name
+
+    def is_alive(self, name: str) -> bool | None:
+        node = self.machine.nodes.get(name)
+        return None if node is None else node.alive
+
+
+@attrs.define(eq=False)
 class Host:
-    """A machine: its disk and its clocks."""
+    """Where one worker runs after another: a machine, or a part of one, and its clocks."""
 
     number: int
-    escrow: Escrow
+    machine: Machine
     wall: float = 0.0
     """By how much its wall clock is wrong, seconds."""
     lag: float = 0.0

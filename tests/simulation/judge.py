@@ -403,7 +403,7 @@ class Judge(Evidence):
         if self.stored_secret < self.sim.vendor.secret and not self.secret_lost():
             self.fail(5, f"client secret {self.sim.vendor.secret} is nowhere")
         for worker in workers:
-            for kept in worker.host.escrow.kept.values():
+            for kept in worker.host.machine.escrow.kept.values():
                 if kept.key not in self.sim.accounts_by_key and self.sim.store.slot(kept.key).version >= kept.number:
                     continue  # a client secret that was replaced since
                 self.fail(5, f"{worker.node}'s escrow has an answer, number {kept.number}, that nobody looks at")

@@ -81,6 +81,8 @@ class Plan:
     loss: float = 0.0
     twice: float = 0.0
     escrow: bool = False
+    one_machine: bool = False
+    """The workers run on one machine, where they see one another die and have one escrow; else each has its own."""
     announces: bool = False
     """The store tells of changes (``linkauth.store.Announcing``), as those must that can lose data."""
     sealed: bool = False
@@ -108,6 +110,7 @@ class Plan:
             + (f", {self.twice:.0%} delivered twice" if self.twice else "")
             + (", an announcing store" if self.announces else "")
             + (", with escrow" if self.escrow else "")
+            + (", one machine" if self.one_machine else "")
             + (", encrypted" if self.sealed else "")
             + (f", the store's clock is wrong by {self.wrong:g} s" if self.wrong else "")
             + (f", refresh tokens of {self.lapse:g} s" if self.lapse else "")
@@ -135,6 +138,7 @@ def make(seed: int, scenario: str | None = None) -> Plan:
     plan.wrong = rng.choice((-1e8, -90.0, 40.0, 1e8)) if rng.random() < 0.15 else 0.0
     if plan.user and rng.random() < 0.03:
         plan.accounts = ("one", "two")
+    plan.one_machine = Random(f"machines {seed}").random() < 0.5  # drawn apart: the plans of before stay as they were
     SCENARIOS[name](plan, rng)
     plan.calm = plan.lives * plan.lifetime + rng.uniform(2.0, 10.0)
     plan.asks += _asks(plan, rng)

@@ -23,7 +23,7 @@ from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.slot import Slot
 from tests.simulation import vendor as vendors
 from tests.simulation.callers import Callers
-from tests.simulation.fleet import Escrow, Host, Worker
+from tests.simulation.fleet import Host, Machine, Worker
 from tests.simulation.judge import Judge
 from tests.simulation.loop import Node, SimLoop, Stuck
 from tests.simulation.mischief import Mischief
@@ -112,7 +112,8 @@ class Simulation:
         self.codec = Codec(self.sealer)
         self.keys = {account: _key(self.registration, account) for account in plan.accounts}
         self.accounts_by_key = {key: account for account, key in self.keys.items()}
-        self.hosts = [Host(number, Escrow()) for number in range(plan.workers)]
+        machines = [Machine(f"m{number}") for number in range(1 if plan.one_machine else plan.workers)]
+        self.hosts = [Host(number, machines[number % len(machines)]) for number in range(plan.workers)]
         self.workers: dict[int, Worker] = {}
         self.by_node: dict[Node, Worker] = {}
         self.mischief = Mischief(self)
@@ -209,6 +210,7 @@ class Simulation:
             wall=lambda: EPOCH + loop.now + host.wall,
             random=self.loop.rng,
             entropy=self.loop.rng.randbytes,
+            processes=host.machine.process(node),
         )
         engine = Engine(
             client,
@@ -216,7 +218,7 @@ class Simulation:
             Credential,
             keys=KEY if self.plan.sealed else None,
             timeout=TIMEOUT,
-            escrow=host.escrow if self.plan.escrow else None,
+            escrow=host.machine.escrow if self.plan.escrow else None,
             on_event=heard if self.telling else None,
         )
         worker = Worker(host, node, client, engine, self.registration)

@@ -45,6 +45,7 @@ FAULTS = [
         "lease=lease, note=note), self._granted(lease, now)\n        if",
         "lease=lease), self._granted(lease, now)\n        if",
     ),
+    ("whose lease it is has no number", "remaining=left, number=lease.number", "remaining=left"),
     ("nobody inherits", "inherited=lease is not None", "inherited=False"),
     ("everybody inherits", "inherited=lease is not None", "inherited=True"),
     ("no fence", "return self, Superseded(", "return self._written(number, value, None), Superseded("),

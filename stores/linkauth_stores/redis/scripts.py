@@ -116,7 +116,7 @@ if owner == who and number > known then  -- a repeat: answer as the first time
     l[5] = l[6]
     return answer('granted', number, inherited)
 end
-if held then return answer('busy', owner, ends - now) end
+if held then return answer('busy', owner, ends - now, number) end
 inherited = owner and 1 or 0
 number = math.max(top, known, version) + 1
 redis.call('HSET', lease, 'top', text(number), 'owner', who, 'number', text(number), 'note', note,
@@ -127,7 +127,7 @@ return answer('granted', number, inherited)
 """,
     newer=[],
     granted=[int, int],
-    busy=[bytes, int],
+    busy=[bytes, int, int],
 )
 
 # ARGV: number, value, ttl (ms, 0: never expires), channel, key

@@ -108,7 +108,7 @@ class RedisStore:
             return Granted(
                 record=reading.record, note=reading.note, now=reading.now, number=number, inherited=bool(inherited)
             )
-        holder, remaining = found[6:8]
+        holder, remaining, number = found[6:9]
         ears.busy(key, since, asyncio.get_running_loop().time() + remaining / 1000)
         return Busy(
             record=reading.record,
@@ -116,6 +116,7 @@ class RedisStore:
             now=reading.now,
             holder=holder.decode(errors="replace"),
             remaining=remaining / 1000,
+            number=number,
         )
 
     async def commit(self, key: str, number: int, value: bytes, ttl: float | None = None) -> Commit:
