@@ -11,6 +11,7 @@ from linkauth.engine.client_secrets import ClientSecrets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linkauth.engine.clock import Clock
     from linkauth.engine.codec import Codec
     from linkauth.engine.credential_cache import Cached
     from linkauth.engine.escrow import Escrow
@@ -31,6 +32,7 @@ class EngineContext:
     """``timeout``: seconds for one exchange; ``refresh_ahead``: seconds, None for the default."""
 
     world: World
+    clock: Clock
     per_loop: PerLoop
     store_client: StoreClient
     codec: Codec

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from linkauth.engine.flight import Flight
     from linkauth.engine.status import Status
     from linkauth.oauth.token import Token
+    from linkauth.protocol.state import CredentialState
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Credential"]
@@ -63,13 +64,12 @@ class Credential:
         self.replica = Replica(context, vendor, account, self)
         self._context = context
         self._world = context.world
-        self._state = self.replica.state
-        self._monotonic = context.world.monotonic
-        self._wall = context.world.wall
+        self._monotonic = context.clock.monotonic
+        self._wall = context.clock.wall
         self._refusals = Refusals(context.world)
         self._static = vendor.static_token()
         if self._static is not None:
-            self._state.take(self._static, 0, NO_TIME)
+            self.replica.hold(self._static)
         # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
         self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
         self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
@@ -84,14 +84,15 @@ class Credential:
         ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``, or ``ConfigurationError`` once the engine is closed; all of
         them only where there is no valid token. Waits no longer than the engine's ``timeout`` and a second.
         """
-        state = self._state
-        if self._monotonic() < state.soft and self._wall() < state.wall_limit and state.token is not None:
-            return state.token
+        state = self.replica.state
+        token = state.token
+        if self._monotonic() < state.soft and self._wall() < state.wall_limit and token is not None:
+            return token
         return await self._judge()
 
     def peek(self) -> Token | None:
         """The token that ``token()`` would return at once; None where it would have to wait. Begins no renewal."""
-        if self._state.jumped() or self._state.judge() is Verdict.WAIT:
+        if self.replica.jumped() or self.replica.judge() is Verdict.WAIT:
             return None
         return self._state.token
 
@@ -128,10 +129,10 @@ class Credential:
         """
         if self._static is not None:
             return failed
-        if self._state.jumped():
+        if self.replica.jumped():
             await self._look()
         known, token = self._state.version, self._state.token
-        if token is not None and token.access_token != failed.access_token and self._state.unexpired():
+        if token is not None and token.access_token != failed.access_token and self.replica.unexpired():
             return token
         if token is not None and self.replica.hopeless(token):
             return await self._without_renewal(token)
@@ -146,13 +147,13 @@ class Credential:
     async def _without_renewal(self, token: Token) -> Token:
         """What another worker's user has brought since, if anything; else ``token``, until it is refused for good."""
         if self._refusals.are_final(token):
-            self._state.refuse()
+            self.replica.learn(lambda state: state.not_served())
             return await self._renewed(self._state.version)
         if not self._refusals.in_vain():
             self._refusals.refused_afresh()  # so that not every refusal costs a look
             await self._look()
         brought = self._state.token
-        return token if brought is None or brought is token else await self.token()
+        return token if brought is None or brought == token else await self.token()
 
     def accepted(self, token: Token, *, yes: bool) -> None:
         """Say whether the vendor's API took ``token``: one that replaced a refused one, or any other.
@@ -161,12 +162,12 @@ class Credential:
         """
         if yes:
             self._refusals.accepted(token)
-        elif token is self._state.token:
+        elif token == self._state.token:
             self._refusals.refused_afresh()
 
     def in_vain(self, failed: Token) -> bool:
         """Whether the current token was refused as a fresh one just now, so that renewing it again helps nobody."""
-        return failed is self._state.token and self._refusals.in_vain()
+        return failed == self._state.token and self._refusals.in_vain()
 
     def is_stuck(self, failed: Token) -> bool:
         """Whether ``replacement`` may have nothing better than ``failed``."""
@@ -269,18 +270,21 @@ class Credential:
         failed_just_now = self._state.failure is not None and now < self._state.retry_at
         return failed_just_now or self.replica.is_alone_with_something() or self._refusals.matter(self._state.token)
 
+    @property
+    def _state(self) -> CredentialState:
+        return self.replica.state
+
     # -- waiting and flying ----------------------------------------------------------------------------------------
 
     async def _judge(self) -> Token:
-        state = self._state
-        if state.jumped():
+        if self.replica.jumped():
             await self._look()
-        known = state.version  # read before the verdict: another thread's loop may bring a token in between
-        match state.judge():
-            case Verdict.SERVE:
-                return self.replica.current()
-            case Verdict.SERVE_AND_RENEW:
-                token = self.replica.current()
+        state = self._state  # one value: another thread's loop may bring a token at any moment
+        known, token = state.version, state.token
+        match state.judge(self._monotonic()):
+            case Verdict.SERVE if token is not None:
+                return token
+            case Verdict.SERVE_AND_RENEW if token is not None:
                 if (
                     self._in_the_air() is None
                     and self._monotonic() >= state.retry_at
@@ -294,14 +298,14 @@ class Credential:
             return await self._renewed(known)
         except LinkAuthError:
             # What is past its margin is good until it expires, when nothing better is to be had.
-            if state.unexpired():
+            if self.replica.unexpired():
                 return self.replica.current()
             raise
 
     async def _look(self) -> None:
         """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
         if self._context.flights.closing:
-            self._state.believe_wall()
+            self.replica.believe_wall()
             return
         loop = asyncio.get_running_loop()
         flight = self._looks.get(loop)
@@ -333,7 +337,7 @@ class Credential:
         patience = self._context.timeout + timing.CALLER_MORE
         if called is not None:
             patience -= self._monotonic() - called
-        if self._state.unexpired():  # and the vendor is slow: one caller's patience is enough for all
+        if self.replica.unexpired():  # and the vendor is slow: one caller's patience is enough for all
             patience -= flight.loop.time() - flight.began
         try:
             return await flight.join(max(patience, 0.0))
@@ -371,7 +375,7 @@ class Credential:
     async def _renew(self, known: int, called: float) -> Token:
         token = await Runtime(self.replica).run(renew, known, called)
         lives = token.expires_at - token.issued_at
-        if token is self._state.token and not self._state.unexpired() and lives >= timing.LEAST_GAP:
+        if token == self._state.token and not self.replica.unexpired() and lives >= timing.LEAST_GAP:
             # It came, but this process was stopped for so long that it is over already.
             return await Runtime(self.replica).run(renew, self._state.version)
         return token
@@ -398,7 +402,7 @@ class Credential:
             case InDoubt():
                 # As long as the token is valid, and no longer: then it is tried after all.
                 return max(min(timing.DOUBT_AGAIN, self._state.windows.hard - self._monotonic()), 0.0)
-            case ReauthorizationRequired() if self._state.unexpired():
+            case ReauthorizationRequired() if self.replica.unexpired():
                 pass  # there is no way to renew what is still good
             case ReauthorizationRequired() | StoreUnavailable():
                 return timing.FAILED_AGAIN
@@ -411,7 +415,7 @@ class Credential:
     async def _brought(self, work: Coroutine[Any, Any, Token]) -> Token:
         """What the user brought; should it be over already, for this process was stopped, what renewing brings."""
         token = await self._to_the_end(work)
-        return token if self._state.unexpired() else await self.token()
+        return token if self.replica.unexpired() else await self.token()
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from linkauth.engine import authorization, secret_age
 from linkauth.engine.check import check
+from linkauth.engine.clock import Clock
 from linkauth.engine.codec import Codec
 from linkauth.engine.context import EngineContext
 from linkauth.engine.credential_cache import CredentialCache
@@ -78,13 +79,15 @@ class Engine(Generic[C]):
         event_log = EventLog(on_event, world.wall)
         flights = Flights()
         outages = Outages(world.monotonic)
-        store_client = StoreClient(opened, world, event_log, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
+        clock = Clock(world)
+        store_client = StoreClient(opened, clock, event_log, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
         codec = Codec(sealer)
         read_repair = ReadRepair(store_client, codec, world, outages)
         self._make = make
         self._credentials: CredentialCache[C] = CredentialCache()
         self.context = EngineContext(
             world=world,
+            clock=clock,
             per_loop=PerLoop(),
             store_client=store_client,
             codec=codec,

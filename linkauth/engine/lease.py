@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from linkauth.engine.store_client import StoreClient
-    from linkauth.engine.world import World
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Record
 
@@ -39,14 +38,14 @@ class Lease:
     """A granted lease. As a context manager it is extended every ``every`` seconds, a third of its time where not told.
 
     ``held()`` is asked right before anything is sent: a worker that was stopped for as long as its lease must not
-    spend a token that its successor will be spending. A machine that slept may not know by its monotonic clock that it was
-    stopped; so what the wall clock says has passed counts too, where that is more.
+    spend a token that its successor will be spending. Nor may one whose clocks, or the store's, have jumped since it last
+    heard that the lease is its own: it asks once more.
     """
 
     __slots__ = (
         "_again",
-        "_ahead",
         "_deadline",
+        "_epoch",
         "_every",
         "_extending",
         "_gone",
@@ -57,7 +56,6 @@ class Lease:
         "_store_client",
         "_timer",
         "_ttl",
-        "_world",
         "key",
         "number",
     )
@@ -65,7 +63,6 @@ class Lease:
     def __init__(
         self,
         store_client: StoreClient,
-        world: World,
         key: str,
         number: int,
         ttl: float,
@@ -78,10 +75,9 @@ class Lease:
         self.key = key
         self.number = number
         self._store_client = store_client
-        self._world = world
         self._ttl = ttl
         self._deadline = granted.before + ttl
-        self._ahead = self._wall_ahead() if granted.ahead is None else granted.ahead
+        self._epoch = granted.epoch
         self._again = again
         """Claims it from a store that lost it; and what is held once more, where it was claimed by a named owner."""
         self._holder = holder
@@ -114,9 +110,8 @@ class Lease:
         """
         if self._lost or self._again is None:
             return False
-        before, ahead = self._world.monotonic(), self._wall_ahead()
         try:
-            claim, _ = await self._again()
+            claim, time = await self._again()
         except StoreError:
             return False
         if not isinstance(claim, Granted):
@@ -124,7 +119,7 @@ class Lease:
             self.number = 0  # which may be his as well: nothing of his is given back
             return False
         same, self.number = claim.number == self.number, claim.number
-        self._deadline, self._ahead = before + self._ttl, ahead
+        self._deadline, self._epoch = time.before + self._ttl, time.epoch
         return same
 
     def sent(self) -> None:
@@ -164,23 +159,20 @@ class Lease:
             await asyncio.sleep(self._every)
 
     def _is_short(self) -> bool:
-        slept = abs(self._wall_ahead() - self._ahead)  # a clock that was set back may hide a sleep
-        return self._deadline - self._world.monotonic() - slept < self._ttl / timing.LEASE_PART
-
-    def _wall_ahead(self) -> float:
-        return self._world.wall() - self._world.monotonic()
+        clock = self._store_client.clock
+        return self._deadline - clock.monotonic() < self._ttl / timing.LEASE_PART or self._epoch != clock.epoch
 
     async def _extend(self) -> None:
         if self._gone:
             return
-        before, ahead = self._world.monotonic(), self._wall_ahead()
+        asked = self._store_client.clock.glance()
         try:
             async with asyncio.timeout(self._ttl / timing.LEASE_PART):  # so that another try comes before its end
                 kept = await self._store_client.do(self._store_client.store.extend(self.key, self.number, self._ttl))
         except (StoreError, TimeoutError):
             return  # it may come back before the lease ends
         if kept:
-            self._deadline, self._ahead = before + self._ttl, ahead
+            self._deadline, self._epoch = asked.monotonic + self._ttl, asked.epoch
             return
         self._lost = self._gone = True  # nothing is sent under it any more
         self._over = not self._sent

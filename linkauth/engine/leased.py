@@ -100,7 +100,7 @@ class Leased:
     def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
         """A granted claim as something that can be kept and given back. ``note``, ``owner``: what it was claimed with."""
         del note, owner  # what was lost with the store's data is not taken again: whoever worked begins anew
-        return Lease(self.context.store_client, self.context.world, self.key, claim.number, self.ttl, time)
+        return Lease(self.context.store_client, self.key, claim.number, self.ttl, time)
 
     async def put(self, number: int, value: bytes, lasts: float | None = None) -> tuple[Commit, StoreTime]:
         """Commit ``value``. ``lasts``: seconds after which the store may forget it; None: never."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 from typing import TYPE_CHECKING
 
 from linkauth.engine.events import EventKind
@@ -12,7 +13,6 @@ from linkauth.engine.lease import Lease
 from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.record_key import RecordKey
-from linkauth.engine.state import UNKNOWN, CredentialState
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
 from linkauth.oauth import wire
 from linkauth.oauth.scope import not_granted
@@ -20,16 +20,20 @@ from linkauth.protocol import timing
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import digest
 from linkauth.protocol.keys import token_keys
-from linkauth.protocol.lineage import Entry, Lineage, supersedes
+from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage
 from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth.protocol.refusal import hopeless
+from linkauth.protocol.state import CredentialState, Habits
 from linkauth.store import Committed, Granted, Record, Superseded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Kept
     from linkauth.engine.outbox import Landed
     from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import Verdict
     from linkauth.protocol.records import Session
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
@@ -49,7 +53,10 @@ class Replica(Leased):
         self.vendor = vendor
         self.account = account
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
-        self.state = CredentialState(context.world, ahead, needs_user=vendor.needs_user)
+        habits = Habits(refresh_ahead=ahead, needs_user=vendor.needs_user, rotates=vendor.rotation.rotates)
+        self.state = CredentialState(habits=habits)
+        self._learning = threading.Lock()
+        """Two threads' loops may learn something at the same moment."""
         self.outbox = Outbox(self, self._landed)
         self.lease_held: Lease | None = None
         """The latest lease of this worker."""
@@ -81,16 +88,17 @@ class Replica(Leased):
 
     async def look(self) -> None:
         """Read the store again, for the clocks say that time passed unnoticed."""
+        time: StoreTime | None = None
         try:
             reading, time = await self.read()
-            if reading.record is not None and self.supersedes(reading.record):
+            if reading.record is not None:
                 self.adopt(reading.record, time)
-            elif self.is_stored(reading.record):
-                self.state.anchor(time)
-            else:  # fetched for this process alone, its times are by this host's clock
-                self.state.believe_wall()
         except StoreError:  # a broken record is the renewal's to tell
-            self.state.believe_wall()
+            time = None
+        if time is not None and self.state.stored:
+            self._place(time)
+        else:  # what was fetched for this process alone has its times by this host's clock
+            self.believe_wall()
 
     def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
         """A granted claim as something that can be kept and given back. ``note``, ``owner``: what it was claimed with."""
@@ -101,7 +109,6 @@ class Replica(Leased):
         rotates = self.vendor.rotation.rotates
         self.lease_held = Lease(
             self.context.store_client,
-            self.context.world,
             self.key,
             claim.number,
             self.ttl,
@@ -113,20 +120,17 @@ class Replica(Leased):
         return self.lease_held
 
     def adopt(self, record: Record, time: StoreTime) -> None:
-        """Take what the store has. Raises ``ReauthorizationRequired`` where that says that only the user can help."""
-        match self.context.codec.open(self.key, record):
-            case TokenRecord(token=token) as found:
-                held, lineage = self.state.token, Lineage(found.session, found.generation)
-                same = held is not None and held == token and self.state.stored  # written anew under another key
-                self.state.take(held if same and held is not None else token, record.version, time, lineage=lineage)
-                self._unread = False
-                if not same:
-                    self.tell(EventKind.ADOPTED)
-            case DeadRecord(reason=reason) as mark:
-                self.state.mark_dead(reason, record.version, mark)
-                raise self.reauthorization(reason)
-            case _:
-                raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
+        """Know what the store has, if that comes later. Raises ``ReauthorizationRequired`` where only the user can help."""
+        found, before = self.entry(record), self.state
+        if not isinstance(found.record, TokenRecord | DeadRecord):
+            raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
+        if not self.observe(found, time):
+            return
+        if isinstance(found.record, DeadRecord):
+            raise self.reauthorization(found.record.reason)
+        self._unread = False
+        if found.record.token != before.token or not before.stored:  # else it was only written anew, under another key
+            self.tell(EventKind.ADOPTED)
 
     def know(self, record: Record | None, time: StoreTime) -> None:
         """Adopt ``record`` if it is newer than what is held, whatever it says."""
@@ -142,6 +146,64 @@ class Replica(Leased):
             self._unread = True
             self.tell(EventKind.UNREADABLE, f"a token is fetched for this process alone: {error}")
 
+    # -- knowing ---------------------------------------------------------------------------------------------------
+
+    def learn(self, change: Callable[[CredentialState], CredentialState]) -> None:
+        """Replace what is known by what ``change`` makes of it."""
+        with self._learning:
+            self.state = change(self.state)
+
+    def observe(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> bool:
+        """After a look at a record, whoever brought it: know it, if it comes later. Whether it did."""
+        before, time, spread = self.state, self._present(time), self._spread()
+        self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
+        return self.state.entry != before.entry
+
+    def hold(self, token: Token) -> None:
+        """Serve ``token``, which has no end and which the store never sees."""
+        entry, time = self._entry(token, 0, UNKNOWN), StoreTime(now=0.0, before=0.0, after=0.0)
+        self.learn(lambda state: state.observe(entry, time, 0.0))
+
+    def serve_alone(self, token: Token, lineage: Lineage) -> None:
+        """Serve what was fetched without the store, by this host's clock."""
+        time, spread = self.context.clock.here(), self._spread()
+        record = self._record(token, lineage)
+        self.learn(lambda state: state.alone(record, time, spread).new_since(time.after))
+
+    def new_since(self, moment: float) -> None:
+        """Who asked for a new token up to ``moment`` (monotonic) has it with the one that is held."""
+        self.learn(lambda state: state.new_since(moment))
+
+    def judge(self) -> Verdict:
+        """What the token is good for now."""
+        return self.state.judge(self.context.clock.monotonic())
+
+    def unexpired(self) -> bool:
+        """Whether the token may still be used when nothing better can be had."""
+        clock, state = self.context.clock, self.state
+        # Time that passed unnoticed counts here, where there is no margin left.
+        return state.unexpired(clock.monotonic() + clock.missed(state.ahead, state.epoch))
+
+    def jumped(self) -> bool:
+        """Whether the token's windows are not to be believed, for the clocks have jumped since they were computed."""
+        return self.state.is_outdated(self.context.clock.epoch.host)
+
+    def believe_wall(self) -> None:
+        """After a jump with no store to ask: count what the wall clock says has passed."""
+        now = self.context.clock.glance()
+        self.learn(lambda state: state.slept(now.ahead, now.epoch.host))
+
+    def _place(self, time: StoreTime) -> None:
+        time, spread = self._present(time), self._spread()
+        self.learn(lambda state: state.placed(time, spread))
+
+    def _present(self, time: StoreTime) -> StoreTime:
+        """A look as seen from now: an answer may have come long after it."""
+        return time.later(self.context.clock.monotonic())
+
+    def _spread(self) -> float:
+        return self.context.world.random.random()
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def store(
@@ -155,19 +217,18 @@ class Replica(Leased):
         if token.left_out:
             names = wire.words(", ".join(token.left_out))
             log.warning("%s/%s: extra has no room for %s", self.vendor.name, self.account, names)
-        fresh, before = self._entry(token, number, lineage), self.state.version
+        fresh = self._entry(token, number, lineage)
         try:
             landed = await self.outbox.commit(number, self._closed(number, token, lineage))
         except StoreError as error:
             fault = str(error)
         else:
             if landed.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
-                self._take(fresh, landed.time, stored=False)
+                self.observe(fresh, landed.time, stored=False)
             self._landed(landed)
             return self.current()
-        if self.state.token is None or (self.state.version <= max(before, number) and self._is_latest(fresh)):
-            self._take(fresh, time, stored=False)
-        # Else a later login of this process came through meanwhile: the store will say so to what is offered.
+        # Unless a later login of this process came through meanwhile: the store will say so to what is offered.
+        self.observe(fresh, time, stored=False)
         if irreplaceable:
             self.outbox.go_on(fault)
         else:
@@ -184,81 +245,42 @@ class Replica(Leased):
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
-        state = self.state
-        return (state.token or state.mark) is not None and state.stored and state.version > version
-
-    def is_stored(self, record: Record | None) -> bool:
-        """Whether the store has what is held, ``record`` being what it has. Raises ``CorruptRecord``.
-
-        It may have taken a commit and not been heard to say so.
-        """
-        state = self.state
-        if not state.stored and record is not None and record.version == state.version:
-            found = self.context.codec.open(self.key, record)
-            state.stored = isinstance(found, TokenRecord) and found.token == state.token
-        return state.stored
-
-    def supersedes(self, record: Record) -> bool:
-        """Whether ``record`` comes after what is held (``lineage``)."""
-        state = self.state
-        if not state.stored and self._is_alone():
-            # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place, and what
-            # the user has brought since, whether it still serves or not.
-            with contextlib.suppress(CorruptRecord):
-                found = self.entry(record).record
-                if isinstance(found, TokenRecord):
-                    own = state.lineage.session
-                    since = found.session is not None and own is not None and found.session > own
-                    serves = found.token.expires_at > self.context.store_client.now()
-                    return record.version > state.version and (since or serves)
-        return super().supersedes(record)
-
-    def _is_alone(self) -> bool:
-        """Whether what the store has not got was fetched without it."""
-        return self.state.token is not None and not self.vendor.rotation.rotates
+        return self.state.record is not None and self.state.stored and self.state.version > version
 
     def held(self) -> Entry | None:
-        """What this worker holds of the record, as it would be written."""
-        state = self.state
-        if state.token is not None:
-            return self._entry(state.token, state.version, state.lineage)
-        return None if state.mark is None else Entry(state.mark, state.version)
+        """What this worker holds of the record."""
+        return self.state.entry
 
-    def _is_latest(self, entry: Entry) -> bool:
-        """Whether nothing is held that comes after ``entry``: a later login of this process."""
-        held = self.held()
-        return held is None or self.state.lineage.session is None or not supersedes(held, entry)
-
-    def _take(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> None:
-        record = entry.record
-        assert isinstance(record, TokenRecord)  # noqa: S101  # marks are buried
-        lineage = Lineage(record.session, record.generation)
-        self.state.take(record.token, entry.number, time, stored=stored, lineage=lineage)
+    def supersedes(self, record: Record) -> bool:
+        """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""
+        try:
+            found = self.entry(record)
+        except CorruptRecord:
+            return record.version > self.state.version
+        return self.state.supersedes(found, self.context.clock.store_now())
 
     def is_later(self, record: Record) -> bool:
         """As ``supersedes``; but what is held, under another number, is not."""
-        held = self.held()
         try:
-            found = self.context.codec.open(self.key, record)
+            found = self.entry(record)
         except CorruptRecord:
             return False
-        return self.supersedes(record) and (held is None or found != held.record)
+        return self.supersedes(record) and found.record != self.state.record
 
     async def reassert(self, number: int) -> int:
         """Commit the unchanged record under ``number``: others learn that its refresh token is being spent just now."""
-        held = self.held()
-        if held is None:
+        record = self.state.record
+        if record is None:
             return number
-        outcome, _ = await self.commit(number, held.record)
+        outcome, time = await self.commit(number, record)
         if isinstance(outcome, Superseded):
             return number if outcome.record is None else max(number, outcome.record.version) + 1
-        if self.held() == held:
-            self.state.version = number
+        self.observe(Entry(record, number), time)
         return number + 1
 
     def hopeless(self, token: Token | None) -> str:
         """Why there is no way to another token than from the user; empty: there is one."""
-        return hopeless(self.vendor, token, self.context.store_client.now())
+        return hopeless(self.vendor, token, self.context.clock.store_now())
 
     @property
     def written_at(self) -> float:
@@ -277,7 +299,7 @@ class Replica(Leased):
         ``number``: one above the record that was last looked at, so that what has come since stands; 0: the lease's.
         Returns only where a newer token stood in the way.
         """
-        lineage, number = self.state.lineage, number or lease.number
+        refused, lineage, number = self.state.entry, self.state.lineage, number or lease.number
         mark = DeadRecord(
             vendor=self.vendor.name,
             account=self.account,
@@ -290,14 +312,14 @@ class Replica(Leased):
             outcome, time = await self.commit(number, mark)
         except StoreUnavailable:
             # The next worker will be refused as this one was; this one knows the record that stands there as dead.
-            self.state.mark_dead(reason, self.state.version, mark, stored=False)
+            self.learn(lambda state: state.refused(mark, state.version, refused, stored=False))
         else:
             if number != lease.number:
                 await lease.release()
             if isinstance(outcome, Superseded) and outcome.record is not None:
                 self.adopt(outcome.record, time)
                 return self.current()
-            self.state.mark_dead(reason, number, mark)
+            self.learn(lambda state: state.refused(mark, number, refused))
         self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
         raise self.reauthorization(reason)
 
@@ -318,7 +340,8 @@ class Replica(Leased):
         if forgotten:
             self.outbox.kept = None
             await self.outbox.drop(number)
-            self.state.mark_dead("" if mark is None else reason, number, mark)
+            over = self.state.entry
+            self.learn(lambda state: state.forgotten(number) if mark is None else state.refused(mark, number, over))
         return forgotten
 
     async def settle(self, *, anew: bool = False) -> bool:
@@ -336,10 +359,8 @@ class Replica(Leased):
             try:
                 landed = await self.outbox.commit(left.number, left.value)
             except StoreError as error:
-                now = self.context.world.monotonic()
                 fresh = self.entry(Record(left.number, left.value))
-                if self._is_latest(fresh):
-                    self._take(fresh, StoreTime(self.context.store_client.now(), now, now), stored=False)
+                self.observe(fresh, self.context.clock.present(), stored=False)
                 self.outbox.go_on(str(error))
                 raise
             self._landed(landed)
@@ -371,8 +392,8 @@ class Replica(Leased):
             self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
             if record is not None:
                 self.adopt(record, landed.time)
-        elif record is not None and self._is_latest(fresh := self.entry(record)):
-            self._take(fresh, landed.time)
+        elif record is not None:
+            self.observe(self.entry(record), landed.time)
 
     async def _follow(self) -> None:
         """Know where the record is, and hear of a store that loses what only it and its workers have."""
@@ -384,7 +405,10 @@ class Replica(Leased):
         await self.record_key.find()
 
     def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
-        record = TokenRecord(
+        return Entry(self._record(token, lineage), number)
+
+    def _record(self, token: Token, lineage: Lineage) -> TokenRecord:
+        return TokenRecord(
             vendor=self.vendor.name,
             account=self.account,
             token=token,
@@ -392,10 +416,9 @@ class Replica(Leased):
             session=lineage.session,
             generation=lineage.generation,
         )
-        return Entry(record, number)
 
     def _closed(self, number: int, token: Token, lineage: Lineage = UNKNOWN) -> bytes:
-        return self.context.codec.close(self.key, number, self._entry(token, number, lineage).record)
+        return self.context.codec.close(self.key, number, self._record(token, lineage))
 
     # -- saying ----------------------------------------------------------------------------------------------------
 
@@ -412,7 +435,8 @@ class Replica(Leased):
 
     def failed(self, error: LinkAuthError, wait: float) -> None:
         """A flight failed: keep ``wait`` seconds of distance, and say so."""
-        self.state.failed(error, wait)
+        until = self.context.clock.monotonic() + wait
+        self.learn(lambda state: state.failed(error, until))
         if not isinstance(error, ReauthorizationRequired):
             level = self.context.outages.failed(self.vendor, self.account, error)
             self.tell(EventKind.FAILED, str(error), level=level)

@@ -12,7 +12,6 @@ from linkauth.engine.events import EventKind
 from linkauth.engine.limiter import limiter
 from linkauth.engine.vendor_access import VendorAccess
 from linkauth.protocol import effects
-from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.limits import secret_digest
 from linkauth.store import Busy, Granted
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from linkauth.errors import CorruptRecord, ReauthorizationRequired
     from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Effect, Steps
-    from linkauth.protocol.freshness import Verdict
+    from linkauth.protocol.freshness import StoreTime, Verdict
     from linkauth.protocol.intent import Note
     from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.worker import Worker
@@ -58,15 +57,14 @@ class Runtime:
         self.timeout = replica.context.timeout
         self._replica = replica
         self._context = replica.context
-        self._state = replica.state
         self._lease: Lease | None = None
         self._time: StoreTime | None = None
         """The last look at the store's clock while claiming; None: it was away."""
         self._granted: tuple[Granted, StoreTime] | None = None
         """While the lease is extended: until something is written under it, or it is given back."""
         self._access = VendorAccess(replica.context, replica.vendor, replica.account)
-        self.now = replica.context.world.monotonic
-        self.store_now = replica.context.store_client.now
+        self.now = replica.context.clock.monotonic
+        self.store_now = replica.context.clock.store_now
         self.entropy = replica.context.world.entropy
         self.chance = replica.context.world.random.random
 
@@ -102,25 +100,25 @@ class Runtime:
 
     @property
     def token(self) -> Token | None:
-        return self._state.token
+        return self._replica.state.token
 
     @property
     def lineage(self) -> Lineage:
-        return self._state.lineage
+        return self._replica.state.lineage
 
     @property
     def version(self) -> int:
-        return self._state.version
+        return self._replica.state.version
 
     @property
     def new_until(self) -> float:
-        return self._state.new_until
+        return self._replica.state.new_until
 
     def verdict(self) -> Verdict:
-        return self._state.judge()
+        return self._replica.judge()
 
     def unexpired(self) -> bool:
-        return self._state.unexpired()
+        return self._replica.unexpired()
 
     def supersedes(self, record: Record) -> bool:
         return self._replica.supersedes(record)
@@ -142,7 +140,7 @@ class Runtime:
         return self._replica.current()
 
     def reauthorization(self, otherwise: str) -> ReauthorizationRequired:
-        return self._replica.reauthorization(self._state.dead or otherwise)
+        return self._replica.reauthorization(self._replica.state.dead or otherwise)
 
     def observe(self, record: Record, time: StoreTime) -> None:
         self._replica.know(record, time)
@@ -164,7 +162,7 @@ class Runtime:
     async def _settle(self, effect: effects.Settle) -> bool:
         waited = await self._replica.settle(anew=effect.anew)
         if waited:
-            self._state.new_until = self.now()
+            self._replica.new_since(self.now())
         return waited
 
     async def _read(self, _: effects.Read) -> tuple[Reading, StoreTime]:
@@ -195,7 +193,7 @@ class Runtime:
     async def _adopt(self, effect: effects.Adopt) -> None:
         self._replica.adopt(effect.record, effect.time)
         if effect.awaited:
-            self._state.new_until = self.now()
+            self._replica.new_since(self.now())
 
     async def _repair(self, _: effects.Repair) -> None:
         await self._replica.put_back()
@@ -216,7 +214,7 @@ class Runtime:
         stored = await self._replica.store(
             effect.token, number, self._time, irreplaceable=effect.irreplaceable, lineage=effect.lineage
         )
-        self._state.new_until = self.now()
+        self._replica.new_since(self.now())
         return stored
 
     async def _forget(self, effect: effects.Forget) -> bool:
@@ -240,10 +238,7 @@ class Runtime:
             self._lease = None
 
     async def _serve(self, effect: effects.Serve) -> None:
-        now = self.now()
-        time = StoreTime(self._context.world.wall(), now, now)
-        self._state.take(effect.token, self._state.version, time, stored=False, lineage=effect.lineage)
-        self._state.new_until = now
+        self._replica.serve_alone(effect.token, effect.lineage)
 
     async def _stop_extending(self) -> None:
         if self._granted is not None and self._lease is not None:
@@ -253,7 +248,9 @@ class Runtime:
     # -- the vendor ------------------------------------------------------------------------------------------------
 
     async def _acquire_permit(self, _: effects.AcquirePermit) -> None:
-        await self._access.acquire_permit(self._state.windows.hard if self._state.token is not None else -math.inf)
+        await self._access.acquire_permit(
+            self._replica.state.windows.hard if self._replica.state.token is not None else -math.inf
+        )
 
     async def _release_permit(self, _: effects.ReleasePermit) -> None:
         await self._access.release_permit()
@@ -263,6 +260,5 @@ class Runtime:
         if time is None:
             self._context.outages.store.hold_up("tokens fetched for this process alone", self._replica.key)
             log.debug("%s: the store is away; a token is fetched for this process alone", self.vendor.name)
-            now = self.now()
-            time = StoreTime(self._context.world.wall(), now, now)
+            time = self._context.clock.here()
         return await self._access.exchange(effect, time, None if self._granted is None else self._lease)

@@ -10,14 +10,14 @@ from linkauth.engine.events import EventKind
 from linkauth.engine.flight import called_off
 from linkauth.errors import StoreError, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.freshness import StoreTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from linkauth.engine.clock import Clock
     from linkauth.engine.events import EventLog
     from linkauth.engine.outages import Outage
-    from linkauth.engine.world import World
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.store import TokenStore
 
 __all__ = ["StoreClient"]
@@ -37,12 +37,12 @@ T = TypeVar("T")
 class StoreClient:
     """A store with time limits. ``store`` is the store itself, for making the calls that are handed in here."""
 
-    __slots__ = ("_lost", "_on_back", "_outage", "_patience", "_teller", "_time", "_world", "store")
+    __slots__ = ("_lost", "_on_back", "_outage", "_patience", "_teller", "clock", "store")
 
     def __init__(
         self,
         store: TokenStore,
-        world: World,
+        clock: Clock,
         event_log: EventLog,
         timeout: float,
         on_back: Callable[[], None],
@@ -50,13 +50,12 @@ class StoreClient:
     ) -> None:
         """``on_back`` is called when the store answers again, before anybody gets that answer; ``outage``: its."""
         self.store = store
+        self.clock = clock
         self._on_back = on_back
-        self._world = world
         self._teller = event_log
         self._patience = min(timing.STORE_CALL, timeout / 2)
         self._lost = False
         self._outage = outage
-        self._time: StoreTime | None = None
 
     @property
     def away(self) -> bool:
@@ -65,14 +64,13 @@ class StoreClient:
 
     async def ask(self, call: Awaitable[A]) -> tuple[A, StoreTime]:
         """The store's answer, and its clock. Raises ``StoreUnavailable``, or what else the store raises of its own."""
-        before, ahead = self._world.monotonic(), self._world.wall() - self._world.monotonic()
+        before = self.clock.glance()
         answer = await self.do(call)
-        self._time = StoreTime(answer.now, before, self._world.monotonic(), ahead)
-        return answer, self._time
+        return answer, self.clock.read(before, answer.now)
 
     def now(self) -> float:
         """The store's clock by the last look at it, Unix seconds; this host's where there was none yet."""
-        return self._world.wall() if self._time is None else self._time.unix(self._world.monotonic())
+        return self.clock.store_now()
 
     async def do(self, call: Awaitable[T], extra: float = 0.0) -> T:
         """As ``ask``, for calls whose answer has no clock. ``extra``: seconds that the call is meant to take."""

@@ -25,6 +25,7 @@ What else there is:
 ``session``       login, pairing, logout: they override whatever is there
 ``client_secret`` the rotation of a client's secret
 ``records``       what is stored; ``keys``: under which keys
+``state``         what one worker knows of a credential: a value, and the one way by which a record changes it
 ``lineage``       which of two records is later: the only place that says so
 ``limits``        what a vendor said of a client, and how much of its stated limit is used
 ``timing``        every number of seconds, with the relations that the rules need

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.protocol.records import StoredRecord
 
-__all__ = ["Entry", "Lineage", "new_session", "read", "supersedes", "written"]
+__all__ = ["UNKNOWN", "Entry", "Lineage", "new_session", "read", "supersedes", "written"]
 
 RESERVED: Final = "linkauth.session"
 """In ``extra`` as it is stored: the session once more."""
@@ -49,6 +49,9 @@ class Lineage:
         if token is None or not token.refresh_token:
             return Lineage()  # nothing hangs on the order of tokens that can be had at any time
         return Lineage(_implied(token), 1)  # from before sessions: whoever renews it gives it the same one
+
+
+UNKNOWN: Final = Lineage()
 
 
 def _implied(token: Token) -> Session:

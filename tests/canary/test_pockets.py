@@ -330,7 +330,7 @@ async def test_a_broken_record_is_not_shown():
             with pytest.raises(CorruptRecord) as caught:
                 await engine.credential(LinkXGUser(base_url=URL), "default").refresh()
             assert not found(formatted(caught.value))
-            credential.replica.state.succeeded()
+            credential.replica.learn(lambda state: state.succeeded())
 
 
 @pytest.mark.long

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from linkauth.engine.escrow import FolderEscrow
 from linkauth.engine.replica import Replica
-from linkauth.engine.state import CredentialState
 from linkauth.errors import LinkAuthError
+from linkauth.protocol.records import TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from linkauth.engine.events import Event
     from linkauth.oauth.exchange import Request, Response
+    from linkauth.protocol.lineage import Entry
 
 LAG = 0.3
 """Seconds from which a pause of this process's own is told."""
@@ -102,7 +103,7 @@ class Tracer:
     def _patch(self) -> None:
         """Each process has one engine, so the classes themselves may be told whom to tell."""
         tracer = self
-        closed, leased, put, take = Replica._closed, Replica.lease, FolderEscrow.put, CredentialState.take
+        closed, leased, put, take = Replica._closed, Replica.lease, FolderEscrow.put, Replica.observe
 
         def closing(replica: Replica, number: int, token: Any, *more: Any) -> bytes:
             value = closed(replica, number, token, *more)
@@ -128,11 +129,12 @@ class Tracer:
             await put(escrow, kept)
             tracer.mark("in escrow", token=tracer._names.get(kept.value, "?"), number=kept.number)
 
-        def taking(
-            state: CredentialState, token: Any, version: int, at: Any, *, stored: bool = True, **more: Any
-        ) -> None:
-            take(state, token, version, at, stored=stored, **more)
-            tracer.mark("holds", token=name_of(token.refresh_token), number=version, more="" if stored else "unstored")
+        def taking(replica: Replica, entry: Entry, at: Any, *, stored: bool = True) -> bool:
+            new = take(replica, entry, at, stored=stored)
+            if new and isinstance(entry.record, TokenRecord):
+                name = name_of(entry.record.token.refresh_token)
+                tracer.mark("holds", token=name, number=entry.number, more="" if stored else "unstored")
+            return new
 
         Replica._closed, Replica.lease = closing, leasing  # type: ignore[method-assign]
-        FolderEscrow.put, CredentialState.take = putting, taking  # type: ignore[method-assign]
+        FolderEscrow.put, Replica.observe = putting, taking  # type: ignore[method-assign]

@@ -20,6 +20,7 @@ from linkauth.engine.world import World
 from linkauth.errors import NoAnswer, NotSent, StoreUnavailable
 from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import Token
+from linkauth.protocol.lineage import UNKNOWN
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.events import Event
-    from linkauth.engine.state import CredentialState
     from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.lineage import Lineage
+    from linkauth.protocol.state import CredentialState
 
 BASE = "https://vendor.example/api/v1"
 CLIENT = LinkXG(client_id="shop", client_secret="first-secret", scope="products:read", base_url=BASE)
@@ -311,9 +313,19 @@ def remembered(credential: Credential) -> CredentialState:
     return credential.replica.state
 
 
-def remember(credential: Credential, token: Token, version: int, time: StoreTime, **more: Any) -> None:
-    """Have its worker hold ``token``, as if the store's record ``version`` had it."""
-    remembered(credential).take(token, version, time, **more)
+def remember(
+    credential: Credential,
+    token: Token,
+    version: int,
+    time: StoreTime | None = None,
+    *,
+    stored: bool = True,
+    lineage: Lineage = UNKNOWN,
+) -> None:
+    """Have its worker see that the store's record ``version`` holds ``token``: just now, or at ``time``."""
+    replica = credential.replica
+    seen = replica.context.clock.here() if time is None else time
+    replica.observe(replica._entry(token, version, lineage), seen, stored=stored)
 
 
 async def paired(worker: Worker, store: Store) -> Credential:

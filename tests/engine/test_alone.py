@@ -9,7 +9,6 @@ import pytest
 from linkauth.engine.events import EventKind
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Token
-from linkauth.protocol.freshness import StoreTime
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, PAGE, Fault, Store, Vendor, Worker, answer, paired, remember, remembered
 from tests.engine.virtual import monotonic, virtual
@@ -98,11 +97,11 @@ async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked(left
     credential = await paired(Worker(store, vendor), store)
     await asyncio.sleep(2)
     now = clock.wall()
-    fresh = Token(access_token="found", issued_at=now - 900, expires_at=now + left, refresh_token="stays")
+    fresh = Token(access_token="found", issued_at=now - 1.5, expires_at=now + left, refresh_token="stays")
 
     def found(name: str) -> None:
         if name == "claim":
-            remember(credential, fresh, 2, StoreTime(clock.wall(), clock.monotonic(), clock.monotonic()))
+            remember(credential, fresh, 2)
 
     store.before = found
     store.down.add("claim")

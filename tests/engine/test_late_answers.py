@@ -22,7 +22,6 @@ from tests.engine.fakes import (
     Worker,
     logged_in,
     refusal,
-    remember,
     remembered,
 )
 from tests.engine.virtual import virtual
@@ -170,10 +169,11 @@ async def test_an_answer_under_a_number_that_was_given_before_serves_while_the_s
     answer = attrs.evolve(held, access_token="answer")
     lineage = remembered(credential).lineage.renewed(held)
     store.down.add("commit")
+    before = remembered(credential)
     for given in (number - 1, number):
         assert await credential.replica.store(answer, given, time, irreplaceable=True, lineage=lineage) == answer
         assert await credential.token() == answer
-        remember(credential, held, number, time)
+        credential.replica.learn(lambda _: before)
     store.down.clear()
 
 

@@ -32,7 +32,7 @@ async def granted(context: EngineContext, *, again: bool = True, meanwhile: Call
     claim, time = await ask()
     assert isinstance(claim, Granted)
     meanwhile()
-    return Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask if again else None)
+    return Lease(context.store_client, KEY, claim.number, TTL, time, ask if again else None)
 
 
 def emptied() -> MemoryStore:
@@ -201,7 +201,7 @@ async def test_a_lease_is_known_by_its_owner():
         return await context.store_client.ask(store.claim(KEY, "we", TTL, 0, b""))
 
     claim, time = await ask()
-    lease = Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask)
+    lease = Lease(context.store_client, KEY, claim.number, TTL, time, ask)
     for _ in range(2):
         await asyncio.sleep(TTL - 1)
         assert await lease.confirmed()  # from now on it has its whole time again
@@ -219,19 +219,31 @@ async def test_a_lease_is_known_by_its_owner():
 
 @pytest.mark.parametrize("way", [1, -1], ids=["ahead", "behind"])
 @virtual
-async def test_a_lease_whose_time_seems_to_run_short_is_still_the_stores_to_judge(way):
-    """The clocks disagree by two thirds of it: the store, asked then and not before, says that it is held.
+async def test_after_a_jump_the_store_says_once_whether_a_lease_is_held(way):
+    """The clocks disagree by more than they may in one epoch: the store, asked then and neither before nor again, says so.
 
     Also where the wall clock fell behind: it was set back, and nobody can tell how long the machine slept.
     """
     store = Store()
     worker = Worker(store, Vendor())
     lease = await granted(worker.context)
-    worker.wall_ahead = TTL * 2 / 3 * way
-    assert await lease.held()
-    assert store.counts["extend"] == 0
-    worker.wall_ahead = (TTL * 2 / 3 + 0.1) * way
-    assert await lease.held()
+    for ahead, asked in ((0.4, 0), (0.6, 1), (0.7, 1), (3600, 2)):
+        worker.wall_ahead = ahead * way
+        assert await lease.held()
+        assert store.counts["extend"] == asked
+
+
+@pytest.mark.parametrize("way", [1, -1], ids=["ahead", "behind"])
+@virtual
+async def test_after_a_jump_of_the_stores_clock_it_says_whether_a_lease_is_held(way):
+    """Noticed at whatever is read: a lease whose end was by the clock before may have ended for the store."""
+    store, ahead = Store(), 0.0
+    store.inner = MemoryStore(clock=lambda: clock.wall() + ahead)
+    context = Worker(store, Vendor()).context
+    lease = await granted(context)
+    ahead = 60.0 * way
+    await context.store_client.ask(store.read("another/key/1"))
+    assert await lease.held() is (way < 0)
     assert store.counts["extend"] == 1
 
 
@@ -291,7 +303,7 @@ async def test_a_lease_that_was_lost_to_something_later_shields_nothing(held):
         return await context.store_client.ask(store.claim(KEY, "we", TTL, 99, b"ours"))
 
     claim, time = await ask()
-    lease = Lease(context.store_client, context.world, KEY, claim.number, TTL, time, ask, holder=Spoken())
+    lease = Lease(context.store_client, KEY, claim.number, TTL, time, ask, holder=Spoken())
     async with lease:
         lease.sent()
         store.inner = emptied()

@@ -12,7 +12,6 @@ from linkauth.engine.limiter import limiter
 from linkauth.errors import MalformedResponse
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
-from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.limits import secret_digest
 from linkauth.protocol.lineage import Lineage
 from linkauth.protocol.records import Session
@@ -117,8 +116,7 @@ async def test_a_token_that_another_loop_adopts_before_the_claim_is_not_renewed_
 
     def adopting(context: EngineContext) -> str:
         if context is here.context and remembered(credential).version < remembered(other).version:
-            now = StoreTime(clock.wall(), clock.monotonic(), clock.monotonic())
-            remember(credential, fresh, remembered(other).version, now)
+            remember(credential, fresh, remembered(other).version, lineage=remembered(other).lineage)
         return owner(context)
 
     monkeypatch.setattr(EngineContext, "owner", adopting)

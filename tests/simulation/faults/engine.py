@@ -8,7 +8,7 @@ import attrs
 
 from linkauth.engine import engine as engines
 from linkauth.engine import replica as replicas
-from linkauth.engine import state as states
+from linkauth.engine.clock import Clock
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
@@ -17,18 +17,19 @@ from linkauth.engine.outbox import Outbox
 from linkauth.engine.read_repair import ReadRepair
 from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
-from linkauth.engine.state import CredentialState
 from linkauth.engine.store_client import StoreClient
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
 from linkauth.protocol import effects, timing
 from linkauth.protocol import patience as patiences
 from linkauth.protocol import renewal as renewals
+from linkauth.protocol import state as states
 from linkauth.protocol.effects import Claim, Commit, MarkDead, Read, Release
 from linkauth.protocol.freshness import StoreTime, Windows
 from linkauth.protocol.intent import Note
 from linkauth.protocol.keys import token_keys
+from linkauth.protocol.state import CredentialState
 from linkauth.store import Busy, Granted, Reading
-from tests.simulation.faults.planting import Instead, harmless, planted, rewriting
+from tests.simulation.faults.planting import Instead, give_up, harmless, planted, rewriting, serve
 from tests.simulation.faults.schedules import (
     asks_for_what_was_written_first,
     asks_for_what_was_written_last,
@@ -73,7 +74,7 @@ def handed_out_before_committed() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect:
         if isinstance(effect, Commit):
-            self._state.take(effect.token, self._lease.number, self._granted[1])
+            serve(self, effect.token, self._lease.number, self._granted[1])
         return effect
 
     yield rewriting(rewrite)
@@ -115,7 +116,7 @@ def deleted_on_invalid_grant() -> Iterator[tuple[Any, str, Any]]:
         await replica.context.store_client.do(
             replica.context.store_client.store.delete(replica.key, self._lease.number)
         )
-        replica.state.mark_dead(effect.reason, self._lease.number)
+        give_up(replica, effect.reason, self._lease.number)
         raise replica.reauthorization(effect.reason)
 
     yield Runtime, "_mark_dead", revoke
@@ -139,7 +140,7 @@ def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
 
     async def revoke(self: Runtime, effect: MarkDead) -> Any:
         await self._release(Release())
-        self._state.mark_dead(effect.reason, self._state.version)
+        give_up(self._replica, effect.reason, self._replica.state.version)
         raise self._replica.reauthorization(effect.reason)
 
     yield Runtime, "_mark_dead", revoke
@@ -150,7 +151,7 @@ def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
     """A lease shorter than an exchange, and nobody extends it."""
 
     def lease(self: Replica, claim: Granted, time: StoreTime, *_: object) -> Lease:
-        return Lease(self.context.store_client, self.context.world, self.key, claim.number, 1e6, time)
+        return Lease(self.context.store_client, self.key, claim.number, 1e6, time)
 
     async def claim(self: Replica, *args: Any, **kwargs: Any) -> Any:
         self.ttl = 2.0
@@ -324,7 +325,7 @@ def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
 
     async def ask(self: StoreClient, call: Any) -> Any:
         answer, time = await real(self, call)
-        return answer, attrs.evolve(time, now=self._world.wall())
+        return answer, attrs.evolve(time, now=self.clock.wall())
 
     real = StoreClient.ask
     yield StoreClient, "ask", ask
@@ -333,14 +334,7 @@ def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
 @planted(1000, "sleep")
 def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
     """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
-
-    def place(self: CredentialState, placed: Windows, ahead: float) -> None:
-        real(self, placed, ahead)
-        self.wall_limit = 1e18
-
-    real = CredentialState._place
-    yield CredentialState, "_place", place
-    yield CredentialState, "jumped", lambda self: False
+    yield Clock, "ahead", lambda self: 0.0
 
 
 @planted(300, None, two_accounts)
@@ -440,14 +434,14 @@ def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
 @planted(2500, "sleep")
 def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
     """Half a minute may pass unnoticed, however short the token's margin."""
-    yield CredentialState, "_tolerance", lambda self: 30.0
+    yield timing, "LEAST_JUMP", 60.0
 
 
 @planted(5000, "comings and goings")
 def a_login_under_a_number_that_was_given_before() -> Iterator[tuple[Any, str, Any]]:
     """What has the number of the record that is known as dead is not looked at."""
-    real = Replica.supersedes
-    yield Replica, "supersedes", lambda self, record: record.version > self.state.version and real(self, record)
+    real = CredentialState.supersedes
+    yield CredentialState, "supersedes", lambda self, entry, now: entry.number > self.version and real(self, entry, now)
 
 
 @harmless(40, "sleep", wakes_at_the_leases_end)
@@ -455,8 +449,8 @@ def sending_under_a_lease_that_is_nearly_over() -> Iterator[tuple[Any, str, Any]
     """A moment that is left of it is enough: should it end, the holder says so, and whoever has it then waits."""
 
     def is_short(self: Lease) -> bool:
-        slept = max(self._wall_ahead() - self._ahead, 0.0)
-        return self._deadline - self._world.monotonic() - slept <= 0
+        clock = self._store_client.clock
+        return self._deadline - clock.monotonic() <= 0 or self._epoch != clock.epoch
 
     yield Lease, "_is_short", is_short
 

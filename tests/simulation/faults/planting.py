@@ -9,6 +9,8 @@ from unittest.mock import patch
 import attrs
 
 from linkauth.engine.runtime import Runtime
+from linkauth.protocol.lineage import UNKNOWN
+from linkauth.protocol.records import DeadRecord
 from tests.simulation.campaign import quiet
 from tests.simulation.plan import make
 from tests.simulation.world import run
@@ -16,11 +18,15 @@ from tests.simulation.world import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from linkauth.engine.replica import Replica
+    from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Effect
+    from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.lineage import Lineage
     from tests.simulation.plan import Plan
     from tests.simulation.world import Outcome
 
-__all__ = ["FAULTS", "HARMLESS", "Instead", "Planted", "harmless", "hunt", "planted", "rewriting"]
+__all__ = ["FAULTS", "HARMLESS", "Instead", "Planted", "give_up", "harmless", "hunt", "planted", "rewriting", "serve"]
 
 
 @attrs.frozen
@@ -69,6 +75,18 @@ def rewriting(rewrite: Callable[[Runtime, Effect], Effect | Instead]) -> tuple[A
         return wanted.result if isinstance(wanted, Instead) else await real(self, wanted)
 
     return Runtime, "_perform", perform
+
+
+def serve(me: Runtime, token: Token, version: int, time: StoreTime, lineage: Lineage = UNKNOWN) -> None:
+    """A fault in what is known: ``token`` is served as if the store had it."""
+    me._replica.observe(me._replica._entry(token, version, lineage), time)
+
+
+def give_up(replica: Replica, reason: str, version: int) -> None:
+    """A fault in what is known: only the user can help, and nobody else is told."""
+    mark = DeadRecord(vendor=replica.vendor.name, account=replica.account, reason=reason)
+    over = replica.state.entry
+    replica.learn(lambda state: state.refused(mark, version, over))
 
 
 def planted(within: int, scenario: str | None = None, bias: Callable[[Plan], None] | None = None) -> Any:

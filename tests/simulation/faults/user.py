@@ -17,7 +17,7 @@ from linkauth.protocol import timing
 from linkauth.protocol.client_secret import CommitSecret
 from linkauth.protocol.effects import Commit, Forget
 from linkauth.store import Busy, Granted
-from tests.simulation.faults.planting import Instead, planted, rewriting
+from tests.simulation.faults.planting import Instead, give_up, planted, rewriting, serve
 from tests.simulation.faults.schedules import stalls_at_the_logout
 from tests.simulation.store import StoreNode
 
@@ -59,7 +59,7 @@ def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
     """The store is not told of a logout."""
 
     async def forget(self: Replica, number: int, reason: str, session: Any) -> bool:
-        self.state.mark_dead(reason, number)
+        give_up(self, reason, number)
         return True
 
     yield Replica, "forget", forget
@@ -71,7 +71,7 @@ def a_login_overwrites_nothing() -> Iterator[tuple[Any, str, Any]]:
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, Commit) and effect.number:
-            self._state.take(effect.token, effect.number, self._time, lineage=effect.lineage)
+            serve(self, effect.token, effect.number, self._time, effect.lineage)
             return Instead(effect.token)
         return effect
 
