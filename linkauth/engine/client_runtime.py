@@ -45,8 +45,9 @@ class ClientRuntime(Runtime):
         """The newest secret's, 0 for the constructor's."""
         return self._secret.version
 
-    async def _newest(self, _: client_secret.Newest) -> None:
+    async def _newest(self, _: client_secret.Newest) -> float:
         await self._secret.look()
+        return self._secret.after()
 
     async def _authorize(self, _: client_secret.Authorize) -> Token:
         assert self._authority is not None  # noqa: S101  # no other steps need it
@@ -56,7 +57,7 @@ class ClientRuntime(Runtime):
         assert self._lease is not None  # noqa: S101  # no steps commit without one
         number = self._lease.number
         await self._stop_extending()
-        record = as_record(self.vendor, effect.secret, self.store_now())
+        record = as_record(self.vendor, effect.secret, effect.at or self._secret.after())
         if effect.irreplaceable:
             return (await self._secret.store(record, number)).mine
         outcome, _ = await self._secret.commit(number, record)

@@ -96,6 +96,10 @@ class ClientSecret(Leased):
             self.learn(self.open(record, SecretRecord), record.version)
             self._unread = False
 
+    def after(self) -> float:
+        """Now, Unix seconds by the store's clock; should that have been set back since, no sooner than the newest."""
+        return max(self.context.store_client.now(), self.rotated_at or 0.0)
+
     def learn(self, record: SecretRecord, version: int) -> None:
         """Use the secret in ``record`` from the next token request on."""
         self.record, self.version, self._refused = record, version, False

@@ -41,7 +41,11 @@ __all__ = ["Authorize", "CommitSecret", "DropAnswer", "KeepAnswer", "Newest", "a
 
 @attrs.frozen
 class Newest(Effect):
-    """Know the newest secret: what an earlier process left in escrow, then what the store has. Raises ``StoreError``."""
+    """Know the newest secret: what an earlier process left in escrow, then what the store has. Raises ``StoreError``.
+
+    -> the time of what is asked for from now on in the order of secrets: the store's clock, Unix seconds, and no sooner than that
+    of the one that is known.
+    """
 
 
 @attrs.frozen
@@ -58,6 +62,8 @@ class CommitSecret(Effect):
 
     secret: Secret
     irreplaceable: bool
+    at: float = 0.0
+    """When it was asked for, as ``Newest`` said; 0: now."""
 
 
 @attrs.frozen
@@ -84,14 +90,14 @@ def rotate(me: Worker) -> Steps[None]:
             return
         started = me.now()
         try:
-            secret = yield from _ask(me, number)
+            commit = yield from _ask(me, number)
         except LeaseLost:  # this process was stopped for longer than its lease
             yield Release()
             continue
         except Exception:
             yield Release()
             raise
-        yield from _store(secret)
+        yield from _store(commit)
         me.tell("secret rotated", duration=me.now() - started)
         return
 
@@ -137,8 +143,8 @@ def _claim(me: Worker) -> Steps[int | None]:
     raise VendorUnavailable("another worker has been rotating this client's secret for too long")
 
 
-def _ask(me: Worker, number: int) -> Steps[Secret]:
-    """The secret that the vendor gives.
+def _ask(me: Worker, number: int) -> Steps[CommitSecret]:
+    """What is to be written of the secret that the vendor gives.
 
     Raises ``LeaseLost`` where a secret stands above what would be written under ``number``: another rotation's, while
     this process was stopped and no clock told; or one put back into a store that lost its data, and gave low numbers again.
@@ -147,12 +153,12 @@ def _ask(me: Worker, number: int) -> Steps[Secret]:
     while me.suspects() and (left := (yield Suspicion())):
         yield Sleep(left)
         token = yield Authorize()  # the other may have ended meanwhile
-    yield Newest()
+    at: float = yield Newest()
     if me.version >= number:
         raise LeaseLost
     outcome: Secret | Failed = yield Exchange(lambda vendor: vendor.rotate_secret(token))
     if isinstance(outcome, Secret):
-        return outcome
+        return CommitSecret(outcome, irreplaceable=True, at=at)
     error = outcome.error
     if isinstance(error, MalformedResponse) and isinstance(error.raw, Secret):
         kept: str = yield KeepAnswer(error.raw)
@@ -162,10 +168,10 @@ def _ask(me: Worker, number: int) -> Steps[Secret]:
     raise error
 
 
-def _store(secret: Secret) -> Steps[None]:
-    """Have the store take ``secret``, unless a later rotation's stands there: that is the one that lives."""
+def _store(commit: CommitSecret) -> Steps[None]:
+    """Have the store take the secret, unless a later rotation's stands there: that is the one that lives."""
     try:
-        stored: bool = yield CommitSecret(secret, irreplaceable=True)
+        stored: bool = yield commit
     except StoreError as error:
         fault = str(error)
     else:

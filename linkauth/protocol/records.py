@@ -101,7 +101,7 @@ class SecretRecord:
     client_id: str = attrs.field(default="", metadata=OMIT)
     """Whose it is; empty: an older linkauth wrote this."""
     rotated_at: float | None = attrs.field(default=None, metadata=OMIT)
-    """When it was stored, Unix seconds by the store's clock; None: an older linkauth wrote this, who does not say."""
+    """When it was asked for, Unix seconds by the store's clock; None: an older linkauth wrote this, who does not say."""
 
 
 @attrs.frozen(kw_only=True)

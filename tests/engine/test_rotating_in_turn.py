@@ -23,7 +23,7 @@ from tests.engine.fakes import (
 from tests.engine.test_newest_secret import KEY
 from tests.engine.test_rotation import ROTATE
 from tests.engine.test_waiting import FOR_EVER
-from tests.engine.virtual import monotonic, virtual
+from tests.engine.virtual import monotonic, virtual, wall
 
 if TYPE_CHECKING:
     pass
@@ -93,6 +93,26 @@ async def test_a_rotation_waits_for_another_no_longer_than_two_leases():
     with pytest.raises(VendorUnavailable, match="for too long"):
         await credential.rotate_secret()
     assert monotonic() - begun == 30
+
+
+@virtual
+async def test_an_answer_that_came_late_gives_way_to_what_was_asked_for_since():
+    """Its process was stopped when it had the secret, and another worker has rotated meanwhile: that killed it."""
+    store, vendor = Store(), Vendor()
+    late, other = Worker(store, vendor), Worker(store, vendor)
+    credential = late.credential(CLIENT)
+    await credential.token()
+    vendor.faults.append(Fault(None, acts=True, delay=2))
+    rotation = asyncio.create_task(credential.rotate_secret())
+    await asyncio.sleep(1)
+    vendor.secret = "the one that lives"
+    lives = SecretRecord(vendor=CLIENT.name, client_secret=vendor.secret, rotated_at=wall())
+    await store.inner.commit(KEY, 9, other.context.codec.close(KEY, 9, lives))
+    await rotation
+    assert (await store.inner.read(KEY)).record.version == 9
+    vendor.counts.clear()
+    await credential.refresh()
+    assert vendor.counts["requests"] == 1
 
 
 @virtual
