@@ -112,7 +112,7 @@ def _is_new(me: Worker, started: float, called: float) -> bool:
         return me.new_until >= called
     # Over by its own words; but it came just now, and lives so short that who waited for the next would be late for that, too.
     token = me.token
-    fleeting = token is not None and token.expires_at - token.issued_at < timing.LEAST_GAP
+    fleeting = token is not None and 0 <= token.expires_at - token.issued_at < timing.LEAST_GAP
     return fleeting and me.new_until >= max(started, called)
 
 

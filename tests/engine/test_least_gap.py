@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from linkauth.errors import MalformedResponse
 from linkauth.protocol import timing
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import CLIENT, USER, Fault, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import monotonic, virtual
 
 SECONDS = 10
@@ -77,3 +79,25 @@ async def test_a_long_lead_asks_no_faster():
     waited = await callers([worker], CLIENT, tasks=10)
     assert vendor.counts["/oauth/token"] <= SECONDS / timing.LEAST_GAP + 1
     assert [each for each in waited if each > 0] == [pytest.approx(vendor.delay)] * 10  # the first token
+
+
+@virtual
+async def test_nobody_is_handed_a_token_with_nothing_to_serve():
+    """An unusable answer that brought a refresh token, after the access token's end: who waited elsewhere renews with that."""
+    vendor, store = Vendor(), Store()
+    one = await logged_in(Worker(store, vendor))
+    two = Worker(store, vendor).credential(USER)
+    await two.token()
+    await asyncio.sleep(1000)
+    good = vendor._pair(50, "session-1")
+    gate = asyncio.Event()
+    body = {"success": True, "data": {"refreshToken": json.loads(good.body)["data"]["refreshToken"], "accessToken": ""}}
+    vendor.faults.append(Fault(answer(200, body), acts=False, gate=gate))
+    first = asyncio.create_task(one.token())
+    await asyncio.sleep(0.5)
+    second = asyncio.create_task(two.token())
+    await asyncio.sleep(0.5)
+    gate.set()
+    with pytest.raises(MalformedResponse):
+        await first
+    assert (await second).access_token
