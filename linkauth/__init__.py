@@ -4,6 +4,7 @@ from linkauth.engine.events import Event, EventKind
 from linkauth.engine.status import Status
 from linkauth.errors import (
     AccessDenied,
+    AlreadyConnected,
     AuthorizationPending,
     ConfigurationError,
     Conflict,
@@ -41,6 +42,7 @@ from linkauth.version import __version__
 
 __all__ = [
     "AccessDenied",
+    "AlreadyConnected",
     "ApiKey",
     "AuthEngine",
     "AuthorizationPending",

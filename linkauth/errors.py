@@ -4,6 +4,7 @@
 
     LinkAuthError
     ├── ConfigurationError          you: an argument cannot work (also a ValueError)
+    │   └── AlreadyConnected          you: a live session is there; say that it is to be replaced
     ├── UnsupportedGrant            you: this vendor has no such flow
     ├── OAuthError                  the vendor said no: .error .description .status .details
     │   ├── InvalidRequest            you: the vendor could not read the request
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AlreadyConnected",
     "AuthorizationPending",
     "ConfigurationError",
     "Conflict",
@@ -110,6 +112,10 @@ def _rebuild(kind: type[_E], args: tuple[Any, ...], state: Mapping[str, Any]) ->
 
 class ConfigurationError(LinkAuthError, ValueError):
     """An argument cannot work. Raised when the object is made, before anything is sent."""
+
+
+class AlreadyConnected(ConfigurationError):
+    """``adopt`` was to bring in a session where a live one is, which stays as it is. ``replace=True`` puts it in its place."""
 
 
 class UnsupportedGrant(LinkAuthError):

@@ -13,6 +13,8 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from linkauth.engine.leased import Leased
 from linkauth.engine.pending import make_room
 from linkauth.engine.runtime import Runtime
@@ -136,10 +138,10 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
         raise refused
     lease = await _leased(begun, vendor)
 
-    def flow(newest: Vendor) -> Flow[Token]:
+    def flow(newest: Vendor, held: Token | None) -> Flow[Token]:
         if lease.doubtful():
             raise StoreUnavailable("another worker may be using the same callback")
-        return newest.exchange(params, what)
+        return newest.exchange(params, attrs.evolve(what, held=held))
 
     try:
         async with lease:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -20,13 +21,15 @@ from linkauth.errors import (
     LinkAuthError,
     RateLimited,
     ReauthorizationRequired,
+    StoreError,
     StoreUnavailable,
     UnsupportedGrant,
     VendorUnavailable,
 )
-from linkauth.oauth.authorization import masked
-from linkauth.oauth.token import Secret
-from linkauth.protocol import client_secret, session, timing
+from linkauth.oauth import authorization as callbacks
+from linkauth.oauth.elsewhere import Elsewhere
+from linkauth.oauth.token import Secret, masked
+from linkauth.protocol import adoption, client_secret, session, timing
 from linkauth.protocol.freshness import StoreTime, Verdict
 from linkauth.protocol.patience import InDoubt
 from linkauth.protocol.renewal import renew
@@ -183,7 +186,9 @@ class Credential:
             raise ConfigurationError("login: e-mail and password are needed")
         secret, password = Secret(password), ""  # a traceback with locals would show it
         self.vendor.login(email, secret).close()  # UnsupportedGrant, before a store is asked
-        return await self._brought(Runtime(self.replica).run(session.begin, lambda vendor: vendor.login(email, secret)))
+        return await self._brought(
+            Runtime(self.replica).run(session.begin, lambda vendor, _: vendor.login(email, secret))
+        )
 
     async def authorization_url(
         self, redirect_uri: str, *, scope: str | None = None, tenant: str = "", next_path: str = ""
@@ -204,10 +209,67 @@ class Credential:
         Raises ``StateMismatch`` where the state is not one of this account's; ``AccessDenied`` and the like where the
         user refused; any other refusal as ``OAuthError``, ``MalformedResponse``; ``UntrustedEndpoint`` and ``InvalidRequest`` for a
         callback that is not the vendor's; ``AuthorizationPending``, ``RateLimited``, ``VendorUnavailable`` and
-        ``StoreUnavailable``, after which the same callback may be tried again; ``UnsupportedGrant``.
+        ``StoreUnavailable``, after which the same callback may be tried again; ``UnsupportedGrant``. ``ReauthorizationRequired``
+        where a second consent brought no refresh token, and the held one is not the same user's: then that session stays.
         """
-        params = masked(params, *self.vendor.open_params)
+        params = callbacks.masked(params, *self.vendor.open_params)
         return await self._brought(authorization.finish(self.replica, params))
+
+    async def adopt(
+        self,
+        *,
+        refresh_token: str | None = None,
+        access_token: str | None = None,
+        expires_at: float | None = None,
+        refresh_expires_at: float | None = None,
+        scope: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        endpoint: str | None = None,
+        replace: bool = False,
+    ) -> Token:
+        """Bring in a session that was made elsewhere: where there is none, or a dead one.
+
+        An access token is stored as it is, the refresh token beside it. A refresh token alone is stored first, then renewed
+        once; after ``VendorUnavailable`` or ``RateLimited`` it is here, and whoever uses it next renews it.
+
+        ``expires_at``, ``refresh_expires_at``: of the access and of the refresh token, Unix seconds; None: the vendor's
+        ``lifetime`` from now, and not known. ``scope``: as granted; None: the vendor's. ``extra``: what else the vendor said.
+        ``endpoint``: where later calls go, believed as a callback's is. ``replace``: also in the place of a live session,
+        which is gone then, whatever becomes of this one.
+
+        Raises ``AlreadyConnected`` where a session lives and nobody said ``replace``, another ``ConfigurationError`` for
+        what cannot be a session, ``UntrustedEndpoint``, and ``UnsupportedGrant`` where the vendor needs no user; then nothing
+        has changed. ``ReauthorizationRequired`` where the vendor refuses the refresh token, of which nothing stays then.
+        Otherwise as ``token``, and ``StoreError``.
+        """
+        refresh_token, access_token, extra = masked(refresh_token), masked(access_token), masked(extra)
+        if not self.vendor.needs_user:
+            raise UnsupportedGrant(f"{self.vendor.name} needs no user: there are no sessions to bring in")
+        given = Elsewhere(
+            access_token=access_token,
+            refresh_token=refresh_token,
+            expires_at=expires_at,
+            refresh_expires_at=refresh_expires_at,
+            scope=getattr(self.vendor, "scope", "") if scope is None else scope,
+            extra={} if extra is None else extra,
+            endpoint=endpoint,
+        )
+
+        def brought(now: float) -> Token:
+            return self.vendor.adopted(given.token(now, self.vendor.lifetime))
+
+        brought(self._wall())  # what cannot work, before a store is asked
+        return await self._brought(self._adopted(brought, replace=replace))
+
+    async def _adopted(self, brought: Callable[[float], Token], *, replace: bool) -> Token:
+        adopted = await Runtime(self.replica).run(adoption.adopt, brought, replace=replace)
+        try:
+            return await self.token()
+        except ReauthorizationRequired:
+            if adopted.alone:
+                with suppress(StoreError):  # then the refusal stays written
+                    await Runtime(self.replica).run(adoption.withdraw, adopted)
+            raise
 
     async def logout(self) -> None:
         """Revoke at the vendor where it can, and forget here and in the store in any case.
@@ -375,8 +437,8 @@ class Credential:
     async def _renew(self, known: int, called: float) -> Token:
         token = await Runtime(self.replica).run(renew, known, called)
         lives = token.expires_at - token.issued_at
-        if token == self._state.token and not self.replica.unexpired() and lives >= timing.LEAST_GAP:
-            # It came, but this process was stopped for so long that it is over already.
+        if token == self._state.token and not self.replica.unexpired() and not 0 <= lives < timing.LEAST_GAP:
+            # It came, but this process was stopped for so long that it is over already; or it came with nothing to serve.
             return await Runtime(self.replica).run(renew, self._state.version)
         return token
 

@@ -1,4 +1,4 @@
-"""Renews what would otherwise lapse: credentials that nobody uses, whose *refresh* tokens have an end.
+"""Renews what would otherwise lapse: credentials that nobody uses, whose *refresh* tokens have an end, or which were never used.
 
 One worker of the fleet makes a round at a time, under a lease; should it die in the middle, another begins the round
 again, and finds those already renewed not due. Between rounds nobody holds anything and nobody asks anything: the last
@@ -213,6 +213,8 @@ def _is_time(key: str, now: float, token: Token, lifetime: float | None) -> bool
 
     ``now``: the store's clock. ``lifetime``: seconds that an unused one lives, where the token does not say; None: unknown.
     """
+    if not token.access_token:  # it came in alone, or an answer could not be used, and nobody has renewed it yet
+        return True
     lapses = token.refresh_expires_at
     if lapses is None and token.refresh_token and lifetime is not None:  # stored before that was stated
         lapses = token.issued_at + lifetime

@@ -326,10 +326,10 @@ class Replica(Leased):
     async def forget(self, number: int, reason: str, session: Session | None) -> bool:
         """Leave nothing of the token behind, here and in the store. False: a token was written by a later claim.
 
-        ``session``: one that comes after all that is forgotten.
+        ``session``: one that comes after all that is forgotten. Without a ``reason`` no mark is left either.
         """
         mark = None
-        if self.vendor.needs_user:
+        if self.vendor.needs_user and reason:
             mark = DeadRecord(
                 vendor=self.vendor.name, account=self.account, reason=reason, by_user=True, session=session
             )

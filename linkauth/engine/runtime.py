@@ -215,6 +215,8 @@ class Runtime:
             effect.token, number, self._time, irreplaceable=effect.irreplaceable, lineage=effect.lineage
         )
         self._replica.new_since(self.now())
+        if stored != effect.token and self._lease is not None:
+            await self._lease.release(b"")  # overtaken by the user: who waits to renew what came then does so now
         return stored
 
     async def _forget(self, effect: effects.Forget) -> bool:

@@ -135,7 +135,7 @@ def status_of(context: EngineContext, key: str, reading: Reading) -> Status:
                 vendor=found.vendor,
                 account=found.account,
                 client_id=found.client_id,
-                expires_at=token.expires_at,
+                expires_at=token.expires_at if token.access_token else None,
                 refresh_expires_at=token.refresh_expires_at,
                 scope=token.scope,
             )

@@ -35,6 +35,7 @@ __all__ = [
     "is_success",
     "kept",
     "known",
+    "may_be_sent",
     "raise_refusal",
     "refusal",
     "said",
@@ -158,7 +159,7 @@ def token_of(
 
 
 def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float | None, advice: str) -> None:
-    if not _VSCHAR.fullmatch(answer.access_token):
+    if not may_be_sent(answer.access_token):
         raise MalformedResponse(f"{what}: access_token is empty or holds characters that no header may carry")
     for name in ("refresh_token", "scope"):
         if not (getattr(answer, name) or "").isprintable():
@@ -174,6 +175,11 @@ def _check(answer: _Answer, what: str, default_type: str | None, lifetime: float
         seconds = getattr(answer, name)
         if seconds is not None and not 0 < seconds <= LONGEST_LIFETIME:
             raise MalformedResponse(f"{what}: {name} is not between 0 and ten years{advice}")
+
+
+def may_be_sent(token: object) -> bool:
+    """Whether ``token`` is an access token that a header may carry (RFC 6749 §A.12)."""
+    return isinstance(token, str) and _VSCHAR.fullmatch(token) is not None
 
 
 def salvage(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.oauth.wire import Masked
 
-__all__ = ["first", "later"]
+__all__ = ["first", "is_same_user", "later"]
 
 
 def first(token: Token, what: str, *, client_id: str, issuer: str | None, nonce: str | None) -> Token:
@@ -48,6 +48,12 @@ def later(token: Token, keep: Token, *, client_id: str, issuer: str | None) -> T
     if anew and same and not _fault(claims, client_id, issuer):
         return attrs.evolve(token, claims=claims)
     return attrs.evolve(token, claims=keep.claims)
+
+
+def is_same_user(token: Token, other: Token) -> bool:
+    """Whether what was checked of both says so (§5.7: ``sub`` is unique within ``iss``, and never assigned anew)."""
+    user, another = token.claims.get("sub"), other.claims.get("sub")
+    return isinstance(user, str) and user == another and token.claims.get("iss") == other.claims.get("iss")
 
 
 def _claims(token: Token) -> Masked:

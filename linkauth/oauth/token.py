@@ -30,7 +30,7 @@ MASK: Final = "****"
 OMIT: Final = {"omit": True}
 """Metadata of a field that is not written where it has nothing to say, so that a record without it is written as ever."""
 
-_TELLING: Final = re.compile(r"(token|secret|password|assertion)$", re.IGNORECASE)
+_TELLING: Final = re.compile(r"(token|secret|password|assertion|nonce)$", re.IGNORECASE)
 """Names of members that are secrets, such as ``id_token`` and ``clientSecret``; not of ``token_type``."""
 
 
@@ -152,7 +152,7 @@ def discreet(value: Any) -> Any:
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         return {
-            name: secret_str(each) if isinstance(each, str) and _TELLING.search(name) else discreet(each)
+            name: secret_str(each) if isinstance(each, str) and _TELLING.search(str(name)) else discreet(each)
             for name, each in members.items()
         }
     return [discreet(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
@@ -214,7 +214,9 @@ class Token:
     """Names in ``extra`` that only the last renewal brought."""
     left_out: tuple[str, ...] = attrs.field(default=(), repr=False, metadata=OMIT)
     """Names for which ``extra`` had no room."""
-    claims: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=_mask_extra, hash=False, metadata=OMIT)
+    claims: Mapping[str, Any] = attrs.field(
+        factory=dict[str, Any], converter=_extra, repr=_mask_extra, hash=False, metadata=OMIT
+    )
     """What the ``id_token`` says that came with a login under the scope ``openid`` and was checked then; else empty."""
 
     @property

@@ -62,6 +62,8 @@ def _early(me: Worker) -> float:
     """Seconds until a token whose end is near, or past, may be renewed: it was only just, by this worker or another."""
     if me.token is None or me.verdict() is Verdict.SERVE:  # it is not its end that asks
         return 0.0
+    if not me.token.access_token and me.lineage.generation == 0:  # of a session that came in, it never was
+        return 0.0
     left = me.token.issued_at + timing.LEAST_GAP - me.store_now()
     return max(left, 0.0) if left <= timing.LEAST_GAP else 0.0  # else a clock was set back
 

@@ -207,6 +207,7 @@ class Forget(Effect):
     """Leave nothing of the token behind, here and in the store. -> False: a later one stands there, and was adopted."""
 
     reason: str
+    """For the mark that only the user can help; empty: no mark is left either, as if there had been nothing."""
     number: int
     session: Session | None
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, StoreUnavailable
+from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, ReauthorizationRequired, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.effects import Claim, Commit, Exchange, Failed, Forget, Held, LeaseLost, Read, Release, Wait
 from linkauth.protocol.lineage import ID_BYTES, new_session
+from linkauth.protocol.refusal import hopeless
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from linkauth.store import Reading, Record
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["begin", "end"]
+__all__ = ["begin", "claim", "end"]
 
 
 @attrs.frozen
@@ -42,25 +43,45 @@ class Override:
 
     number: int
     lineage: Lineage
+    leased: bool
+    """By the lease, so that nobody renews what is held."""
     record: Record | None
     note: bytes = attrs.field(repr=False)
 
 
-def begin(me: Worker, flow: Callable[[Vendor], Flow[Token]]) -> Steps[Token]:
-    """Run a flow in which the user brings a token, and put that in the place of whatever is there."""
+def begin(me: Worker, flow: Callable[[Vendor, Token | None], Flow[Token]]) -> Steps[Token]:
+    """Run a flow in which the user brings a token, and put that in the place of whatever is there.
+
+    The flow is given what is held: a live session's token, or None.
+    """
     while True:
-        override = yield from _claim(me)
+        override = yield from claim(me)
+        held = None if hopeless(me.vendor, me.token, me.store_now()) else me.token
         try:
-            outcome: Token | Failed = yield Exchange(flow, single_use=True)
+            outcome: Token | Failed = yield _exchange(flow, held)
         except LeaseLost:  # this process was stopped for longer than its lease; nothing was sent
             yield Release(override.note)
             continue
         if isinstance(outcome, Failed):
             yield Release(override.note)
-            raise outcome.error
+            error = outcome.error
+            raise me.reauthorization(str(error)) if isinstance(error, ReauthorizationRequired) else error
+        if _goes_on(me, held, outcome) and not (override.leased and (yield Held())):
+            # What is here stays as it is.
+            yield Release(override.note)
+            raise me.reauthorization("another worker may be spending the refresh token that this consent goes on with")
         stored: Token = yield Commit(outcome, override.lineage, irreplaceable=True, number=override.number)
         yield Release()
         return stored
+
+
+def _exchange(flow: Callable[[Vendor, Token | None], Flow[Token]], held: Token | None) -> Exchange:
+    return Exchange(lambda vendor: flow(vendor, held), single_use=True)
+
+
+def _goes_on(me: Worker, held: Token | None, token: Token) -> bool:
+    """Whether ``token`` has a refresh token that is good for one use from what is ``held``, for its answer had none."""
+    return me.vendor.rotation.rotates and held is not None and token.refresh_token == held.refresh_token is not None
 
 
 def end(me: Worker) -> Steps[None]:
@@ -69,7 +90,7 @@ def end(me: Worker) -> Steps[None]:
     Raises what the vendor answered after forgetting; ``StoreError``.
     """
     while True:
-        override = yield from _claim(me)
+        override = yield from claim(me)
         try:
             failure = yield from _revoke(me)
         except LeaseLost:  # as above
@@ -85,7 +106,7 @@ def end(me: Worker) -> Steps[None]:
         raise failure
 
 
-def _claim(me: Worker) -> Steps[Override]:
+def claim(me: Worker) -> Steps[Override]:
     """The lease on a credential, whatever its record holds; without it, where a renewal takes long. Raises ``StoreError``."""
     patience = me.now() + timing.USER_WAITS
     limit = me.now() + 2 * (me.timeout + me.ttl)
@@ -98,23 +119,23 @@ def _claim(me: Worker) -> Steps[Override]:
         if me.vendor.needs_user:
             known = max(known, int(time.now * 1000))
         answer: tuple[Claimed, StoreTime] = yield Claim(known, reading.note)
-        claim, time = answer
-        if claim.record is not None:
-            me.observe(claim.record, time)
-        if isinstance(claim, Granted):
-            return _override(me, claim.number, claim)
-        if isinstance(claim, Busy):
+        claimed, time = answer
+        if claimed.record is not None:
+            me.observe(claimed.record, time)
+        if isinstance(claimed, Granted):
+            return _override(me, claimed.number, claimed)
+        if isinstance(claimed, Busy):
             if me.vendor.needs_user and me.now() >= patience:
-                return _override(me, known, claim)
+                return _override(me, known, claimed)
             left = (patience if me.vendor.needs_user else limit) - me.now()
-            yield Wait(min(claim.remaining, left), known, claim)
+            yield Wait(min(claimed.remaining, left), known, claimed)
     raise StoreUnavailable("another worker holds the lease for too long")
 
 
 def _override(me: Worker, known: int, found: Claimed) -> Override:
     number = known + timing.CLAIMED_MEANWHILE
     lineage = new_session(number, me.lineage.session, me.entropy(ID_BYTES))
-    return Override(number, lineage, found.record, found.note)
+    return Override(number, lineage, isinstance(found, Granted), found.record, found.note)
 
 
 def _is_undisturbed(override: Override) -> Steps[bool]:

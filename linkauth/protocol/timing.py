@@ -145,6 +145,8 @@ LEAST_GAP: Final = 1.0
 """Seconds between two renewals of one token, in the fleet, that its own end asks for: a vendor whose tokens live shorter is
 not asked faster than that.
 """
+MARK_READ: Final = LONGEST_LOOK
+"""Seconds in which who waited for a renewal reads the mark that it ended with."""
 SECRET_PATIENCE: Final = 5.0
 """Seconds that a worker whose client secret was refused waits for a rotation that is under way."""
 

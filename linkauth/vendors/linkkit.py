@@ -42,6 +42,7 @@ class Linkkit(RegisteredClient):
 
     name = "linkkit"
     needs_user = True
+    lifetime = 3600.0
 
     def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
         return self.page(f"{self.base_url}/oauth/authorize", pending, state=state, challenge=challenge)

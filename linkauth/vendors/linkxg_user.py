@@ -52,6 +52,8 @@ class LinkXGUser(Vendor):
     name = "linkxg-user"
     rotation = ROTATES
     needs_user = True
+    lifetime = ACCESS_LIFETIME
+    refresh_lifetime = REFRESH_LIFETIME
 
     def identity(self) -> tuple[str, ...]:
         return (self.base_url,)

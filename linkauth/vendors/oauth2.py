@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import attrs
 
-from linkauth.errors import ConfigurationError, OAuthError, UnsupportedGrant, UntrustedEndpoint
+from linkauth.errors import (
+    ConfigurationError,
+    OAuthError,
+    ReauthorizationRequired,
+    UnsupportedGrant,
+    UntrustedEndpoint,
+)
 from linkauth.oauth import authorization, generous, grants, heard, id_token, roots, wire
 from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Secret, Token, secret_str
@@ -254,10 +260,38 @@ class OAuth2(Vendor):
         beside = {name: text for name in kept if (text := str(authorization.parameter(params, name)))}
         scope = pending.scope or self.scope
         token = yield from token_endpoint.grant(self, url, fields, scope=scope, beside=beside)
-        if not self.uses_nonce(scope):
+        if self.uses_nonce(scope):
+            what = f"{self.name}'s token answer"
+            token = id_token.first(token, what, client_id=self.client_id, issuer=self.issuer, nonce=pending.nonce)
+        return token if pending.held is None else self._again(token, pending.held)
+
+    def _again(self, token: Token, held: Token) -> Token:
+        """What a second consent brought: some vendors (Google) send a refresh token with the first one alone.
+
+        Then the one that is ``held`` goes on, if the ID Tokens say that it is the same user's.
+        """
+        if token.refresh_token or not held.refresh_token:
             return token
-        what = f"{self.name}'s token answer"
-        return id_token.first(token, what, client_id=self.client_id, issuer=self.issuer, nonce=pending.nonce)
+        if not id_token.is_same_user(token, held):
+            raise ReauthorizationRequired(
+                "the vendor sent no refresh token, and that of the session that is here cannot be shown to be the same "
+                "user's; ask with prompt=consent: OAuth2(authorize_extra={'prompt': 'consent'})"
+            )
+        stated = held.refresh_expires_at is not None
+        kept = attrs.evolve(token, refresh_token=held.refresh_token, refresh_expires_at=held.refresh_expires_at)
+        return token_endpoint.lasting(self, kept, anew=True, stated=stated)
+
+    def adopted(self, token: Token) -> Token:
+        token_endpoint.token_url(self, self.token_url, token.extra)
+        named = token_endpoint.endpoint(self, token.extra, anew=True)
+        if token.endpoint is not None:
+            named = token_endpoint.believed(self, token.endpoint)
+        stated = token.refresh_expires_at is not None
+        token = token_endpoint.lasting(self, attrs.evolve(token, endpoint=named), anew=True, stated=stated)
+        if stated and token.session_expires_at is not None and self.refresh_lifetime is None:
+            # Nothing but the session's end makes such a refresh token lapse; and nobody else knows the day of the consent.
+            return attrs.evolve(token, session_expires_at=token.refresh_expires_at)
+        return token
 
     def uses_nonce(self, scope: str) -> bool:
         return "openid" in scope.split()

@@ -79,6 +79,8 @@ class SageX3(RegisteredClient):
     name = "sagex3"
     rotation = ROTATES
     needs_user = True
+    lifetime = 300.0
+    refresh_lifetime = 31 * 86_400.0
     pending_lifetime = 86_400.0
 
     @property
@@ -130,6 +132,11 @@ class SageX3(RegisteredClient):
         keep, _ = grants.kept(current, self.name)
         # Looked at again, as ``api`` does.
         return (yield from self.refresh_grant(f"{self._root(keep.endpoint)}/token", keep, **HOW))
+
+    def adopted(self, token: Token) -> Token:
+        root = self._root(token.endpoint)
+        plain = super().adopted(attrs.evolve(token, endpoint=None))
+        return attrs.evolve(plain, endpoint=None if root == self.base_url else root)
 
     def _root(self, endpoint: object) -> str:
         """``endpoint`` without its last slash, or the configured root where there is none.

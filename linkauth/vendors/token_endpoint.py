@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from linkauth.vendors.dialect import Ask, Hear
     from linkauth.vendors.oauth2 import OAuth2
 
-__all__ = ["authenticated", "believed", "grant", "token_url"]
+__all__ = ["authenticated", "believed", "endpoint", "grant", "lasting", "token_url"]
 
 STATE_IT: Final = "; OAuth2(lifetime=…) states the seconds that such a token lives"
 
@@ -64,10 +64,10 @@ def grant(
         lifetime=vendor.lifetime,
         scope=scope,
         keep=keep,
-        endpoint=_endpoint(vendor, body, anew=keep is None),
+        endpoint=endpoint(vendor, body, anew=keep is None),
         advice=STATE_IT,
     )
-    return _lasting(vendor, token, anew=keep is None, stated="refresh_token_expires_in" in body)
+    return lasting(vendor, token, anew=keep is None, stated="refresh_token_expires_in" in body)
 
 
 def _request(vendor: OAuth2, url: str, fields: Mapping[str, str]) -> Request:
@@ -144,7 +144,7 @@ def _heard(hear: Hear, said: wire.Masked) -> tuple[wire.Masked, str]:
     return wire.Masked(), fault
 
 
-def _endpoint(vendor: OAuth2, said: Mapping[str, Any], *, anew: bool) -> str | None:
+def endpoint(vendor: OAuth2, said: Mapping[str, Any], *, anew: bool) -> str | None:
     """The API's base that ``said`` names; None where it names none.
 
     A login that names one which is not believed is refused. A renewal has spent a refresh token: there the base is kept as it
@@ -190,10 +190,10 @@ def token_url(vendor: OAuth2, url: str, said: Mapping[str, Any]) -> str:
     return url
 
 
-def _lasting(vendor: OAuth2, token: Token, *, anew: bool, stated: bool) -> Token:
+def lasting(vendor: OAuth2, token: Token, *, anew: bool, stated: bool) -> Token:
     """``token`` with what is stated of this vendor's sessions; ``anew``: by a login. ``stated``: the answer says when it lapses."""
     lapse, end = token.refresh_expires_at, token.session_expires_at
-    if vendor.dialect.renews_by == "access_token":
+    if vendor.dialect.renews_by == "access_token" and token.access_token:
         token = attrs.evolve(token, refresh_token=token.access_token)
         lapse = token.expires_at
     elif vendor.refresh_lifetime is not None and not stated:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 import attrs
 
-from linkauth.errors import ConfigurationError, UnsupportedGrant
+from linkauth.errors import ConfigurationError, UnsupportedGrant, UntrustedEndpoint
 from linkauth.oauth.token import Secret
 from linkauth.oauth.url import base_url, endpoint_url, is_loopback, origin
 
@@ -86,6 +86,8 @@ class Pending:
     """The PKCE verifier (RFC 7636 §4.1), where the vendor uses PKCE."""
     nonce: str | None = attrs.field(default=None, repr=False)
     """What the ID Token must repeat (OpenID Connect Core 1.0 §3.1.2.1), where one is asked for."""
+    held: Token | None = attrs.field(default=None, repr=False)
+    """The live session whose place the answer takes, as it is at the exchange; None: there is none. No store keeps that."""
 
 
 def discreet(arguments: Mapping[str, Any], name: str = "client_secret") -> dict[str, Any]:
@@ -130,6 +132,8 @@ class Vendor(metaclass=_Discreet):
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
     uses_pkce: bool = False
+    lifetime: float | None = None
+    """Seconds that an access token lives, where nobody says; None: unknown."""
     refresh_lifetime: float | None = None
     """Seconds that an unused refresh token lives, where no answer says so; None: unknown, or for ever."""
     refresh_ahead: float | None = None
@@ -222,9 +226,22 @@ class Vendor(metaclass=_Discreet):
         What is wrong with the parameters is raised before the first request is yielded: an ``OAuthError`` where the
         user or the vendor refused (the state is then used up), ``UntrustedEndpoint`` or ``InvalidRequest`` where the
         callback is not one that this vendor sends (the state stays good). ``AuthorizationPending`` may be raised at
-        any point and leaves the state good.
+        any point and leaves the state good. ``ReauthorizationRequired``: the user has to be asked in another way, and
+        what is held stays.
         """
         raise UnsupportedGrant(f"{self.name} has no authorization page")
+
+    def adopted(self, token: Token) -> Token:
+        """``token``, of a session that was made elsewhere and comes in now (``issued_at``), as a login would have brought it.
+
+        Its ``access_token`` is empty where the refresh token came alone. Raises ``UntrustedEndpoint`` where a callback that
+        names its ``endpoint`` would.
+        """
+        if token.endpoint is not None:
+            raise UntrustedEndpoint(f"{self.name}: its sessions name no endpoint")
+        if token.refresh_expires_at is not None or self.refresh_lifetime is None or not token.refresh_token:
+            return token
+        return attrs.evolve(token, refresh_expires_at=token.issued_at + self.refresh_lifetime)
 
     def logout(self, token: Token) -> Flow[None]:
         """Revoke ``token`` at the vendor. A vendor that cannot, returns without a request, and says so in ``leaves_open``."""

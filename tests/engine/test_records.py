@@ -31,6 +31,10 @@ WRITTEN = [
         TokenRecord(vendor="v", account="ada", token=TOKEN),
         '{"linkauth":1,"kind":"token","vendor":"v","account":"ada","token":{"access_token":"a","token_type":"Bearer","scope":"s","expires_at":2.0,"issued_at":1.0,"refresh_token":"r","refresh_expires_at":9.0,"endpoint":null,"extra":{}}}',
     ),
+    (  # a refresh token that came in alone
+        TokenRecord(vendor="v", account="ada", token=Token(access_token="", expires_at=0.0, refresh_token="r")),
+        '{"linkauth":1,"kind":"token","vendor":"v","account":"ada","token":{"access_token":"","token_type":"Bearer","scope":"","expires_at":0.0,"issued_at":0.0,"refresh_token":"r","refresh_expires_at":null,"endpoint":null,"extra":{}}}',
+    ),
     (
         DeadRecord(vendor="v", account="ada", reason="why", spent="d", by_user=True),
         '{"linkauth":1,"kind":"reauthorize","vendor":"v","account":"ada","reason":"why","spent":"d","by_user":true}',

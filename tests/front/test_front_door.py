@@ -115,6 +115,10 @@ def test_signatures() -> None:
     assert parameters(AuthEngine.check) == parameters(Credential.status) == {}
     assert parameters(Credential.token) == parameters(Credential.refresh) == parameters(Credential.logout) == {}
     assert parameters(Credential.rotate_secret) == {}
+    unknown = dict.fromkeys(
+        ("refresh_token", "access_token", "expires_at", "refresh_expires_at", "scope", "extra", "endpoint")
+    )
+    assert list(parameters(Credential.adopt).items()) == list(keywords(**unknown, replace=False).items())
     assert parameters(Credential.login) == keywords(email=EMPTY, password=EMPTY)
     assert parameters(Credential.authorization_url) == plain(redirect_uri=EMPTY) | keywords(scope=None)
     assert parameters(Credential.complete) == plain(params=EMPTY)
@@ -149,6 +153,7 @@ def test_the_tree_of_errors() -> None:
     assert issubclass(linkauth.StoreUnavailable, StoreError)
     assert issubclass(linkauth.CorruptRecord, StoreError)
     assert issubclass(ConfigurationError, ValueError)
+    assert issubclass(linkauth.AlreadyConnected, ConfigurationError)
 
 
 async def test_the_stores_by_class(tmp_path: Path, redis_url: str) -> None:

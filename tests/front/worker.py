@@ -81,6 +81,8 @@ async def _do(engine: AuthEngine, order: dict[str, Any]) -> Any:
             return await engine.keep_alive(vendor, every=order["every"], rounds=1, rotate_secrets_after=after)
         case "rotate":
             return await credential.rotate_secret()
+        case "adopt":
+            return fingerprint(await credential.adopt(**order["session"]))
         case "logout":
             return await credential.logout()
         case "get":

@@ -41,7 +41,7 @@ def _of_the_user(what: str, name: str) -> Program:
         me.entropy = lambda count: name.encode() * count  # type: ignore[method-assign]
         if what == LOGS_OUT:
             return session.end(me)
-        return session.begin(me, lambda vendor: vendor.login())  # type: ignore[attr-defined]
+        return session.begin(me, lambda vendor, _: vendor.login())  # type: ignore[attr-defined]
 
     return program
 

@@ -115,6 +115,8 @@ async def life(engine: AuthEngine, params: Mapping[str, str]) -> None:
     assert_type(await credential.authorization_url("https://app.example/callback", scope="read"), str)
     assert_type(await credential.complete(params), Token)
     assert_type(await engine.complete(sagex3, params), Credential)
+    assert_type(await credential.adopt(refresh_token="rt", replace=True), Token)
+    await credential.adopt(access_token="at", expires_at=1.0, refresh_expires_at=2.0, scope="", extra={"a": [1]})
     await credential.rotate_secret()
     await credential.logout()
     async for status in engine.statuses():
