@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -24,7 +24,7 @@ def _hidden(value: Any) -> Any:
 
 def _discreet(value: Any) -> Any:
     """attrs converter: ``extra`` as a login would bring it, in a form that no ``repr`` shows."""
-    return Masked(discreet(bare(dict(value)))) if isinstance(value, Mapping) else value
+    return Masked(discreet(bare(dict(cast("Mapping[str, Any]", value))))) if isinstance(value, Mapping) else value
 
 
 @attrs.frozen(kw_only=True)
