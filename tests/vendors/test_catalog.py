@@ -17,7 +17,7 @@ from linkauth.testing import play
 from linkauth.vendors import Dialect, Pending, catalog
 from linkauth.vendors.catalog import ENTRIES
 from linkauth.vendors.catalog.entry import HOST, ROOT, entry, varies
-from tests.vendors.recorded import BACK, BASIC, CODE, ID, RECORDED, SECRET, STATE
+from tests.vendors.recorded import BACK, BASIC, BOTH, CODE, ID, RECORDED, SECRET, STATE
 from tests.vendors.vendor_answers import SENT_AT, answer
 
 PENDING = Pending(redirect_uri=BACK, verifier="canary-verifier", nonce=None)
@@ -27,14 +27,15 @@ def of(name, **more):
     return OAuth2.of(name, client_id=ID, client_secret=SECRET, **RECORDED[name].given, **more)
 
 
-def sent(request, url, client, fields):
+def sent(request, url, client, fields, *, json=False):
     """``request`` goes to ``url``, has ``fields`` as recorded, shows the client as ``client`` says, and nothing else."""
     assert (request.method, request.url) == ("POST", url)
     has = dict(request.fields)
+    assert request.headers["Content-Type"] == ("application/json" if json else "application/x-www-form-urlencoded")
     shown = {"client_id": has.pop("client_id", None), "client_secret": has.pop("client_secret", None)}
     told = request.headers.get("Authorization")
-    if client == BASIC:
-        assert shown == {"client_id": None, "client_secret": None}
+    if client in {BASIC, BOTH}:
+        assert shown == {"client_id": ID if client == BOTH else None, "client_secret": None}
         assert told == "Basic " + base64.b64encode(f"{ID}:{SECRET}".encode()).decode()
     else:
         assert (shown, told) == ({"client_id": ID, "client_secret": SECRET}, None)
@@ -54,10 +55,11 @@ def test_the_wire_is_as_the_vendors_page_has_it(name):
         assert f"{url.scheme}://{url.netloc}{url.path}" == recorded.page
         assert {one: query.get(one) for one in recorded.query} == recorded.query
         pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
-        flow = vendor.exchange({"code": CODE, "state": STATE}, pending)
+        flow = vendor.exchange({**recorded.callback, "state": STATE}, pending)
         token, (request,) = play(flow, answer(recorded.granted))
         standard = {"grant_type": "authorization_code", "code": CODE, "redirect_uri": BACK}
-        sent(request, recorded.token, recorded.client, {**standard, **recorded.form})
+        sent(request, recorded.token, recorded.client, {**standard, **recorded.form}, json=recorded.json)
+    assert {name: token.extra[name] for name in recorded.kept} == recorded.kept
     assert token.access_token == "at-1"
     left = token.expires_at - SENT_AT
     assert left == recorded.lifetime or (math.isinf(recorded.lifetime) and left > 1e9)
@@ -74,10 +76,10 @@ def test_a_renewal_is_as_the_vendors_page_has_it(name):
     """Where it goes, how the client is shown, and which refresh token is held afterwards."""
     recorded, vendor = RECORDED[name], of(name, scope=RECORDED[name].scope)
     pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
-    first, _ = play(vendor.exchange({"code": CODE, "state": STATE}, pending), answer(recorded.granted))
+    first, _ = play(vendor.exchange({**recorded.callback, "state": STATE}, pending), answer(recorded.granted))
     token, (request,) = play(vendor.renew(first), answer(recorded.renewed))
     fields = {"grant_type": "refresh_token", "refresh_token": "rt-1"}
-    sent(request, recorded.renewal or recorded.token, recorded.client, fields)
+    sent(request, recorded.renewal or recorded.token, recorded.client, fields, json=recorded.json)
     assert token.access_token == "at-2"
     assert token.refresh_token == ("rt-1" if recorded.stays else "rt-2")
     assert token.expires_at == SENT_AT + (recorded.renewed_lifetime or recorded.lifetime)
@@ -92,6 +94,12 @@ def test_an_entry_says_where_it_is_from(name):
     assert date.fromisoformat(one.read) >= date(2026, 11, 30)
     assert name in RECORDED
     assert RECORDED[name].given.keys() >= one.needs
+
+
+def test_there_are_enough_to_look_here_first():
+    """Forty and more; and none that nobody recorded."""
+    assert len(ENTRIES) >= 40
+    assert ENTRIES.keys() == RECORDED.keys()
 
 
 def test_a_name_that_is_not_there():

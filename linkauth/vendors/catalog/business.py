@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.vendors.catalog.entry import entry, varies
+from linkauth.vendors.catalog.entry import HOST, TEXT, entry, varies
 from linkauth.vendors.dialect import Dialect
+from linkauth.vendors.vendor import KEEPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["BUSINESS"]
 
+ZOHO: Final = (*("zoho.com", "zoho.com.au", "zoho.com.cn", "zoho.eu", "zoho.in", "zoho.jp", "zoho.sa", "zohocloud.ca"),)
+"""Zoho's data centers, as its accounts' hosts name them."""
+
 BUSINESS: Final[Mapping[str, Entry]] = {
+    "amazon-selling-partner": entry(
+        "https://github.com/amzn/selling-partner-api-docs/blob/main/guides/en-US/developer-guide/SellingPartnerApiDeveloperGuide.md",
+        "2026-11-30",
+        per_tenant={
+            "application_id": varies("the application's id, such as amzn1.sellerapps.app.…", TEXT),
+            "seller_central": varies("where the seller consents", HOST, default="sellercentral.amazon.com"),
+        },
+        authorize_url="https://{seller_central}/apps/authorize/consent",
+        token_url="https://api.amazon.com/auth/o2/token",
+        api_url="https://sellingpartnerapi-na.amazon.com",
+        authorize_extra={"application_id": "{application_id}"},
+        dialect=Dialect(code_name="spapi_oauth_code", keep_params=("selling_partner_id",), header="x-amz-access-token"),
+    ),
     "ebay": entry(  # of an app, not of a user: its redirect URI is a name, which is no URL
         "https://github.com/eBay/ebay-oauth-python-client/blob/master/oauthclient/oauth2api.py",
         "2026-11-30",
@@ -37,6 +54,45 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://www.linkedin.com/oauth/v2/accessToken",
         api_url="https://api.linkedin.com",
     ),
+    "mailchimp": entry(
+        "https://developer.mailchimp.com/documentation/mailchimp/guides/how-to-use-oauth2/",
+        "2026-11-30",
+        api_asked_at="https://login.mailchimp.com/oauth2/metadata",
+        authorize_url="https://login.mailchimp.com/oauth2/authorize",
+        token_url="https://login.mailchimp.com/oauth2/token",
+        lifetime=math.inf,
+        dialect=Dialect(api_from={"api_endpoint": ["https://*.api.mailchimp.com"]}),
+    ),
+    "mercadolibre": entry(
+        "https://github.com/mercadolibre/python-sdk/blob/master/README.md",
+        "2026-11-30",
+        per_tenant={
+            "host": varies("where the user consents, such as auth.mercadolibre.com.ar", HOST),
+        },
+        authorize_url="https://{host}/authorization",
+        token_url="https://api.mercadolibre.com/oauth/token",
+        api_url="https://api.mercadolibre.com",
+    ),
+    "paypal": entry(  # of an app
+        "https://github.com/paypal/PayPal-Python-SDK/blob/master/paypalrestsdk/api.py",
+        "2026-11-30",
+        per_tenant={
+            "host": varies(
+                "live or sandbox", HOST, "api.paypal.com", "api.sandbox.paypal.com", default="api.paypal.com"
+            )
+        },
+        token_url="https://{host}/v1/oauth2/token",
+        client_auth="basic",
+    ),
+    "quickbooks": entry(
+        "https://github.com/intuit/oauth-jsclient/blob/master/src/OAuthClient.js",
+        "2026-11-30",
+        authorize_url="https://appcenter.intuit.com/connect/oauth2",
+        token_url="https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer",
+        api_url="https://quickbooks.api.intuit.com",
+        client_auth="basic",
+        dialect=Dialect(keep_params=("realmId",)),
+    ),
     "shopify": entry(
         "https://github.com/Shopify/shopify_python_api/blob/main/shopify/session.py",
         "2026-11-30",
@@ -54,5 +110,17 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://identity.xero.com/connect/token",
         api_url="https://api.xero.com",
         client_auth="basic",
+    ),
+    "zoho": entry(
+        "https://zoho.com/writer/help/api/v1/oauth-step3.html",
+        "2026-11-30",
+        per_tenant={
+            "domain": varies("the data center's domain", HOST, *ZOHO, default="zoho.com"),
+        },
+        authorize_url="https://accounts.{domain}/oauth/v2/auth",
+        token_url="https://accounts.{domain}/oauth/v2/token",
+        authorize_extra={"access_type": "offline"},
+        rotation=KEEPS,
+        dialect=Dialect(scope_separator=","),
     ),
 }

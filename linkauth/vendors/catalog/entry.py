@@ -12,7 +12,7 @@ import attrs
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.url import base_url
 
-__all__ = ["HOST", "LABEL", "ROOT", "Entry", "Varies", "entry", "varies"]
+__all__ = ["HOST", "LABEL", "ROOT", "TEXT", "Entry", "Varies", "entry", "varies"]
 
 LABEL: Final = "label"
 """One label of a host, or one segment of a path."""
@@ -21,8 +21,14 @@ HOST: Final = "host"
 ROOT: Final = "root"
 """A whole root URL."""
 
+TEXT: Final = "text"
+"""Letters, digits, dots and dashes, in a parameter."""
+
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _HOST: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}")
+
+_TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
+_FORMS: Final = {LABEL: _LABEL, HOST: _HOST, TEXT: _TEXT}
 
 
 @attrs.frozen
@@ -49,7 +55,7 @@ class Varies:
             return value in self.choices
         if self.kind == ROOT:
             return True  # ``base_url`` looks at it
-        return len(value) <= 253 and (_HOST if self.kind == HOST else _LABEL).fullmatch(value) is not None
+        return len(value) <= 253 and _FORMS[self.kind].fullmatch(value) is not None
 
 
 @attrs.frozen(kw_only=True)

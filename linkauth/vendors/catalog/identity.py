@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from linkauth.vendors.catalog.entry import HOST, ROOT, entry, varies
+from linkauth.vendors.dialect import Dialect
 from linkauth.vendors.vendor import KEEPS, ROTATES, RotationProfile
 
 if TYPE_CHECKING:
@@ -17,6 +18,25 @@ __all__ = ["IDENTITY"]
 DAY: Final = 86_400.0
 
 IDENTITY: Final[Mapping[str, Entry]] = {
+    "auth0": entry(
+        "https://auth0.com/docs/api/authentication",
+        "2026-11-30",
+        per_tenant={"domain": varies("the tenant's host, such as acme.auth0.com", HOST)},
+        authorize_url="https://{domain}/authorize",
+        token_url="https://{domain}/oauth/token",
+        pkce=True,
+    ),
+    "cognito": entry(
+        "https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html",
+        "2026-11-30",
+        per_tenant={"domain": varies("the pool's host, such as acme.auth.us-east-1.amazoncognito.com", HOST)},
+        authorize_url="https://{domain}/oauth2/authorize",
+        token_url="https://{domain}/oauth2/token",
+        client_auth="basic",
+        pkce=True,
+        rotation=KEEPS,
+        dialect=Dialect(id_in_body=True),
+    ),
     "google": entry(
         "https://github.com/googleapis/google-auth-library-nodejs/blob/main/src/auth/oauth2client.ts",
         "2026-11-30",

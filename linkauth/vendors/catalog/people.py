@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from linkauth.vendors.catalog.entry import HOST, entry, varies
+from linkauth.vendors.dialect import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,15 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         revoke_url="https://{host}/oauth/revoke",
         lifetime=math.inf,
     ),
+    "polar": entry(
+        "https://github.com/polarofficial/accesslink-example-python/blob/master/accesslink/oauth2.py",
+        "2026-11-30",
+        authorize_url="https://flow.polar.com/oauth2/authorization",
+        token_url="https://polarremote.com/v2/oauth2/token",
+        api_url="https://www.polaraccesslink.com/v3",
+        client_auth="basic",
+        lifetime=math.inf,
+    ),
     "spotify": entry(
         "https://github.com/spotify/web-api-examples/blob/master/authorization/authorization_code/app.js",
         "2026-11-30",
@@ -39,11 +49,37 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         api_url="https://api.spotify.com/v1",
         client_auth="basic",
     ),
+    "strava": entry(
+        "https://developers.strava.com/docs/authentication/",
+        "2026-11-30",
+        authorize_url="https://www.strava.com/oauth/authorize",
+        token_url="https://www.strava.com/oauth/token",
+        api_url="https://www.strava.com/api/v3",
+        dialect=Dialect(scope_separator=","),
+    ),
     "twitch": entry(
         "https://github.com/twitchdev/authentication-node-sample/blob/master/index.js",
         "2026-11-30",
         authorize_url="https://id.twitch.tv/oauth2/authorize",
         token_url="https://id.twitch.tv/oauth2/token",
         api_url="https://api.twitch.tv/helix",
+    ),
+    "vimeo": entry(
+        "https://github.com/vimeo/vimeo.py/blob/master/vimeo/auth/authorization_code.py",
+        "2026-11-30",
+        authorize_url="https://api.vimeo.com/oauth/authorize",
+        token_url="https://api.vimeo.com/oauth/access_token",
+        client_auth="basic",
+        lifetime=math.inf,
+    ),
+    "x": entry(
+        "https://github.com/xdevplatform/twitter-api-typescript-sdk/blob/main/src/OAuth2User.ts",
+        "2026-11-30",
+        authorize_url="https://twitter.com/i/oauth2/authorize",
+        token_url="https://api.twitter.com/2/oauth2/token",
+        revoke_url="https://api.twitter.com/2/oauth2/revoke",
+        client_auth="basic",
+        pkce=True,
+        dialect=Dialect(id_in_body=True, dead=("Value passed for the token was invalid",)),
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.vendors.catalog.entry import ROOT, entry, varies
+from linkauth.vendors.catalog.entry import HOST, ROOT, TEXT, entry, varies
 from linkauth.vendors.dialect import Dialect
 from linkauth.vendors.vendor import KEEPS, ROTATES
 
@@ -19,11 +19,30 @@ __all__ = ["WORK"]
 DAY: Final = 86_400.0
 
 WORK: Final[Mapping[str, Entry]] = {
+    "airtable": entry(
+        "https://github.com/Airtable/oauth-example/blob/main/index.js",
+        "2026-11-30",
+        authorize_url="https://airtable.com/oauth2/v1/authorize",
+        token_url="https://airtable.com/oauth2/v1/token",
+        api_url="https://api.airtable.com",
+        client_auth="basic",
+        pkce=True,
+    ),
     "asana": entry(
         "https://github.com/Asana/node-asana/blob/master/lib/auth/app.js",
         "2026-11-30",
         authorize_url="https://app.asana.com/-/oauth_authorize",
         token_url="https://app.asana.com/-/oauth_token",
+    ),
+    "atlassian": entry(
+        "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/",
+        "2026-11-30",
+        api_asked_at="https://api.atlassian.com/oauth/token/accessible-resources",
+        authorize_url="https://auth.atlassian.com/authorize",
+        token_url="https://auth.atlassian.com/oauth/token",
+        api_url="https://api.atlassian.com",
+        authorize_extra={"audience": "api.atlassian.com", "prompt": "consent"},
+        dialect=Dialect(body="json"),
     ),
     "box": entry(
         "https://developer.box.com/guides/authentication/tokens/refresh",
@@ -33,12 +52,38 @@ WORK: Final[Mapping[str, Entry]] = {
         rotation=ROTATES,
         refresh_lifetime=60 * DAY,
     ),
+    "bynder": entry(
+        "https://github.com/Bynder/bynder-python-sdk/blob/master/bynder_sdk/oauth2.py",
+        "2026-11-30",
+        per_tenant={"domain": varies("the portal's host, such as acme.bynder.com", HOST)},
+        authorize_url="https://{domain}/v6/authentication/oauth2/auth",
+        token_url="https://{domain}/v6/authentication/oauth2/token",
+        api_url="https://{domain}/api",
+    ),
     "discord": entry(
         "https://github.com/discord/discord-api-docs/blob/main/docs/topics/OAuth2.md",
         "2026-11-30",
         authorize_url="https://discord.com/api/oauth2/authorize",
         token_url="https://discord.com/api/oauth2/token",
         revoke_url="https://discord.com/api/oauth2/token/revoke",
+    ),
+    "docusign": entry(
+        "https://github.com/docusign/docusign-esign-python-client/blob/master/docusign_esign/client/api_client.py",
+        "2026-11-30",
+        per_tenant={
+            "host": varies(
+                "the account server",
+                HOST,
+                "account.docusign.com",
+                "account-d.docusign.com",
+                default="account.docusign.com",
+            )
+        },
+        api_asked_at="https://{host}/oauth/userinfo",
+        authorize_url="https://{host}/oauth/auth",
+        token_url="https://{host}/oauth/token",
+        client_auth="basic",
+        dialect=Dialect(api_from={"base_uri": ["https://*.docusign.net"]}),
     ),
     "dropbox": entry(
         "https://github.com/dropbox/dropbox-sdk-js/blob/main/src/auth.js",
@@ -48,6 +93,14 @@ WORK: Final[Mapping[str, Entry]] = {
         api_url="https://api.dropboxapi.com",
         authorize_extra={"token_access_type": "offline"},
         rotation=KEEPS,
+    ),
+    "gitea": entry(
+        "https://docs.gitea.com/development/oauth2-provider",
+        "2026-11-30",
+        per_tenant={"base": varies("Gitea's own URL", ROOT)},
+        authorize_url="{base}/login/oauth/authorize",
+        token_url="{base}/login/oauth/access_token",
+        api_url="{base}",
     ),
     "github": entry(
         "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
@@ -69,6 +122,21 @@ WORK: Final[Mapping[str, Entry]] = {
         pkce=True,
         rotation=ROTATES,
     ),
+    "heroku": entry(
+        "https://github.com/heroku/omniauth-heroku/blob/main/lib/omniauth/strategies/heroku.rb",
+        "2026-11-30",
+        authorize_url="https://id.heroku.com/oauth/authorize",
+        token_url="https://id.heroku.com/oauth/token",
+        api_url="https://api.heroku.com",
+    ),
+    "nextcloud": entry(
+        "https://docs.nextcloud.com/server/latest/admin_manual/configuration_server/oauth2.html",
+        "2026-11-30",
+        per_tenant={"base": varies("Nextcloud's own URL", ROOT)},
+        authorize_url="{base}/apps/oauth2/authorize",
+        token_url="{base}/apps/oauth2/api/v1/token",
+        api_url="{base}",
+    ),
     "slack": entry(
         "https://docs.slack.dev/authentication/using-token-rotation",
         "2026-11-30",
@@ -79,5 +147,23 @@ WORK: Final[Mapping[str, Entry]] = {
         lifetime=math.inf,  # without token rotation, which an app turns on, a token does not expire
         rotation=ROTATES,
         dialect=Dialect(scope_separator=","),
+    ),
+    "webflow": entry(
+        "https://github.com/webflow/webflow-python/blob/master/src/webflow/oauth.py",
+        "2026-11-30",
+        authorize_url="https://webflow.com/oauth/authorize",
+        token_url="https://api.webflow.com/oauth/access_token",
+        lifetime=math.inf,
+        dialect=Dialect(body="json"),
+    ),
+    "zoom-server-to-server": entry(
+        "https://github.com/zoom/server-to-server-oauth-token/blob/main/s2s.js",
+        "2026-11-30",
+        per_tenant={"account_id": varies("the Zoom account's id", TEXT)},
+        token_url="https://zoom.us/oauth/token",
+        api_url="https://api.zoom.us/v2",
+        client_auth="basic",
+        extra={"account_id": "{account_id}"},
+        dialect=Dialect(grant_type="account_credentials"),
     ),
 }
