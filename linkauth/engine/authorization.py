@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from linkauth.engine.leased import Leased
 from linkauth.engine.pending import make_room
+from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import (
     AuthorizationPending,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from linkauth.engine.context import EngineContext
     from linkauth.engine.lease import Lease
-    from linkauth.engine.replica import Replica
+    from linkauth.engine.token_replica import TokenReplica
     from linkauth.oauth.exchange import Flow
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
@@ -55,7 +55,7 @@ LONGEST_STATE: Final = 512
 """Characters; a longer one was not made here, and is not looked up."""
 
 
-async def begin(replica: Replica, redirect_uri: str, scope: str | None, tenant: str, next_path: str) -> str:
+async def begin(replica: TokenReplica, redirect_uri: str, scope: str | None, tenant: str, next_path: str) -> str:
     """The URL to send the user to. ``tenant`` and ``next_path`` are kept with the state, for whoever takes the callback.
 
     Raises ``UnsupportedGrant``, ``StoreError``, and ``ConfigurationError`` where one of these two is not printable.
@@ -86,7 +86,7 @@ async def begin(replica: Replica, redirect_uri: str, scope: str | None, tenant: 
         expires_at=now + vendor.pending_lifetime,
     )
     # Without a lease: nobody else writes here, for nobody else knows the state.
-    await Leased(context, key).commit(1, record, vendor.pending_lifetime)
+    await Replica(context, key).commit(1, record, vendor.pending_lifetime)
     return url
 
 
@@ -104,7 +104,7 @@ async def pending(context: EngineContext, vendor: Vendor | None, params: Mapping
     unknown = StateMismatch(f"{name}: the state is unknown, used or expired; start again")
     if vendor is None and not state.startswith(TENANTS):
         raise unknown
-    begun = Leased(context, key)
+    begun = Replica(context, key)
     reading, _ = await begun.read()
     if reading.record is None:
         raise unknown
@@ -116,7 +116,7 @@ async def pending(context: EngineContext, vendor: Vendor | None, params: Mapping
     return record
 
 
-async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
+async def finish(replica: TokenReplica, params: Mapping[str, str]) -> Token:
     """The token for a callback. Of any number of callers with one state, one wins; the others get ``StateMismatch``.
 
     After an error that says that the user need not answer again the state is good once more, until its time is over.
@@ -126,7 +126,7 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
     if record.token_key not in replica.record_key.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
-    begun = Leased(context, _key_of(vendor.name, params)[0], context.timeout + timing.LEASE_MORE)
+    begun = Replica(context, _key_of(vendor.name, params)[0], context.timeout + timing.LEASE_MORE)
     refused = _refusal(vendor, params, what)
     if refused is not None:
         taken = await begun.take()
@@ -136,7 +136,7 @@ async def finish(replica: Replica, params: Mapping[str, str]) -> Token:
         with contextlib.suppress(StoreError):
             await begun.delete(taken.record.version + 2)
         raise refused
-    lease = await _leased(begun, vendor)
+    lease = await _lease_on(begun, vendor)
 
     def flow(newest: Vendor, held: Token | None) -> Flow[Token]:
         if lease.doubtful():
@@ -174,7 +174,7 @@ def _refusal(vendor: Vendor, params: Mapping[str, str], what: Pending) -> OAuthE
     return None
 
 
-async def _leased(begun: Leased, vendor: Vendor) -> Lease:
+async def _lease_on(begun: Replica, vendor: Vendor) -> Lease:
     """The lease on a state that is to be used. The state stays where it is meanwhile: a worker that dies costs no consent.
 
     Raises ``StateMismatch`` where somebody else has used it up, or goes on using it.
@@ -192,7 +192,7 @@ def _used(vendor: Vendor) -> StateMismatch:
     return StateMismatch(f"{vendor.name}: the state was used a moment ago")
 
 
-async def _use_up(begun: Leased, number: int) -> None:
+async def _use_up(begun: Replica, number: int) -> None:
     """Let a state be good no more; behind the scenes should the store be away."""
     try:
         await begun.delete(number)
@@ -200,7 +200,7 @@ async def _use_up(begun: Leased, number: int) -> None:
         begun.context.flights.start(_go_on_deleting(begun, number), "linkauth state", irreplaceable=True)
 
 
-async def _go_on_deleting(begun: Leased, number: int) -> None:
+async def _go_on_deleting(begun: Replica, number: int) -> None:
     context = begun.context
     # No longer than others may be kept waiting by the lease: then the vendor knows the code, and refuses it.
     until = context.world.monotonic() + context.timeout + timing.LEASE_MORE

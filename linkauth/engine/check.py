@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.protocol.records import CheckRecord
 from linkauth.store import Committed
 
@@ -22,7 +22,7 @@ async def check(context: EngineContext) -> None:
     It is there for nothing else, so that no credential is held up. Whoever writes it shows the others with which keys this
     worker writes. Before there is one, a token's record is opened in its place.
     """
-    own = Leased(context, KEY)
+    own = Replica(context, KEY)
     reading, _ = await own.read()
     version = 0
     if reading.record is None:
@@ -37,7 +37,7 @@ async def check(context: EngineContext) -> None:
 
 async def _open_any(context: EngineContext) -> None:
     async for key in context.store_client.store.keys("token/"):
-        reading, _ = await Leased(context, key).read()
+        reading, _ = await Replica(context, key).read()
         if reading.record is not None:
             context.codec.open(key, reading.record)
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord, StoreError
 from linkauth.protocol import timing
 from linkauth.protocol.keys import limit_key
@@ -32,7 +32,7 @@ TRIES: Final = 20
 """Others may be faster so many times; then it is known here alone, and told with what is told next."""
 
 
-class ClientLimits(Leased):
+class ClientLimits(Replica):
     """A ``LimitRecord`` in this process. It is advice: with the store away one goes by what one knows oneself.
 
     What a store lost of it is not put back, but found out anew.

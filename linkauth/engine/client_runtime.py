@@ -6,8 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from linkauth.engine.client_secrets import as_record
-from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
+from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import LinkAuthError, StoreError
 from linkauth.protocol import client_secret
@@ -17,7 +17,7 @@ from linkauth.store import Superseded
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from linkauth.engine.replica import Replica
+    from linkauth.engine.token_replica import TokenReplica
     from linkauth.oauth.token import Secret, Token
 
 __all__ = ["ClientRuntime", "NotDue", "adopt"]
@@ -27,7 +27,7 @@ class NotDue(LinkAuthError):
     """Another worker has rotated meanwhile. Raised by an authority; never leaves the engine."""
 
 
-async def adopt(replica: Replica, secret: Secret) -> None:
+async def adopt(replica: TokenReplica, secret: Secret) -> None:
     """Let every worker on this store go on with ``secret``. Raises as ``client_secret.adopt``."""
     await ClientRuntime(replica).run(client_secret.adopt, secret)
 
@@ -35,7 +35,7 @@ async def adopt(replica: Replica, secret: Secret) -> None:
 class ClientRuntime(Runtime):
     """One run of steps for the client of the credential of ``replica``. ``authority`` brings a token of the client's."""
 
-    def __init__(self, replica: Replica, authority: Callable[[], Awaitable[Token]] | None = None) -> None:
+    def __init__(self, replica: TokenReplica, authority: Callable[[], Awaitable[Token]] | None = None) -> None:
         self._secret = replica.context.client_secrets.of(replica.vendor)
         super().__init__(replica, self._secret)
         self._authority = authority
@@ -83,5 +83,7 @@ class ClientRuntime(Runtime):
         with contextlib.suppress(StoreError):
             await self._answer().delete(self._lease.number)
 
-    def _answer(self) -> Leased:
-        return Leased(self._context, answer_key(self.vendor), self.ttl, f"{self.vendor.name}: the answer to a rotation")
+    def _answer(self) -> Replica:
+        return Replica(
+            self._context, answer_key(self.vendor), self.ttl, f"{self.vendor.name}: the answer to a rotation"
+        )

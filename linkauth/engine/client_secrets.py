@@ -13,8 +13,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
+from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
@@ -40,7 +40,7 @@ def as_record(vendor: Vendor, secret: Secret, rotated_at: float | None) -> Secre
     return SecretRecord(vendor=vendor.name, client_secret=secret.reveal(), client_id=client_id, rotated_at=rotated_at)
 
 
-class ClientSecret(Leased):
+class ClientSecret(Replica):
     """What this process knows of one client's secret."""
 
     def __init__(self, context: EngineContext, vendor: Vendor) -> None:
@@ -219,6 +219,6 @@ class ClientSecrets:
 
     async def unread_answer(self, vendor: Vendor) -> Secret | None:
         """The vendor's answer in which no secret was recognised, None: none is kept. Raises ``StoreError``."""
-        answer = Leased(self._context, answer_key(vendor))
+        answer = Replica(self._context, answer_key(vendor))
         reading, _ = await answer.read()
         return None if reading.record is None else Secret(answer.open(reading.record, SecretRecord).client_secret)

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from linkauth.engine import authorization
 from linkauth.engine.client_runtime import ClientRuntime, NotDue
 from linkauth.engine.refusals import Refusals
-from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.engine.status import status
+from linkauth.engine.token_replica import TokenReplica
 from linkauth.errors import (
     ConfigurationError,
     InvalidToken,
@@ -64,7 +64,7 @@ class Credential:
     def __init__(self, context: EngineContext, vendor: Vendor, account: str) -> None:
         self.vendor = vendor
         self.account = account
-        self.replica = Replica(context, vendor, account, self)
+        self.replica = TokenReplica(context, vendor, account, self)
         self._context = context
         self._world = context.world
         self._monotonic = context.clock.monotonic

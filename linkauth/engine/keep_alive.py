@@ -15,7 +15,7 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
 from linkauth.engine.status import status_of, statuses
@@ -69,7 +69,7 @@ class KeepAlive:
         self._make = make
         self._every = every
         self._rotate_after = rotate_secrets_after
-        self._schedule = Leased(context, round_key(self._vendors, map(name_of, self._functions)), timing.ROUND_LEASE)
+        self._schedule = Replica(context, round_key(self._vendors, map(name_of, self._functions)), timing.ROUND_LEASE)
 
     async def run(self, rounds: int | None = None) -> int:
         """Make ``rounds`` rounds (None: go on until cancelled), or see others make them. How many were renewed here.
@@ -167,7 +167,7 @@ class KeepAlive:
 
     async def _look(self, key: str) -> Credential | None:
         """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old."""
-        reading, _ = await Leased(self._context, key).read()
+        reading, _ = await Replica(self._context, key).read()
         if reading.record is None:
             return None
         try:

@@ -17,7 +17,7 @@ import math
 from typing import TYPE_CHECKING
 
 from linkauth.engine.client_limits import ClientLimits
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.engine.stated_rate import StatedRate
 from linkauth.errors import InvalidClient, RateLimited, StoreError, VendorUnavailable
 from linkauth.protocol import timing
@@ -88,7 +88,7 @@ class Limiter:
         """Seconds for one exchange."""
         self.accepted = ""
         """A digest of the client secret that the vendor took last."""
-        self._first_in_fleet = Leased(context, probe_key(vendor), timing.PROBE_LEASE)
+        self._first_in_fleet = Replica(context, probe_key(vendor), timing.PROBE_LEASE)
         self._window = timing.WINDOW
         self._in_flight: set[Permit] = set()
         self._room = asyncio.Event()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from linkauth.engine.escrow import Kept, tried
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.lineage import supersedes
@@ -51,14 +51,14 @@ class Landed:
 class Outbox:
     """Commits values under the key of a record, and keeps what could not be committed."""
 
-    def __init__(self, leased: Leased, landed: Callable[[Landed], None] = lambda _: None) -> None:
+    def __init__(self, replica: Replica, landed: Callable[[Landed], None] = lambda _: None) -> None:
         """``landed``: is told of what the store took while nobody waited for that."""
         self.kept: Kept | None = None
         """What the store has yet to take."""
         self.saving: Flight[None] | None = None
         """The last that offers it while nobody waits for that."""
-        self._leased = leased
-        self._context = leased.context
+        self._replica = replica
+        self._context = replica.context
         self._landed = landed
         self._left = False
         """Closing, or the end of a loop, came before the store took what is kept."""
@@ -72,7 +72,7 @@ class Outbox:
 
     async def keep(self, number: int, value: bytes) -> Kept:
         """Hold on to ``value``, in escrow too, until the store has it."""
-        kept = Kept(self._leased.key, number, value)
+        kept = Kept(self._replica.key, number, value)
         if self.kept is None or self.kept.number <= number:  # else a later login is kept, and takes its place
             self.kept = kept
         if self._context.escrow is not None:
@@ -98,7 +98,9 @@ class Outbox:
                 continue
             if self._context.world.monotonic() >= extend_at:
                 mine = await self._extend(kept)
-                extend_at = self._context.world.monotonic() + self._leased.ttl / timing.LEASE_PART if mine else math.inf
+                extend_at = (
+                    self._context.world.monotonic() + self._replica.ttl / timing.LEASE_PART if mine else math.inf
+                )
             await asyncio.sleep(self._gap(tries))
             tries += 1
         return None
@@ -106,11 +108,11 @@ class Outbox:
     def go_on(self, fault: str) -> None:
         """Offer what is kept until the store takes it, while nobody waits for that. ``fault``: why it did not."""
         away = self._context.outages.store
-        away.hold_up("answers kept", self._leased.key)
+        away.hold_up("answers kept", self._replica.key)
         level = logging.DEBUG if away else logging.ERROR  # of a store that is away it would be said of each account
-        log.log(level, "%s: an answer is kept until the store takes it: %s", self._leased.name, fault)
+        log.log(level, "%s: an answer is kept until the store takes it: %s", self._replica.name, fault)
         self.saving = self._context.flights.start(
-            self._go_on(), f"linkauth saving {self._leased.key}", irreplaceable=True
+            self._go_on(), f"linkauth saving {self._replica.key}", irreplaceable=True
         )
 
     def resume(self) -> None:
@@ -124,7 +126,7 @@ class Outbox:
         if landed is not None:
             self._landed(landed)
         elif self._left:
-            log.error("%s: closing, and the store has not taken the last answer", self._leased.name)
+            log.error("%s: closing, and the store has not taken the last answer", self._replica.name)
 
     async def settled(self) -> bool:
         """Wait until the store has taken what it is offered. Whether there was something. Raises ``StoreUnavailable``."""
@@ -143,7 +145,7 @@ class Outbox:
 
     async def from_escrow(self) -> Kept | None:
         """What an earlier process left in escrow for this key."""
-        return None if self._context.escrow is None else await tried(self._context.escrow.find(self._leased.key))
+        return None if self._context.escrow is None else await tried(self._context.escrow.find(self._replica.key))
 
     async def bring_back(self, left: Kept) -> Landed | None:
         """Commit what was ``left`` in escrow, however long that takes. None: closing, and the store did not take it.
@@ -166,7 +168,7 @@ class Outbox:
     async def drop(self, number: int) -> None:
         """Let go of what was in escrow up to ``number``."""
         if self._context.escrow is not None:
-            await tried(self._context.escrow.drop(self._leased.key, number))
+            await tried(self._context.escrow.drop(self._replica.key, number))
 
     # -- offering --------------------------------------------------------------------------------------------------
 
@@ -188,9 +190,9 @@ class Outbox:
             await self.drop(kept.number)
         return Landed(record=record, time=time, mine=mine), kept
 
-    def _under(self, kept: Kept) -> Leased:
+    def _under(self, kept: Kept) -> Replica:
         """The record under the key that a value is sealed for."""
-        return self._leased if kept.key == self._leased.key else Leased(self._context, kept.key, self._leased.ttl)
+        return self._replica if kept.key == self._replica.key else Replica(self._context, kept.key, self._replica.ttl)
 
     def _comes_after(self, kept: Kept, winner: Record) -> bool:
         """Whether what took the place of ``kept`` is no later than that. Raises ``CorruptRecord``."""
@@ -220,7 +222,7 @@ class Outbox:
         store_client = self._context.store_client
         try:
             async with asyncio.timeout(timing.OFFER_LONGEST):  # the next offer is not to wait for a store that hangs
-                return await store_client.do(store_client.store.extend(kept.key, kept.number, self._leased.ttl))
+                return await store_client.do(store_client.store.extend(kept.key, kept.number, self._replica.ttl))
         except (StoreError, TimeoutError):
             return True
 
@@ -234,7 +236,7 @@ async def bring_back(context: EngineContext, escrow: Escrow) -> None:
     for left in await tried(escrow.everything()) or []:
         if context.flights.ending:
             return
-        record = Leased(context, left.key, context.timeout + timing.LEASE_MORE)
+        record = Replica(context, left.key, context.timeout + timing.LEASE_MORE)
         try:
             context.codec.open(left.key, Record(left.number, left.value))
             landed = await Outbox(record).bring_back(left)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord
 from linkauth.protocol.keys import pending_list_key
 from linkauth.protocol.records import PendingListRecord
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
-    from linkauth.engine.replica import Replica
+    from linkauth.engine.token_replica import TokenReplica
 
 __all__ = ["make_room"]
 
@@ -24,13 +24,13 @@ MOST: Final = 50
 """Pending authorizations of one account at one vendor. With more browser tabs than that nobody keeps track."""
 
 
-async def make_room(replica: Replica, state: str) -> float:
+async def make_room(replica: TokenReplica, state: str) -> float:
     """Note the authorization under the key ``state``, and take away what is too many. The store's clock, Unix seconds.
 
     Raises ``StoreUnavailable``.
     """
     context = replica.context
-    pending = Leased(context, pending_list_key(replica.vendor, replica.account))
+    pending = Replica(context, pending_list_key(replica.vendor, replica.account))
     claim, _ = await pending.acquire(0, passing=True)
     assert isinstance(claim, Granted)  # noqa: S101  # sooner or later
     begun: tuple[str, ...] = ()
@@ -41,5 +41,5 @@ async def make_room(replica: Replica, state: str) -> float:
     begun = (*begun, state)
     await pending.commit(claim.number, PendingListRecord(states=begun[-MOST:]), replica.vendor.pending_lifetime)
     for old in begun[:-MOST]:
-        await Leased(context, old).take()
+        await Replica(context, old).take()
     return claim.now

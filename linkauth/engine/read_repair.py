@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linkauth.engine.codec import Codec
-    from linkauth.engine.leased import Leased
     from linkauth.engine.outages import Outages
+    from linkauth.engine.replica import Replica
     from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.store import Announcing, Restarting
@@ -56,7 +56,7 @@ class ReadRepair:
         """When a loss was heard of; None: none was, or all is put back that ever will be."""
         self._until = -math.inf
         """Until then it is known without asking that somebody may put something back."""
-        self._followed: WeakValueDictionary[str, Leased] = WeakValueDictionary()
+        self._followed: WeakValueDictionary[str, Replica] = WeakValueDictionary()
         self._tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
         self._heard: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
         self._hearing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
@@ -68,10 +68,10 @@ class ReadRepair:
         return self._store is not None
 
     def hears(self) -> bool:
-        """Whether this loop hears of every change, since the last ``Leased.missed`` at the latest."""
+        """Whether this loop hears of every change, since the last ``Replica.missed`` at the latest."""
         return asyncio.get_running_loop() in self._hearing
 
-    async def follow(self, held: Leased) -> None:
+    async def follow(self, held: Replica) -> None:
         """Put back what is ``held``, should the store lose it. Costs nothing where the store announces nothing.
 
         To be called before the store is read, and returns when it is listened to (or after ``timing.LISTEN`` seconds): what was
@@ -219,10 +219,10 @@ class ReadRepair:
         if (lost := self._outages.records_lost - lost) > 1:
             log.warning("the store had lost %d of the %d records that are held here; they are put back", lost, count)
 
-    async def _put_back(self, held: Sequence[Leased]) -> list[Leased]:
+    async def _put_back(self, held: Sequence[Replica]) -> list[Replica]:
         """As many at once as there may be. Returns those for which the store did not answer."""
         rest = iter(held)
-        left: list[Leased] = []
+        left: list[Replica] = []
 
         async def work() -> None:
             for each in rest:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.protocol import timing
 from linkauth.protocol.records import PendingRecord
@@ -57,7 +57,7 @@ async def anew(context: EngineContext, key: str) -> bool:
     A record that changes meanwhile is looked at again. Who works on it is waited for. Raises ``CorruptRecord``,
     ``StoreUnavailable``.
     """
-    record = Leased(context, key, timing.RESEAL_LEASE)
+    record = Replica(context, key, timing.RESEAL_LEASE)
     limit = context.world.monotonic() + timing.RESEAL_PATIENCE
     while context.world.monotonic() < limit:
         reading, _ = await record.read()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.lease import Lease
-    from linkauth.engine.leased import Leased
     from linkauth.engine.replica import Replica
+    from linkauth.engine.token_replica import TokenReplica
     from linkauth.errors import CorruptRecord, ReauthorizationRequired
     from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Effect, Steps
@@ -49,10 +49,10 @@ class Runtime:
     A lease that they are granted is extended until they write under it or give it back, or end.
     """
 
-    def __init__(self, replica: Replica, record: Leased | None = None) -> None:
+    def __init__(self, replica: TokenReplica, record: Replica | None = None) -> None:
         """``record``: what is read and claimed, the credential's own where nothing else is named."""
         self.vendor = replica.vendor
-        self._record: Leased = record or replica
+        self._record: Replica = record or replica
         self.ttl = self._record.ttl
         self.timeout = replica.context.timeout
         self._replica = replica

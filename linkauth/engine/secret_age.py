@@ -11,7 +11,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, UnsupportedGrant
 from linkauth.protocol.keys import answer_key, first_seen_key
 from linkauth.protocol.records import FirstSeenRecord
@@ -51,7 +51,7 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
         raise UnsupportedGrant(f"{vendor.name} does not rotate client secrets")
     if not await _is_older(context, vendor, older_than):
         return False
-    reading, _ = await Leased(context, answer_key(vendor)).read()
+    reading, _ = await Replica(context, answer_key(vendor)).read()
     if reading.record is not None:
         raise ConfigurationError(
             f"{vendor.name}: the answer to a rotation waits to be read; see `linkauth rotate-secret --recover`"
@@ -63,7 +63,7 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
     if not await credential.rotate_secret_if(still):
         return False
     with contextlib.suppress(StoreError):
-        await Leased(context, first_seen_key(vendor)).take()
+        await Replica(context, first_seen_key(vendor)).take()
     return True
 
 
@@ -78,7 +78,7 @@ async def _is_older(context: EngineContext, vendor: Vendor, than: float) -> bool
 
 async def _first_seen(context: EngineContext, vendor: Vendor) -> float:
     """Since when the fleet knows this secret, Unix seconds by the store's clock: now, where nobody has written that down."""
-    seen = Leased(context, first_seen_key(vendor))
+    seen = Replica(context, first_seen_key(vendor))
     reading, _ = await seen.read()
     if reading.record is not None:
         try:

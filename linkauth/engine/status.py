@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth.engine.encryption import key_id
-from linkauth.engine.leased import Leased
+from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord
 from linkauth.protocol.keys import answer_key, named, secret_key, token_keys
 from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
@@ -76,7 +76,7 @@ async def statuses(
     rotated: dict[tuple[str, str], float] = {}
     for kind in kinds:
         async for key in context.store_client.store.keys(kind if name is None else kind + named(name)):
-            reading, _ = await Leased(context, key).read()
+            reading, _ = await Replica(context, key).read()
             if reading.record is None:
                 continue
             told = status_of(context, key, reading)
@@ -100,7 +100,7 @@ def _is_of(told: Status, vendor: Vendor | str | None, account: str | None) -> bo
 
 async def status(context: EngineContext, vendor: Vendor, account: str, key: str) -> Status:
     """How one credential is doing: one read of the store, and ``version`` 0 where nothing is stored. Raises ``StoreUnavailable``."""
-    reading, _ = await Leased(context, key).read()
+    reading, _ = await Replica(context, key).read()
     if reading.record is None:
         return Status(vendor=vendor.name, account=account, key=key, version=0, now=reading.now)
     told = status_of(context, key, reading)

@@ -10,7 +10,7 @@ import attrs
 from linkauth.engine.escrow import FolderEscrow
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.read_repair import ReadRepair
-from linkauth.engine.replica import Replica
+from linkauth.engine.token_replica import TokenReplica
 from linkauth.store import Granted
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def nothing_put_back() -> None:
         return None
 
     ReadRepair._put_back = put_back  # type: ignore[method-assign]
-    Replica.put_back = nothing  # type: ignore[method-assign]
+    TokenReplica.put_back = nothing  # type: ignore[method-assign]
 
 
 @planted

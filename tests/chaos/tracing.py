@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from linkauth.engine.escrow import FolderEscrow
-from linkauth.engine.replica import Replica
+from linkauth.engine.token_replica import TokenReplica
 from linkauth.errors import LinkAuthError
 from linkauth.protocol.records import TokenRecord
 
@@ -103,9 +103,9 @@ class Tracer:
     def _patch(self) -> None:
         """Each process has one engine, so the classes themselves may be told whom to tell."""
         tracer = self
-        closed, leased, put, take = Replica._closed, Replica.lease, FolderEscrow.put, Replica.observe
+        closed, leased, put, take = TokenReplica._closed, TokenReplica.lease, FolderEscrow.put, TokenReplica.observe
 
-        def closing(replica: Replica, number: int, token: Any, *more: Any) -> bytes:
+        def closing(replica: TokenReplica, number: int, token: Any, *more: Any) -> bytes:
             value = closed(replica, number, token, *more)
             if len(tracer._names) > 10_000:
                 tracer._names.clear()
@@ -113,7 +113,7 @@ class Tracer:
             tracer._accounts[replica.key] = replica.account
             return value
 
-        def leasing(replica: Replica, claim: Any, at: Any, *more: Any) -> Any:
+        def leasing(replica: TokenReplica, claim: Any, at: Any, *more: Any) -> Any:
             held = replica.state.token
             version = claim.record.version if claim.record else 0
             tracer.mark(
@@ -129,12 +129,12 @@ class Tracer:
             await put(escrow, kept)
             tracer.mark("in escrow", token=tracer._names.get(kept.value, "?"), number=kept.number)
 
-        def taking(replica: Replica, entry: Entry, at: Any, *, stored: bool = True) -> bool:
+        def taking(replica: TokenReplica, entry: Entry, at: Any, *, stored: bool = True) -> bool:
             new = take(replica, entry, at, stored=stored)
             if new and isinstance(entry.record, TokenRecord):
                 name = name_of(entry.record.token.refresh_token)
                 tracer.mark("holds", token=name, number=entry.number, more="" if stored else "unstored")
             return new
 
-        Replica._closed, Replica.lease = closing, leasing  # type: ignore[method-assign]
-        FolderEscrow.put, Replica.observe = putting, taking  # type: ignore[method-assign]
+        TokenReplica._closed, TokenReplica.lease = closing, leasing  # type: ignore[method-assign]
+        FolderEscrow.put, TokenReplica.observe = putting, taking  # type: ignore[method-assign]

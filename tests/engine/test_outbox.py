@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from linkauth.engine.leased import Leased
 from linkauth.engine.outbox import Outbox
+from linkauth.engine.replica import Replica
 from linkauth.errors import StoreUnavailable
 from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker
 from tests.engine.virtual import monotonic, virtual
@@ -76,7 +76,7 @@ async def test_who_is_cancelled_while_an_escrow_hangs_ends():
 def outbox(store: Store) -> Outbox:
     context = Worker(store, Vendor()).context
     world = attrs.evolve(context.world, random=SimpleNamespace(random=lambda: 0.0))
-    return Outbox(Leased(attrs.evolve(context, world=world), "token/x/1", 15.0))
+    return Outbox(Replica(attrs.evolve(context, world=world), "token/x/1", 15.0))
 
 
 @virtual

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.engine import engine as engines
-from linkauth.engine import replica as replicas
+from linkauth.engine import token_replica as replicas
 from linkauth.engine.clock import Clock
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
@@ -15,9 +15,9 @@ from linkauth.engine.flight import Flight
 from linkauth.engine.lease import Lease
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.read_repair import ReadRepair
-from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
 from linkauth.engine.store_client import StoreClient
+from linkauth.engine.token_replica import TokenReplica
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
 from linkauth.protocol import effects, timing
 from linkauth.protocol import patience as patiences
@@ -150,16 +150,16 @@ def the_dead_are_not_written_down() -> Iterator[tuple[Any, str, Any]]:
 def short_lease_without_extension() -> Iterator[tuple[Any, str, Any]]:
     """A lease shorter than an exchange, and nobody extends it."""
 
-    def lease(self: Replica, claim: Granted, time: StoreTime, *_: object) -> Lease:
+    def lease(self: TokenReplica, claim: Granted, time: StoreTime, *_: object) -> Lease:
         return Lease(self.context.store_client, self.key, claim.number, 1e6, time)
 
-    async def claim(self: Replica, *args: Any, **kwargs: Any) -> Any:
+    async def claim(self: TokenReplica, *args: Any, **kwargs: Any) -> Any:
         self.ttl = 2.0
         return await real(self, *args, **kwargs)
 
-    real = Replica.claim
-    yield Replica, "claim", claim
-    yield Replica, "lease", lease
+    real = TokenReplica.claim
+    yield TokenReplica, "claim", claim
+    yield TokenReplica, "lease", lease
 
 
 @planted(100, "stall", stalls_before_sending)
@@ -176,15 +176,15 @@ def lease_not_looked_at_before_sending() -> Iterator[tuple[Any, str, Any]]:
 def lease_ignored() -> Iterator[tuple[Any, str, Any]]:
     """Busy is taken for granted."""
 
-    async def claim(self: Replica, *args: Any, **kwargs: Any) -> Any:
+    async def claim(self: TokenReplica, *args: Any, **kwargs: Any) -> Any:
         found, time = await real(self, *args, **kwargs)
         if isinstance(found, Busy):
             number = self.state.version + 1
             found = Granted(record=found.record, note=b"", now=found.now, number=number)
         return found, time
 
-    real = Replica.claim
-    yield Replica, "claim", claim
+    real = TokenReplica.claim
+    yield TokenReplica, "claim", claim
 
 
 @planted(300, None, rotating)
@@ -247,7 +247,7 @@ def one_by_one(*, newest_first: bool, says_so: bool) -> Iterator[tuple[Any, str,
     if not says_so:
         yield ReadRepair, "_say_so", silent
     if not newest_first:
-        yield Replica, "written_at", property(lambda self: -self.state.token.issued_at)
+        yield TokenReplica, "written_at", property(lambda self: -self.state.token.issued_at)
 
 
 @planted(10, "calm", asks_for_what_was_written_first)
@@ -357,10 +357,10 @@ def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
 def not_settled() -> tuple[Any, str, Any]:
     """A worker spends what it knows to be unsaved."""
 
-    async def settle(self: Replica) -> bool:
+    async def settle(self: TokenReplica) -> bool:
         return False
 
-    return Replica, "settle", settle
+    return TokenReplica, "settle", settle
 
 
 def lease_not_kept() -> tuple[Any, str, Any]:
@@ -413,10 +413,10 @@ def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
 def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
     """Who holds something newer than the store keeps it to himself."""
 
-    async def put_back(self: Replica) -> None:
+    async def put_back(self: TokenReplica) -> None:
         pass
 
-    yield Replica, "put_back", put_back
+    yield TokenReplica, "put_back", put_back
 
 
 @planted(50, "calm", closes_while_asking)

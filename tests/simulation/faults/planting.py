@@ -18,7 +18,7 @@ from tests.simulation.world import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from linkauth.engine.replica import Replica
+    from linkauth.engine.token_replica import TokenReplica
     from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Effect
     from linkauth.protocol.freshness import StoreTime
@@ -82,7 +82,7 @@ def serve(me: Runtime, token: Token, version: int, time: StoreTime, lineage: Lin
     me._replica.observe(me._replica._entry(token, version, lineage), time)
 
 
-def give_up(replica: Replica, reason: str, version: int) -> None:
+def give_up(replica: TokenReplica, reason: str, version: int) -> None:
     """A fault in what is known: only the user can help, and nobody else is told."""
     mark = DeadRecord(vendor=replica.vendor.name, account=replica.account, reason=reason)
     over = replica.state.entry

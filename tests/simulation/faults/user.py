@@ -10,8 +10,8 @@ from linkauth.engine import keep_alive as keeping
 from linkauth.engine.client_secrets import ClientSecret, ClientSecrets, as_record
 from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
-from linkauth.engine.replica import Replica
 from linkauth.engine.runtime import Runtime
+from linkauth.engine.token_replica import TokenReplica
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
 from linkauth.protocol.client_secret import CommitSecret
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @planted(300, "comings and goings")
 def a_logout_of_what_was_held_before() -> Iterator[tuple[Any, str, Any]]:
     """A logout revokes what this worker held, and not what others have stored since."""
-    yield Replica, "know", lambda self, record, time: None
+    yield TokenReplica, "know", lambda self, record, time: None
 
 
 @planted(50, "calm", stalls_at_the_logout)
@@ -58,11 +58,11 @@ def a_logout_is_undone() -> Iterator[tuple[Any, str, Any]]:
 def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
     """The store is not told of a logout."""
 
-    async def forget(self: Replica, number: int, reason: str, session: Any) -> bool:
+    async def forget(self: TokenReplica, number: int, reason: str, session: Any) -> bool:
         give_up(self, reason, number)
         return True
 
-    yield Replica, "forget", forget
+    yield TokenReplica, "forget", forget
 
 
 @planted(300, "comings and goings")
