@@ -203,3 +203,18 @@ def test_the_top_level_holds_what_it_may() -> None:
         pytest.skip("no git repository here: what belongs to the project cannot be told from what was built")
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.split("/")[0] for line in files.splitlines()} - TOP_LEVEL == set()
+
+
+def test_the_protocol_is_read_by_the_screen() -> None:
+    """No file of the protocol is longer than 250 lines, none of its functions longer than a screen of 45."""
+    long = []
+    for path in sorted((ROOT / "linkauth/protocol").glob("*.py")):
+        text = path.read_text()
+        count = len(text.splitlines())
+        long += [f"{path.name}: {count} lines"] if count > 250 else []
+        long += [
+            f"{path.name}:{node.lineno} {node.name}"
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 45
+        ]
+    assert long == []

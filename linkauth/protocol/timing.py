@@ -15,9 +15,9 @@ __all__ = ["backoff", "replayable"]
 AHEAD: Final = 1 / 5
 """Share of a token's lifetime before its end at which renewal begins, unless the engine was told seconds."""
 MOST_AHEAD: Final = 300.0
-"""Seconds before the end at the most."""
+"""The same in seconds, at the most."""
 MOST_AHEAD_SHARE: Final = 0.8
-"""Share of the lifetime: a lead as long as the token itself would renew without end."""
+"""Share at the most: a lead as long as the token itself would renew without end."""
 MARGIN: Final = 1 / 15
 """Share of the lifetime that is kept as a margin: LinkXG's own 60 s for its 900 s."""
 MOST_MARGIN: Final = 60.0
@@ -35,12 +35,8 @@ assert MARGIN_OF_AHEAD + SPREAD < 1
 
 LEAST_JUMP: Final = 1.0
 MOST_JUMP: Final = 30.0
-"""Seconds by which the wall clock may run ahead of the monotonic one before the store is read again; no more than
-lie between ``soft`` and ``hard``, so that a token is still served before ``hard``, and between ``hard`` and ``end``, so
-that none is served after its end.
-
-Monotonic clocks stand still while a machine sleeps, so a jump means that time passed unnoticed, or that somebody set
-the clock; one look at the store tells.
+"""Seconds by which the wall clock may run ahead of the monotonic one, which stands still while a machine sleeps, before the
+store is read again; no more than lie between ``soft`` and ``hard``, and between ``hard`` and ``end``.
 """
 
 assert LEAST_JUMP < MOST_JUMP <= MOST_MARGIN
@@ -69,9 +65,7 @@ LEASE_EVERY: Final = 1.0
 LEASE_CHEAP: Final = 1.5
 """Seconds of a lease where nothing rotates, for a second request is only waste. Extended every third of its time."""
 LEASE_PART: Final = 3
-"""With less than a third of its time left nothing is sent under a lease: it may end, and somebody else begin, while the
-vendor is still at work.
-"""
+"""With less than a third of its time left nothing is sent under a lease: it may end while the vendor is still at work."""
 HOLDER_LOOK: Final = 1.0
 """Seconds after which whoever waits for the lease of a process of his own machine looks whether that lives."""
 REASSERTION_HEARD: Final = 2.0
@@ -87,10 +81,7 @@ assert STORE_CALL <= LEASE_MORE
 # -- data that a store lost ---------------------------------------------------------------------------------------------
 
 GRACE: Final = 3.0
-"""Seconds that a possible holder of something newer is given to come forward before what is uncertain is spent.
-
-So long nothing is claimed in suspicion, from hearing of a loss on.
-"""
+"""Seconds that a possible holder of something newer is given before what is uncertain is spent, and from hearing of a loss on."""
 LISTEN: Final = 1.0
 """Seconds for which the first reading waits for the listening to begin."""
 LISTEN_AGAIN: Final = 1.0
@@ -221,7 +212,7 @@ REFUSED_APART: Final = 10.0
 REFUSED_SPAN: Final = 60.0
 """Seconds over which a token that cannot be renewed must be refused to be no good any more."""
 REFUSED_LONGEST: Final = 3600.0
-"""Seconds without a refusal after which they are counted anew: not everybody tells of successes."""
+"""Seconds without a refusal after which they are counted anew."""
 
 assert REFUSED_APART < REFUSED_SPAN < REFUSED_LONGEST
 
