@@ -1,14 +1,14 @@
-"""What is seen of a simulation, and what of it excuses that something was lost.
+"""What is seen of a simulation. What of it excuses that something was lost, ``tests.model.losses`` says.
 
-What may be lost: a session dies only where a worker died, or was cut off, between the vendor's answer and the first
-durable write. In terms of what is seen here, the answer that nobody has any more was *cut* by one of these:
+Here it is noted what became of each answer (``Answer.cut``), in the words below, which are those of the model:
 
-- its worker was killed, or stopped for long enough that its lease ended (``LONG``);
-- it was lost on its way, came after the time limit, or the vendor acted after the worker had given up;
-- its worker was cut off from the store for long enough that its lease ended;
-- the store lost its data (emptied, or fell back to a replica that was behind) while somebody was asking the vendor or
-  had not stored the answer; or nobody who lives and reaches the store held the newest token; or before the others
-  had heard of the loss (``UNHEARD``).
+- ``DIED``: its worker was killed before the store had it;
+- ``VAIN``: it was lost on its way, came after the time limit, or the vendor acted after the worker had given up;
+- ``TROUBLED``: its worker was stopped, or cut off from the store, for long enough that its lease ended (``LONG``): an excuse where
+  somebody else was granted that since;
+- ``STORE_LOST``: the store lost its data (emptied, or fell back to a replica that was behind) while somebody was asking the
+  vendor or had not stored the answer, or before the others had heard of the loss (``UNHEARD``);
+- ``NOBODY_HELD``: the store had it and lost it, and nobody who lives and reaches the store held it.
 
 A store that is merely away, however long, excuses nothing; nor does a lost or repeated message to the store, a
 vendor's failure that it says it is, a clock, or a cancelled caller.
@@ -26,8 +26,9 @@ from linkauth.protocol import timing
 from linkauth.protocol.records import KINDS
 from linkauth.store import Record
 from linkauth_stores.slot import Slot
+from tests.model.losses import Fate, why_lost
 from tests.simulation.store import EMPTY
-from tests.simulation.vendor import GENERATION, Answer, Family, Grant, Refusal, Rotation, refresh_token
+from tests.simulation.vendor import GENERATION, VAIN, Answer, Family, Grant, Refusal, Rotation, refresh_token
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
@@ -36,6 +37,18 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 _DECODER = json.JSONDecoder()
+DIED = frozenset({"its worker died", "its worker died while closing", "its worker was dead"})
+TROUBLED = frozenset({"its worker was stopped", "its worker was cut off from the store"})
+STORE_LOST = frozenset(
+    {"the store lost its data", "the store lost its lease", "the store lost a lease that was being used"}
+)
+NOBODY_HELD = frozenset(
+    {
+        "the store lost its record",
+        "the last who held what the store had lost was cut off",
+        "who could put back what the store had lost had been cut off from it",
+    }
+)
 LONG = 7.0
 """Seconds: a lease has at least so many left when an answer arrives (15, extended every 5, some spent on the way)."""
 UNHEARD = timing.GRACE
@@ -100,6 +113,8 @@ class Evidence:
     """Access tokens that the store had, and lost."""
     lost: set[str] = attrs.field(factory=set)
     """Accounts whose session was lost, excused."""
+    excused: dict[str, str] = attrs.field(factory=dict)
+    """By account: why its session may be lost, as it was at the moment at which that was done."""
     left: dict[str, float] = attrs.field(factory=dict)
     """By account: when a logout was asked for, and no login has been stored since."""
     back: dict[str, float] = attrs.field(factory=dict)
@@ -198,13 +213,21 @@ class Evidence:
         for node, reason, until in self.sim.mischief.troubles:
             if node is by and until > self.sim.loop.now:
                 answer.cut.add(reason)
-        claim = next((c for (node, _), c in self.claims.items() if node is by), None)
+        claim = self._claim_of(answer)
+        if isinstance(answer, Grant) and claim is not None:
+            answer.lease = claim.number
         if claim is not None and claim.epoch != self.epoch:
             answer.cut.add("the store lost its lease")
         worker = self.sim.worker_of(by)
         alone = worker is not None and worker.client.failures and not self.sim.plan.rotates
         if isinstance(answer, Refusal) and ("store" in self.sim.net.down or alone):
             answer.cut.add("the store was away")
+
+    def _claim_of(self, answer: Answer) -> Claimed | None:
+        """The lease under which an answer came, as far as its worker's claims tell."""
+        if isinstance(answer, Grant):
+            return self.claims.get((answer.by, self.sim.keys[answer.account]))
+        return next((claim for (node, _), claim in self.claims.items() if node is answer.by), None)
 
     def answer_lost(self, answer: Answer) -> None:
         if answer in self.open:
@@ -236,7 +259,7 @@ class Evidence:
             if slot.version > left.get(key, EMPTY).version or slot.last > left.get(key, EMPTY).last:
                 account = self.sim.accounts_by_key.get(key)
                 self.dead_at.pop(key, None)
-                held = not self.open and self.is_held(account or "")
+                held = self.is_held(account or "")
                 back = self.serial(left.get(key))
                 if account is not None and self.has_by_user(left.get(key)):
                     back = self.ended.get(account, 0) - 1  # what came after that logout is lost
@@ -273,7 +296,10 @@ class Evidence:
         """Whether a worker that lives and reaches the store holds the newest token, and nobody asks the vendor."""
         # Where messages get lost, whoever holds it may not listen just then.
         away = self.sim.net.cuts or self.sim.net.down or self.sim.net.loss
-        if not account or self.flying or away or not self.sim.plan.user:
+        asked = self.sim.keys.get(account) in self.flying.values() or any(
+            isinstance(answer, Grant) and answer.account == account for answer in self.open
+        )
+        if not account or asked or away or not self.sim.plan.user:
             return False
         return any(not worker.node.frozen and not worker.closing for worker in self.holders(account))
 
@@ -310,11 +336,25 @@ class Evidence:
             if answer.by is who and isinstance(answer, Grant):
                 answer.overtaken = True
 
+    def fate(self, grant: Grant) -> Fate:
+        """What became of an answer, as the model asks. No lease stands for what the user's word brought."""
+        word = self.sim.plan.user and not grant.refresh
+        overtaken = self.numbers.get(self.sim.keys[grant.account], 0) > grant.lease
+        return Fate(
+            durable=grant.access in self.durable_at,
+            died=bool(grant.cut & DIED),
+            unheard=bool(grant.cut & VAIN),
+            taken_over=bool(grant.cut & TROUBLED) and overtaken and not word,
+            store_lost=bool(grant.cut & STORE_LOST) and not word,
+            wiped=grant.access in self.wiped,
+            held=not grant.cut & NOBODY_HELD,
+        )
+
     def may_be_lost(self, account: str) -> bool:
-        """Whether the loss of ``account``'s session is excused."""
+        """Whether the loss of ``account``'s session is excused: the model says what may be lost, here is what was seen of it."""
         family = self.sim.vendor.families.get(account)
         if family is None:
             return False
         if self.sim.plan.window > 100 and self.epoch == 0 and not family.late:
             return False  # the spent token may be sent again
-        return any(grant.cut for grant in self.sim.vendor.grants.values() if grant.account == account)
+        return account in self.excused or bool(why_lost(self.fate(self.sim.vendor.latest[account])))

@@ -10,6 +10,7 @@ import attrs
 
 from linkauth.protocol import timing
 from linkauth_stores.slot import Lease, Slot
+from tests.model.losses import why_lost
 from tests.simulation.evidence import HEARD, UNHEARD, Claimed, Evidence
 from tests.simulation.store import TRIES, TRY
 from tests.simulation.vendor import GENERATION, VAIN, Family, Grant, Refusal, Rotation, field, refresh_token
@@ -31,7 +32,7 @@ tries, and half a second for which a failure is remembered."""
 PATIENT = timing.GRACE - timing.LOSS_SPREAD
 """Seconds after a store's return in which whoever saw it come back without a session sends for nobody."""
 NEAR = 1.0
-"""Seconds that lie between a login's number and its request, at the most."""
+"""Seconds that lie between a login's claim and its request, at the most."""
 ROUNDED = 1e-6
 """Seconds that sums of times may be off."""
 SAME = 1e-10
@@ -132,7 +133,9 @@ class Judge(Evidence):
         family = self.forgotten.get(account)
         # A session that a later login has replaced is nobody's any more.
         current = family is not None and family is self.sim.vendor.families[account]
-        if family is not None and current and family.alive and not self.epoch and not self.stopped:
+        # Stopped between its last look and the forgetting, it could not know of what came meanwhile.
+        stopped = self.stopped.get(worker.node, -1.0) > self.looked_at.get((worker.node, self.sim.keys[account]), -1.0)
+        if family is not None and current and family.alive and not self.epoch and not stopped:
             self.fail(4, f"{worker.node} has logged out {account}, and {family.current} is good at the vendor")
 
     def client_refused(self, by: Node, shown: str, sent_at: float) -> None:
@@ -178,7 +181,12 @@ class Judge(Evidence):
             child.cut |= self.sim.vendor.latest[family.account].cut  # nobody is left who could
         if child.by is by and child.arrived:
             self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
-        elif not child.cut:
+            return
+        fate = self.fate(child)
+        seen = claim is not None and self.durable_at.get(child.access, 1e9) < claim.at
+        reason = why_lost(attrs.evolve(fate, durable=fate.durable and seen))
+        self.excused[family.account] = self.excused.get(family.account) or reason
+        if not reason:
             self.fail(2, f"{by} sends {refresh}, spent by {child.by} for {child.gives}, and nothing was cut off")
 
     def _lost_logout(self, family: Family) -> bool:
@@ -258,10 +266,8 @@ class Judge(Evidence):
             if grant.account != account:
                 self.fail(10, f"{who} writes {grant.account}'s token under {account}'s key")
             grant.overtaken = grant.overtaken or self.numbers.get(key, 0) > after.version
-            # A renewal that was claimed when a login's lease had ended goes before it.
-            late = held is not None and not held.refresh and held.overtaken
-            # Of two logins at the same time the one that was claimed later stands, whichever the vendor saw first.
-            late = late or (held is not None and not held.refresh and not grant.refresh and held.sent < grant.at)
+            # Of two logins at the same time the one that was answered later stands, whichever the vendor saw first.
+            late = held is not None and not held.refresh and not grant.refresh and held.sent < grant.at
             late = late or bool(self.epoch and not sim.plan.user)  # nobody puts back what can be had again
             if held is not None and held.serial > grant.serial:
                 if not late:
@@ -297,7 +303,8 @@ class Judge(Evidence):
             self.forgotten[account] = family if current and not landed else None
             logins = [a for a in self.open if isinstance(a, Grant) and a.account == account and not a.refresh]
             # A login that was asked for since the logout took its number comes after it (both count milliseconds).
-            later = [a for a in logins if (sim.store.now() - now + a.sent + NEAR) * 1000 > after.version]
+            claimed = after.version - timing.CLAIMED_MEANWHILE
+            later = [a for a in logins if (sim.store.now() - now + a.sent + NEAR) * 1000 > claimed]
             serial = sim.vendor.families[account].serial
             self.ended[account] = min([a.serial for a in later] or [serial // GENERATION * GENERATION + GENERATION])
             self.open = [a for a in self.open if not (isinstance(a, Grant) and a.account == account) or a in later]
@@ -395,7 +402,7 @@ class Judge(Evidence):
             if family.alive and latest.arrived and mine and account not in self.lost and self.sim.plan.rotates:
                 slot = self.sim.store.slot(self.sim.keys[account])
                 if account in self.left or (
-                    not latest.refresh and (latest.cut or latest.overtaken or self._crossed(latest))
+                    not latest.refresh and (why_lost(self.fate(latest)) or self._crossed(latest))
                 ):
                     continue  # logged out; or a login that another one took the place of
                 if self.serial(slot) < latest.serial:

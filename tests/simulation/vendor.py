@@ -93,6 +93,8 @@ class Grant(Answer):
     access: str
     lifetime: float
     revoked: bool = False
+    lease: int = 0
+    """The number of the lease under which it was asked for; 0: there was none."""
     overtaken: bool = False
     """Its lease had ended when it came to the store, and another worker had claimed."""
 
