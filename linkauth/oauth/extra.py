@@ -36,10 +36,12 @@ def extra(said: Mapping[str, Any], keep: Token | None) -> Extra:
     found = {**stays, **said}
     renewed = set[str]() if keep is None else found.keys() - stays.keys()
     sizes = {name: len(wire.dump({name: value})) for name, value in found.items()}
+    whole = sum(sizes.values())  # counted down, for a vendor may send a hundred thousand of them
     left_out: list[str] = []
     for name in sorted(found, key=lambda name: (name not in renewed, -sizes[name])):
-        if sum(sizes.values()) <= LARGEST:
+        if whole <= LARGEST:
             break
-        del found[name], sizes[name]
+        del found[name]
+        whole -= sizes[name]
         left_out.append(name)
     return Extra(extra=found, renewed=tuple(sorted(renewed & found.keys())), left_out=tuple(sorted(left_out)))

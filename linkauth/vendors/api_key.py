@@ -36,7 +36,7 @@ class ApiKey(Vendor):
     def __attrs_post_init__(self) -> None:
         if not is_header(self.header):
             raise ConfigurationError("ApiKey: header is the name of a header")
-        if self.scheme not in {None, ""} and not is_word(self.scheme):
+        if self.scheme not in (None, "") and not is_word(self.scheme):
             raise ConfigurationError("ApiKey: scheme is one word")
 
     @property

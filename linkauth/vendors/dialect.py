@@ -175,9 +175,9 @@ class Dialect:
         roots = (*self.api_from.items(), *self.token_url_from.items())
         names = (self.code_name, *self.keep_params, *(name for name, _ in roots))
         checks = {
-            "body is 'form' or 'json'": self.body not in {"form", "json"},
-            "basic is 'rfc6749' or 'plain'": self.basic not in {"rfc6749", "plain"},
-            "renews_by is 'refresh_token' or 'access_token'": self.renews_by not in {"refresh_token", "access_token"},
+            "body is 'form' or 'json'": self.body not in ("form", "json"),
+            "basic is 'rfc6749' or 'plain'": self.basic not in ("rfc6749", "plain"),
+            "renews_by is 'refresh_token' or 'access_token'": self.renews_by not in ("refresh_token", "access_token"),
             "token_extra holds texts, and none of the protocol's own parameters": not are_texts(self.token_extra),
             "answer_names holds names alone": not all(
                 _is(_NAME, one) for pair in self.answer_names.items() for one in pair
@@ -194,7 +194,7 @@ class Dialect:
             ),
             "api_from and token_url_from list roots that are believed": not all(ones for _, ones in roots),
             "header is the name of a header": not is_header(self.header),
-            "scheme is one word": self.scheme not in {None, ""} and not is_word(self.scheme),
+            "scheme is one word": self.scheme not in (None, "") and not is_word(self.scheme),
             "ask and hear are functions": not all(one is None or callable(one) for one in (self.ask, self.hear)),
         }
         return [fault for fault, found in checks.items() if found]

@@ -20,6 +20,7 @@ from linkauth.oauth.token import Secret, Token, secret_str
 from linkauth.oauth.url import base_url, endpoint_url, origin, root_of
 from linkauth.vendors import catalog, metadata, token_endpoint
 from linkauth.vendors.dialect import Dialect, are_texts, copied
+from linkauth.vendors.former import former
 from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
 from linkauth.vendors.signing import signature
 from linkauth.vendors.token_endpoint import authenticated
@@ -106,7 +107,7 @@ class OAuth2(Vendor):
     authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
     rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))
     dialect: Dialect = attrs.field(factory=Dialect)
-    former: tuple[Mapping[str, Any], ...] = attrs.field(default=(), eq=False, repr=False)
+    former: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=former, eq=False, repr=False)
 
     needs_user: bool = attrs.field(default=attrs.Factory(_has_page, takes_self=True), init=False, repr=False, eq=False)
     uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
@@ -114,6 +115,7 @@ class OAuth2(Vendor):
     def __attrs_post_init__(self) -> None:
         for fault in self._faults():
             raise ConfigurationError(f"OAuth2: {fault}")
+        self.former_identities()  # what cannot be made is told now
 
     def _faults(self) -> list[str]:
         secretless = self.client_secret is None

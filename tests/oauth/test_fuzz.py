@@ -174,6 +174,16 @@ def test_any_vendors_answer_is_read_in_bounded_time(body):
     assert time.process_time() - begun < 10
 
 
+def test_a_token_with_a_megabyte_of_members():
+    """What has no room beside it is left out in no more steps than there are members."""
+    members = b"".join(b',"x%d":"y"' % number for number in range(2**16))
+    body = b'{"access_token":"a","expires_in":9' + members + b"}"
+    begun = time.process_time()
+    outcome = BY_NAME["oauth2-renew"].outcome(Response(status=200, body=body, sent_at=SENT_AT))
+    assert time.process_time() - begun < 10
+    assert len(outcome.extra) + len(outcome.left_out) >= 2**16
+
+
 @settings(max_examples=TIMES * 2, **COMMON)
 @given(response=responses)
 def test_the_other_verbs(response):
