@@ -95,6 +95,7 @@ async def test_states_are_random_and_not_in_the_stores_keys():
     assert not any(state in key for key in keys for state in states)
 
 
+@pytest.mark.slow
 @virtual
 async def test_one_user_fills_no_store():
     """Of five hundred pairings that one user begins, at one worker or another, the last fifty lie in the store, and are good."""

@@ -38,6 +38,7 @@ def passes_by(worker: Worker, count: int = 3 * RECENT) -> None:
     gc.collect()
 
 
+@pytest.mark.slow
 @virtual
 async def test_accounts_named_once_leave_nothing_behind():
     """Objects and bytes: after three thousand accounts there are no more than after a hundred."""
@@ -53,6 +54,7 @@ async def test_accounts_named_once_leave_nothing_behind():
     assert grown < 10_000 * RECENT  # bytes
 
 
+@pytest.mark.slow
 @virtual
 async def test_used_accounts_leave_nothing_behind():
     """Those that had a token and a renewal are let go of as well, when these have landed."""
@@ -72,6 +74,7 @@ async def test_whoever_holds_one_is_given_the_same_again():
     assert worker.credential(CLIENT, "held") is held
 
 
+@pytest.mark.slow
 @virtual
 async def test_named_for_each_request_it_is_served_from_memory():
     """Nobody holds it between two requests, others come and go, and the store is not asked again."""
@@ -194,6 +197,7 @@ async def test_what_the_store_cannot_tell_is_not_let_go(what):
     assert worker.credential(vendor_, account) is known()
 
 
+@pytest.mark.slow
 @virtual
 async def test_what_had_to_stay_is_let_go_in_the_end():
     """The store was away for many: when it is back, and their tokens are in it or over, they go as others come."""

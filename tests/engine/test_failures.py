@@ -160,6 +160,7 @@ async def test_a_long_retry_after_fails_now_and_is_capped():
     assert (await workers[0].credential(CLIENT).token()).access_token
 
 
+@pytest.mark.slow
 @virtual
 async def test_the_distance_is_the_fleets():
     """Ten workers, one failing vendor: one attempt per interval, and each worker raises what the one was told."""

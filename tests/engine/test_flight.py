@@ -117,6 +117,7 @@ def test_cancelling_callers_of_a_real_renewal():
     run(VirtualLoop, rounds())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
 def test_ten_thousand_callers_of_one_flight(loop):
     """Ten thousand wait, half of them are cancelled: the rest have the value, for seconds of work at the most."""

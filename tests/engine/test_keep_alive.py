@@ -41,6 +41,7 @@ def renewals(vendor: Vendor) -> list[float]:
     return [at for at, path, _ in vendor.sent if path == "/auth/refresh"]
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_month_without_use_is_survived() -> None:
     """Three workers keep twenty users alive for a month: no reuse, no more renewals than needed, one at a time."""
@@ -100,6 +101,7 @@ async def test_what_another_has_renewed_meanwhile_is_not_renewed_again() -> None
     assert vendor.counts["/auth/refresh"] == 1
 
 
+@pytest.mark.slow
 @virtual
 async def test_what_began_together_is_renewed_apart() -> None:
     """Users who logged in within one minute are renewed over a quarter of their tokens' life, a few in each round."""
@@ -182,6 +184,7 @@ async def test_no_vendor_is_a_mistake() -> None:
         await Worker(Store(), Vendor()).keep_alive(rounds=1)
 
 
+@pytest.mark.slow
 @pytest.mark.blocking  # to watch thousands of steps takes longer than to make them
 @pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_many_credentials_take_no_memory(count) -> None:

@@ -133,6 +133,7 @@ async def test_a_slow_vendor_is_not_taken_for_a_limited_one() -> None:
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_vendor_may_be_slow_to_say_that_a_secret_is_wrong() -> None:
     """Refusals take 3 s: still no more than eight requests a worker; at a vendor that hangs, others go after ``timeout``."""
@@ -194,6 +195,7 @@ class Wrong:
             raise InvalidClient("invalid_client", "no", status=401)
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_wrong_secret_costs_a_handful_and_nothing_to_who_has_the_right_one() -> None:
     """Eight workers with 100 accounts each: eight requests a worker, then one in the fleet now and then."""

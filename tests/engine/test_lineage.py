@@ -70,6 +70,7 @@ def everything() -> list[Entry]:
     return found + [mark(session, None, chance.randrange(9), by_user=True) for session in (ONE, TWO, THREE)]
 
 
+@pytest.mark.slow
 def test_records_have_one_order():
     """Of any two one is later, and never both; of any three the order is no circle."""
     for one, other in itertools.combinations(everything(), 2):

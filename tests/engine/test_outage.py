@@ -33,6 +33,7 @@ class Down(Vendor):
         return await super()._answer(request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begins", [100.0, 870.0], ids=["while all hold a valid token", "as the token expires"])
 @pytest.mark.parametrize("how", DOWN)
 @virtual

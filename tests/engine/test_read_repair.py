@@ -76,6 +76,7 @@ def notice(store: Telling) -> float:
     return -math.inf if record is None or record.value is None else record.version / 1000
 
 
+@pytest.mark.slow
 @virtual
 async def test_what_was_written_last_is_put_back_first():
     """And it is what is asked for next: a renewal, though of an account that was met first, comes before older logins."""
@@ -94,6 +95,7 @@ async def test_what_was_written_last_is_put_back_first():
     assert len(put_back) == MANY
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_hundred_are_put_back_at_once():
     """Three hundred sessions at 0.05 s a call take three times two calls, no longer; and no more are under way at a time."""
@@ -108,6 +110,7 @@ async def test_a_hundred_are_put_back_at_once():
     assert notice(store) == -math.inf  # done within a second: nobody needs to be told
 
 
+@pytest.mark.slow
 @virtual
 async def test_others_wait_for_who_needs_longer():
     """A session that is put back after seven seconds is not sent for, nor is the token spent that an old record brought back."""

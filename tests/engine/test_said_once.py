@@ -51,6 +51,7 @@ async def users(worker: Worker) -> list[Credential]:
     return [await logged_in(worker, f"user {number}") for number in range(ACCOUNTS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", ["*", "commit"], ids=["away", "takes no answer"])
 @virtual
 async def test_a_store_that_is_away(calls, said):
@@ -106,6 +107,7 @@ async def test_what_a_store_lost(said):
     assert len(said()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", [NotSent("vendor.example: no connection came about"), answer(503, {})], ids=["no connection", "503"]
 )

@@ -32,6 +32,7 @@ async def test_a_hit_takes_no_store_no_task_and_no_time():
     assert (store.counts.total(), vendor.counts["requests"]) == (0, 1)
 
 
+@pytest.mark.slow
 @virtual
 async def test_one_token_request_for_ten_thousand_tasks():
     """Ten thousand tasks ask at once with no token: one request, one claim, one commit."""

@@ -128,6 +128,7 @@ def _usable(token: Token) -> None:
     wire.dump(attrs.asdict(token))  # the store takes it
 
 
+@pytest.mark.slow
 @settings(max_examples=TIMES * 3, **COMMON)
 @given(response=responses)
 @example(response=Response(status=200, body=b'{"access_token": "a", "expires_in": 1e999}'))
@@ -148,6 +149,7 @@ def test_token_answers_and_errors(response):
             wire.dump(attrs.asdict(outcome.salvage))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -202,6 +204,7 @@ params = st.dictionaries(
 CALLED_BACK = [BY_NAME["linkkit-exchange"].vendor, SAGE, OTHER, attrs.evolve(OTHER, issuer="https://a.example.com")]
 
 
+@pytest.mark.slow
 @settings(max_examples=TIMES * 3, **COMMON)
 @given(params=params)
 def test_callbacks(params):

@@ -54,6 +54,7 @@ def test_played(name: str) -> None:
         assert each.holds(outcome), f"{each.said}: {outcome!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 async def test_through_the_transport(name: str) -> None:
     """The request goes out as the flow made it, and the answer ends as it does when it is played."""
