@@ -1,13 +1,13 @@
 """An ID Token as the token endpoint hands it out: what it says is checked when it comes (OpenID Connect Core 1.0 §3.1.3.7).
 
-Its signature is not: it comes from the token endpoint itself, whose TLS stands in the signature's place (point 6). Nor is
-``exp``, for it was made this moment, and nobody's wrong clock shall stop a login.
+Its signature is not: it comes from the token endpoint itself, whose TLS stands in the signature's place (point 6); what comes by
+the callback is never looked at. Its times are taken as a clock allows that is a little wrong: it was made this moment.
 """
 
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["first", "is_same_user", "later"]
 
+LATE: Final = 300.0
+"""Seconds after its ``exp`` for which one is taken: as much as clocks are apart (§3.1.3.7, point 9; §2)."""
+FAR: Final = 86_400.0
+"""Seconds between its ``iat`` and now from which it was made for something else (point 10)."""
+
 
 def first(token: Token, what: str, *, client_id: str, issuer: str | None, nonce: str | None) -> Token:
     """A login's ``token`` with the ``claims`` of the ID Token beside it, where there is one.
@@ -29,7 +34,7 @@ def first(token: Token, what: str, *, client_id: str, issuer: str | None, nonce:
     if "id_token" not in token.extra:
         return token
     claims = _claims(token)
-    fault = _fault(claims, client_id, issuer)
+    fault = _fault(claims, client_id, issuer, token.issued_at)
     if not fault and nonce is not None and not _same(claims.get("nonce"), nonce):
         fault = "nonce is not that of this authorization"
     if fault:
@@ -45,7 +50,7 @@ def later(token: Token, keep: Token, *, client_id: str, issuer: str | None) -> T
     claims = _claims(token)
     anew = token.extra.get("id_token") != keep.extra.get("id_token")
     same = all(claims.get(name) == keep.claims[name] for name in {"sub", "iss"} & keep.claims.keys())
-    if anew and same and not _fault(claims, client_id, issuer):
+    if anew and same and not _fault(claims, client_id, issuer, token.issued_at):
         return attrs.evolve(token, claims=claims)
     return attrs.evolve(token, claims=keep.claims)
 
@@ -61,8 +66,8 @@ def _claims(token: Token) -> Masked:
     return jwt.claims(text if isinstance(text, str) else "")
 
 
-def _fault(claims: Masked, client_id: str, issuer: str | None) -> str:
-    """What is wrong with the claims of an ID Token that is to be for ``client_id``; empty: nothing."""
+def _fault(claims: Masked, client_id: str, issuer: str | None, now: float) -> str:
+    """What is wrong with the claims of an ID Token that is to be for ``client_id``; empty: nothing. ``now``: Unix seconds."""
     audience = claims.get("aud")
     several = cast("list[object]", audience) if isinstance(audience, list) else [audience]
     party = claims.get("azp", None if len(several) > 1 else client_id)
@@ -70,7 +75,12 @@ def _fault(claims: Masked, client_id: str, issuer: str | None) -> str:
         return "iss is another issuer"
     if client_id not in several:
         return "aud is another client, or it is no JWT"
-    return "" if party == client_id else "azp is another client"
+    if party != client_id:
+        return "azp is another client"
+    expires, issued = (jwt.date(claims[name]) if name in claims else now for name in ("exp", "iat"))
+    if expires is None or expires + LATE <= now:
+        return "exp is past, or no time"
+    return "iat is far from now, or no time" if issued is None or abs(issued - now) > FAR else ""
 
 
 def _same(value: object, wanted: str) -> bool:

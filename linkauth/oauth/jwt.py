@@ -7,7 +7,7 @@ from typing import Final
 
 from linkauth.oauth import wire
 
-__all__ = ["claims", "lifetime"]
+__all__ = ["claims", "date", "lifetime"]
 
 LONGEST: Final = 65_536
 """Characters of a token that is looked into."""
@@ -20,7 +20,7 @@ def lifetime(token: str, received_at: float) -> float | None:
     does harm. Without one ``exp`` is taken against ``received_at`` (Unix seconds).
     """
     said = claims(token)
-    expires, issued = _date(said.get("exp")), _date(said.get("iat"))
+    expires, issued = date(said.get("exp")), date(said.get("iat"))
     if expires is None:
         return None
     seconds = expires - (received_at if issued is None else issued)
@@ -38,8 +38,9 @@ def claims(token: str) -> wire.Masked:
     return wire.as_object(wire.decode(text))
 
 
-def _date(value: object) -> float | None:
-    # NumericDate (RFC 7519 §2): a JSON number; true is none. 10^11 is the year 5138.
+def date(value: object) -> float | None:
+    """Unix seconds of a NumericDate (RFC 7519 §2), a JSON number; None where ``value`` is none."""
+    # True is none. 10^11 is the year 5138.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         return None
     return float(value)

@@ -193,6 +193,8 @@ class Dialect:
                 _is(_NAME, name) for name in names
             ),
             "api_from and token_url_from list roots that are believed": not all(ones for _, ones in roots),
+            "keep_params keeps no id_token: what the callback says of the user is not checked": "id_token"
+            in self.keep_params,
             "header is the name of a header": not is_header(self.header),
             "scheme is one word": self.scheme not in (None, "") and not is_word(self.scheme),
             "ask and hear are functions": not all(one is None or callable(one) for one in (self.ask, self.hear)),

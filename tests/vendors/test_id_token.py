@@ -9,8 +9,8 @@ import pytest
 
 from linkauth.errors import ConfigurationError, MalformedResponse
 from linkauth.testing import play
-from linkauth.vendors import OAuth2, Pending
-from tests.vendors.vendor_answers import OTHER, REDIRECT, answer, flat, jwt
+from linkauth.vendors import Dialect, OAuth2, Pending
+from tests.vendors.vendor_answers import OTHER, REDIRECT, SENT_AT, answer, flat, jwt
 
 ISSUER = "https://auth.example.com"
 OPENID = attrs.evolve(OTHER, scope="openid email", issuer=ISSUER)
@@ -50,6 +50,8 @@ def test_a_nonce_goes_with_openid_alone():
         {**GOOD, "aud": ["the-client"]},
         {**GOOD, "aud": ["x", "the-client"], "azp": "the-client"},
         {**GOOD, "azp": "the-client"},
+        {**GOOD, "iat": SENT_AT, "exp": SENT_AT + 3600},
+        {**GOOD, "iat": SENT_AT + 200.5, "exp": SENT_AT - 200},  # by clocks that are a little apart
     ],
     ids=str,
 )
@@ -67,6 +69,8 @@ def test_claims_of_an_id_token_that_was_checked(claims):
     + [{name: value for name, value in GOOD.items() if name != left} for left in ("nonce", "iss", "aud")]
     + [{**GOOD, "iss": wrong} for wrong in (ISSUER + "/", "https://evil.example.com", None)]
     + [{**GOOD, "aud": wrong} for wrong in ("other", ["other"], [], None, {"the-client": 1}, "the-client other")]
+    + [{**GOOD, "exp": wrong} for wrong in (SENT_AT - 3600, SENT_AT - 300, 0, "tomorrow", None, True)]
+    + [{**GOOD, "iat": wrong} for wrong in (SENT_AT - 100_000, SENT_AT + 100_000, SENT_AT * 1000, "now", None)]
     + [{**GOOD, "azp": "other"}, {**GOOD, "aud": ["the-client", "other"]}, "no JWT", "a.b.c", "", 5],
     ids=str,
 )
@@ -98,7 +102,7 @@ def test_claims_after_a_renewal():
     assert _renewed(token).claims == GOOD
     newer = {"iss": ISSUER, "aud": "the-client", "sub": "7", "email": "new@example.com"}
     assert _renewed(token, **newer).claims == newer
-    for wrong in ({"sub": "8"}, {"aud": "other"}, {"iss": "https://evil.example.com"}):
+    for wrong in ({"sub": "8"}, {"exp": 1}, {"iat": 1}, {"aud": "other"}, {"iss": "https://evil.example.com"}):
         renewed = _renewed(token, **{**newer, **wrong})
         assert (renewed.access_token, renewed.claims) == ("at-2", GOOD)
 
@@ -108,3 +112,13 @@ def test_a_machine_asks_for_none():
     machine = OAuth2(name="m", client_id="c", client_secret="s", token_url=f"{ISSUER}/token", scope="openid")
     token, _ = play(machine.renew(None), answer(flat(**{**GRANTED, "id_token": "x"})))
     assert token.claims == {}
+
+
+def test_what_the_callback_says_of_the_user_is_not_believed():
+    """An ``id_token`` of the front channel makes no claims, and nobody can have it kept as if it were the endpoint's."""
+    params = {"code": "c", "id_token": jwt(**GOOD)}
+    token, _ = play(OPENID.exchange(params, PENDING), answer(flat(**GRANTED)))
+    assert token.claims == {}
+    assert "id_token" not in token.extra
+    with pytest.raises(ConfigurationError, match="id_token"):
+        Dialect(keep_params=("id_token",))
