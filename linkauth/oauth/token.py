@@ -217,7 +217,10 @@ class Token:
     claims: Mapping[str, Any] = attrs.field(
         factory=dict[str, Any], converter=_extra, repr=_mask_extra, hash=False, metadata=OMIT
     )
-    """What the ``id_token`` says that came with a login under the scope ``openid`` and was checked then; else empty."""
+    """What the ``id_token`` says that came with a login under the scope ``openid``; empty unless it was checked then.
+
+    OpenID Connect Core 1.0 §3.1.3.7: ``iss`` (where ``OAuth2(issuer=…)`` says it), ``aud``, ``azp``, ``exp``, ``iat``, ``nonce``.
+    """
 
     @property
     def authorization(self) -> str:

@@ -52,6 +52,8 @@ class Asked:
     scope: str = ""
     state: str | None = None
     challenge: str | None = None
+    nonce: str | None = attrs.field(default=None, repr=False)
+    prompt: str = ""
 
 
 @attrs.define(kw_only=True, eq=False)

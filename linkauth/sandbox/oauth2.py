@@ -1,13 +1,17 @@
-"""An authorization server by the book: RFC 6749, PKCE (7636), revocation (7009), metadata (8414), ``iss`` (9207)."""
+"""An authorization server by the book: RFC 6749, PKCE (7636), revocation (7009), metadata (8414), ``iss`` (9207).
+
+With the scope ``openid`` an ID Token comes with the tokens (OpenID Connect Core 1.0).
+"""
 
 from __future__ import annotations
 
-from base64 import b64decode
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
+from linkauth.sandbox import openid
+from linkauth.sandbox.client_auth import credentials, refusal
 from linkauth.sandbox.consent import Asked, Callback, Consents, followed, is_registered, query, redirect
 from linkauth.sandbox.pages import page
 from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
@@ -40,6 +44,10 @@ class Settings(Registration):
     require_pkce: bool = True
     token_lifetime: float = 3600.0
     refresh_lifetime: float | None = None
+    refresh_at_each_consent: bool = True
+    """False: only the first consent of a user brings a refresh token, and one with ``prompt=consent``, as at Google."""
+    subject: str = "sandbox-user"
+    """Who the user is: ``sub`` in the ID Token."""
     code_lifetime: float = 60.0
     rotates: bool = True
     """Each refresh brings a new refresh token and spends the old one."""
@@ -62,6 +70,8 @@ class OAuth2(Vendor[Settings]):
     def __init__(self, clock: Clock, settings: Settings) -> None:
         super().__init__(clock, settings)
         self.consents = Consents(clock)
+        self._known: set[tuple[str, str]] = set()
+        """Clients and the users who have consented to them."""
 
     @property
     def issuer(self) -> str:
@@ -119,7 +129,7 @@ class OAuth2(Vendor[Settings]):
             "authorization_endpoint": self.authorize_url,
             "token_endpoint": self.token_url,
             "revocation_endpoint": self.revoke_url,
-            "scopes_supported": self.settings.scopes,
+            "scopes_supported": [*self.settings.scopes, openid.SCOPE],
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
             "token_endpoint_auth_methods_supported": [names[each] for each in self.settings.client_auth],
@@ -155,9 +165,17 @@ class OAuth2(Vendor[Settings]):
         if challenge is not None and params.get("code_challenge_method") != "S256":
             raise refuse("invalid_request", "code_challenge_method must be S256")
         scope = params.get("scope", "")
-        if set(scope.split()) - set(self.settings.scopes):
+        if set(scope.split()) - {*self.settings.scopes, openid.SCOPE}:
             raise refuse("invalid_scope", "A requested scope is not supported")
-        return Asked(client_id=client, redirect_uri=uri, scope=scope, state=params.get("state"), challenge=challenge)
+        return Asked(
+            client_id=client,
+            redirect_uri=uri,
+            scope=scope,
+            state=params.get("state"),
+            challenge=challenge,
+            nonce=params.get("nonce"),
+            prompt=params.get("prompt", ""),
+        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         try:
@@ -209,9 +227,14 @@ class OAuth2(Vendor[Settings]):
         except NotGood as error:
             self.counts["code_reuse"] += int(error.reason == "reused")
             raise refusal("invalid_grant", f"The code is {error.reason}, or does not fit") from None
-        code.session = session = Session(client_id=client, scope=code.asked.scope)
-        refresh = self.tokens.issue_refresh(session, self.settings.refresh_lifetime)
-        return {**self._access(session), "refresh_token": refresh.value}
+        user, asked = self.settings.subject, code.asked
+        code.session = session = Session(client_id=client, subject=user, scope=asked.scope)
+        body = self._access(session, asked.nonce)
+        anew = (client, user) not in self._known or asked.prompt == "consent"
+        self._known.add((client, user))
+        if anew or self.settings.refresh_at_each_consent:
+            body["refresh_token"] = self.tokens.issue_refresh(session, self.settings.refresh_lifetime).value
+        return body
 
     def _refreshed(self, fields: Mapping[str, str], client: str) -> dict[str, Any]:
         settings = self.settings
@@ -240,11 +263,14 @@ class OAuth2(Vendor[Settings]):
             raise refusal("invalid_scope", "The scope is unknown or more than was granted")
         return asked
 
-    def _access(self, session: Session) -> dict[str, Any]:
+    def _access(self, session: Session, nonce: str | None = None) -> dict[str, Any]:
         lifetime = self.settings.token_lifetime
         access = self.tokens.issue(session, lifetime).value
-        kind = {"access_token": access, "token_type": "Bearer"}
-        return {**kind, "expires_in": number(lifetime), "scope": session.scope}
+        body = {"access_token": access, "token_type": "Bearer", "expires_in": number(lifetime), "scope": session.scope}
+        if session.subject and openid.SCOPE in session.scope.split():
+            key = self.client_secret
+            body["id_token"] = openid.id_token(self.issuer, session, key, self.clock(), lifetime, nonce)
+        return body
 
     # Client authentication (RFC 6749 §2.3).
 
@@ -255,27 +281,12 @@ class OAuth2(Vendor[Settings]):
             raise refusal("invalid_request", str(error)) from None
 
     def _client(self, request: web.Request, fields: Mapping[str, str]) -> str:
-        method, client, given = self._credentials(request, fields)
+        method, client, given = credentials(request, fields)
         challenge = {"WWW-Authenticate": 'Basic realm="sandbox"'} if method == "basic" else {}
         wanted = {self.client_id: self.client_secret, self.settings.public_client_id: None}
         if method not in self.settings.client_auth or client not in wanted or wanted[client] != given:
             raise refusal("invalid_client", "Client authentication failed", 401, challenge)
         return client
-
-    @staticmethod
-    def _credentials(request: web.Request, fields: Mapping[str, str]) -> tuple[str, str, str | None]:
-        """How the client authenticates, its id, and its secret if it has one."""
-        scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            given = fields.get("client_secret")
-            return "none" if given is None else "post", fields.get("client_id", ""), given
-        if "client_secret" in fields:
-            raise refusal("invalid_request", "More than one way of client authentication is used")
-        try:
-            client, _, given = b64decode(value, validate=True).decode("ascii").partition(":")
-        except ValueError:
-            return "basic", "", None
-        return "basic", unquote_plus(client), unquote_plus(given)
 
     # Revocation (RFC 7009) and the resource.
 
@@ -299,8 +310,3 @@ class OAuth2(Vendor[Settings]):
             words = f'Bearer error="invalid_token", error_description="The token is {error.reason}"'
             return json_answer({"error": "invalid_token"}, 401, {"WWW-Authenticate": words})
         return json_answer({"client_id": session.client_id, "scope": session.scope})
-
-
-def refusal(error: str, description: str, status: int = 400, headers: Mapping[str, str] | None = None) -> Refusal:
-    """An error of RFC 6749 §5.2."""
-    return Refusal(json_answer({"error": error, "error_description": description}, status, headers))

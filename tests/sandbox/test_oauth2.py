@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tests.sandbox.talk import CHALLENGE, VERIFIER, get, post, url
+from tests.sandbox.talk import CHALLENGE, VERIFIER, claims, get, post, url
 
 REDIRECT = "https://app.example.com/callback"
 
@@ -218,3 +218,34 @@ async def test_revocation(server, http):
         assert response.status == 401
         assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
     assert server.counts["revocations"] == 1
+
+
+async def test_an_id_token_comes_with_openid_alone(server, http):
+    """OpenID Connect Core §2, §3.1.3.3, §12.2: for this client and user, with the nonce that was asked with, at a login."""
+    assert "id_token" not in await connected(server, http)
+    asked = authorize_url(server, scope="openid read", nonce="n-1")
+    _, body = await exchange(server, http, server.consent(asked).params["code"])
+    said = claims(body["id_token"])
+    now = server.clock()
+    assert (said["iss"], said["aud"], said["sub"], said["nonce"]) == (
+        server.issuer,
+        server.client_id,
+        server.settings.subject,
+        "n-1",
+    )
+    assert said["iat"] <= now < said["exp"]
+    _, renewed = await refresh(server, http, body["refresh_token"])
+    assert "nonce" not in claims(renewed["id_token"])
+    status, _ = await ask(server, http, grant_type="client_credentials", scope="openid")
+    assert status == 400
+
+
+async def test_a_refresh_token_with_the_first_consent_alone(server, http):
+    """As at Google: not with the second one of the same user, unless it was asked with ``prompt=consent``."""
+    server.settings.refresh_at_each_consent = False
+    answers = [await connected(server, http) for _ in range(2)]
+    again = server.consent(authorize_url(server, prompt="consent"))
+    answers.append((await exchange(server, http, again.params["code"]))[1])
+    server.settings.subject = "somebody-else"
+    answers.append(await connected(server, http))
+    assert ["refresh_token" in answer for answer in answers] == [True, False, True, True]
