@@ -156,7 +156,7 @@ async def finish(replica: TokenReplica, params: Mapping[str, str]) -> Token:
         await _use_up(begun, lease.number)
         raise
     await _use_up(begun, lease.number)
-    replica.check_scope(token, record.scope)
+    replica.events.check_scope(token, record.scope)
     return token
 
 

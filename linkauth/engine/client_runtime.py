@@ -69,12 +69,10 @@ class ClientRuntime(Runtime):
     async def _keep_answer(self, effect: client_secret.KeepAnswer) -> str:
         assert self._lease is not None  # noqa: S101
         record, number = self._answer(), self._lease.number
-        outbox = Outbox(record)
         value = self._context.codec.close(record.key, number, as_record(self.vendor, effect.answer, self.store_now()))
         try:
-            await outbox.commit(number, value)
-        except StoreError as error:
-            outbox.go_on(str(error))
+            await Outbox(record).deliver(number, value)
+        except StoreError:
             return "the store has yet to take it"
         return f"it is kept in record {record.key}"
 

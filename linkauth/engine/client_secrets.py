@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.replica import Replica
-from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
+from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.oauth.token import Secret
 from linkauth.protocol import timing
 from linkauth.protocol.keys import answer_key, secret_key
@@ -25,7 +25,7 @@ from linkauth.store import Record
 
 if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
-    from linkauth.engine.outbox import Landed
+    from linkauth.engine.replica import Landed
     from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import Vendor
 
@@ -50,7 +50,7 @@ class ClientSecret(Replica):
         self.record: SecretRecord | None = None
         """The newest that is known; None: the constructor's."""
         self.version = 0
-        self._outbox = Outbox(self, self._landed)
+        self._outbox = Outbox(self)
         self._refused = False
         """The vendor refused the store's: the constructor's may be what an operator has put right by hand."""
         self._unread = False
@@ -171,15 +171,10 @@ class ClientSecret(Replica):
     async def store(self, record: SecretRecord, number: int) -> Landed:
         """Use the secret in ``record`` from now on, commit it, and offer it on should the store not take it. Raises ``StoreError``."""
         self.learn(record, number)
-        try:
-            landed = await self._outbox.commit(number, self.context.codec.close(self.key, number, record))
-        except StoreError as error:
-            self._outbox.go_on(str(error))
-            raise
-        self._landed(landed)
-        return landed
+        return await self._outbox.deliver(number, self.context.codec.close(self.key, number, record))
 
-    def _landed(self, landed: Landed) -> None:
+    def landed(self, landed: Landed) -> None:
+        """Use what stands in the store. Raises ``CorruptRecord``."""
         if landed.record is not None:
             self.know(landed.record)
 

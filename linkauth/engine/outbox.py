@@ -14,10 +14,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-import attrs
-
 from linkauth.engine.escrow import Kept, tried
-from linkauth.engine.replica import Replica
+from linkauth.engine.replica import Landed, Replica
 from linkauth.errors import CorruptRecord, StoreError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.lineage import supersedes
@@ -25,41 +23,25 @@ from linkauth.protocol.timing import backoff
 from linkauth.store import Committed, Granted, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Escrow
     from linkauth.engine.flight import Flight
-    from linkauth.protocol.freshness import StoreTime
 
-__all__ = ["Landed", "Outbox", "bring_back"]
+__all__ = ["Outbox", "bring_back"]
 
 log = logging.getLogger("linkauth")
-
-
-@attrs.frozen(kw_only=True)
-class Landed:
-    """What became of a value that was offered. ``time``: the store's clock then."""
-
-    record: Record | None
-    """What stands in the store: the value, or what comes after it; None: it was forgotten meanwhile."""
-    time: StoreTime
-    mine: bool
-    """It is the value that stands, though it may be under a higher number."""
 
 
 class Outbox:
     """Commits values under the key of a record, and keeps what could not be committed."""
 
-    def __init__(self, replica: Replica, landed: Callable[[Landed], None] = lambda _: None) -> None:
-        """``landed``: is told of what the store took while nobody waited for that."""
+    def __init__(self, replica: Replica) -> None:
         self.kept: Kept | None = None
         """What the store has yet to take."""
         self.saving: Flight[None] | None = None
         """The last that offers it while nobody waits for that."""
         self._replica = replica
         self._context = replica.context
-        self._landed = landed
         self._left = False
         """Closing, or the end of a loop, came before the store took what is kept."""
 
@@ -68,6 +50,17 @@ class Outbox:
         kept, landed = await self.keep(number, value), None
         while landed is None:
             landed, kept = await self._offer(kept)
+        return landed
+
+    async def deliver(self, number: int, value: bytes) -> Landed:
+        """Commit ``value``, and go on with what stands then. Raises ``StoreError``: it is gone on with unsaved, and offered on."""
+        try:
+            landed = await self.commit(number, value)
+        except StoreError as error:
+            self._replica.unsaved(Record(number, value))
+            self.go_on(str(error))
+            raise
+        self._replica.landed(landed)
         return landed
 
     async def keep(self, number: int, value: bytes) -> Kept:
@@ -124,7 +117,7 @@ class Outbox:
     async def _go_on(self) -> None:
         landed = await self.insist()
         if landed is not None:
-            self._landed(landed)
+            self._replica.landed(landed)
         elif self._left:
             log.error("%s: closing, and the store has not taken the last answer", self._replica.name)
 

@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Commit, Granted, Reading, Record
 
-__all__ = ["Replica"]
+__all__ = ["Landed", "Replica"]
 
 log = logging.getLogger("linkauth")
 
 R = TypeVar("R", bound=StoredRecord)
+
+
+@attrs.frozen(kw_only=True)
+class Landed:
+    """What became of a value that was offered. ``time``: the store's clock then."""
+
+    record: Record | None
+    """What stands in the store: the value, or what comes after it; None: it was forgotten meanwhile."""
+    time: StoreTime
+    mine: bool
+    """It is the value that stands, though it may be under a higher number."""
 
 
 class Replica:
@@ -143,6 +154,12 @@ class Replica:
 
     def know(self, record: Record, time: StoreTime) -> None:
         """Go on with ``record``, if it comes after what is held. ``time``: the store's clock when it was read."""
+
+    def landed(self, landed: Landed) -> None:
+        """Go on with what stands in the store since a value was offered (``Outbox``)."""
+
+    def unsaved(self, record: Record) -> None:
+        """Go on with ``record``, though the store has yet to take it."""
 
     def announced(self, version: int) -> None:
         """The store has ``version`` now. Nothing is read before it is needed."""

@@ -8,6 +8,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from linkauth.engine.dead_marks import forget, mark_dead
 from linkauth.engine.events import EventKind
 from linkauth.engine.limiter import limiter
 from linkauth.engine.vendor_access import VendorAccess
@@ -146,13 +147,13 @@ class Runtime:
         self._replica.know(record, time)
 
     def check_scope(self, token: Token, asked: str) -> None:
-        self._replica.check_scope(token, asked)
+        self._replica.events.check_scope(token, asked)
 
     def unreadable(self, error: CorruptRecord) -> None:
-        self._replica.unreadable(error)
+        self._replica.events.unreadable(error)
 
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
-        self._replica.tell(EventKind(kind), outcome, duration)
+        self._replica.events.tell(EventKind(kind), outcome, duration)
 
     def report(self, words: str) -> None:
         log.error("%s: %s", self.vendor.name, words)
@@ -221,12 +222,12 @@ class Runtime:
 
     async def _forget(self, effect: effects.Forget) -> bool:
         await self._stop_extending()
-        return await self._replica.forget(effect.number, effect.reason, effect.session)
+        return await forget(self._replica, effect.number, effect.reason, effect.session)
 
     async def _mark_dead(self, effect: effects.MarkDead) -> Token:
         assert self._lease is not None  # noqa: S101
         await self._stop_extending()
-        return await self._replica.mark_dead(self._lease, effect.reason, effect.number)
+        return await mark_dead(self._replica, self._lease, effect.reason, effect.number)
 
     async def _release(self, effect: effects.Release) -> None:
         if self._lease is not None:

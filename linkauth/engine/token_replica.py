@@ -5,36 +5,28 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import threading
 from typing import TYPE_CHECKING
 
+from linkauth.engine.credential_events import CredentialEvents
 from linkauth.engine.events import EventKind
+from linkauth.engine.known_credential import KnownCredential
 from linkauth.engine.lease import Lease
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.record_key import RecordKey
-from linkauth.engine.replica import Replica
-from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreError, StoreUnavailable
+from linkauth.errors import CorruptRecord, LinkAuthError, StoreError, StoreUnavailable
 from linkauth.oauth import wire
-from linkauth.oauth.scope import not_granted
 from linkauth.protocol import timing
-from linkauth.protocol.freshness import StoreTime
-from linkauth.protocol.intent import digest
 from linkauth.protocol.keys import token_keys
 from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage
 from linkauth.protocol.records import DeadRecord, TokenRecord
-from linkauth.protocol.refusal import hopeless
-from linkauth.protocol.state import CredentialState, Habits
-from linkauth.store import Committed, Granted, Record, Superseded
+from linkauth.store import Granted, Record, Superseded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Kept
-    from linkauth.engine.outbox import Landed
+    from linkauth.engine.replica import Landed
     from linkauth.oauth.token import Token
-    from linkauth.protocol.freshness import Verdict
-    from linkauth.protocol.records import Session
+    from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
 
@@ -43,30 +35,21 @@ __all__ = ["TokenReplica"]
 log = logging.getLogger("linkauth")
 
 
-class TokenReplica(Replica):
+class TokenReplica(KnownCredential):
     """What is written of one credential, in the store and in ``state``."""
 
     def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
+        """``credential``: goes with the error that sends for the user."""
         self.record_key = RecordKey(token_keys(vendor, account), context.store_client)
         ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
-        super().__init__(context, self.record_key.key, ttl, f"{vendor.name}/{account}")
-        self.vendor = vendor
-        self.account = account
-        ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
-        habits = Habits(refresh_ahead=ahead, needs_user=vendor.needs_user, rotates=vendor.rotation.rotates)
-        self.state = CredentialState(habits=habits)
-        self._learning = threading.Lock()
-        """Two threads' loops may learn something at the same moment."""
-        self.outbox = Outbox(self, self._landed)
+        super().__init__(context, self.record_key.key, ttl, vendor, account, credential)
+        self.events = CredentialEvents(context, vendor, account)
+        self.outbox = Outbox(self)
         self.lease_held: Lease | None = None
         """The latest lease of this worker."""
         self.busy_until = -math.inf
         """Until when (monotonic) another worker holds the lease, as was told last."""
-        self._credential = credential
-        self._not_granted: list[str] = []
         self._looked_in_escrow = context.escrow is None
-        self._unread = False
-        """The record cannot be read, and that was said."""
 
     @property
     def key(self) -> str:
@@ -128,9 +111,9 @@ class TokenReplica(Replica):
             return
         if isinstance(found.record, DeadRecord):
             raise self.reauthorization(found.record.reason)
-        self._unread = False
+        self.events.readable()
         if found.record.token != before.token or not before.stored:  # else it was only written anew, under another key
-            self.tell(EventKind.ADOPTED)
+            self.events.tell(EventKind.ADOPTED)
 
     def know(self, record: Record | None, time: StoreTime) -> None:
         """Adopt ``record`` if it is newer than what is held, whatever it says."""
@@ -139,70 +122,6 @@ class TokenReplica(Replica):
                 self.adopt(record, time)
             except LinkAuthError as error:  # only the user can help, or it cannot be read: the renewal's to tell
                 log.info("%s/%s: %s", self.vendor.name, self.account, error)
-
-    def unreadable(self, error: CorruptRecord) -> None:
-        """Say, once, that the record cannot be read here, and that tokens are fetched for this process alone."""
-        if not self._unread:
-            self._unread = True
-            self.tell(EventKind.UNREADABLE, f"a token is fetched for this process alone: {error}")
-
-    # -- knowing ---------------------------------------------------------------------------------------------------
-
-    def learn(self, change: Callable[[CredentialState], CredentialState]) -> None:
-        """Replace what is known by what ``change`` makes of it."""
-        with self._learning:
-            self.state = change(self.state)
-
-    def observe(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> bool:
-        """After a look at a record, whoever brought it: know it, if it comes later. Whether it did."""
-        before, time, spread = self.state, self._present(time), self._spread()
-        self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
-        return self.state.entry != before.entry
-
-    def hold(self, token: Token) -> None:
-        """Serve ``token``, which has no end and which the store never sees."""
-        entry, time = self._entry(token, 0, UNKNOWN), StoreTime(now=0.0, before=0.0, after=0.0)
-        self.learn(lambda state: state.observe(entry, time, 0.0))
-
-    def serve_alone(self, token: Token, lineage: Lineage) -> None:
-        """Serve what was fetched without the store, by this host's clock."""
-        time, spread = self.context.clock.here(), self._spread()
-        record = self._record(token, lineage)
-        self.learn(lambda state: state.alone(record, time, spread).new_since(time.after))
-
-    def new_since(self, moment: float) -> None:
-        """Who asked for a new token up to ``moment`` (monotonic) has it with the one that is held."""
-        self.learn(lambda state: state.new_since(moment))
-
-    def judge(self) -> Verdict:
-        """What the token is good for now."""
-        return self.state.judge(self.context.clock.monotonic())
-
-    def unexpired(self) -> bool:
-        """Whether the token may still be used when nothing better can be had."""
-        clock, state = self.context.clock, self.state
-        # Time that passed unnoticed counts here, where there is no margin left.
-        return state.unexpired(clock.monotonic() + clock.missed(state.ahead, state.epoch))
-
-    def jumped(self) -> bool:
-        """Whether the token's windows are not to be believed, for the clocks have jumped since they were computed."""
-        return self.state.is_outdated(self.context.clock.epoch.host)
-
-    def believe_wall(self) -> None:
-        """After a jump with no store to ask: count what the wall clock says has passed."""
-        now = self.context.clock.glance()
-        self.learn(lambda state: state.slept(now.ahead, now.epoch.host))
-
-    def _place(self, time: StoreTime) -> None:
-        time, spread = self._present(time), self._spread()
-        self.learn(lambda state: state.placed(time, spread))
-
-    def _present(self, time: StoreTime) -> StoreTime:
-        """A look as seen from now: an answer may have come long after it."""
-        return time.later(self.context.clock.monotonic())
-
-    def _spread(self) -> float:
-        return self.context.world.random.random()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -225,7 +144,7 @@ class TokenReplica(Replica):
         else:
             if landed.record is None:  # forgotten meanwhile: whoever asked for the token still gets it
                 self.observe(fresh, landed.time, stored=False)
-            self._landed(landed)
+            self.landed(landed)
             return self.current()
         # Unless a later login of this process came through meanwhile: the store will say so to what is offered.
         self.observe(fresh, time, stored=False)
@@ -243,30 +162,6 @@ class TokenReplica(Replica):
         unsaved = not self.state.stored or self.outbox.kept is not None
         return unsaved or self.context.read_repair.suspects
 
-    def is_newer_than(self, version: int) -> bool:
-        """Whether a store that has ``version`` has lost what is held here."""
-        return self.state.record is not None and self.state.stored and self.state.version > version
-
-    def held(self) -> Entry | None:
-        """What this worker holds of the record."""
-        return self.state.entry
-
-    def supersedes(self, record: Record) -> bool:
-        """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""
-        try:
-            found = self.entry(record)
-        except CorruptRecord:
-            return record.version > self.state.version
-        return self.state.supersedes(found, self.context.clock.store_now())
-
-    def is_later(self, record: Record) -> bool:
-        """As ``supersedes``; but what is held, under another number, is not."""
-        try:
-            found = self.entry(record)
-        except CorruptRecord:
-            return False
-        return self.supersedes(record) and found.record != self.state.record
-
     async def reassert(self, number: int) -> int:
         """Commit the unchanged record under ``number``: others learn that its refresh token is being spent just now."""
         record = self.state.record
@@ -278,71 +173,11 @@ class TokenReplica(Replica):
         self.observe(Entry(record, number), time)
         return number + 1
 
-    def hopeless(self, token: Token | None) -> str:
-        """Why there is no way to another token than from the user; empty: there is one."""
-        return hopeless(self.vendor, token, self.context.clock.store_now())
-
-    @property
-    def written_at(self) -> float:
-        """When the token was sent for, Unix seconds."""
-        return math.inf if self.state.token is None else self.state.token.issued_at
-
     async def put_back(self) -> None:
         """As for any record. A lease under which a vendor is being asked is taken again, should the store have lost that."""
         if self.lease_held is not None:
             await self.lease_held.keep()
         await super().put_back()
-
-    async def mark_dead(self, lease: Lease, reason: str, number: int = 0) -> Token:
-        """Write down that only the user can help, once for the whole fleet, and raise it.
-
-        ``number``: one above the record that was last looked at, so that what has come since stands; 0: the lease's.
-        Returns only where a newer token stood in the way.
-        """
-        refused, lineage, number = self.state.entry, self.state.lineage, number or lease.number
-        mark = DeadRecord(
-            vendor=self.vendor.name,
-            account=self.account,
-            reason=reason,
-            spent=digest(self.state.token),
-            session=lineage.session,
-            generation=lineage.generation,
-        )
-        try:
-            outcome, time = await self.commit(number, mark)
-        except StoreUnavailable:
-            # The next worker will be refused as this one was; this one knows the record that stands there as dead.
-            self.learn(lambda state: state.refused(mark, state.version, refused, stored=False))
-        else:
-            if number != lease.number:
-                await lease.release()
-            if isinstance(outcome, Superseded) and outcome.record is not None:
-                self.adopt(outcome.record, time)
-                return self.current()
-            self.learn(lambda state: state.refused(mark, number, refused))
-        self.tell(EventKind.REAUTHORIZATION_REQUIRED, reason)
-        raise self.reauthorization(reason)
-
-    async def forget(self, number: int, reason: str, session: Session | None) -> bool:
-        """Leave nothing of the token behind, here and in the store. False: a token was written by a later claim.
-
-        ``session``: one that comes after all that is forgotten. Without a ``reason`` no mark is left either.
-        """
-        mark = None
-        if self.vendor.needs_user and reason:
-            mark = DeadRecord(
-                vendor=self.vendor.name, account=self.account, reason=reason, by_user=True, session=session
-            )
-            outcome, _ = await self.commit(number, mark)
-            forgotten = isinstance(outcome, Committed) or outcome.record is None
-        else:
-            forgotten = await self.delete(number)
-        if forgotten:
-            self.outbox.kept = None
-            await self.outbox.drop(number)
-            over = self.state.entry
-            self.learn(lambda state: state.forgotten(number) if mark is None else state.refused(mark, number, over))
-        return forgotten
 
     async def settle(self, *, anew: bool = False) -> bool:
         """Nothing is spent while an answer waits for the store, and what an earlier process left behind comes first.
@@ -353,17 +188,10 @@ class TokenReplica(Replica):
         if self._looked_in_escrow and not (anew and self.context.escrow is not None):
             return waited
         with contextlib.suppress(StoreUnavailable):
-            await self._find()
+            await self.record_key.find()
         left = await self.outbox.from_escrow()
         if left is not None and await self._is_readable(left):
-            try:
-                landed = await self.outbox.commit(left.number, left.value)
-            except StoreError as error:
-                fresh = self.entry(Record(left.number, left.value))
-                self.observe(fresh, self.context.clock.present(), stored=False)
-                self.outbox.go_on(str(error))
-                raise
-            self._landed(landed)
+            await self.outbox.deliver(left.number, left.value)
         self._looked_in_escrow = not self.record_key.sought
         return waited or left is not None
 
@@ -385,71 +213,31 @@ class TokenReplica(Replica):
         log.error("%s/%s: left alone, for the store has no need of it: %s", self.vendor.name, self.account, fault)
         return False
 
-    def _landed(self, landed: Landed) -> None:
+    def landed(self, landed: Landed) -> None:
         """Take what stands in the store since an answer was offered. Raises as ``adopt``."""
         record = landed.record
         if not landed.mine:
-            self.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
+            self.events.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
             if record is not None:
                 self.adopt(record, landed.time)
         elif record is not None:
             self.observe(self.entry(record), landed.time)
 
+    def unsaved(self, record: Record) -> None:
+        """Serve what the store has yet to take."""
+        self.observe(self.entry(record), self.context.clock.present(), stored=False)
+
     async def _follow(self) -> None:
         """Know where the record is, and hear of a store that loses what only it and its workers have."""
-        await self._find()
-        if self.vendor.needs_user and not self.context.flights.ending:
-            await self.context.read_repair.follow(self)
-
-    async def _find(self) -> None:
         await self.record_key.find()
-
-    def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
-        return Entry(self._record(token, lineage), number)
-
-    def _record(self, token: Token, lineage: Lineage) -> TokenRecord:
-        return TokenRecord(
-            vendor=self.vendor.name,
-            account=self.account,
-            token=token,
-            client_id=getattr(self.vendor, "client_id", ""),
-            session=lineage.session,
-            generation=lineage.generation,
-        )
+        if self.vendor.needs_user and not self.context.flights.ending:
+            await self.follow()
 
     def _closed(self, number: int, token: Token, lineage: Lineage = UNKNOWN) -> bytes:
         return self.context.codec.close(self.key, number, self._record(token, lineage))
-
-    # -- saying ----------------------------------------------------------------------------------------------------
-
-    def current(self) -> Token:
-        """The token that is held."""
-        if self.state.token is None:
-            raise self.reauthorization(self.state.dead or "there is no token")
-        return self.state.token
-
-    def reauthorization(self, reason: str) -> ReauthorizationRequired:
-        """The error that sends for the user."""
-        message = f"{self.vendor.name}/{self.account}: {reason}; the user must log in or pair again"
-        return ReauthorizationRequired(message, credential=self._credential)
 
     def failed(self, error: LinkAuthError, wait: float) -> None:
         """A flight failed: keep ``wait`` seconds of distance, and say so."""
         until = self.context.clock.monotonic() + wait
         self.learn(lambda state: state.failed(error, until))
-        if not isinstance(error, ReauthorizationRequired):
-            level = self.context.outages.failed(self.vendor, self.account, error)
-            self.tell(EventKind.FAILED, str(error), level=level)
-
-    def check_scope(self, token: Token, asked: str) -> None:
-        """Tell where ``token`` has less than the scope that was ``asked`` for: once, until that changes."""
-        missing = not_granted(asked, token)
-        if missing and missing != self._not_granted:
-            self.tell(EventKind.SCOPE_REDUCED, f"without {' '.join(missing)}")
-        self._not_granted = missing
-
-    def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0, *, level: int | None = None) -> None:
-        """Tell of an event of this credential. ``level``: the log's, None for that of its kind."""
-        if kind in {EventKind.RENEWED, EventKind.ADOPTED}:
-            self.context.outages.succeeded(self.vendor, self.account)
-        self.context.event_log.tell(kind, self.vendor.name, self.account, outcome, duration, level=level)
+        self.events.failed(error)

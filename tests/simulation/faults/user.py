@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.engine import keep_alive as keeping
+from linkauth.engine import runtime as runtimes
 from linkauth.engine.client_secrets import ClientSecret, ClientSecrets, as_record
 from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
@@ -62,7 +63,7 @@ def a_logout_forgets_here_alone() -> Iterator[tuple[Any, str, Any]]:
         give_up(self, reason, number)
         return True
 
-    yield TokenReplica, "forget", forget
+    yield runtimes, "forget", forget
 
 
 @planted(300, "comings and goings")

@@ -1,0 +1,161 @@
+"""What this worker knows of one credential: one frozen value, replaced as a whole, and what that is good for now."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING
+
+from linkauth.engine.replica import Replica
+from linkauth.errors import CorruptRecord, ReauthorizationRequired
+from linkauth.protocol.freshness import StoreTime
+from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage
+from linkauth.protocol.records import TokenRecord
+from linkauth.protocol.refusal import hopeless
+from linkauth.protocol.state import CredentialState, Habits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.context import EngineContext
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.freshness import Verdict
+    from linkauth.store import Record
+    from linkauth.vendors.vendor import Vendor
+
+__all__ = ["KnownCredential"]
+
+
+class KnownCredential(Replica):
+    """The token, or the mark, that this worker holds of one credential's record, in ``state``."""
+
+    def __init__(
+        self, context: EngineContext, key: str, ttl: float, vendor: Vendor, account: str, credential: object
+    ) -> None:
+        """``credential``: goes with the error that sends for the user."""
+        super().__init__(context, key, ttl, f"{vendor.name}/{account}")
+        self.vendor = vendor
+        self.account = account
+        ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
+        habits = Habits(refresh_ahead=ahead, needs_user=vendor.needs_user, rotates=vendor.rotation.rotates)
+        self.state = CredentialState(habits=habits)
+        self._learning = threading.Lock()
+        """Two threads' loops may learn something at the same moment."""
+        self._credential = credential
+
+    def current(self) -> Token:
+        """The token that is held."""
+        if self.state.token is None:
+            raise self.reauthorization(self.state.dead or "there is no token")
+        return self.state.token
+
+    def reauthorization(self, reason: str) -> ReauthorizationRequired:
+        """The error that sends for the user."""
+        message = f"{self.vendor.name}/{self.account}: {reason}; the user must log in or pair again"
+        return ReauthorizationRequired(message, credential=self._credential)
+
+    def held(self) -> Entry | None:
+        """What this worker holds of the record."""
+        return self.state.entry
+
+    def is_newer_than(self, version: int) -> bool:
+        """Whether a store that has ``version`` has lost what is held here."""
+        return self.state.record is not None and self.state.stored and self.state.version > version
+
+    def supersedes(self, record: Record) -> bool:
+        """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""
+        try:
+            found = self.entry(record)
+        except CorruptRecord:
+            return record.version > self.state.version
+        return self.state.supersedes(found, self.context.clock.store_now())
+
+    def is_later(self, record: Record) -> bool:
+        """As ``supersedes``; but what is held, under another number, is not."""
+        try:
+            found = self.entry(record)
+        except CorruptRecord:
+            return False
+        return self.supersedes(record) and found.record != self.state.record
+
+    def hopeless(self, token: Token | None) -> str:
+        """Why there is no way to another token than from the user; empty: there is one."""
+        return hopeless(self.vendor, token, self.context.clock.store_now())
+
+    @property
+    def written_at(self) -> float:
+        """When the token was sent for, Unix seconds."""
+        return math.inf if self.state.token is None else self.state.token.issued_at
+
+    # -- knowing ---------------------------------------------------------------------------------------------------
+
+    def learn(self, change: Callable[[CredentialState], CredentialState]) -> None:
+        """Replace what is known by what ``change`` makes of it."""
+        with self._learning:
+            self.state = change(self.state)
+
+    def observe(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> bool:
+        """After a look at a record, whoever brought it: know it, if it comes later. Whether it did."""
+        before, time, spread = self.state, self._present(time), self._spread()
+        self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
+        return self.state.entry != before.entry
+
+    def hold(self, token: Token) -> None:
+        """Serve ``token``, which has no end and which the store never sees."""
+        entry, time = self._entry(token, 0, UNKNOWN), StoreTime(now=0.0, before=0.0, after=0.0)
+        self.learn(lambda state: state.observe(entry, time, 0.0))
+
+    def serve_alone(self, token: Token, lineage: Lineage) -> None:
+        """Serve what was fetched without the store, by this host's clock."""
+        time, spread = self.context.clock.here(), self._spread()
+        record = self._record(token, lineage)
+        self.learn(lambda state: state.alone(record, time, spread).new_since(time.after))
+
+    def new_since(self, moment: float) -> None:
+        """Who asked for a new token up to ``moment`` (monotonic) has it with the one that is held."""
+        self.learn(lambda state: state.new_since(moment))
+
+    def judge(self) -> Verdict:
+        """What the token is good for now."""
+        return self.state.judge(self.context.clock.monotonic())
+
+    def unexpired(self) -> bool:
+        """Whether the token may still be used when nothing better can be had."""
+        clock, state = self.context.clock, self.state
+        # Time that passed unnoticed counts here, where there is no margin left.
+        return state.unexpired(clock.monotonic() + clock.missed(state.ahead, state.epoch))
+
+    def jumped(self) -> bool:
+        """Whether the token's windows are not to be believed, for the clocks have jumped since they were computed."""
+        return self.state.is_outdated(self.context.clock.epoch.host)
+
+    def believe_wall(self) -> None:
+        """After a jump with no store to ask: count what the wall clock says has passed."""
+        now = self.context.clock.glance()
+        self.learn(lambda state: state.slept(now.ahead, now.epoch.host))
+
+    def _place(self, time: StoreTime) -> None:
+        time, spread = self._present(time), self._spread()
+        self.learn(lambda state: state.placed(time, spread))
+
+    def _present(self, time: StoreTime) -> StoreTime:
+        """A look as seen from now: an answer may have come long after it."""
+        return time.later(self.context.clock.monotonic())
+
+    def _spread(self) -> float:
+        return self.context.world.random.random()
+
+    # -- as it is written -------------------------------------------------------------------------------------------
+
+    def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
+        return Entry(self._record(token, lineage), number)
+
+    def _record(self, token: Token, lineage: Lineage) -> TokenRecord:
+        return TokenRecord(
+            vendor=self.vendor.name,
+            account=self.account,
+            token=token,
+            client_id=getattr(self.vendor, "client_id", ""),
+            session=lineage.session,
+            generation=lineage.generation,
+        )
