@@ -82,7 +82,7 @@ class Credential(EngineCredential):
                 return response
             response.release()
             raise
-        if once or fresh is token:
+        if once or fresh == token:
             return response
         response.release()
         request.headers.pop(self.vendor.header, None)  # should the new token be for another origin

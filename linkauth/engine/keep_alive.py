@@ -109,12 +109,17 @@ class KeepAlive:
         return renewed
 
     def _left(self, record: Record, now: float) -> float:
-        """Seconds until the next round. What another environment has written says nothing: then it is now."""
+        """Seconds until the next round. What another environment has written says nothing: then it is now.
+
+        Nor does what is further off than one round is from the next: the store's clock was set back, or somebody makes them more
+        rarely than is wanted here.
+        """
         try:
-            return self._schedule.open(record, RoundRecord).next_at - now
+            left = self._schedule.open(record, RoundRecord).next_at - now
         except CorruptRecord as error:
             log.warning("keep-alive: rounds are made as if nobody else did: %s", error)
-        return 0.0
+            return 0.0
+        return left if left <= self._every + timing.LEAST_JUMP else 0.0
 
     async def _round(self, lease: Lease) -> int | None:
         """Renew what is due. None: the lease was lost, and somebody else makes the round."""

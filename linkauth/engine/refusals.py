@@ -7,8 +7,8 @@ itself. What it comes to in the end, a record that sends for the user, is everyb
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from weakref import ref
 
 from linkauth.protocol import timing
 
@@ -23,34 +23,34 @@ ENOUGH: Final = 3
 
 
 class Refusals:
-    """The 401s that one credential's tokens were answered with. Tokens are known as objects, and not kept alive."""
+    """The 401s that one credential's tokens were answered with. Of the tokens no more than digests is kept."""
 
     def __init__(self, world: World) -> None:
         self._monotonic = world.monotonic
         self._random = world.random
-        self._replaced: ref[Token] | None = None
+        self._replaced = b""
         """What took a refused token's place, and nobody has said yet whether the API takes it."""
         self._replaced_at = -math.inf
         self._in_a_row = 0
         self.vain_until = -math.inf
-        self._counted: ref[Token] | None = None
+        self._counted = b""
         """The token without a way to renew whose refusals are counted."""
         self._count = 0
         self._first = self._last = -math.inf
 
     def replaced_by(self, fresh: Token) -> None:
         """``fresh`` took the place of a token that was refused."""
-        self._replaced, self._replaced_at = ref(fresh), self._monotonic()
+        self._replaced, self._replaced_at = _digest(fresh), self._monotonic()
 
     def accepted(self, token: Token) -> None:
         """The API took ``token``."""
-        self._replaced, self._in_a_row = None, 0
+        self._replaced, self._in_a_row = b"", 0
         if _is(self._counted, token):
-            self._counted = None
+            self._counted = b""
 
     def refused_afresh(self) -> None:
         """The API refused the token that took a refused one's place, so that renewing it again would help nobody."""
-        self._replaced = None
+        self._replaced = b""
         self._in_a_row += 1
         self.vain_until = self._monotonic() + timing.backoff(
             self._in_a_row - 1, timing.REFUSED_FIRST, self._random.random()
@@ -74,12 +74,16 @@ class Refusals:
         """Count one more for ``token``, which cannot be renewed. Whether that is enough: it is no good any more."""
         now = self._monotonic()
         if not _is(self._counted, token) or now > self._last + timing.REFUSED_LONGEST:
-            self._counted, self._count, self._first, self._last = ref(token), 0, now, -math.inf
+            self._counted, self._count, self._first, self._last = _digest(token), 0, now, -math.inf
         if now >= self._last + timing.REFUSED_APART:
             self._count += 1
             self._last = now
         return self._count >= ENOUGH and now >= self._first + timing.REFUSED_SPAN
 
 
-def _is(kept: ref[Token] | None, token: Token) -> bool:
-    return kept is not None and kept() is token
+def _is(kept: bytes, token: Token) -> bool:
+    return bool(kept) and kept == _digest(token)
+
+
+def _digest(token: Token) -> bytes:
+    return sha256(token.access_token.encode("utf-8", "surrogatepass")).digest()

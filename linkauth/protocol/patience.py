@@ -51,8 +51,9 @@ def pause(me: Worker, attempt: Attempt) -> float:
     rotation, token, left = me.vendor.rotation, attempt.token, attempt.note
     if not rotation.rotates or token is None:
         return 0.0
-    window = replayable(rotation.replay_window, me.timeout)
-    if not attempt.in_doubt or attempt.time.now < left.since + window:
+    window, now = replayable(rotation.replay_window, me.timeout), attempt.time.now
+    # It set out in the future: the store's clock was set back, and nobody knows how long ago that was.
+    if not attempt.in_doubt or left.since <= now < left.since + window:
         return 0.0
     me.tell("in doubt", "a worker set out to renew and did not come back")
     lapses = token.refresh_expires_at

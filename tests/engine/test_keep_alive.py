@@ -275,6 +275,20 @@ async def test_a_round_that_another_has_made_a_moment_ago_is_not_made_again():
 
 
 @virtual
+async def test_a_store_whose_clock_was_set_back_holds_up_no_round():
+    """The next one is ten hours further off than one is from the next: it is made now, and the one after it in an hour."""
+    store, back = Store(), 0.0
+    store.inner = MemoryStore(clock=lambda: clock.wall() - back)
+    worker = Worker(store, Vendor())
+    await worker.keep_alive(USER, every=HOUR, rounds=1)
+    back, begun = 10 * HOUR, monotonic()
+    await worker.keep_alive(USER, every=HOUR, rounds=1)
+    assert monotonic() - begun < 2
+    await worker.keep_alive(USER, every=HOUR, rounds=1)
+    assert HOUR <= monotonic() - begun < HOUR + 2
+
+
+@virtual
 async def test_another_workers_round_is_waited_for():
     """As long as its lease: that is no fault of the store, and nothing is asked meanwhile."""
     vendor, store = Vendor(), Store()

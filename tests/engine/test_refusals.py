@@ -6,13 +6,14 @@ import asyncio
 import math
 from typing import Any
 
+import attrs
 import pytest
 
 from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
 from linkauth.protocol.records import TokenRecord
 from linkauth.vendors import OAuth2
-from tests.engine.fakes import BASE, Store, Vendor, Worker, remember, remembered
+from tests.engine.fakes import BASE, Store, Vendor, Worker, logged_in, remember, remembered
 from tests.engine.virtual import virtual
 
 GITHUB = OAuth2(
@@ -231,3 +232,17 @@ async def test_a_token_without_end_is_served_from_memory():
         assert await credential.token() is token
         assert credential.peek() is token
     assert sum(store.counts.values()) == before
+
+
+@virtual
+async def test_a_token_is_known_by_what_it_is():
+    """Whoever was handed it may have copied it, or another worker have written it anew: it is the same one all the same."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    fresh = await credential.replacement(await credential.token())
+    again = attrs.evolve(fresh)
+    assert credential.is_stuck(again)
+    credential.accepted(again, yes=False)
+    assert credential.in_vain(again)
+    assert await credential.replacement(again) == fresh
+    assert vendor.counts["/auth/refresh"] == 1
