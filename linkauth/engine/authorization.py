@@ -179,7 +179,7 @@ async def _lease_on(begun: Replica, vendor: Vendor) -> Lease:
 
     Raises ``StateMismatch`` where somebody else has used it up, or goes on using it.
     """
-    limit = begun.context.world.monotonic() + timing.STATE_BUSY
+    limit = begun.context.clock.monotonic() + timing.STATE_BUSY
     claim, time = await begun.acquire(1, passing=True, until=limit)
     if isinstance(claim, Granted):
         if claim.record is not None:
@@ -203,8 +203,8 @@ async def _use_up(begun: Replica, number: int) -> None:
 async def _go_on_deleting(begun: Replica, number: int) -> None:
     context = begun.context
     # No longer than others may be kept waiting by the lease: then the vendor knows the code, and refuses it.
-    until = context.world.monotonic() + context.timeout + timing.LEASE_MORE
-    while context.world.monotonic() < until:
+    until = context.clock.monotonic() + context.timeout + timing.LEASE_MORE
+    while context.clock.monotonic() < until:
         with context.flights.idle():
             await asyncio.sleep(timing.STATE_AGAIN)
         with contextlib.suppress(StoreError):

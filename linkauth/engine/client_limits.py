@@ -58,7 +58,7 @@ class ClientLimits(Replica):
     def stale(self) -> bool:
         """Whether to look before the next request: after an announcement; where there are none, each second of trouble."""
         in_trouble = bool(self.record.rate.failures or self.record.secrets)
-        since = self.context.world.monotonic() - self._looked
+        since = self.context.clock.monotonic() - self._looked
         return self._heard or (in_trouble and not self.context.read_repair.announces and since >= timing.LIMIT_LOOK)
 
     async def look(self) -> None:
@@ -66,7 +66,7 @@ class ClientLimits(Replica):
         if not self.stale():
             return
         self._heard = False
-        self._looked = self.context.world.monotonic()
+        self._looked = self.context.clock.monotonic()
         try:
             reading, _ = await self.read()
         except StoreError:

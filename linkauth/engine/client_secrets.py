@@ -98,7 +98,7 @@ class ClientSecret(Replica):
 
     def after(self) -> float:
         """Now, Unix seconds by the store's clock; should that have been set back since, no sooner than the newest."""
-        return max(self.context.store_client.now(), self.rotated_at or 0.0)
+        return max(self.context.clock.store_now(), self.rotated_at or 0.0)
 
     def learn(self, record: SecretRecord, version: int) -> None:
         """Use the secret in ``record`` from the next token request on."""

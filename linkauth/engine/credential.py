@@ -69,7 +69,7 @@ class Credential:
         self._world = context.world
         self._monotonic = context.clock.monotonic
         self._wall = context.clock.wall
-        self._refusals = Refusals(context.world)
+        self._refusals = Refusals(context.clock, context.world.random)
         self._static = vendor.static_token()
         if self._static is not None:
             self.replica.hold(self._static)

@@ -76,13 +76,13 @@ class Engine(Generic[C]):
         self._owns_store = isinstance(store, str)
         self._entries = Entries()
         opened = open_store(store) if isinstance(store, str) else store
-        event_log = EventLog(on_event, world.wall)
-        flights = Flights()
-        outages = Outages(world.monotonic)
         clock = Clock(world)
+        event_log = EventLog(on_event, clock.wall)
+        flights = Flights()
+        outages = Outages(clock.monotonic)
         store_client = StoreClient(opened, clock, event_log, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
         codec = Codec(sealer)
-        read_repair = ReadRepair(store_client, codec, world, outages)
+        read_repair = ReadRepair(store_client, codec, world.random, outages)
         self._make = make
         self._credentials: CredentialCache[C] = CredentialCache()
         self.context = EngineContext(

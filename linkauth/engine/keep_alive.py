@@ -104,7 +104,7 @@ class KeepAlive:
         async with lease:
             renewed = await self._round(lease)
         if renewed is not None:
-            record = RoundRecord(next_at=self._context.store_client.now() + self._every)
+            record = RoundRecord(next_at=self._context.clock.store_now() + self._every)
             await self._schedule.commit(claim.number, record)
         return renewed
 

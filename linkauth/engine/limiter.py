@@ -103,7 +103,7 @@ class Limiter:
 
     def now(self) -> float:
         """The store's clock, Unix seconds."""
-        return self._context.store_client.now()
+        return self._context.clock.store_now()
 
     def open(self, secret: str) -> bool:
         """Whether who comes now has nobody to wait for, by what is known here."""
@@ -118,7 +118,7 @@ class Limiter:
         in time: both say in how many seconds it is worth trying again.
         """
         await self._limits.follow()
-        until = self._context.world.monotonic() + seconds
+        until = self._context.clock.monotonic() + seconds
         await self._let_through(need, secret, until)
         probe, self._probe = self._probe, None
         permit = Permit(self, account, secret, until, probe)
@@ -128,7 +128,7 @@ class Limiter:
     async def refused(self, error: RateLimited | InvalidClient, account: str, secret: str, sent_at: float) -> None:
         """The vendor refused a request of ``account``'s, sent at ``sent_at`` (Unix seconds) with ``secret``."""
         if isinstance(error, RateLimited):
-            now = self._context.world.monotonic()
+            now = self._context.clock.monotonic()
             alone = self._refused == account or now - self._refused_at >= timing.CALM
             self._refused, self._refused_at = account, now
             if alone:
@@ -140,7 +140,7 @@ class Limiter:
         """The vendor has nothing against one request more at a time."""
         if permit in self._in_flight:
             self._in_flight.discard(permit)
-            if self._context.world.monotonic() - self._refused_at >= timing.CALM:
+            if self._context.clock.monotonic() - self._refused_at >= timing.CALM:
                 self._window += 1
             self._room.set()
 
@@ -192,7 +192,7 @@ class Limiter:
             if hold is not None and (left := held_for(hold, self.now())):
                 self._window = 1
                 if self._limits.record.rate.failures:
-                    self._refused_at = self._context.world.monotonic()
+                    self._refused_at = self._context.clock.monotonic()
                 if left >= self._left(until):
                     raise hold.failure(left)
                 await self._pause(left)
@@ -244,7 +244,7 @@ class Limiter:
     # -- waiting -------------------------------------------------------------------------------------------------------
 
     def _left(self, until: float) -> float:
-        return max(until - self._context.world.monotonic(), 0.0)
+        return max(until - self._context.clock.monotonic(), 0.0)
 
     async def _pause(self, seconds: float, event: asyncio.Event | None = None) -> None:
         """Nothing is sent yet: closing may call it off."""

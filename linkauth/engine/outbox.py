@@ -89,10 +89,10 @@ class Outbox:
                 if landed is not None:
                     return landed
                 continue
-            if self._context.world.monotonic() >= extend_at:
+            if self._context.clock.monotonic() >= extend_at:
                 mine = await self._extend(kept)
                 extend_at = (
-                    self._context.world.monotonic() + self._replica.ttl / timing.LEASE_PART if mine else math.inf
+                    self._context.clock.monotonic() + self._replica.ttl / timing.LEASE_PART if mine else math.inf
                 )
             await asyncio.sleep(self._gap(tries))
             tries += 1

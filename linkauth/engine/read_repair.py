@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from linkauth.engine.outages import Outages
     from linkauth.engine.replica import Replica
     from linkauth.engine.store_client import StoreClient
-    from linkauth.engine.world import World
+    from linkauth.engine.world import Randomness
     from linkauth.store import Announcing, Restarting
 
 __all__ = ["ReadRepair"]
@@ -45,12 +45,13 @@ log = logging.getLogger("linkauth")
 class ReadRepair:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
 
-    def __init__(self, store_client: StoreClient, codec: Codec, world: World, outages: Outages) -> None:
+    def __init__(self, store_client: StoreClient, codec: Codec, random: Randomness, outages: Outages) -> None:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
         self._store = cast("Announcing", store_client.store) if hasattr(store_client.store, "changes") else None
         self._store_client = store_client
         self._codec = codec
-        self._world = world
+        self._clock = store_client.clock
+        self._random = random
         self._outages = outages
         self._heard_at: float | None = None
         """When a loss was heard of; None: none was, or all is put back that ever will be."""
@@ -124,7 +125,7 @@ class ReadRepair:
                 throttle.call("", self._put_all_back, gap=0.0)
 
     def _suspect(self) -> None:
-        self._heard_at = self._world.monotonic()
+        self._heard_at = self._clock.monotonic()
         self._until = self._heard_at + timing.GRACE
 
     async def suspicion(self, *, anew: bool = False) -> float:
@@ -136,12 +137,12 @@ class ReadRepair:
         if anew and self.suspects:
             self._suspect()
         while (heard_at := self._heard_at) is not None:
-            if (left := self._until - self._world.monotonic()) > 0:
+            if (left := self._until - self._clock.monotonic()) > 0:
                 return left
             reading, _ = await self._store_client.ask(self._store_client.store.read(repair_key()))
             if self._heard_at != heard_at:
                 continue  # another loss was heard of
-            now = self._world.monotonic()
+            now = self._clock.monotonic()
             said = 0.0 if reading.record is None else reading.record.version / 1000 - reading.now
             self._until = min(now + said, heard_at + timing.REPAIR_LONGEST)
             if self._until <= now:
@@ -160,7 +161,7 @@ class ReadRepair:
             await throttle.aclose()
 
     async def _listen(self, store: Announcing, heard: asyncio.Event, throttle: Throttle) -> None:
-        begun, loop, broke = self._world.monotonic(), asyncio.get_running_loop(), False
+        begun, loop, broke = self._clock.monotonic(), asyncio.get_running_loop(), False
         while True:
             try:
                 async for change in store.changes():
@@ -169,7 +170,7 @@ class ReadRepair:
                         for each in tuple(self._followed.values()):
                             each.missed()
                         # Whoever waited for the first time and went on without it may have missed a loss since he read.
-                        if heard.is_set() or self._world.monotonic() - begun >= timing.LISTEN or await self._is_young():
+                        if heard.is_set() or self._clock.monotonic() - begun >= timing.LISTEN or await self._is_young():
                             self.beware()
                         heard.set()
                         broke = False
@@ -200,7 +201,7 @@ class ReadRepair:
 
     async def _put_all_back(self) -> None:
         """Everything that is held, what was written last first."""
-        end = self._world.monotonic() + timing.REPAIR_LONGEST
+        end = self._clock.monotonic() + timing.REPAIR_LONGEST
         everything = (each() for each in self._followed.valuerefs())
         held = [each for each in everything if each is not None and each.is_newer_than(0)]
         held.sort(key=lambda each: each.written_at, reverse=True)
@@ -210,8 +211,8 @@ class ReadRepair:
         saying = asyncio.create_task(self._say_so(end))
         try:
             if self.suspects:  # all have heard of it at the same moment
-                await asyncio.sleep(self._world.random.random() * timing.LOSS_SPREAD)
-            while (held := await self._put_back(held)) and self._world.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(self._random.random() * timing.LOSS_SPREAD)
+            while (held := await self._put_back(held)) and self._clock.monotonic() < end:  # noqa: ASYNC110
                 await asyncio.sleep(timing.LISTEN_AGAIN)  # a store that is away tells nobody
         finally:
             saying.cancel()
@@ -245,9 +246,9 @@ class ReadRepair:
     async def _say_so(self, end: float) -> None:
         """Say each second that somebody puts back, until cancelled, or until ``end`` (monotonic)."""
         key = repair_key()
-        while self._world.monotonic() + timing.REPAIR_ALONE < end:
+        while self._clock.monotonic() + timing.REPAIR_ALONE < end:
             await asyncio.sleep(timing.REPAIR_ALONE)
-            until = self._store_client.now() + timing.REPAIR_NOTICE
+            until = self._clock.store_now() + timing.REPAIR_NOTICE
             number = int(until * 1000)
             value = self._codec.close(key, number, RepairRecord(until=until))
             await self._store_client.quietly(self._store_client.store.commit(key, number, value, timing.REPAIR_KEPT))

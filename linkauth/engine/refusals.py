@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from linkauth.protocol import timing
 
 if TYPE_CHECKING:
-    from linkauth.engine.world import World
+    from linkauth.engine.clock import Clock
+    from linkauth.engine.world import Randomness
     from linkauth.oauth.token import Token
 
 __all__ = ["Refusals"]
@@ -25,9 +26,9 @@ ENOUGH: Final = 3
 class Refusals:
     """The 401s that one credential's tokens were answered with. Of the tokens no more than digests is kept."""
 
-    def __init__(self, world: World) -> None:
-        self._monotonic = world.monotonic
-        self._random = world.random
+    def __init__(self, clock: Clock, random: Randomness) -> None:
+        self._monotonic = clock.monotonic
+        self._random = random
         self._replaced = b""
         """What took a refused token's place, and nobody has said yet whether the API takes it."""
         self._replaced_at = -math.inf

@@ -82,7 +82,7 @@ class Replica:
         """
         while True:
             claim, time = await self.claim(b"", known)
-            left = until - self.context.world.monotonic()
+            left = until - self.context.clock.monotonic()
             if isinstance(claim, Busy) and left > 0:
                 await self.wait(min(claim.remaining, left), known, claim, idle=idle)
             elif isinstance(claim, Newer) and passing:
@@ -99,7 +99,7 @@ class Replica:
             with self.context.flights.idle():
                 await self.wait(seconds, newer_than, busy, idle=False)
             return
-        store_client, clock = self.context.store_client, self.context.world.monotonic
+        store_client, clock = self.context.store_client, self.context.clock.monotonic
         end = clock() + seconds
         while (alive := self.context.is_alive(busy)) is not False:
             now = clock()
@@ -177,7 +177,7 @@ class Replica:
 
     def believed(self, record: StoredRecord, number: int) -> Entry:
         """As ``entry``. A time in the future is of a clock that was wrong, and says nothing."""
-        if isinstance(record, SecretRecord) and (record.rotated_at or 0) > self.context.store_client.now():
+        if isinstance(record, SecretRecord) and (record.rotated_at or 0) > self.context.clock.store_now():
             record = attrs.evolve(record, rotated_at=None)
         return Entry(record, number)
 

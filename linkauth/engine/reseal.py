@@ -58,8 +58,8 @@ async def anew(context: EngineContext, key: str) -> bool:
     ``StoreUnavailable``.
     """
     record = Replica(context, key, timing.RESEAL_LEASE)
-    limit = context.world.monotonic() + timing.RESEAL_PATIENCE
-    while context.world.monotonic() < limit:
+    limit = context.clock.monotonic() + timing.RESEAL_PATIENCE
+    while context.clock.monotonic() < limit:
         reading, _ = await record.read()
         found = reading.record
         if found is None or not context.codec.is_old(found):
@@ -68,7 +68,7 @@ async def anew(context: EngineContext, key: str) -> bool:
         value, lasts = context.codec.anew(key, found, number), _lasts(context, key, found, reading.now)
         claim, _ = await record.claim(reading.note, number)
         if isinstance(claim, Busy):  # and read again: he leaves another note
-            await record.wait(max(min(claim.remaining, limit - context.world.monotonic()), 0.0), number, claim)
+            await record.wait(max(min(claim.remaining, limit - context.clock.monotonic()), 0.0), number, claim)
         elif isinstance(claim, Granted):
             try:
                 if claim.record == found:

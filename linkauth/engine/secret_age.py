@@ -70,7 +70,7 @@ async def rotate_if_older(credential: Credential, older_than: float) -> bool:
 async def _is_older(context: EngineContext, vendor: Vendor, than: float) -> bool:
     secret = context.client_secrets.of(vendor)
     await secret.look()
-    now, at = context.store_client.now(), secret.rotated_at
+    now, at = context.clock.store_now(), secret.rotated_at
     if at is None or at > now:  # by a clock that was wrong
         at = await _first_seen(context, vendor)
     return now - at >= than

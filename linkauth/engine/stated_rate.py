@@ -50,7 +50,7 @@ class StatedRate:
 
     async def reserve(self, waiting: int) -> bool:
         """Whether a request may be sent now. If not, ``free_in`` says when to ask again. ``waiting``: how many want to beside it."""
-        now = self._context.world.monotonic()
+        now = self._context.clock.monotonic()
         if self._reserved > 0 and now < self._reserved_until:
             self._reserved -= 1
             return True
@@ -85,4 +85,4 @@ class StatedRate:
 
     def _now(self) -> float:
         """The store's clock, Unix seconds."""
-        return self._context.store_client.now()
+        return self._context.clock.store_now()

@@ -68,10 +68,6 @@ class StoreClient:
         answer = await self.do(call)
         return answer, self.clock.read(before, answer.now)
 
-    def now(self) -> float:
-        """The store's clock by the last look at it, Unix seconds; this host's where there was none yet."""
-        return self.clock.store_now()
-
     async def do(self, call: Awaitable[T], extra: float = 0.0) -> T:
         """As ``ask``, for calls whose answer has no clock. ``extra``: seconds that the call is meant to take."""
         told: StoreError | None = None

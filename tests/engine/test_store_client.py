@@ -22,9 +22,9 @@ async def test_the_hosts_clock_stands_in_until_the_store_was_asked():
     """Before the first look there is no other; after it only the store's counts."""
     worker = Worker(Store(), Vendor())
     worker.wall_ahead = 3600
-    assert worker.context.store_client.now() == wall() + 3600
+    assert worker.context.clock.store_now() == wall() + 3600
     await worker.credential(CLIENT).token()
-    assert worker.context.store_client.now() == wall()
+    assert worker.context.clock.store_now() == wall()
 
 
 @virtual
