@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from weakref import WeakKeyDictionary
 
 from linkauth.engine import authorization
 from linkauth.engine.client_runtime import ClientRuntime, NotDue
 from linkauth.engine.refusals import Refusals
+from linkauth.engine.renewals import Renewals
 from linkauth.engine.runtime import Runtime
 from linkauth.engine.status import status
 from linkauth.engine.token_replica import TokenReplica
@@ -19,27 +17,20 @@ from linkauth.errors import (
     ConfigurationError,
     InvalidToken,
     LinkAuthError,
-    RateLimited,
     ReauthorizationRequired,
     StoreError,
-    StoreUnavailable,
     UnsupportedGrant,
-    VendorUnavailable,
 )
 from linkauth.oauth import authorization as callbacks
 from linkauth.oauth.elsewhere import Elsewhere
 from linkauth.oauth.token import Secret, masked
-from linkauth.protocol import adoption, client_secret, session, timing
+from linkauth.protocol import adoption, client_secret, session
 from linkauth.protocol.freshness import StoreTime, Verdict
-from linkauth.protocol.patience import InDoubt
-from linkauth.protocol.renewal import renew
-from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from linkauth.engine.context import EngineContext
-    from linkauth.engine.flight import Flight
     from linkauth.engine.status import Status
     from linkauth.oauth.token import Token
     from linkauth.protocol.state import CredentialState
@@ -66,16 +57,13 @@ class Credential:
         self.account = account
         self.replica = TokenReplica(context, vendor, account, self)
         self._context = context
-        self._world = context.world
         self._monotonic = context.clock.monotonic
         self._wall = context.clock.wall
         self._refusals = Refusals(context.clock, context.world.random)
         self._static = vendor.static_token()
         if self._static is not None:
             self.replica.hold(self._static)
-        # One flight for each event loop that uses this object; between loops the lease decides, as between processes.
-        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
-        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
+        self.renewals = Renewals(self.replica, self._ready)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.vendor.name}/{self.account}>"
@@ -91,7 +79,7 @@ class Credential:
         token = state.token
         if self._monotonic() < state.soft and self._wall() < state.wall_limit and token is not None:
             return token
-        return await self._judge()
+        return await self.renewals.judge()
 
     def peek(self) -> Token | None:
         """The token that ``token()`` would return at once; None where it would have to wait. Begins no renewal."""
@@ -113,14 +101,7 @@ class Credential:
         So callers at the same moment, in any process, share one renewal. Raises as ``token`` does, also while the old token
         is still valid.
         """
-        called, known = self._monotonic(), self._state.version
-        while (flight := self._in_the_air()) is not None:
-            token = await self._join(flight, called)
-            if self._state.new_until >= called:
-                return token
-            # It only adopted what another worker had brought before.
-        self._distance()
-        return await self._join(self._take_off(known, called), called)
+        return await self.renewals.refresh()
 
     async def replacement(self, failed: Token) -> Token:
         """A token other than ``failed``, which the vendor has refused with a 401: the current one, or a renewed one.
@@ -133,7 +114,7 @@ class Credential:
         if self._static is not None:
             return failed
         if self.replica.jumped():
-            await self._look()
+            await self.renewals.look()
         known, token = self._state.version, self._state.token
         if token is not None and token.access_token != failed.access_token and self.replica.unexpired():
             return token
@@ -143,7 +124,7 @@ class Credential:
             self._refusals.refused_afresh()
         if token is not None and self.in_vain(token):
             return failed
-        fresh = await self._renewed(known)
+        fresh = await self.renewals.renewed(known)
         self._refusals.replaced_by(fresh)
         return fresh
 
@@ -151,10 +132,10 @@ class Credential:
         """What another worker's user has brought since, if anything; else ``token``, until it is refused for good."""
         if self._refusals.are_final(token):
             self.replica.learn(lambda state: state.not_served())
-            return await self._renewed(self._state.version)
+            return await self.renewals.renewed(self._state.version)
         if not self._refusals.in_vain():
             self._refusals.refused_afresh()  # so that not every refusal costs a look
-            await self._look()
+            await self.renewals.look()
         brought = self._state.token
         return token if brought is None or brought == token else await self.token()
 
@@ -335,144 +316,6 @@ class Credential:
     @property
     def _state(self) -> CredentialState:
         return self.replica.state
-
-    # -- waiting and flying ----------------------------------------------------------------------------------------
-
-    async def _judge(self) -> Token:
-        if self.replica.jumped():
-            await self._look()
-        state = self._state  # one value: another thread's loop may bring a token at any moment
-        known, token = state.version, state.token
-        match state.judge(self._monotonic()):
-            case Verdict.SERVE if token is not None:
-                return token
-            case Verdict.SERVE_AND_RENEW if token is not None:
-                if (
-                    self._in_the_air() is None
-                    and self._monotonic() >= state.retry_at
-                    and not self._context.flights.closing
-                ):
-                    self._take_off(known)
-                return token
-            case _:  # wait
-                pass
-        try:
-            return await self._renewed(known)
-        except LinkAuthError:
-            # What is past its margin is good until it expires, when nothing better is to be had.
-            if self.replica.unexpired():
-                return self.replica.current()
-            raise
-
-    async def _look(self) -> None:
-        """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
-        if self._context.flights.closing:
-            self.replica.believe_wall()
-            return
-        loop = asyncio.get_running_loop()
-        flight = self._looks.get(loop)
-        if flight is None or flight.landed:
-            name = f"linkauth look {self.vendor.name}/{self.account}"
-            flight = self._looks[loop] = self._context.flights.start(self.replica.look(), name)
-        await flight.join()
-
-    def _distance(self) -> None:
-        """Raise the last failure as long as nothing is to be tried again."""
-        left = self._state.retry_at - self._monotonic()
-        failure = self._state.failure
-        if failure is not None and left > 0:
-            error = failure.again()
-            if isinstance(error, RateLimited | VendorUnavailable):
-                error.retry_after = left
-            raise error
-
-    async def _renewed(self, known: int) -> Token:
-        """A token of another version than ``known``: of the flight in the air, or of a new one."""
-        flight = self._in_the_air()
-        if flight is None:
-            self._distance()
-            flight = self._take_off(known)
-        return await self._join(flight)
-
-    async def _join(self, flight: Flight[Token], called: float | None = None) -> Token:
-        """What ``flight`` brings to who called just now, or at the moment ``called`` (monotonic)."""
-        patience = self._context.timeout + timing.CALLER_MORE
-        if called is not None:
-            patience -= self._monotonic() - called
-        if self.replica.unexpired():  # and the vendor is slow: one caller's patience is enough for all
-            patience -= flight.loop.time() - flight.began
-        try:
-            return await flight.join(max(patience, 0.0))
-        except TimeoutError:
-            pass
-        raise self._late()
-
-    def _late(self) -> VendorUnavailable:
-        words = f"{self.vendor.name}: no token within {self._context.timeout:g} s"
-        left = self.replica.busy_until - self._monotonic()
-        if left <= 0:
-            return VendorUnavailable(words)
-        # It is no fault of the vendor's, and nobody can hurry it: who died or stalls with a request in the air may come back.
-        words += f": another worker holds the lease and has brought none; it ends in {left:.1f} s, unless he extends it"
-        return VendorUnavailable(words, retry_after=left)
-
-    def _in_the_air(self) -> Flight[Token] | None:
-        flight = self._flights.get(asyncio.get_running_loop())
-        return None if flight is None or flight.landed else flight
-
-    def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
-        self._ready()
-        name = f"linkauth renewal {self.vendor.name}/{self.account}"
-        irreplaceable = self.vendor.rotation.rotates
-        flight = self._context.flights.start(self._fly(known, called), name, irreplaceable=irreplaceable)
-        self._flights[flight.loop] = flight
-        flight.task.add_done_callback(lambda _: self._let_go(flight))
-        return flight
-
-    def _let_go(self, flight: Flight[Token]) -> None:
-        """Of what has landed, and with it of its token."""
-        if self._flights.get(flight.loop) is flight:
-            del self._flights[flight.loop]
-
-    async def _renew(self, known: int, called: float) -> Token:
-        token = await Runtime(self.replica).run(renew, known, called)
-        lives = token.expires_at - token.issued_at
-        if token == self._state.token and not self.replica.unexpired() and not 0 <= lives < timing.LEAST_GAP:
-            # It came, but this process was stopped for so long that it is over already; or it came with nothing to serve.
-            return await Runtime(self.replica).run(renew, self._state.version)
-        return token
-
-    async def _fly(self, known: int, called: float) -> Token:
-        try:
-            return await self._renew(known, called)
-        except InDoubt as doubt:
-            # An error of the engine's own: others know that the vendor could not be asked.
-            gap = self._gap(doubt)
-            failure = VendorUnavailable(str(doubt), retry_after=gap)
-            self.replica.failed(failure, gap)
-        except LinkAuthError as error:
-            self.replica.failed(error, self._gap(error))
-            raise
-        except Exception as error:
-            self.replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
-            raise
-        raise failure
-
-    def _gap(self, error: LinkAuthError) -> float:
-        """Seconds for which nothing is tried again after ``error``."""
-        match error:
-            case InDoubt():
-                # As long as the token is valid, and no longer: then it is tried after all.
-                return max(min(timing.DOUBT_AGAIN, self._state.windows.hard - self._monotonic()), 0.0)
-            case ReauthorizationRequired() if self.replica.unexpired():
-                pass  # there is no way to renew what is still good
-            case ReauthorizationRequired() | StoreUnavailable():
-                return timing.FAILED_AGAIN
-            case _:
-                pass
-        gap = backoff(self._state.failures, timing.RENEW_FIRST, self._world.random.random())
-        agreed = getattr(error, "retry_after", None)
-        return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
 
     async def _brought(self, work: Coroutine[Any, Any, Token]) -> Token:
         """What the user brought; should it be over already, for this process was stopped, what renewing brings."""

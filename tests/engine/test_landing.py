@@ -336,7 +336,7 @@ async def test_a_flight_that_landed_is_let_go():
     credential = await logged_in(Worker(Store(), Vendor()))
     await credential.refresh()
     await asyncio.sleep(1)
-    assert not credential._flights
+    assert not credential.renewals.flights
     assert not credential._context.flights._flights
 
 

@@ -65,7 +65,7 @@ async def test_everybody_is_served_while_one_renews_behind():
         before = monotonic()
         token = await credential.token()
         assert monotonic() == before
-        assert token.expires_at > credential._world.wall()
+        assert token.expires_at > credential._context.world.wall()
         await asyncio.sleep(1)
     assert 10 <= vendor.counts["requests"] <= 13
 
@@ -108,7 +108,7 @@ async def test_expiry_counts_from_sending():
     vendor = Vendor()
     vendor.delay = 9
     credential = Worker(Store(), vendor).credential(CLIENT)
-    started = credential._world.wall()
+    started = credential._context.world.wall()
     token = await credential.token()
     assert token.issued_at == pytest.approx(started, abs=0.01)
     assert token.expires_at == pytest.approx(started + 900, abs=0.01)

@@ -296,7 +296,11 @@ class Simulation:
         return all(self._is_well(worker.credential(account)) for account in self.plan.accounts)
 
     def _is_well(self, credential: Credential) -> bool:
-        replica, state, flight = credential.replica, credential.replica.state, credential._flights.get(self.loop)
+        replica, state, flight = (
+            credential.replica,
+            credential.replica.state,
+            credential.renewals.flights.get(self.loop),
+        )
         return (
             (flight is None or flight.landed)
             and not state.failures

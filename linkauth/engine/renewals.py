@@ -1,0 +1,195 @@
+"""The renewals of one credential in this process: one flight for each event loop, and everybody waits for that.
+
+How long a caller waits, and how long nothing is tried again after a failure, is told here; what a renewal does, in ``protocol``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from linkauth.engine.runtime import Runtime
+from linkauth.errors import LinkAuthError, RateLimited, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.protocol import timing
+from linkauth.protocol.freshness import Verdict
+from linkauth.protocol.patience import InDoubt
+from linkauth.protocol.renewal import renew
+from linkauth.protocol.timing import backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.flight import Flight
+    from linkauth.engine.token_replica import TokenReplica
+    from linkauth.oauth.token import Token
+    from linkauth.protocol.state import CredentialState
+
+__all__ = ["Renewals"]
+
+
+class Renewals:
+    """Those of the credential of ``replica``. ``ready`` raises where nothing may begin."""
+
+    def __init__(self, replica: TokenReplica, ready: Callable[[], None]) -> None:
+        self._replica = replica
+        self._ready = ready
+        self._context = replica.context
+        self._monotonic = replica.context.clock.monotonic
+        # Between loops the lease decides, as between processes.
+        self.flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
+        """The renewal of each event loop, while it is in the air."""
+        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
+
+    @property
+    def _state(self) -> CredentialState:
+        return self._replica.state
+
+    async def judge(self) -> Token:
+        """A token that is valid now: what is held, renewed behind or waited for as its windows say."""
+        if self._replica.jumped():
+            await self.look()
+        state = self._state  # one value: another thread's loop may bring a token at any moment
+        known, token = state.version, state.token
+        match state.judge(self._monotonic()):
+            case Verdict.SERVE if token is not None:
+                return token
+            case Verdict.SERVE_AND_RENEW if token is not None:
+                if (
+                    self._in_the_air() is None
+                    and self._monotonic() >= state.retry_at
+                    and not self._context.flights.closing
+                ):
+                    self._take_off(known)
+                return token
+            case _:  # wait
+                pass
+        try:
+            return await self.renewed(known)
+        except LinkAuthError:
+            # What is past its margin is good until it expires, when nothing better is to be had.
+            if self._replica.unexpired():
+                return self._replica.current()
+            raise
+
+    async def refresh(self) -> Token:
+        """A token that was sent for after this call, or was in the air then. Raises the last failure while nothing is to be tried."""
+        called, known = self._monotonic(), self._state.version
+        while (flight := self._in_the_air()) is not None:
+            token = await self._join(flight, called)
+            if self._state.new_until >= called:
+                return token
+            # It only adopted what another worker had brought before.
+        self._distance()
+        return await self._join(self._take_off(known, called), called)
+
+    async def renewed(self, known: int) -> Token:
+        """A token of another version than ``known``: of the flight in the air, or of a new one."""
+        flight = self._in_the_air()
+        if flight is None:
+            self._distance()
+            flight = self._take_off(known)
+        return await self._join(flight)
+
+    async def look(self) -> None:
+        """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
+        if self._context.flights.closing:
+            self._replica.believe_wall()
+            return
+        loop = asyncio.get_running_loop()
+        flight = self._looks.get(loop)
+        if flight is None or flight.landed:
+            name = f"linkauth look {self._replica.vendor.name}/{self._replica.account}"
+            flight = self._looks[loop] = self._context.flights.start(self._replica.look(), name)
+        await flight.join()
+
+    def _in_the_air(self) -> Flight[Token] | None:
+        flight = self.flights.get(asyncio.get_running_loop())
+        return None if flight is None or flight.landed else flight
+
+    async def _join(self, flight: Flight[Token], called: float | None = None) -> Token:
+        """What ``flight`` brings to who called just now, or at the moment ``called`` (monotonic)."""
+        patience = self._context.timeout + timing.CALLER_MORE
+        if called is not None:
+            patience -= self._monotonic() - called
+        if self._replica.unexpired():  # and the vendor is slow: one caller's patience is enough for all
+            patience -= flight.loop.time() - flight.began
+        try:
+            return await flight.join(max(patience, 0.0))
+        except TimeoutError:
+            pass
+        raise self._late()
+
+    def _late(self) -> VendorUnavailable:
+        words = f"{self._replica.vendor.name}: no token within {self._context.timeout:g} s"
+        left = self._replica.busy_until - self._monotonic()
+        if left <= 0:
+            return VendorUnavailable(words)
+        # It is no fault of the vendor's, and nobody can hurry it: who died or stalls with a request in the air may come back.
+        words += f": another worker holds the lease and has brought none; it ends in {left:.1f} s, unless he extends it"
+        return VendorUnavailable(words, retry_after=left)
+
+    def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
+        self._ready()
+        name = f"linkauth renewal {self._replica.vendor.name}/{self._replica.account}"
+        irreplaceable = self._replica.vendor.rotation.rotates
+        flight = self._context.flights.start(self._fly(known, called), name, irreplaceable=irreplaceable)
+        self.flights[flight.loop] = flight
+        flight.task.add_done_callback(lambda _: self._let_go(flight))
+        return flight
+
+    def _let_go(self, flight: Flight[Token]) -> None:
+        """Of what has landed, and with it of its token."""
+        if self.flights.get(flight.loop) is flight:
+            del self.flights[flight.loop]
+
+    async def _fly(self, known: int, called: float) -> Token:
+        try:
+            return await self._renew(known, called)
+        except InDoubt as doubt:
+            # An error of the engine's own: others know that the vendor could not be asked.
+            gap = self._gap(doubt)
+            failure = VendorUnavailable(str(doubt), retry_after=gap)
+            self._replica.failed(failure, gap)
+        except LinkAuthError as error:
+            self._replica.failed(error, self._gap(error))
+            raise
+        except Exception as error:
+            self._replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
+            raise
+        raise failure
+
+    async def _renew(self, known: int, called: float) -> Token:
+        token = await Runtime(self._replica).run(renew, known, called)
+        lives = token.expires_at - token.issued_at
+        if token == self._state.token and not self._replica.unexpired() and not 0 <= lives < timing.LEAST_GAP:
+            # It came, but this process was stopped for so long that it is over already; or it came with nothing to serve.
+            return await Runtime(self._replica).run(renew, self._state.version)
+        return token
+
+    def _distance(self) -> None:
+        """Raise the last failure as long as nothing is to be tried again."""
+        left = self._state.retry_at - self._monotonic()
+        failure = self._state.failure
+        if failure is not None and left > 0:
+            error = failure.again()
+            if isinstance(error, RateLimited | VendorUnavailable):
+                error.retry_after = left
+            raise error
+
+    def _gap(self, error: LinkAuthError) -> float:
+        """Seconds for which nothing is tried again after ``error``."""
+        match error:
+            case InDoubt():
+                # As long as the token is valid, and no longer: then it is tried after all.
+                return max(min(timing.DOUBT_AGAIN, self._state.windows.hard - self._monotonic()), 0.0)
+            case ReauthorizationRequired() if self._replica.unexpired():
+                pass  # there is no way to renew what is still good
+            case ReauthorizationRequired() | StoreUnavailable():
+                return timing.FAILED_AGAIN
+            case _:
+                pass
+        gap = backoff(self._state.failures, timing.RENEW_FIRST, self._context.world.random.random())
+        agreed = getattr(error, "retry_after", None)
+        return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
