@@ -40,6 +40,8 @@ class Site:
         self.public_url = f"{self.url}/connect"
         self.callbacks: list[tuple[str, set[str]]] = []
         """Method and names of the app's cookies of each callback."""
+        self.signed_in: list[str] = []
+        """Who was signed in already, at each sign-in; empty: nobody."""
         self._runner: web.AppRunner | None = None
 
     async def serve(
@@ -76,7 +78,8 @@ class Site:
         return await handler(request)
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        response = web.Response(text="signed in")
+        self.signed_in.append(request.cookies.get("who", ""))
+        response = web.Response(text="<title>signed in</title>", content_type="text/html")
         response.set_cookie("who", request.match_info["who"], samesite=request.query.get("samesite", "Lax"))
         return response
 

@@ -25,7 +25,8 @@ pytestmark = [
 
 @pytest.fixture
 async def browser(tmp_path: Path, site: Site) -> AsyncIterator[Browser]:
-    await site.serve()
+    tenants = {"acme": site.sagex3}
+    await site.serve(words={"linkkit": site.linkkit, "sagex3": site.sagex3, "tenants": tenants.get})
     async with Browser(tmp_path) as running:
         yield running
 
@@ -89,3 +90,23 @@ async def test_sage_by_form_post(site: Site, browser: Browser) -> None:
     await browser.wait_for("Connected to Sage X3")
     assert len(site.callbacks) == 2
     assert site.sandbox.sagex3.counts["token_requests"] == 1
+
+
+async def test_a_tenant_and_where_to_go_on(site: Site, browser: Browser) -> None:
+    """Sage for one customer, from ``next`` to ``next``: the form POST comes without cookies, the page after it with the app's own."""
+    await browser.open(f"{site.url}/sign-in/ada")
+    await browser.open(f"{site.public_url}/tenants?tenant=acme&next=/sign-in/ada%3Fwas%3Dhere")
+    await browser.click("input[value=SEED]")
+    await browser.click("button[value=accept]")
+    await browser.wait_for("signed in")
+    assert await browser.url() == f"{site.url}/sign-in/ada?was=here"
+    assert site.callbacks == [("POST", set())]
+    assert site.signed_in == ["", "ada"]
+    assert await site.engine.credential(site.sagex3, "ada").token()
+
+    await browser.open(f"{site.public_url}/tenants?tenant=nobody")
+    await browser.wait_for("There is nothing here")
+    await picture(browser, "no tenant")
+    await browser.open(f"{site.public_url}/tenants?tenant=acme&next=//evil.example")
+    await browser.wait_for("This link cannot be right")
+    await picture(browser, "no path")
