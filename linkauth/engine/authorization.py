@@ -96,14 +96,12 @@ async def pending(context: EngineContext, vendor: Vendor | None, params: Mapping
     Raises ``StateMismatch`` and ``UnsupportedGrant``; the state stays good. A state of another account or registration is
     told by the caller, who knows which is meant.
     """
-    name = "a tenant" if vendor is None else vendor.name
+    name = "a tenant" if vendor is None else vendor.name  # which no vendor is called
     if vendor is not None:
         # A vendor without a page has no callbacks: the caller's mistake, not a forged state.
         vendor.authorization_url(Pending(redirect_uri="http://localhost/"), state="-", challenge=None)
     key, state = _key_of(name, params)
     unknown = StateMismatch(f"{name}: the state is unknown, used or expired; start again")
-    if vendor is None and not state.startswith(TENANTS):
-        raise unknown
     begun = Replica(context, key)
     reading, _ = await begun.read()
     if reading.record is None:

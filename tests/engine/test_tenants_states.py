@@ -8,7 +8,7 @@ from linkauth.errors import ConfigurationError, StateMismatch
 from linkauth.protocol.keys import TENANTS, state_key
 from linkauth.protocol.records import PendingRecord
 from tests.engine.fakes import PAGE, Store, Vendor, Worker
-from tests.engine.test_authorization import Tokens, state_of
+from tests.engine.test_authorization import LINKKIT, Tokens, state_of
 from tests.engine.virtual import virtual, wall
 
 BACK = "https://app.example/back"
@@ -29,6 +29,8 @@ async def test_a_tenants_state_tells_which_tenant():
         begun = await worker.pending(None, params)
         assert (begun.vendor, begun.account, begun.tenant, begun.next_path) == ("page", "ada", "acme", "/settings")
     assert "verifier=" not in repr(begun)
+    with pytest.raises(StateMismatch):
+        await other.pending(LINKKIT, params)
     await (await other.complete(PAGE, {**params, "code": "c"})).token()
     with pytest.raises(StateMismatch):
         await one.pending(None, params)
