@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from linkauth.engine.client_secrets import ClientSecrets
+from linkauth.engine.read_repair import ReadRepair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from linkauth.engine.flight import Flights
     from linkauth.engine.outages import Outages
     from linkauth.engine.per_loop import PerLoop
-    from linkauth.engine.read_repair import ReadRepair
     from linkauth.engine.store_client import StoreClient
     from linkauth.engine.world import World
     from linkauth.store import Busy
@@ -39,12 +39,12 @@ class EngineContext:
     event_log: EventLog
     outages: Outages
     flights: Flights
-    read_repair: ReadRepair
     escrow: Escrow | None
     timeout: float
     refresh_ahead: float | None
     used: Callable[[Cached], None]
     """Tells that something begins with a credential (``CredentialCache.used``)."""
+    read_repair: ReadRepair = attrs.field(init=False, default=attrs.Factory(ReadRepair, takes_self=True))
     client_secrets: ClientSecrets = attrs.field(init=False, default=attrs.Factory(ClientSecrets, takes_self=True))
 
     def owner(self) -> str:

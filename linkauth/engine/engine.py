@@ -19,7 +19,6 @@ from linkauth.engine.keep_alive import KeepAlive
 from linkauth.engine.outages import Outages
 from linkauth.engine.outbox import bring_back
 from linkauth.engine.per_loop import PerLoop
-from linkauth.engine.read_repair import ReadRepair
 from linkauth.engine.reseal import reseal
 from linkauth.engine.status import Status, statuses
 from linkauth.engine.store_client import StoreClient
@@ -80,9 +79,8 @@ class Engine(Generic[C]):
         event_log = EventLog(on_event, clock.wall)
         flights = Flights()
         outages = Outages(clock.monotonic)
-        store_client = StoreClient(opened, clock, event_log, timeout, lambda: read_repair.beware(), outages.store)  # noqa: PLW0108  # yet to be made
+        store_client = StoreClient(opened, clock, event_log, timeout, self._store_is_back, outages.store)
         codec = Codec(sealer)
-        read_repair = ReadRepair(store_client, codec, world.random, outages)
         self._make = make
         self._credentials: CredentialCache[C] = CredentialCache()
         self.context = EngineContext(
@@ -94,7 +92,6 @@ class Engine(Generic[C]):
             event_log=event_log,
             outages=outages,
             flights=flights,
-            read_repair=read_repair,
             escrow=kept,
             timeout=timeout,
             refresh_ahead=refresh_ahead,
@@ -115,6 +112,9 @@ class Engine(Generic[C]):
                 f"account: a printable name is needed, of type str; this one is {type(name).__name__}"
             )
         return self._known(vendor, account)
+
+    def _store_is_back(self) -> None:
+        self.context.read_repair.beware()
 
     def _known(self, vendor: Vendor, account: str) -> C:
         return self._credentials.get(vendor, account, lambda: self._make(self.context, vendor, account))

@@ -21,6 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from linkauth.engine.replica import Replica
 from linkauth.engine.throttle import Throttle
 from linkauth.errors import LinkAuthError, StoreError, StoreUnavailable
 from linkauth.protocol import timing
@@ -30,11 +31,7 @@ from linkauth.protocol.records import RepairRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linkauth.engine.codec import Codec
-    from linkauth.engine.outages import Outages
-    from linkauth.engine.replica import Replica
-    from linkauth.engine.store_client import StoreClient
-    from linkauth.engine.world import Randomness
+    from linkauth.engine.context import EngineContext
     from linkauth.store import Announcing, Restarting
 
 __all__ = ["ReadRepair"]
@@ -45,14 +42,15 @@ log = logging.getLogger("linkauth")
 class ReadRepair:
     """Hears of changes to what cannot be had again without a human: users' sessions, rotated client secrets."""
 
-    def __init__(self, store_client: StoreClient, codec: Codec, random: Randomness, outages: Outages) -> None:
+    def __init__(self, context: EngineContext) -> None:
         # Not isinstance: Python 3.11 takes as long for that, with a protocol, as for the rest of making an engine.
-        self._store = cast("Announcing", store_client.store) if hasattr(store_client.store, "changes") else None
-        self._store_client = store_client
-        self._codec = codec
-        self._clock = store_client.clock
-        self._random = random
-        self._outages = outages
+        store = context.store_client.store
+        self._store = cast("Announcing", store) if hasattr(store, "changes") else None
+        self._context = context
+        self._clock = context.clock
+        self._random = context.world.random
+        self._outages = context.outages
+        self._notice = Replica(context, repair_key())
         self._heard_at: float | None = None
         """When a loss was heard of; None: none was, or all is put back that ever will be."""
         self._until = -math.inf
@@ -139,7 +137,7 @@ class ReadRepair:
         while (heard_at := self._heard_at) is not None:
             if (left := self._until - self._clock.monotonic()) > 0:
                 return left
-            reading, _ = await self._store_client.ask(self._store_client.store.read(repair_key()))
+            reading, _ = await self._notice.read()
             if self._heard_at != heard_at:
                 continue  # another loss was heard of
             now = self._clock.monotonic()
@@ -189,11 +187,11 @@ class ReadRepair:
 
     async def _is_young(self) -> bool:
         """Whether the server was started so lately that whoever begins to listen now may have missed a loss."""
-        if not hasattr(self._store_client.store, "uptime"):
+        if not hasattr(self._context.store_client.store, "uptime"):
             return False
-        store = cast("Restarting", self._store_client.store)
+        store = cast("Restarting", self._context.store_client.store)
         try:
-            return await self._store_client.do(store.uptime()) < timing.YOUNG
+            return await self._context.store_client.do(store.uptime()) < timing.YOUNG
         except StoreError:
             return False  # it will be told that the store is back
 
@@ -245,10 +243,8 @@ class ReadRepair:
 
     async def _say_so(self, end: float) -> None:
         """Say each second that somebody puts back, until cancelled, or until ``end`` (monotonic)."""
-        key = repair_key()
         while self._clock.monotonic() + timing.REPAIR_ALONE < end:
             await asyncio.sleep(timing.REPAIR_ALONE)
             until = self._clock.store_now() + timing.REPAIR_NOTICE
-            number = int(until * 1000)
-            value = self._codec.close(key, number, RepairRecord(until=until))
-            await self._store_client.quietly(self._store_client.store.commit(key, number, value, timing.REPAIR_KEPT))
+            with contextlib.suppress(StoreError):
+                await self._notice.commit(int(until * 1000), RepairRecord(until=until), timing.REPAIR_KEPT)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linkauth.engine.replica import Replica
+
 if TYPE_CHECKING:
-    from linkauth.engine.store_client import StoreClient
+    from linkauth.engine.context import EngineContext
 
 __all__ = ["RecordKey"]
 
@@ -18,20 +20,20 @@ __all__ = ["RecordKey"]
 class RecordKey:
     """The key of one credential's record. Found out at the first look at the store that shows it, and fixed from then on."""
 
-    __slots__ = ("_store_client", "key", "keys", "sought")
+    __slots__ = ("_context", "key", "keys", "sought")
 
-    def __init__(self, keys: tuple[str, ...], store_client: StoreClient) -> None:
+    def __init__(self, keys: tuple[str, ...], context: EngineContext) -> None:
         """``keys``: today's, then former ones."""
         self.keys = keys
         self.key = keys[0]
-        self._store_client = store_client
+        self._context = context
         self.sought = len(keys) > 1
         """The record has not shown itself yet, and nothing was asked for."""
 
     async def find(self) -> None:
         """Look for the record, unless it is known where it is. Raises ``StoreError``."""
         for key in self.keys if self.sought else ():
-            reading, _ = await self._store_client.ask(self._store_client.store.read(key))
+            reading, _ = await Replica(self._context, key).read()
             if not self.sought:  # found, or claimed, by somebody else meanwhile
                 return
             if reading.record is not None:

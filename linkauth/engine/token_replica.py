@@ -40,7 +40,7 @@ class TokenReplica(KnownCredential):
 
     def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
         """``credential``: goes with the error that sends for the user."""
-        self.record_key = RecordKey(token_keys(vendor, account), context.store_client)
+        self.record_key = RecordKey(token_keys(vendor, account), context)
         ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
         super().__init__(context, self.record_key.key, ttl, vendor, account, credential)
         self.events = CredentialEvents(context, vendor, account)

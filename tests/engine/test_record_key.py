@@ -90,7 +90,7 @@ async def test_a_lease_and_its_record_have_one_key():
     store = Store()
     worker = Worker(store, Vendor())
     await logged_in(worker)
-    record_key = RecordKey((token_key(TODAY, "default"), token_key(USER, "default")), worker.context.store_client)
+    record_key = RecordKey((token_key(TODAY, "default"), token_key(USER, "default")), worker.context)
 
     async def claimed_meanwhile():
         record_key.fix()
