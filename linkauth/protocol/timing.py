@@ -184,8 +184,10 @@ STATE_AGAIN: Final = 1.0
 STATE_BUSY: Final = 2.0
 """Seconds for which a state in somebody else's hands is waited for: who writes it under another key is done in no time."""
 
-CLAIMED_MEANWHILE: Final = 1000
-"""Numbers, above that of its claim, under which what the user does is written: more than are given while the vendor is asked."""
+CLAIMED_MEANWHILE: Final = 100
+"""Numbers, above that of its claim, under which what the user does is written: more than are given while the vendor is asked, and
+soon passed by the clock that counts for the user's numbers (milliseconds): a store that lost its data knows nothing else.
+"""
 USER_WAITS: Final = 2.0
 """Seconds that a login, a pairing or a logout waits for somebody's renewal, whose answer may take long."""
 ELSEWHERE: Final = 0.05

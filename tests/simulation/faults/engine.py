@@ -357,7 +357,7 @@ def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
 def not_settled() -> tuple[Any, str, Any]:
     """A worker spends what it knows to be unsaved."""
 
-    async def settle(self: TokenReplica) -> bool:
+    async def settle(self: TokenReplica, **_: Any) -> bool:
         return False
 
     return TokenReplica, "settle", settle

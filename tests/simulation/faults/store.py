@@ -15,6 +15,7 @@ from tests.simulation.faults.schedules import (
     rotating,
     stalls_with_the_answer,
 )
+from tests.simulation.fleet import Process
 from tests.simulation.store import StoreNode
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ def leases_without_end() -> Iterator[tuple[Any, str, Any]]:
     def do_claim(self: StoreNode, slot: Any, now: float, owner: str, ttl: float, newer_than: int, note: bytes) -> Any:
         return slot.claim(owner, 1e9, newer_than, note, now)
 
+    def do_extend(self: StoreNode, slot: Any, now: float, number: int, ttl: float) -> Any:
+        return slot.extend(number, 1e9, now)
+
     yield StoreNode, "do_claim", do_claim
+    yield StoreNode, "do_extend", do_extend
+    yield Process, "is_alive", lambda self, name: None  # else whoever waits for a dead process ends its lease
 
 
 @planted(20, "crash", dies_with_the_answer)
