@@ -81,6 +81,7 @@ class Callers:
         self.sim.judge.upset[account] = self.sim.loop.now
         try:
             if ask.how == "login":
+                self.sim.judge.logging_in[node] = began
                 token = await credential.login(email=account, password="password")
                 self.sim.judge.handed(worker, account, token, began, None)
             elif ask.how == "logout":

@@ -121,6 +121,8 @@ class Evidence:
     """By account: when a login was stored after that."""
     upset: dict[str, float] = attrs.field(factory=dict)
     """By account: when a login or logout last began or ended."""
+    logging_in: dict[Node, float] = attrs.field(factory=dict)
+    """When a login last began at a worker."""
     ended: dict[str, int] = attrs.field(factory=dict)
     """By account: tokens of serials below this are of a session that the user has ended, as the store was told."""
     forgotten: dict[str, Family | None] = attrs.field(factory=dict)
@@ -216,6 +218,8 @@ class Evidence:
         claim = self._claim_of(answer)
         if isinstance(answer, Grant) and claim is not None:
             answer.lease = claim.number
+        if isinstance(answer, Grant) and not answer.refresh:
+            answer.began = self.logging_in.get(by, answer.at)
         if claim is not None and claim.epoch != self.epoch:
             answer.cut.add("the store lost its lease")
         worker = self.sim.worker_of(by)

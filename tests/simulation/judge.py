@@ -420,7 +420,7 @@ class Judge(Evidence):
         """Whether another login was on its way at the same time: the one that was claimed later stands."""
         grants = self.sim.vendor.grants.values()
         others = (each for each in grants if each.account == login.account and not each.refresh and each is not login)
-        return any(login.sent < each.at < login.at or each.sent < login.at < each.at for each in others)
+        return any(login.began < each.at < login.at or each.began < login.at < each.at for each in others)
 
     def _check_spread(self, workers: list[Worker]) -> None:
         """Two workers never begin to renew at the very same moment."""

@@ -93,6 +93,8 @@ class Grant(Answer):
     access: str
     lifetime: float
     revoked: bool = False
+    began: float = 0.0
+    """A login's: when the user asked for it."""
     lease: int = 0
     """The number of the lease under which it was asked for; 0: there was none."""
     overtaken: bool = False
