@@ -40,7 +40,7 @@ options = st.sampled_from(
     [
         *("--store", "--account", "--client-id", "--scope", "--base-url", "--customer", "--name", "--issuer"),
         *("--token-url", "--authorize-url", "--revoke-url", "--client-auth", "--extra", "--email", "--redirect-uri"),
-        *("--listen", "--every", "--seconds", "--host", "--port"),
+        *("--listen", "--every", "--seconds", "--host", "--port", "--set"),
     ]
 )
 registered = st.lists(
@@ -48,7 +48,7 @@ registered = st.lists(
         st.sampled_from(
             [
                 *("--store", "--account", "--client-id", "--scope", "--base-url", "--customer", "--name", "--issuer"),
-                *("--token-url", "--authorize-url", "--revoke-url", "--client-auth", "--extra"),
+                *("--token-url", "--authorize-url", "--revoke-url", "--client-auth", "--extra", "--set"),
             ]
         ),
         values,
