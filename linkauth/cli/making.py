@@ -108,7 +108,10 @@ async def made(name: str, given: Mapping[str, Any], *, extra: Mapping[str, str],
     _raise_if_missing(name, needs - {"client_secret"} - whole.keys(), or_issuer=discover is not None)
     if maker.accepts("client_secret") and whole.get("client_auth") != "none":
         whole["client_secret"] = ask_secret("LINKAUTH_CLIENT_SECRET", "client secret")
-    vendor = call(**whole)
+    try:
+        vendor = call(**whole)
+    except TypeError:  # its words may hold what it was given
+        raise ConfigurationError(f"{name}: it cannot be made of {', '.join(sorted(whole))}") from None
     return cast("Vendor", vendor if discover is None or call is maker.call else await vendor)
 
 

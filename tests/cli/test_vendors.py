@@ -123,6 +123,25 @@ def test_a_vendor_that_takes_any_argument(here: Any, vendors: Vendors, store: st
     assert here("connect", *how, **vendors.secrets("linkxg")).well() == "Connected: linkxg/default\n"
 
 
+def test_a_vendor_that_does_not_take_what_was_given(here: Any, site: Path) -> None:
+    """A sentence with the names of what was given, and no value."""
+    install(site, "from linkauth import LinkXG\n\ndef acme(**given):\n    return LinkXG(**given)\n")
+    how = ["acme", "--store", "memory:", "--client-id", "c", "--customer", "on-the-command-line"]
+    said = here("token", *how, LINKAUTH_CLIENT_SECRET="canary").badly(
+        "acme: it cannot be made of client_id, client_secret, customer"
+    )
+    assert "on-the-command-line" not in said
+
+
+def test_a_tenants_vendor_of_the_catalogue(here: Any, store: str) -> None:
+    """What varies is set by name, and told where it is missing or cannot be one."""
+    how = ["connect", "shopify", "--store", store, "--client-id", "c", "--redirect-uri", "https://app.example/back"]
+    ended = here(*how, "--set", "shop=acme", LINKAUTH_CLIENT_SECRET="s")
+    assert "https://acme.myshopify.com/admin/oauth/authorize?" in ended.out
+    here(*how, LINKAUTH_CLIENT_SECRET="s").badly("shopify: give --set shop=…")
+    here(*how, "--set", "shop=evil.example/", LINKAUTH_CLIENT_SECRET="s").badly("shopify: shop= is the shop's name")
+
+
 @pytest.mark.parametrize("own", ["client_secret=on-the-command-line", "api_key=on-the-command-line"])
 def test_a_secret_is_not_set_on_the_command_line(here: Any, site: Path, own: str) -> None:
     """Whatever its vendor calls it, and it is not repeated."""

@@ -64,7 +64,7 @@ words = st.lists(
 ).map(lambda several: [word for each in several for word in each])
 commands = st.sampled_from(["connect", "status", "token", "keep-alive", "rotate-secret", "logout", "new-key"])
 sessions = st.sampled_from(["connect", "token", "keep-alive", "rotate-secret", "logout"])
-vendors = st.sampled_from(["linkxg", "linkxg-user", "linkkit", "sagex3", "oauth2"])
+vendors = st.sampled_from(["linkxg", "linkxg-user", "linkkit", "sagex3", "oauth2", "slack", "shopify", "gitlab"])
 good = ["--store", "memory:", "--client-id", "c"]
 
 
@@ -121,6 +121,9 @@ def typed(arguments: list[str]) -> tuple[int | str | None, str]:
 @example(arguments=["token", "oauth2", *good, "--token-url", "https://[::1"])
 @example(arguments=["token", "oauth2", *good, "--issuer", "https://x.example"])
 @example(arguments=["connect", "linkkit", *good, "--redirect-uri", "http://127.0.0.1:1/back", "--listen", "-5"])
+@example(arguments=["token", "slack", *good, "--set", "former=x"])
+@example(arguments=["token", "slack", *good, "--set", "dialect=x"])
+@example(arguments=["token", "gitlab", *good, "--set", "base=\udcff"])
 @example(arguments=["connect", "linkkit", *good, "--redirect-uri", "http://127.0.0.1:99999/back"])
 @example(arguments=["connect", "linkkit", *good, "--listen", "99999999999"])
 @example(arguments=["keep-alive", "linkxg", *good, "--every", "1e999"])

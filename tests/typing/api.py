@@ -13,6 +13,7 @@ import aiohttp
 
 import linkauth
 from linkauth import (
+    ApiKey,
     AuthEngine,
     Conflict,
     Credential,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 linkxg = LinkXG(client_id="id", client_secret="secret", scope="products:read")
 linkxg_eu = LinkXG(client_id="id", client_secret="secret", base_url="https://eu.example/api/v1")
 linkxg_user = LinkXGUser(base_url="https://eu.example/api/v1")
+key = ApiKey(name="acme", key="secret", api_url="https://acme.example/api", header="X-Api-Key")
+assert_type(OAuth2.of("shopify", client_id="id", client_secret="secret", shop="acme"), OAuth2)
 linkkit = Linkkit(client_id="id", client_secret="secret", scope="", pkce=True)
 sagex3 = SageX3(client_id="id", client_secret="secret", base_url="https://x3.example/v1", customer="https://c.example")
 sagex3_us = SageX3(
