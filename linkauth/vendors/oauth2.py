@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  # the fields' types are read at run time
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
 from linkauth.errors import (
-    ConfigurationError,
     OAuthError,
     ReauthorizationRequired,
     UnsupportedGrant,
@@ -16,27 +15,15 @@ from linkauth.errors import (
 )
 from linkauth.oauth import authorization, generous, grants, heard, id_token, roots, wire
 from linkauth.oauth.exchange import Request
-from linkauth.oauth.token import Secret, Token, secret_str
-from linkauth.oauth.url import base_url, endpoint_url, origin, root_of
+from linkauth.oauth.token import Token, secret_str
+from linkauth.oauth.url import origin, root_of
 from linkauth.vendors import catalog, metadata, token_endpoint
-from linkauth.vendors.dialect import Dialect, are_texts, copied
-from linkauth.vendors.former import former
-from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
+from linkauth.vendors.oauth2_registration import OAuth2Registration
 from linkauth.vendors.signing import signature
 from linkauth.vendors.token_endpoint import authenticated
 from linkauth.vendors.vendor import (
-    KEEPS,
-    ROTATES,
     Pending,
-    RotationProfile,
-    Vendor,
     discreet,
-    flag,
-    optional_secret,
-    optional_url,
-    plain_name,
-    printable,
-    required,
 )
 
 if TYPE_CHECKING:
@@ -49,20 +36,8 @@ UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
 
 
-def _profile(vendor: OAuth2) -> RotationProfile:
-    return ROTATES if vendor.authorize_url else KEEPS
-
-
-def _has_page(vendor: OAuth2) -> bool:
-    return vendor.authorize_url is not None
-
-
-def _pkce(vendor: OAuth2) -> bool:
-    return vendor.pkce and vendor.authorize_url is not None
-
-
 @attrs.frozen(kw_only=True)
-class OAuth2(Vendor):
+class OAuth2(OAuth2Registration):
     """A vendor as RFC 6749 has it. Client credentials where there is no ``authorize_url``, else authorization code.
 
     ``client_auth``: how the client shows its secret at the token endpoint (RFC 6749 §2.3.1): in the body (``"post"``),
@@ -83,60 +58,6 @@ class OAuth2(Vendor):
 
     Raises ``ConfigurationError`` when made of what cannot work.
     """
-
-    name: str = attrs.field(validator=plain_name)
-    client_id: str = attrs.field(validator=required)
-    client_secret: Secret | None = attrs.field(
-        default=None, converter=optional_secret, validator=attrs.validators.optional(required)
-    )
-    token_url: str = attrs.field(converter=endpoint_url)
-    authorize_url: str | None = attrs.field(default=None, converter=optional_url)
-    revoke_url: str | None = attrs.field(default=None, converter=optional_url)
-    scope: str = attrs.field(default="", validator=printable)
-    api_url: str | None = attrs.field(default=None, converter=attrs.converters.optional(base_url))
-    client_auth: Literal["post", "basic", "none"] = attrs.field(default="post", validator=printable)
-    pkce: bool = attrs.field(default=True, validator=flag)
-    issuer: str | None = attrs.field(default=None, validator=attrs.validators.optional(printable))
-    iss_required: bool = attrs.field(default=False, validator=flag)
-    lifetime: float | None = None
-    refresh_lifetime: float | None = None
-    session_lifetime: float | None = None
-    refresh_ahead: float | None = None
-    token_rate: tuple[int, float] | None = attrs.field(default=None, converter=rate)
-    extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
-    authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
-    rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))
-    dialect: Dialect = attrs.field(factory=Dialect)
-    former: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=former, eq=False, repr=False)
-
-    needs_user: bool = attrs.field(default=attrs.Factory(_has_page, takes_self=True), init=False, repr=False, eq=False)
-    uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        for fault in self._faults():
-            raise ConfigurationError(f"OAuth2: {fault}")
-        self.former_identities()  # what cannot be made is told now
-
-    def _faults(self) -> list[str]:
-        secretless = self.client_secret is None
-        checks = {
-            "client_auth is one of post, basic and none": self.client_auth not in {"post", "basic", "none"},
-            "client_auth='basic' needs a client_secret": self.client_auth == "basic" and secretless,
-            "client_auth='none' has no use for a client_secret": self.client_auth == "none" and not secretless,
-            "client credentials need a client_secret (RFC 6749 §4.4)": self.authorize_url is None and secretless,
-            "a client without a secret needs PKCE (RFC 9700 §2.1.1)": _has_page(self) and secretless and not self.pkce,
-            "iss_required needs the issuer to compare with": self.iss_required and self.issuer is None,
-            "lifetime is seconds, above 0": not is_lifetime(self.lifetime, endless=True),
-            "rotation is a RotationProfile": not isinstance(cast("object", self.rotation), RotationProfile),
-            "extra holds texts, and none of the protocol's own parameters": not (
-                are_texts(self.extra) and are_texts(self.authorize_extra)
-            ),
-            "dialect is a Dialect": not isinstance(cast("object", self.dialect), Dialect),
-            "refresh_lifetime is seconds, above 0": not is_lifetime(self.refresh_lifetime),
-            "session_lifetime is seconds, above 0": not is_lifetime(self.session_lifetime),
-            "refresh_ahead is seconds, from 0 up": not is_ahead(self.refresh_ahead),
-        }
-        return [fault for fault, found in checks.items() if found]
 
     @classmethod
     def of(cls, vendor: str, /, **arguments: Any) -> Self:
@@ -173,26 +94,6 @@ class OAuth2(Vendor):
     @property
     def expired_statuses(self) -> tuple[int, ...]:
         return self.dialect.expired_statuses
-
-    def identity(self) -> tuple[str, ...]:
-        plain = (*self.registration(), self.authorize_url or "", self.scope)
-        if not self.extra and not self.authorize_extra:
-            return plain
-        # With a count before them, for no two pairs of mappings may read alike.
-        pairs = (*sorted(self.extra.items()), *sorted(self.authorize_extra.items()))
-        return (*plain, f"{len(self.extra)} extra", *(text for pair in pairs for text in pair))
-
-    def former_identities(self) -> tuple[tuple[str, ...], ...]:
-        # An earlier release merged the two, so that one session served whoever had the parameters in either place.
-        merged = (f"{name}={value}" for name, value in sorted({**self.authorize_extra, **self.extra}.items()))
-        others = (attrs.evolve(self, **changed, former=()) for changed in self.former)
-        return (
-            (*self.registration(), self.authorize_url or "", self.scope, *merged),
-            *(one.identity() for one in others),
-        )
-
-    def registration(self) -> tuple[str, ...]:
-        return (self.token_url, self.client_id)
 
     def api(self, token: Token | None) -> str:
         if token is not None and token.endpoint is not None:
