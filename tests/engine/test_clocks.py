@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from linkauth.errors import VendorUnavailable
+from linkauth.oauth.token import Token
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, Store, Vendor, Worker, remembered
+from tests.engine.fakes import CLIENT, PAGE, Store, Vendor, Worker, answer, remembered
 from tests.engine.virtual import virtual
 
 
@@ -181,3 +183,26 @@ async def test_a_token_fetched_alone_by_a_wrong_clock_dies_in_its_time():
     await credential.token()
     await asyncio.sleep(1000)
     assert await credential.token() != old
+
+
+@virtual
+async def test_a_token_read_from_a_store_whose_clock_was_set_back_is_served_for_its_own_lifetime():
+    """Three seconds from when it was first read, not an hour and three; and it is renewed behind at once, as it may be old."""
+    store, vendor, back = Store(), Vendor(), 3600.0
+    store.inner = MemoryStore(clock=lambda: clock.wall() - back)
+    worker = Worker(store, vendor)
+    credential = worker.credential(PAGE)
+    now = clock.wall()  # by the store's clock as it was
+    short = Token(access_token="short", issued_at=now, expires_at=now + 3, refresh_token="stays")
+    await store.inner.commit(credential.replica.key, 1, credential.replica._closed(1, short))
+    vendor.fails(answer(503, b""), times=100)
+    begun = clock.monotonic()
+    assert await credential.token() == short
+    while clock.monotonic() < begun + 2.7:
+        assert await credential.token() == short
+        await asyncio.sleep(0.1)
+        assert vendor.counts["requests"] > 0
+    await asyncio.sleep(begun + 3.01 - clock.monotonic())
+    with pytest.raises(VendorUnavailable):
+        await credential.token()
+    assert credential.peek() is None
