@@ -89,16 +89,16 @@ class KnownCredential(Replica):
 
     # -- knowing ---------------------------------------------------------------------------------------------------
 
-    def learn(self, change: Callable[[CredentialState], CredentialState]) -> None:
-        """Replace what is known by what ``change`` makes of it."""
+    def learn(self, change: Callable[[CredentialState], CredentialState]) -> bool:
+        """Replace what is known by what ``change`` makes of it. Whether that is of another record."""
         with self._learning:
-            self.state = change(self.state)
+            before, self.state = self.state, change(self.state)
+            return self.state.entry != before.entry
 
     def observe(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> bool:
         """After a look at a record, whoever brought it: know it, if it comes later. Whether it did."""
-        before, time, spread = self.state, self._present(time), self._spread()
-        self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
-        return self.state.entry != before.entry
+        time, spread = self._present(time), self._spread()
+        return self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
 
     def hold(self, token: Token) -> None:
         """Serve ``token``, which has no end and which the store never sees."""

@@ -145,7 +145,7 @@ def _under_lease(me: Worker, attempt: Attempt) -> Steps[Token]:
         yield Release(attempt.granted.note)
         raise LeaseLost
     # Further off than anybody writes: the store's clock was set back, or somebody else wrote it.
-    if now < left.retry_at <= now + 2 * timing.LONGEST_ORDER:
+    if now < left.retry_at <= now + timing.LONGEST_ORDER + timing.LEAST_JUMP:
         yield Release(attempt.granted.note)
         raise left.failure(left.retry_at - now)
     if reason := hopeless(me.vendor, attempt.token, me.store_now()):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from linkauth.errors import VendorUnavailable
 from linkauth.oauth.token import Token
+from linkauth.protocol.intent import Note
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, PAGE, Store, Vendor, Worker, answer, remembered
+from tests.engine.fakes import CLIENT, LATER, PAGE, Store, Vendor, Worker, answer, logged_in, remembered
 from tests.engine.virtual import virtual
 
 
@@ -206,3 +208,17 @@ async def test_a_token_read_from_a_store_whose_clock_was_set_back_is_served_for_
     with pytest.raises(VendorUnavailable):
         await credential.token()
     assert credential.peek() is None
+
+
+@pytest.mark.parametrize(("left", "asked"), [(299.0, 0), (302.0, 1)])
+@virtual
+async def test_nobody_is_left_alone_for_longer_than_anybody_orders(left, asked):
+    """A note says when the vendor may be asked again. Further off than it is ever set, it is of a clock that was set back."""
+    store, vendor = Store(), Vendor()
+    credential = await logged_in(Worker(store, vendor))
+    claim = await store.inner.claim(credential.replica.key, "he who failed", 5, LATER, b"")
+    note = Note(retry_at=clock.wall() + left, failures=1, kind="VendorUnavailable", description="away")
+    await store.inner.release(credential.replica.key, claim.number, note.encode())
+    with contextlib.suppress(VendorUnavailable):
+        await credential.refresh()
+    assert vendor.counts["/auth/refresh"] == asked
