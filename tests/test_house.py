@@ -218,3 +218,10 @@ def test_the_protocol_is_read_by_the_screen() -> None:
             if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 45
         ]
     assert long == []
+
+
+def test_the_protocol_names_its_files() -> None:
+    """Whoever opens the protocol's first page finds each of its files there."""
+    page = (ROOT / "linkauth/protocol/__init__.py").read_text()
+    files = {path.stem for path in (ROOT / "linkauth/protocol").glob("*.py")} - {"__init__"}
+    assert files - set(re.findall(r"``(\w+)``", page)) == set()

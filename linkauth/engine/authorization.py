@@ -102,11 +102,11 @@ async def pending(context: EngineContext, vendor: Vendor | None, params: Mapping
         vendor.authorization_url(Pending(redirect_uri="http://localhost/"), state="-", challenge=None)
     key, state = _key_of(name, params)
     unknown = StateMismatch(f"{name}: the state is unknown, used or expired; start again")
-    begun = Replica(context, key)
-    reading, _ = await begun.read()
+    stored = Replica(context, key)
+    reading, _ = await stored.read()
     if reading.record is None:
         raise unknown
-    record = begun.open(reading.record, PendingRecord)
+    record = stored.open(reading.record, PendingRecord)
     same = hmac.compare_digest(record.state.encode("ascii", "replace"), state.encode("ascii"))
     theirs = vendor is None or record.vendor == vendor.name
     if not same or not theirs or record.expires_at <= reading.now:
@@ -124,17 +124,17 @@ async def finish(replica: TokenReplica, params: Mapping[str, str]) -> Token:
     if record.token_key not in replica.record_key.keys:
         raise StateMismatch(f"{vendor.name}: the state belongs to another account or registration")
     what = Pending(redirect_uri=record.redirect_uri, scope=record.scope, verifier=record.verifier, nonce=record.nonce)
-    begun = Replica(context, _key_of(vendor.name, params)[0], context.timeout + timing.LEASE_MORE)
+    stored = Replica(context, _key_of(vendor.name, params)[0], context.timeout + timing.LEASE_MORE)
     refused = _refusal(vendor, params, what)
     if refused is not None:
-        taken = await begun.take()
+        taken = await stored.take()
         if taken.record is None:
             raise _used(vendor)
         # Written anew under another key at this very moment (``reseal``), it must not be there again.
         with contextlib.suppress(StoreError):
-            await begun.delete(taken.record.version + 2)
+            await stored.delete(taken.record.version + 2)
         raise refused
-    lease = await _lease_on(begun, vendor)
+    lease = await _lease_on(stored, vendor)
 
     def flow(newest: Vendor, held: Token | None) -> Flow[Token]:
         if lease.doubtful():
@@ -151,9 +151,9 @@ async def finish(replica: TokenReplica, params: Mapping[str, str]) -> Token:
         await lease.release()
         raise
     except Exception:
-        await _use_up(begun, lease.number)
+        await _use_up(stored, lease.number)
         raise
-    await _use_up(begun, lease.number)
+    await _use_up(stored, lease.number)
     replica.events.check_scope(token, record.scope)
     return token
 
@@ -172,17 +172,17 @@ def _refusal(vendor: Vendor, params: Mapping[str, str], what: Pending) -> OAuthE
     return None
 
 
-async def _lease_on(begun: Replica, vendor: Vendor) -> Lease:
+async def _lease_on(stored: Replica, vendor: Vendor) -> Lease:
     """The lease on a state that is to be used. The state stays where it is meanwhile: a worker that dies costs no consent.
 
     Raises ``StateMismatch`` where somebody else has used it up, or goes on using it.
     """
-    limit = begun.context.clock.monotonic() + timing.STATE_BUSY
-    claim, time = await begun.acquire(1, passing=True, until=limit)
+    limit = stored.context.clock.monotonic() + timing.STATE_BUSY
+    claim, time = await stored.acquire(1, passing=True, until=limit)
     if isinstance(claim, Granted):
         if claim.record is not None:
-            return begun.lease(claim, time)
-        await begun.release(claim.number)
+            return stored.lease(claim, time)
+        await stored.release(claim.number)
     raise _used(vendor)
 
 
@@ -190,23 +190,23 @@ def _used(vendor: Vendor) -> StateMismatch:
     return StateMismatch(f"{vendor.name}: the state was used a moment ago")
 
 
-async def _use_up(begun: Replica, number: int) -> None:
+async def _use_up(stored: Replica, number: int) -> None:
     """Let a state be good no more; behind the scenes should the store be away."""
     try:
-        await begun.delete(number)
+        await stored.delete(number)
     except StoreError:
-        begun.context.flights.start(_go_on_deleting(begun, number), "linkauth state", irreplaceable=True)
+        stored.context.flights.start(_go_on_deleting(stored, number), "linkauth state", irreplaceable=True)
 
 
-async def _go_on_deleting(begun: Replica, number: int) -> None:
-    context = begun.context
+async def _go_on_deleting(stored: Replica, number: int) -> None:
+    context = stored.context
     # No longer than others may be kept waiting by the lease: then the vendor knows the code, and refuses it.
     until = context.clock.monotonic() + context.timeout + timing.LEASE_MORE
     while context.clock.monotonic() < until:
         with context.flights.idle():
             await asyncio.sleep(timing.STATE_AGAIN)
         with contextlib.suppress(StoreError):
-            await begun.delete(number)
+            await stored.delete(number)
             return
 
 

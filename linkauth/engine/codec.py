@@ -1,6 +1,6 @@
 """Record <-> bytes: versioned, and encrypted where the engine has keys.
 
-Beside a record stands a note (``protocol.intent``), whose words are encrypted, too. A store sees bytes. Whatever cannot be read is a ``CorruptRecord`` that names the record and shows nothing of it.
+Beside a record stands a note (``protocol.intent``), whose text is encrypted, too. A store sees bytes. Whatever cannot be read is a ``CorruptRecord`` that names the record and shows nothing of it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Codec:
         return self._sealer.seal(value, _binding(key, version))
 
     def note_anew(self, key: str, found: bytes) -> bytes:
-        """A note's words under the newest key; the note as it was ``found`` where that has none, or they do not open."""
+        """A note's text under the newest key; the note as it was ``found`` where that has none, or it does not open."""
         note = Note.decode(found)
         if not note.sealed:
             return found
@@ -109,8 +109,8 @@ class Codec:
         """``note`` as the store keeps it beside the record ``key``."""
         if self._sealer is None or not (note.error or note.description):
             return note.encode()
-        words = self._sealer.seal(secret_bytes(wire.dump([note.error, note.description])), _note_binding(key))
-        return attrs.evolve(note, error="", description="", sealed=b64encode(words).decode("ascii")).encode()
+        text = self._sealer.seal(secret_bytes(wire.dump([note.error, note.description])), _note_binding(key))
+        return attrs.evolve(note, error="", description="", sealed=b64encode(text).decode("ascii")).encode()
 
     def open_note(self, key: str, found: bytes) -> Note:
         """A note as found. Words that do not open, for they were sealed with another key, are left out."""
@@ -118,10 +118,10 @@ class Codec:
         if not note.sealed or self._sealer is None:
             return note  # or an older worker wrote it
         try:
-            words = wire.decode(self._sealer.open(b64decode(note.sealed, validate=True), _note_binding(key), "a note"))
+            text = wire.decode(self._sealer.open(b64decode(note.sealed, validate=True), _note_binding(key), "a note"))
         except (binascii.Error, ValueError, CorruptRecord):
             return note
-        match words:
+        match text:
             case [str(error), str(description)]:
                 return note.saying(error, description)
             case _:

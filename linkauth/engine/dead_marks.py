@@ -1,4 +1,4 @@
-"""Writing down that there is no token: for a refusal, once for the whole fleet, or by the user's word."""
+"""Writing down that there is no token: for a refusal, once for the whole fleet, or for the user."""
 
 from __future__ import annotations
 

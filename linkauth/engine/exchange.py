@@ -116,7 +116,7 @@ class Exchange(Generic[T]):
             # At once, as the window may be short; then as a vendor that fails deserves.
             wait = 0.0 if tries == 0 else backoff(tries - 1, timing.TRY_FIRST, self._world.random.random())
         else:
-            # The vendor's word may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
+            # What the vendor says may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
             wait = max(error.retry_after or 0.0, backoff(tries, timing.TRY_FIRST, self._world.random.random()))
         return None if self._spent(wait) else wait
 

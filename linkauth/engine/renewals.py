@@ -122,13 +122,15 @@ class Renewals:
         raise self._late()
 
     def _late(self) -> VendorUnavailable:
-        words = f"{self._replica.vendor.name}: no token within {self._context.timeout:g} s"
+        message = f"{self._replica.vendor.name}: no token within {self._context.timeout:g} s"
         left = self._replica.busy_until - self._monotonic()
         if left <= 0:
-            return VendorUnavailable(words)
+            return VendorUnavailable(message)
         # It is no fault of the vendor's, and nobody can hurry it: who died or stalls with a request in the air may come back.
-        words += f": another worker holds the lease and has brought none; it ends in {left:.1f} s, unless he extends it"
-        return VendorUnavailable(words, retry_after=left)
+        message += (
+            f": another worker holds the lease and has brought none; it ends in {left:.1f} s, unless he extends it"
+        )
+        return VendorUnavailable(message, retry_after=left)
 
     def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
         self._ready()

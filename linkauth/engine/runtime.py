@@ -155,8 +155,8 @@ class Runtime:
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         self._replica.events.tell(EventKind(kind), outcome, duration)
 
-    def report(self, words: str) -> None:
-        log.error("%s: %s", self.vendor.name, words)
+    def report(self, message: str) -> None:
+        log.error("%s: %s", self.vendor.name, message)
 
     # -- the store -------------------------------------------------------------------------------------------------
 

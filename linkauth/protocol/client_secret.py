@@ -178,5 +178,5 @@ def _store(commit: CommitSecret) -> Steps[None]:
         if stored:
             yield DropAnswer()
         return
-    words = "the vendor has rotated the secret and the store has not taken it yet; this process offers it on"
-    raise StoreUnavailable(f"{words}: {fault}")
+    message = "the vendor has rotated the secret and the store has not taken it yet; this process offers it on"
+    raise StoreUnavailable(f"{message}: {fault}")

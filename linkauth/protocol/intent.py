@@ -5,7 +5,7 @@ request goes out; the commit clears it. Whoever finds it knows that the token ma
 
 ``retry_at``: the vendor failed; nobody asks again before then. So the fleet, not each worker, keeps the distance.
 
-Where there are keys, a failure's words are sealed. All else stays legible: a fleet is upgraded worker by worker, and one
+Where there are keys, a failure's text is sealed. All else stays legible: a fleet is upgraded worker by worker, and one
 that took a sealed note for none would spend a token that is in doubt, and ask a vendor that is left alone. It gives nothing
 away: a digest of a random token, times, a count and a class of linkauth's own.
 """
@@ -28,7 +28,7 @@ __all__ = ["Note", "digest"]
 
 NOTHING: Final = b""
 LONGEST: Final = 400
-"""Characters of a failure's words that a note passes on."""
+"""Characters of a failure's text that a note passes on."""
 
 
 def digest(token: Token | None) -> str:
@@ -78,7 +78,7 @@ class Note:
         return attrs.evolve(self, kind=kind, status=status).saying(self.error, self.description)
 
     def saying(self, error: str, description: str) -> Note:
-        """This note with a failure's words in clear, made fit to show as well."""
+        """This note with a failure's text in clear, made fit to show as well."""
         return attrs.evolve(self, error=line(error, LONGEST), description=line(description, LONGEST))
 
     def failing(self, error: LinkAuthError, retry_at: float) -> Note:

@@ -5,7 +5,7 @@ One record for each registration, which every worker reads and writes by compari
 - ``rate`` and ``secrets``: the vendor refused the *client*: with a 429 that more than one account met, or for its secret.
   Nobody asks before the time that it says; after it one goes first, in the whole fleet, and a success ends it. What was
   said of a secret holds back those who would send the same one, nobody else.
-- ``begun``: how many requests were begun lately, where the vendor states a limit. They are counted before they are sent, in
+- ``slots``, ``counts``: how many requests were begun lately, where the vendor states a limit. They are counted before they are sent, in
   slots of time, and a slot counts until everything in it is certainly out of the vendor's window.
 
 Times are Unix seconds by the store's clock.

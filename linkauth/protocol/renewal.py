@@ -110,7 +110,7 @@ def _is_new(me: Worker, started: float, called: float) -> bool:
     """Whether the token that is held will do for who asked at ``called``, and whose steps ``started`` then."""
     if me.verdict() is not Verdict.WAIT:
         return me.new_until >= called
-    # Over by its own words; but it came just now, and lives so short that who waited for the next would be late for that, too.
+    # Over by its own times; but it came just now, and lives so short that who waited for the next would be late for that, too.
     token = me.token
     fleeting = token is not None and 0 <= token.expires_at - token.issued_at < timing.LEAST_GAP
     return fleeting and me.new_until >= max(started, called)

@@ -113,6 +113,6 @@ class Worker(Protocol):
         """Tell whoever listens of an event of this credential."""
         ...
 
-    def report(self, words: str) -> None:
+    def report(self, message: str) -> None:
         """Log what an operator has to act upon."""
         ...

@@ -170,7 +170,7 @@ class Fake:
     def check_scope(self, token: Token, asked: str) -> None:
         pass
 
-    def report(self, words: str) -> None:
+    def report(self, message: str) -> None:
         pass
 
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
