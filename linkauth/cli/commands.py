@@ -32,16 +32,17 @@ DAY: Final = 86400
 
 
 async def status(chosen: argparse.Namespace) -> int:
-    """Print a line for each credential in the store; exit status 1 where one needs the user, or cannot be read.
+    """Print a line for each credential in the store; exit status 1 where one needs the user, now or soon, or cannot be read.
 
     And one for each client secret, and how much is under which key, where there is any.
     """
-    users = unread = found = 0
+    users = soon = unread = found = 0
     keys: Counter[str] = Counter()
     async with engine(chosen) as opened:
         async for each in opened.statuses():
             found += 1
             users += each.needs_user
+            soon += each.session_ends_soon
             unread += not each.account and bool(each.error)
             keys[each.key_id] += 1
             print(json.dumps(attrs.asdict(each)) if chosen.json else _line(each))
@@ -51,9 +52,11 @@ async def status(chosen: argparse.Namespace) -> int:
         print("Keys in use:", ", ".join(f"{name or 'none'} ({keys[name]} of {found})" for name in sorted(keys)))
     if users:
         print(f"Who has to act: the user, for {users} of {found}.", file=sys.stderr)
+    if soon:
+        print(f"Who has to act: the user, before the session ends, for {soon} of {found}.", file=sys.stderr)
     if unread:
         print(f"Who has to act: the operator, for {unread} of {found} that cannot be read.", file=sys.stderr)
-    return 1 if users or unread else 0
+    return 1 if users or soon or unread else 0
 
 
 async def token(chosen: argparse.Namespace) -> int:
@@ -136,6 +139,10 @@ def _line(each: Status) -> str:
         parts.append(f"token {_for(each.expires_at - each.now)}")
     if each.refresh_expires_at is not None:
         parts.append(f"refresh token {_for(each.refresh_expires_at - each.now)}")
+    if each.session_expires_at is not None and not each.needs_user:
+        parts.append(f"session {_for(each.session_expires_at - each.now)}")
+    if each.session_ends_soon:
+        parts.append("THE USER MUST CONSENT AGAIN BEFORE THAT")
     if each.secret_rotated_at is not None and kind == "secret":
         parts.append(f"rotated {_long(each.now - each.secret_rotated_at)} ago")
     if each.in_doubt:

@@ -8,6 +8,7 @@ import attrs
 
 from linkauth.engine.client_secrets import ClientSecrets
 from linkauth.engine.read_repair import ReadRepair
+from linkauth.engine.session_ends import SessionEnds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class EngineContext:
     """Tells that something begins with a credential (``CredentialCache.used``)."""
     read_repair: ReadRepair = attrs.field(init=False, default=attrs.Factory(ReadRepair, takes_self=True))
     client_secrets: ClientSecrets = attrs.field(init=False, default=attrs.Factory(ClientSecrets, takes_self=True))
+    session_ends: SessionEnds = attrs.field(init=False, default=attrs.Factory(SessionEnds, takes_self=True))
 
     def owner(self) -> str:
         """A fresh id for one acquisition of a lease; behind a dot the name of this process, where it has one."""

@@ -24,6 +24,7 @@ class EventKind(Enum):
     SUPERSEDED = "superseded"
     REAUTHORIZATION_REQUIRED = "reauthorization required"
     SCOPE_REDUCED = "less granted than asked for"
+    SESSION_ENDING = "session ends soon"
     LOGGED_OUT = "logged out"
     SECRET_ROTATED = "secret rotated"  # a name, not a secret
     UNREADABLE = "record unreadable"

@@ -24,6 +24,7 @@ from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.keys import round_key, secret_key, token_keys
 from linkauth.protocol.records import RoundRecord, TokenRecord
+from linkauth.protocol.session_end import ends_soon
 from linkauth.protocol.timing import backoff
 from linkauth.store import Granted
 from linkauth.vendors.vendor import Vendor
@@ -180,7 +181,11 @@ class KeepAlive:
         except CorruptRecord as error:
             log.warning("keep-alive: %s", error)
             return None
-        credential = await self._due(key, reading, found) if isinstance(found, TokenRecord) else None
+        credential = None
+        if isinstance(found, TokenRecord):
+            credential = await self._due(key, reading, found)
+            if ends_soon(found, reading.now) and await self._vendor_of(key, reading, found.account) is not None:
+                self._context.session_ends.look(key, found, reading.now)
         if credential is None and self._context.codec.is_old(reading.record):
             await anew(self._context, key)
         return credential
@@ -223,7 +228,8 @@ def _is_time(key: str, now: float, token: Token, lifetime: float | None) -> bool
     lapses = token.refresh_expires_at
     if lapses is None and token.refresh_token and lifetime is not None:  # stored before that was stated
         lapses = token.issued_at + lifetime
-    if lapses is None:
+    ends = token.session_expires_at
+    if lapses is None or (ends is not None and lapses >= ends):  # no renewal puts the session's end off
         return False
     own = int.from_bytes(sha256(key.encode()).digest()[:4], "big") / 2**32
     return now >= token.issued_at + (lapses - token.issued_at) * (EARLIEST + own * (LATEST - EARLIEST))

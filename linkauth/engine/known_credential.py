@@ -37,7 +37,12 @@ class KnownCredential(Replica):
         self.vendor = vendor
         self.account = account
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
-        habits = Habits(refresh_ahead=ahead, needs_user=vendor.needs_user, rotates=vendor.rotation.rotates)
+        habits = Habits(
+            refresh_ahead=ahead,
+            needs_user=vendor.needs_user,
+            rotates=vendor.rotation.rotates,
+            renews_late=vendor.rotation.ends_access,
+        )
         self.state = CredentialState(habits=habits)
         self._learning = threading.Lock()
         """Two threads' loops may learn something at the same moment."""

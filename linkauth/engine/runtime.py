@@ -14,6 +14,7 @@ from linkauth.engine.limiter import limiter
 from linkauth.engine.vendor_access import VendorAccess
 from linkauth.protocol import effects
 from linkauth.protocol.limits import secret_digest
+from linkauth.protocol.records import TokenRecord
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -154,6 +155,9 @@ class Runtime:
 
     def tell(self, kind: str, outcome: str = "", duration: float = 0.0) -> None:
         self._replica.events.tell(EventKind(kind), outcome, duration)
+        record = self._replica.state.record
+        if EventKind(kind) is EventKind.RENEWED and isinstance(record, TokenRecord):
+            self._context.session_ends.look(self._replica.key, record, self.store_now())
 
     def report(self, message: str) -> None:
         log.error("%s: %s", self.vendor.name, message)

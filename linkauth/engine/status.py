@@ -12,6 +12,7 @@ from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord
 from linkauth.protocol.keys import answer_key, named, secret_key, token_keys
 from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
+from linkauth.protocol.session_end import ended, ends_soon
 from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Status:
     expires_at: float | None = None
     """When the access token expires; None: there is none."""
     refresh_expires_at: float | None = None
+    session_expires_at: float | None = None
+    """When the user has to consent again, whatever is renewed; None: that is not stated (``OAuth2(session_lifetime=…)``)."""
+    session_ends_soon: bool = False
+    """Ask the user now: that is less than a week off, or less than a fifth of the session's life."""
     scope: str = ""
     in_doubt: bool = False
     """A worker set out to renew and has not said how it ended."""
@@ -54,7 +59,7 @@ class Status:
     error: str = ""
     """The last failure in words, or why only the user can help; empty: all is well."""
     needs_user: bool = False
-    """Only the user can help."""
+    """Only the user can help: there is no session, or it has ended."""
     secret_rotated_at: float | None = None
     """When linkauth stored the client's secret; None: never, or nobody wrote it down."""
     now: float
@@ -130,11 +135,16 @@ def status_of(context: EngineContext, key: str, reading: Reading) -> Status:
         return attrs.evolve(told, error=str(error))
     match key.partition("/")[0], found:
         case "token", TokenRecord(token=token):
+            over = ended(token, reading.now)
             return attrs.evolve(
                 told,
                 vendor=found.vendor,
                 account=found.account,
                 client_id=found.client_id,
+                session_expires_at=token.session_expires_at,
+                session_ends_soon=ends_soon(found, reading.now),
+                needs_user=bool(over),
+                error=over or told.error,
                 expires_at=token.expires_at if token.access_token else None,
                 refresh_expires_at=token.refresh_expires_at,
                 scope=token.scope,

@@ -22,6 +22,7 @@ from linkauth.protocol import timing
 from linkauth.protocol.effects import Commit, Confirm, Failed, LeaseLost, MarkDead, Release, Repair
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.patience import look, outwait
+from linkauth.protocol.session_end import over
 from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def hopeless(vendor: Vendor, token: Token | None, now: float) -> str:
         return ""
     if token is None or not token.refresh_token:
         return "there is no refresh token"
-    lapses = token.refresh_expires_at
-    return "the refresh token has lapsed" if lapses is not None and lapses <= now else ""
+    return over(token, now)
 
 
 def give_in(me: Worker, attempt: Attempt, reason: str) -> Steps[Token]:

@@ -33,6 +33,8 @@ class Habits:
     needs_user: bool = False
     """A token without a refresh token cannot be renewed."""
     rotates: bool = False
+    renews_late: bool = False
+    """A renewal ends the token before it: nobody serves one any more that somebody else may be renewing."""
 
 
 def _token(state: CredentialState) -> Token | None:
@@ -175,6 +177,8 @@ class CredentialState:
         # What cannot be renewed is served to its end.
         lead = self.habits.refresh_ahead if self.token.refresh_token or not self.habits.needs_user else 0.0
         placed = windows(self.token, time, lead, spread, self.first_seen)
+        if self.habits.renews_late:
+            placed = attrs.evolve(placed, soft=placed.hard)
         # Counted from the look, not from now: the machine may have slept between the two.
         return attrs.evolve(self, windows=placed, ahead=time.ahead, epoch=time.epoch.host)
 

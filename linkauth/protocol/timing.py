@@ -31,6 +31,11 @@ assert MARGIN < AHEAD < MOST_AHEAD_SHARE < 1
 # The latest ``soft`` comes before ``hard``: there is always time to renew behind.
 assert MARGIN_OF_AHEAD + SPREAD < 1
 
+END_NOTICE: Final = 7 * 86_400.0
+"""Seconds before the end of a session that no renewal puts off (``session_end``) from which its user is to be asked."""
+END_NOTICE_SHARE: Final = 1 / 5
+"""Share of the session's life at the most."""
+
 # -- clocks -------------------------------------------------------------------------------------------------------------
 
 LEAST_JUMP: Final = 1.0

@@ -49,6 +49,8 @@ class Settings(Registration):
     subject: str = "sandbox-user"
     """Who the user is: ``sub`` in the ID Token."""
     code_lifetime: float = 60.0
+    ends_access: bool = False
+    """A renewal ends the access token before it at once, as at GitHub Apps and GitLab."""
     rotates: bool = True
     """Each refresh brings a new refresh token and spends the old one."""
     replay_window: float = 0.0
@@ -252,6 +254,8 @@ class OAuth2(Vendor[Settings]):
             raise refusal("invalid_grant", f"The refresh token is {error.reason}") from None
         scope = self._scope(fields, issued.session.scope.split())
         self.counts["replays"] += int(issued.spent_at is not None)
+        if settings.ends_access:
+            self.tokens.end_access(issued.session)
         body = {**self._access(issued.session), "scope": scope}
         if settings.rotates:
             body["refresh_token"] = self.tokens.rotate(issued, settings.refresh_lifetime).value

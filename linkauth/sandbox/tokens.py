@@ -109,6 +109,11 @@ class Ledger:
         """Make one access token unknown, its session untouched."""
         self._access.pop(value, None)
 
+    def end_access(self, session: Session) -> None:
+        """Make the access tokens of one session unknown; its refresh token stays."""
+        for issued in [each for each in self._access.values() if each.session is session]:
+            self.withdraw(issued.value)
+
     def revoke_access(self) -> None:
         """Make every access token unknown at once: what a vendor's incident looks like. Refresh tokens stay."""
         self._access.clear()

@@ -56,7 +56,7 @@ def _seconds(instance: Any, attribute: attrs.Attribute[Any], value: object) -> N
 
 @attrs.frozen
 class RotationProfile:
-    """What a vendor does with a refresh token that was used. It decides whether a lost answer may be retried."""
+    """What a vendor does with a refresh token that was used. It decides whether a lost answer may be retried, and when to renew."""
 
     rotates: bool = attrs.field(default=False, validator=flag)
     """A refresh token is good for one use."""
@@ -68,6 +68,12 @@ class RotationProfile:
     """
     reuse_revokes: bool = attrs.field(default=True, validator=flag)
     """Spending it twice ends the session; true where unknown."""
+    ends_access: bool = attrs.field(default=False, validator=flag)
+    """A renewal ends the access token before it at once (GitHub Apps, GitLab, Zendesk).
+
+    So it is renewed as late as may be, and from that moment on no worker sends it before it has looked for a newer one. What is in
+    the air then, or was renewed sooner for another reason, is mended by the one repeat after a 401.
+    """
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import linkauth
+from linkauth import AuthEngine, OAuth2
+from linkauth_stores.file import FileStore
 from tests.cli.conftest import run
 from tests.loopback import closed_port
 
@@ -81,6 +85,37 @@ def test_logout_ends_the_session_and_status_says_who_has_to_act(here: Any, vendo
     sage = [*vendors.options("sagex3"), "--store", store]
     out = here("logout", *sage, **vendors.secrets("sagex3")).well()
     assert "What is left: the pairing stays open at Sage X3" in out
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "words", "who"),
+    [
+        (50, 0, "session for 50 d", ""),
+        (
+            95,
+            1,
+            "session for 5 d  THE USER MUST CONSENT AGAIN BEFORE THAT",
+            "the user, before the session ends, for 1 of 1",
+        ),
+        (101, 1, "THE USER MUST LOG IN OR PAIR AGAIN  the session has ended", "the user, for 1 of 1"),
+    ],
+)
+def test_status_tells_in_time_that_a_session_ends(
+    here: Any, tmp_path: Path, days: int, status: int, words: str, who: str
+) -> None:
+    """Of one that ends a hundred days after the consent, so many days after that: by its exit status, too."""
+    began = time.time() - days * 86_400
+    registration = {"client_id": "c", "token_url": "https://acme.example/t", "authorize_url": "https://acme.example/a"}
+    vendor = OAuth2(name="acme", session_lifetime=100 * 86_400 + 3600, **registration)
+
+    async def consent() -> None:
+        async with AuthEngine(FileStore(tmp_path / "store", clock=lambda: began)) as engine:
+            await engine.credential(vendor).adopt(access_token="at", refresh_token="rt", expires_at=began + 900)
+
+    asyncio.run(consent())
+    ran = here("status", "--store", f"file:{tmp_path / 'store'}")
+    assert (ran.status, words in ran.out) == (status, True), ran.out
+    assert ran.err == (f"Who has to act: {who}.\n" if who else "")
 
 
 def test_keep_alive_once(here: Any, vendors: Vendors, store: str) -> None:
