@@ -74,8 +74,7 @@ LEASE_PART: Final = 3
 HOLDER_LOOK: Final = 1.0
 """Seconds after which whoever waits for the lease of a process of his own machine looks whether that lives."""
 REASSERTION_HEARD: Final = 2.0
-"""Seconds for which a lease that its last holder reasserts, for his request is in the air, is left to him. He does so every
-``LEASE_EVERY``."""
+"""Seconds for which a lease is left to its last holder, who reasserts it every ``LEASE_EVERY``."""
 
 assert LEASE_PART > 2
 # It is left to him for long enough that he asks for it once more.
@@ -88,9 +87,8 @@ assert STORE_CALL <= LEASE_MORE
 GRACE: Final = 3.0
 """Seconds that a possible holder of something newer is given before what is uncertain is spent, and from hearing of a loss on."""
 LISTEN: Final = 1.0
-"""Seconds for which the first reading waits for the listening to begin."""
 LISTEN_AGAIN: Final = 1.0
-"""Seconds after which listening that broke is taken up again."""
+"""Seconds for which the first reading waits for the listening, and after which listening that broke begins again."""
 RESUBSCRIBE: Final = 1.5
 """Seconds within which a store that announces listens again, once its server answers."""
 YOUNG: Final = 3.0
@@ -128,7 +126,7 @@ LONGEST_BACKOFF: Final = 60.0
 LEAST: Final = 0.1
 """Share of the limit that a try must have left."""
 LEAST_SINGLE_USE: Final = 0.5
-"""The same where what is sent is good for one use: a try cut off while the vendor still works on it loses the session."""
+"""The same where what is sent is good for one use: a try that is cut off loses the session."""
 ANSWER: Final = 120.0
 """Seconds that an answer is waited for which nobody can get again, whoever asked for it has long been told to come back."""
 RENEW_FIRST: Final = 1.0
@@ -138,9 +136,7 @@ UNEXPLAINED: Final = 7
 LONGEST_ORDER: Final = 300.0
 """Seconds that a vendor's Retry-After may make the fleet wait."""
 LEAST_GAP: Final = 1.0
-"""Seconds between two renewals of one token, in the fleet, that its own end asks for: a vendor whose tokens live shorter is
-not asked faster than that.
-"""
+"""Seconds between two renewals of one token, in the fleet, that its own end asks for: no vendor is asked faster than that."""
 MARK_READ: Final = LONGEST_LOOK
 """Seconds in which who waited for a renewal reads the mark that it ended with."""
 SECRET_PATIENCE: Final = 5.0
@@ -163,9 +159,7 @@ PROBE_LEASE: Final = 3.0
 """Seconds for which others wait for the one who goes first after a refusal, should he not come back."""
 RATE_HOLD: Final = (5.0, 60.0)
 CLIENT_HOLD: Final = (30.0, 300.0)
-"""Seconds for which a client is held back: the first time, doubling up to the second figure. A rate passes by itself, a
-wrong secret is put right by people.
-"""
+"""Seconds for which a client is held back: the first time, doubling up to the second figure. People put a wrong secret right."""
 RATE_SLOTS: Final = 32
 """Slots in which a window of the vendor's is counted: what a record holds at the most, and what share of the rate it costs."""
 RESERVED_SLOTS: Final = 2
@@ -197,7 +191,6 @@ USER_WAITS: Final = 2.0
 """Seconds that a login, a pairing or a logout waits for somebody's renewal, whose answer may take long."""
 ELSEWHERE: Final = 0.05
 """Seconds between two looks at what is in the air in other threads' loops: they may stop at any moment and tell nobody."""
-
 OUTAGE_OVER: Final = 2.0
 """Seconds without a failure after which an outage of the store is told to be over."""
 
