@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from linkauth.engine.world import Unknown
 from linkauth.errors import StoreUnavailable, VendorUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.intent import Note
@@ -276,3 +277,18 @@ async def test_a_store_that_tells_no_number_is_waited_for():
     assert await other.credential(CLIENT).token()
     assert monotonic() - died == pytest.approx(timing.LEASE_CHEAP, abs=0.2)
     assert store.counts["claim"] - asked == 2
+
+
+@virtual
+async def test_where_nothing_is_told_of_processes_an_owner_is_a_random_id_alone():
+    """An engine whose world names none: so are the owners of every earlier release, of which nothing can be told."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    world = attrs.evolve(worker.context.world, processes=Unknown())
+    context = attrs.evolve(worker.context, world=world)
+    owner = context.owner()
+    assert len(owner) == 24
+    assert set(owner) <= set("0123456789abcdef")
+    busy = Busy(record=None, now=0.0, holder=owner, remaining=1.0, number=1)
+    assert context.is_alive(busy) is None
+    assert worker.context.is_alive(busy) is None
