@@ -58,7 +58,7 @@ class Flight(Generic[T]):
         """Its loop, or the engine, is about to end: nothing is waited for that can be done another time."""
         self._cut = False
         self._below: set[asyncio.Task[None]] = set()
-        self._landing = self.loop.create_future()
+        self._landing = asyncio.Event()
         self._work: asyncio.Task[tuple[T | None, Exception | None]] | None = None
         above = _current.get()
         # Contexts of their own: the first caller's context variables are not everybody's.
@@ -74,13 +74,12 @@ class Flight(Generic[T]):
     @property
     def landed(self) -> bool:
         """Whether there is an outcome, or can be none any more because the loop was closed under it."""
-        return self._landing.done() or self.loop.is_closed()
+        return self._landing.is_set() or self.loop.is_closed()
 
     async def join(self, timeout: float | None = None) -> T:
         """Wait for the outcome, at most ``timeout`` seconds (``TimeoutError``). Being cancelled here harms nobody."""
-        done, _ = await asyncio.wait({self._landing}, timeout=timeout)  # awaited itself it would be cancelled with us
-        if not done:
-            raise TimeoutError
+        async with asyncio.timeout(timeout):
+            await self._landing.wait()
         return self.result()
 
     def result(self) -> T:
@@ -124,7 +123,7 @@ class Flight(Generic[T]):
         return set(self._below) if self.coming_down else set()
 
     def _land(self) -> None:
-        self._landing.set_result(None)  # once: by the work's end, or by the guard's where there was no work
+        self._landing.set()  # by the work's end, or by the guard's where there was no work
 
 
 async def _outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:

@@ -352,8 +352,9 @@ def test_closing_waits_for_what_cannot_be_had_again_in_another_threads_loop():
 async def test_a_flight_that_landed_is_let_go():
     """A worker that lives for years makes a flight for each renewal, and keeps none."""
     flights = Flights()
-    await flights.start(asyncio.sleep(1), "one").join()
-    await asyncio.sleep(0)
+    flight = flights.start(asyncio.sleep(1), "one")
+    await flight.join()
+    await asyncio.wait({flight.task})
     assert not flights._flights
 
 
