@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from linkauth.engine.status import Status
-from linkauth.errors import ConfigurationError
+from linkauth.errors import ConfigurationError, StoreUnavailable
 from linkauth.oauth.token import Token
 from linkauth.protocol.keys import round_key, token_key
 from linkauth.protocol.records import TokenRecord
@@ -116,6 +116,22 @@ async def test_one_that_fails_holds_up_no_other(caplog):
     assert "broken failed: RuntimeError for linkxg-user/ada" in caplog.text
     assert "broken gave what is no vendor for linkxg-user/bob" in caplog.text
     assert "a password" not in caplog.text
+
+
+@virtual
+async def test_a_function_that_asks_the_store():
+    """A store that is away when it does is waited for, as where the round asks; nothing is renewed twice."""
+
+    async def of_stored(status: Status) -> LinkXGUser:
+        if away:
+            raise away.pop()
+        return of("acme")
+
+    away = [StoreUnavailable("away")]
+    store, vendor, app = Store(), Vendor(), App(ada=("acme",))
+    await grown(store, vendor, app)
+    assert await Worker(store, vendor).keep_alive(of_stored, rounds=1) == 1
+    assert (away, vendor.counts["/auth/refresh"]) == ([], 1)
 
 
 @virtual

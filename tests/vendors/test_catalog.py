@@ -190,3 +190,12 @@ def test_a_secret_stays_masked_where_an_argument_is_wrong():
         inside = "/linkauth/" in frame.tb_frame.f_code.co_filename
         assert not inside or SECRET not in repr(frame.tb_frame.f_locals)
         frame = frame.tb_next
+
+
+@pytest.mark.parametrize(
+    "former", [3, "token_url", [None], [{"client_secret": "s"}], [{"name": "x"}], [{"token_url": "x"}]], ids=str
+)
+def test_what_a_registration_cannot_have_been(former):
+    """What is no list of earlier arguments, or cannot be made, is told when the vendor is made."""
+    with pytest.raises(ConfigurationError):
+        OAuth2(name="v", client_id="c", client_secret="s", token_url="https://a.example.com/t", former=former)
