@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import pytest
 
@@ -36,7 +37,18 @@ async def test_what_it_has_no_flow_for_touches_nothing():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = worker.credential(KEY)
-    for flow in (credential.refresh, credential.logout, credential.unread_answer):
-        with pytest.raises(UnsupportedGrant, match="acme has one key"):
+    adopting = functools.partial(credential.adopt, refresh_token="canary-refresh")
+    for flow in (credential.refresh, credential.logout, credential.unread_answer, adopting):
+        with pytest.raises(UnsupportedGrant, match="acme "):
             await flow()
     assert (store.counts.total(), vendor.counts.total()) == (0, 0)
+
+
+@virtual
+async def test_keep_alive_passes_it_by():
+    """Named or found among those that were used, it is nothing to renew; and the account has no session in the store."""
+    worker = Worker(Store(), Vendor())
+    credential = worker.credential(KEY)
+    assert await worker.keep_alive(KEY, rounds=1) == 0
+    assert await worker.keep_alive(rounds=1) == 0
+    assert (await credential.status()).version == 0
