@@ -24,6 +24,7 @@ What else there is:
 ================= ===========================================================================================
 ``session``       login, pairing, logout: they override whatever is there
 ``adoption``      a session that was made elsewhere comes in, likewise
+``session_end``   when a session ends by the calendar, and how long before it the user is to be asked
 ``client_secret`` the rotation of a client's secret
 ``records``       what is stored; ``keys``: under which keys
 ``state``         what one worker knows of a credential: a value, and the one way by which a record changes it
