@@ -9,7 +9,7 @@ from linkauth.protocol import timing
 
 if TYPE_CHECKING:
     from linkauth.oauth.token import Token
-    from linkauth.protocol.records import Session, TokenRecord
+    from linkauth.protocol.records import TokenRecord
 
 __all__ = ["ended", "ends_soon", "over"]
 
@@ -30,19 +30,13 @@ def ended(token: Token, now: float) -> str:
     return over(token, now)
 
 
-def _notice_from(token: Token, session: Session | None) -> float:
-    """From when on the user should be asked to consent again, Unix seconds; ``math.inf``: nothing is stated.
-
-    A week before the end, but no more than a fifth of the session's life: a short one is not always about to end.
-    """
-    ends = token.session_expires_at
-    if ends is None:
-        return math.inf
-    life = math.inf if session is None else max(ends - session.at / 1000, 0.0)
-    return ends - min(timing.END_NOTICE, life * timing.END_NOTICE_SHARE)
-
-
 def ends_soon(record: TokenRecord, now: float) -> bool:
-    """Whether the session of ``record`` still goes on, and the user should be asked now."""
+    """Whether the session of ``record`` still goes on, and its user should be asked now to consent again.
+
+    From a week before its end on, but for no more than a fifth of its life: a short one is not always about to end.
+    """
     ends = record.token.session_expires_at
-    return ends is not None and _notice_from(record.token, record.session) <= now < ends
+    if ends is None:
+        return False
+    life = math.inf if record.session is None else max(ends - record.session.at / 1000, 0.0)
+    return ends - min(timing.END_NOTICE, life * timing.END_NOTICE_SHARE) <= now < ends

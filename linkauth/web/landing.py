@@ -25,6 +25,7 @@ from linkauth.errors import (
     MalformedResponse,
     OAuthError,
     RateLimited,
+    ReauthorizationRequired,
     StateMismatch,
     StoreUnavailable,
     UntrustedEndpoint,
@@ -128,7 +129,7 @@ def bad_callback(status: int, text: str) -> Landing:
     return Landing(status=status, title="This is not an answer from $vendor", text=text)
 
 
-def failure(error: LinkAuthError) -> Landing:  # noqa: PLR0911  # a table, with an entry for each kind
+def failure(error: LinkAuthError) -> Landing:  # noqa: C901, PLR0911  # a table, with an entry for each kind
     """What the user is told of ``error``. Only a vendor's own words are repeated."""
     match error:
         case StateMismatch():
@@ -152,6 +153,14 @@ def failure(error: LinkAuthError) -> Landing:  # noqa: PLR0911  # a table, with 
             status = 400 if error.status == 0 else 502
             words = error.description or error.error
             return Landing(status=status, title=title, text=text, words=words, again=True, final=True)
+        case ReauthorizationRequired():  # of a second consent: a first one needs nobody to have been here
+            title, text = (
+                "Not connected anew",
+                "$vendor gave no lasting access this time. What was connected before goes on. ",
+            )
+            return Landing(
+                status=409, title=title, text=f"{text}Those who run this app have to look into it.", final=True
+            )
         case MalformedResponse():
             title, text = "The answer from $vendor cannot be read", "Those who run this app have to look into it."
             return Landing(status=502, title=title, text=text, again=True, final=True)
