@@ -410,3 +410,35 @@ def test_what_a_token_brought_besides_is_not_shown():
     assert not [path for path, leaf in inside([token]) if found(repr(leaf))]
     assert token.extra["team"][0] == {"bot_token": mark, "id": "T1"}
     assert f"{token.extra['id_token']}" == mark
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"expires_at": "soon"},
+        {"endpoint": "https://evil.example"},
+        {"extra": {"note": {1, 2}}},
+        {"extra": ["not", "members"]},
+        {"access_token": None, "refresh_token": None},
+        {"expires_at": 1.0, "refresh_expires_at": 1.0},
+        {"access_token": 5},
+        {"unknown": 5},
+        {},
+    ],
+    ids=str,
+)
+async def test_what_a_session_from_elsewhere_brings_is_not_shown(wrong):
+    """Refused by its arguments, by what is here already, or by a store that is away: no frame shows a token in clear."""
+    store = Store(MemoryStore())
+    given = {"access_token": marked(), "refresh_token": marked(), "expires_at": 2e9, "extra": {"id_token": marked()}}
+    async with AuthEngine(store, timeout=1.0) as engine:
+        credential = engine.credential(LinkXGUser(base_url="https://127.0.0.1:1"))
+        if not wrong:
+            await credential.adopt(**given)
+            store.down.add("*")
+        with pytest.raises((LinkAuthError, TypeError)) as caught:
+            await credential.adopt(**{**given, **wrong})
+        assert not found(formatted(caught.value))
+        if "unknown" not in wrong:  # where Python itself shows what it was given, to nobody's function
+            assert not [(where, text) for where, text in of_error(caught.value) if found(text)]
+        store.down.clear()
