@@ -15,7 +15,7 @@ from linkauth.engine.codec import Codec
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import digest
 from linkauth.protocol.lineage import RESERVED, Entry, Lineage, new_session, supersedes
-from linkauth.protocol.records import DeadRecord, Session, TokenRecord
+from linkauth.protocol.records import DeadRecord, SecretRecord, Session, TokenRecord
 from linkauth.store import Record, Superseded
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
@@ -58,6 +58,10 @@ def mark(
     return Entry(record, number)
 
 
+def secret(at: float | None, number: int) -> Entry:
+    return Entry(SecretRecord(vendor=USER.name, client_secret=f"secret-{number}", rotated_at=at), number)
+
+
 def everything() -> list[Entry]:
     """Records of three sessions with numbers that say the contrary of what they are."""
     chance = Random(5)
@@ -90,6 +94,10 @@ def test_records_have_one_order():
         (mark(ONE, None, 1, by_user=True), entry(ONE, 7, 8)),  # a logout ends the session, late answers included
         (entry(TWO, 0, 1), mark(ONE, None, 8, by_user=True)),  # … and not the one after it
         (entry(ONE, 1, 8), entry(ONE, 1, 7)),  # the same record, put back under a higher number
+        (secret(20.0, 1), secret(10.0, 9)),  # a rotation since, though its store counts anew
+        (secret(10.0, 2), secret(10.0, 1)),  # asked for when the store's clock had been set back
+        (secret(None, 2), secret(20.0, 1)),  # an older linkauth does not say when
+        (secret(20.0, 2), secret(None, 1)),
     ],
 )
 def test_what_is_later(later: Entry, sooner: Entry):
