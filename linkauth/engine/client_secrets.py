@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 from typing import TYPE_CHECKING
 
 from linkauth.engine.outbox import Outbox
@@ -70,11 +69,6 @@ class ClientSecret(Replica):
     def rotated_at(self) -> float | None:
         """When it was stored, Unix seconds by the store's clock; None: it is the constructor's, or nobody says."""
         return None if self.record is None else self.record.rotated_at
-
-    @property
-    def written_at(self) -> float:
-        """Before all accounts, for each of them needs it."""
-        return math.inf
 
     def held(self) -> Entry | None:
         """The secret that the store must not lose: at the vendor every older one is dead."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -86,11 +85,6 @@ class KnownCredential(Replica):
     def hopeless(self, token: Token | None) -> str:
         """Why there is no way to another token than from the user; empty: there is one."""
         return hopeless(self.vendor, token, self.context.clock.store_now())
-
-    @property
-    def written_at(self) -> float:
-        """When the token was sent for, Unix seconds."""
-        return math.inf if self.state.token is None else self.state.token.issued_at
 
     # -- knowing ---------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from linkauth.engine.lease import Lease
-from linkauth.errors import CorruptRecord
 from linkauth.protocol import timing
-from linkauth.protocol.lineage import Entry, supersedes
-from linkauth.protocol.records import SecretRecord, StoredRecord
+from linkauth.protocol.lineage import Entry
+from linkauth.protocol.records import SecretRecord, StoredRecord, TokenRecord
 from linkauth.store import Busy, Newer, Superseded
 
 if TYPE_CHECKING:
@@ -145,8 +144,12 @@ class Replica:
 
     @property
     def written_at(self) -> float:
-        """When what is held was written, roughly, Unix seconds: what is newest is put back first."""
-        return 0.0
+        """When the token that is held was sent for, Unix seconds: what is newest is put back first, what is no token before all.
+
+        So a client's secret, for each of its accounts needs it.
+        """
+        held = self.held()
+        return held.record.token.issued_at if held and isinstance(held.record, TokenRecord) else math.inf
 
     def held(self) -> Entry | None:
         """What this worker holds of the record, as it would be written; None: nothing that the store must not lose."""
@@ -181,14 +184,6 @@ class Replica:
             record = attrs.evolve(record, rotated_at=None)
         return Entry(record, number)
 
-    def supersedes(self, record: Record) -> bool:
-        """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""
-        held = self.held()
-        try:
-            return supersedes(self.entry(record), held)
-        except CorruptRecord:
-            return held is None or record.version > held.number
-
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held."""
         held = self.held()
@@ -200,10 +195,9 @@ class Replica:
         A lower number may come after it: the user has logged in again, or somebody has rotated the secret, since the loss.
         """
         reading, time = await self.read()
-        found, held = reading.record, self.held()
-        if found is not None and self.supersedes(found):
+        if (found := reading.record) is not None:
             self.know(found, time)
-            return
+        held = self.held()
         if held is None or not self.is_newer_than(found.version if found else 0):
             return
         self.context.read_repair.found_loss()

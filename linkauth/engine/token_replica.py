@@ -216,12 +216,12 @@ class TokenReplica(KnownCredential):
     def landed(self, landed: Landed) -> None:
         """Take what stands in the store since an answer was offered. Raises as ``adopt``."""
         record = landed.record
-        if not landed.mine:
-            self.events.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
-            if record is not None:
-                self.adopt(record, landed.time)
-        elif record is not None:
+        if landed.mine and record is not None:
             self.observe(self.entry(record), landed.time)
+            return
+        self.events.tell(EventKind.SUPERSEDED, "another worker claimed later and has written")
+        if record is not None:
+            self.adopt(record, landed.time)
 
     def unsaved(self, record: Record) -> None:
         """Serve what the store has yet to take."""

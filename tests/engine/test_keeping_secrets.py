@@ -109,6 +109,20 @@ async def test_a_rotated_secret_that_the_store_does_not_take_is_used_and_offered
 
 
 @virtual
+async def test_a_secret_whose_record_somebody_deleted_meanwhile_is_used_here():
+    """The store will not have it, for whoever deleted did so later; the vendor has it all the same, and so has this worker."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    store.before = lambda name: store.inner.delete(KEY, 99) if name == "commit" else None
+    await credential.rotate_secret()
+    assert (await store.inner.read(KEY)).record is None
+    vendor.counts.clear()
+    assert (await credential.refresh()).access_token
+    assert vendor.counts["requests"] == 1
+
+
+@virtual
 async def test_an_answer_without_a_known_secret_is_kept_for_the_operator(caplog):
     """The old secret is dead by now: the answer is in the error, in the store, and in no log."""
     store, vendor = Store(), Vendor()

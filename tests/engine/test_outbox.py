@@ -13,7 +13,9 @@ import pytest
 from linkauth.engine.outbox import Outbox
 from linkauth.engine.replica import Replica
 from linkauth.errors import StoreUnavailable
-from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker
+from linkauth.oauth.token import Token
+from linkauth.protocol.records import Session, TokenRecord
+from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
@@ -51,6 +53,34 @@ async def test_an_older_value_does_not_take_a_newer_ones_place():
     assert outbox.kept is login
     await outbox.insist()
     assert (await store.inner.read(replica.key)).record.value == b"login"
+
+
+@virtual
+async def test_what_takes_an_older_records_place_leaves_a_later_login_in_its_own():
+    """An answer is given a number above the record before it, and meanwhile a login is kept: that is what is offered on."""
+    store, escrow = Store(), Escrow()
+    worker = Worker(store, Vendor(), escrow=escrow)
+    replica, close = worker.credential(USER).replica, worker.context.codec.close
+
+    def value(session: int, generation: int, number: int) -> bytes:
+        token = Token(access_token=f"{session}.{generation}", issued_at=0.0, expires_at=60.0)
+        who = Session(session, "a")
+        record = TokenRecord(vendor="v", account="a", token=token, session=who, generation=generation)
+        return close(replica.key, number, record)
+
+    async def log_in() -> None:
+        store.before = lambda _: None
+        await replica.outbox.keep(LATER, value(2, 0, LATER))
+
+    await store.inner.commit(replica.key, 5, value(1, 0, 5))
+    store.before = lambda name: log_in() if name == "claim" else None
+    landed = await replica.outbox.commit(3, value(1, 1, 3))
+    assert (landed.mine, landed.record.version) == (True, 6)
+    assert (await store.inner.read(replica.key)).record == landed.record
+    assert replica.outbox.kept.number == LATER
+    assert list(escrow.kept) == [(replica.key, LATER)]
+    await replica.outbox.insist()
+    assert (await store.inner.read(replica.key)).record.version == LATER
 
 
 class Hanging(Escrow):
