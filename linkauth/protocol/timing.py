@@ -165,7 +165,7 @@ RATE_SLOTS: Final = 32
 RESERVED_SLOTS: Final = 2
 """Slots in which a request that was counted has to be sent: sent later it would fall into another window."""
 SHARE_OF_RATE: Final = 4
-"""A worker takes a quarter of what is left of a window at a time, so that those who come a moment later find something."""
+"""A worker takes a quarter of what is left of a window at a time, so that those who come later find something."""
 
 assert PROBE_LEASE <= RATE_HOLD[0] <= RATE_HOLD[1] <= CALM
 assert CLIENT_HOLD[1] <= LONGEST_ORDER
@@ -184,9 +184,8 @@ STATE_BUSY: Final = 2.0
 """Seconds for which a state in somebody else's hands is waited for: who writes it under another key is done in no time."""
 
 CLAIMED_MEANWHILE: Final = 100
-"""Numbers, above that of its claim, under which what the user does is written: more than are given while the vendor is asked, and
-soon passed by the clock that counts for the user's numbers (milliseconds): a store that lost its data knows nothing else.
-"""
+"""Numbers above that of its claim, under which what the user does is written: more than are given while the vendor is asked, and
+soon passed by the clock (milliseconds) that the user's numbers follow."""
 USER_WAITS: Final = 2.0
 """Seconds that a login, a pairing or a logout waits for somebody's renewal, whose answer may take long."""
 ELSEWHERE: Final = 0.05
@@ -234,10 +233,7 @@ RESEAL_PATIENCE: Final = 30.0
 
 
 def backoff(failures: int, first: float, chance: float) -> float:
-    """Seconds to wait after so many failures in a row: doubling, jittered by ``chance`` (0 up to 1), a minute at most.
-
-    The jitter only shortens, by up to a half, so that the figures stay upper bounds.
-    """
+    """Seconds to wait after so many failures in a row: doubling, a minute at most; shorter by up to a half by ``chance`` (0 up to 1)."""
     gap = min(first * 2.0 ** min(failures, 30), LONGEST_BACKOFF)
     return gap * (1.0 - chance / 2)
 
