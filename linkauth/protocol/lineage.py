@@ -99,11 +99,18 @@ def _is_later(one: TokenRecord, number: int, other: TokenRecord, others: int) ->
     """Of two tokens."""
     if one == other:
         return number > others  # put back, or confirmed
+    if _came_of(one, other) or _came_of(other, one):  # whatever the store's clock said when each was sent for
+        return _came_of(one, other)
     if one.session is not None and other.session is not None and one.session != other.session:
         return one.session > other.session
     if one.session is None or other.session is None or one.generation is None or other.generation is None:
         return (one.token.issued_at, number) > (other.token.issued_at, others)
     return _rank(one) > _rank(other)
+
+
+def _came_of(one: TokenRecord, other: TokenRecord) -> bool:
+    """Whether ``one`` is of the session that its first renewal made of ``other``, which is from before there were any."""
+    return other.session is None and bool(other.token.refresh_token) and one.session == _implied(other.token)
 
 
 def _rank(record: TokenRecord) -> tuple[int, float, str]:

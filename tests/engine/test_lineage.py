@@ -118,6 +118,17 @@ def test_what_an_older_linkauth_wrote_is_never_the_oldest():
     assert supersedes(entry(ONE, 1, 1, name="came of it"), mark(None, None, 8, spent=spent))
 
 
+def test_what_came_of_an_older_linkauths_record_is_later_whatever_the_clock_said():
+    """The store's clock was set back an hour before it was renewed: what came of it seems to have been sent for before it."""
+    old = entry(None, None, 1, at=5000.0, name="old")
+    renewed = Lineage().renewed(old.record.token)
+    later = entry(renewed.session, renewed.generation, 2, at=1400.0, name="renewed")
+    again = entry(renewed.session, 2, 3, at=1500.0, name="again")
+    for each in (later, again):
+        assert supersedes(each, old)
+        assert not supersedes(old, each)
+
+
 def test_who_still_holds_what_an_older_linkauth_wrote_believes_the_mark_on_what_came_of_it():
     """The session that its renewal began, or one since, is over; a login by an older linkauth after that is not."""
     old = entry(None, None, 1, at=5.0, name="old")
