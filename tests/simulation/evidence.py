@@ -99,6 +99,12 @@ class Evidence:
     lost_at: float = -1e9
     heard: dict[Node, float] = attrs.field(factory=dict)
     """When a worker last heard that the store may have lost data."""
+    set_at: float = -1e9
+    """When the store's clock was set."""
+    set_back_at: float = 1e9
+    """When the store's clock was set back."""
+    first_seen: dict[tuple[Node, str], float] = attrs.field(factory=dict)
+    """When a worker was first shown a token that it had not fetched, by access token."""
     up_at: float = -1e9
     """When the store was last back, for one or for all."""
     looked_at: dict[tuple[Node, str], float] = attrs.field(factory=dict)
@@ -183,6 +189,8 @@ class Evidence:
         found = self.reading(key, record.version, record.value)
         if found["kind"] == "reauthorize":
             self.gave_up(node, account)
+        else:
+            self.first_seen.setdefault((node, found["token"]["access_token"]), self.sim.loop.now)
         if self.epoch or not self.sim.comings:
             return
         if found["kind"] == "token":

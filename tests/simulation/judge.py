@@ -99,6 +99,7 @@ class Judge(Evidence):
         # What was sent for before the call does not count, unless its lease was met on the way.
         asked_for = self.refreshed.get(me, -1.0) >= (latest.sent or latest.at)
         asked_for = asked_for or (me in self.refreshed and me in self.stopped)  # it does not know when it was asked
+        asked_for = asked_for or self.set_at >= latest.sent  # its end is by the clock as it was
         late = latest.by in self.stopped  # its estimate of the store's clock errs, to the early side
         worker = sim.worker_of(me)  # with no store to ask, a clock that was set is believed, and what is begun ended
         blind = me in self.stepped.keys() | self.stopped.keys() and worker is not None and worker.client.failures > 0
@@ -347,7 +348,11 @@ class Judge(Evidence):
                 4, f"a caller on {node} got {grant.access}, of a session that it knows to have ended since {saw:.2f}"
             )
         stopped = self.stopped.get(node, -1.0) >= began
-        if now >= grant.expires and not stopped and not self.knows_no_time(node):
+        # By a clock that was set back nobody knows how old a token is: from the first look at it its own lifetime counts.
+        end = grant.expires
+        if self.set_back_at < now:
+            end = max(end, self.first_seen.get((node, grant.access), -1e9) + grant.lifetime)
+        if now >= end and not stopped and not self.knows_no_time(node):
             self.fail(7, f"a caller on {node} was given {grant.access}, which expired at {grant.expires:.2f}")
         if grant.access not in self.durable_at and grant.access not in self.wiped:
             # Step 5: the store would not take it, or could not be asked whether the winner is one that died of it.

@@ -178,6 +178,12 @@ class Mischief:
             if self.sim.loop.now > 0:
                 self.sim.judge.stepped[node] = self.sim.loop.now
 
+    def _do_store_clock(self, fault: Fault, _: Node | None) -> None:
+        self.sim.store.wrong += fault.seconds
+        self.sim.judge.set_at = self.sim.loop.now
+        if fault.seconds < 0:
+            self.sim.judge.set_back_at = self.sim.loop.now
+
     def _do_cancel_callers(self, fault: Fault, node: Node | None) -> None:
         if node is not None:
             for task in self.sim.by_node[node].callers:

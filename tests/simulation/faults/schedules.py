@@ -192,6 +192,48 @@ def wakes_at_the_leases_end(plan: Plan) -> None:
     plan.asks += [Ask(at=plan.lifetime + step, host=host) for step in range(0, 24, 2) for host in range(2)]
 
 
+def stalls_with_a_logins_answer(plan: Plan) -> None:
+    """… for longer than its lease; when it wakes, somebody who renews has claimed, and waits for a vendor that takes its time."""
+    rotating(plan)
+    plan.workers, plan.lifetime, plan.slow, plan.lives, plan.calm = 2, 60.0, 8.0, 1, 70.0
+    plan.faults = [Fault(do="stall", after="answered", seconds=18.0 + plan.seed % 7)]
+    plan.asks = [Ask(at=1.0, host=0), Ask(at=1.0, host=1), Ask(at=5.0, host=0, how="login")]
+    plan.asks += [Ask(at=22.0 + 2.0 * step, host=1, how="refresh") for step in range(8)]
+
+
+def the_stores_clock_is_set_back(plan: Plan) -> None:
+    """… and a worker that has never seen the token reads it, a few seconds before its end, and asks for it long after."""
+    rotating(plan)
+    plan.workers, plan.lifetime, plan.lives, plan.calm, plan.loss = 2, 20.0, 4, 75.0, 0.0
+    plan.faults = [
+        Fault(do="store clock", at=10.0, seconds=-3600.0),
+        Fault(do="cut vendor", at=18.5, host=1, seconds=50.0),
+    ]
+    plan.asks = [Ask(at=17.0, host=1), *(Ask(at=19.0 + 2.0 * step, host=1) for step in range(25))]
+
+
+def the_stores_clock_jumps_while_asking(plan: Plan) -> None:
+    """… a vendor that takes its time: the store ends the lease, and another asks for a token."""
+    rotating(plan)
+    plan.workers, plan.lifetime, plan.slow, plan.lives, plan.calm = 2, 60.0, 8.0, 1, 110.0
+    plan.faults = [Fault(do="store clock", after="sending", seconds=60.0)]
+    plan.asks = [Ask(at=1.0, host=0), Ask(at=1.0, host=1), Ask(at=61.0, host=0)]
+    plan.asks += [Ask(at=61.5 + 0.5 * step, host=1) for step in range(30)]
+
+
+def dies_when_the_clock_is_ahead(plan: Plan) -> None:
+    """Its lease was taken from a clock that is ten minutes ahead, and set right a moment later."""
+    rotating(plan)
+    plan.workers, plan.lifetime, plan.slow, plan.lives, plan.calm, plan.loss = 2, 60.0, 1.0, 1, 100.0, 0.0
+    plan.faults = [
+        Fault(do="store clock", after="claim", seconds=600.0),
+        Fault(do="store clock", after="claim answered", seconds=-600.0),
+        Fault(do="crash", after="claim answered", steps=1, seconds=1e6),
+    ]
+    plan.asks = [Ask(at=1.0, host=0), Ask(at=1.0, host=1), Ask(at=61.0, host=0)]
+    plan.asks += [Ask(at=61.5 + 2.0 * step, host=1) for step in range(15)]
+
+
 def finds_a_window_that_ends(plan: Plan) -> None:
     """Whoever renews is cut off from the store for nearly as long as the vendor's window."""
     rotating(plan)

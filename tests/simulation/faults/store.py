@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from linkauth.store import Committed, Newer
+from linkauth_stores.slot import Lease
 from tests.simulation.faults.planting import harmless, planted
 from tests.simulation.faults.schedules import (
     asks_right_after_a_failover,
+    dies_when_the_clock_is_ahead,
     dies_with_the_answer,
     fails_while_somebody_stalls,
     rotating,
@@ -98,3 +100,10 @@ def a_store_that_pretends() -> Iterator[tuple[Any, str, Any]]:
         return slot, Committed(now=now)
 
     yield StoreNode, "do_commit", do_commit
+
+
+@planted(20, "clocks", dies_when_the_clock_is_ahead)
+def a_lease_lasts_until_its_end_whatever_the_clock_did() -> Iterator[tuple[Any, str, Any]]:
+    """A lease that was taken from a clock ten minutes ahead is waited for, for ten minutes."""
+    yield Lease, "within_its_span", lambda self, now: self
+    yield Process, "is_alive", lambda self, name: None

@@ -13,13 +13,15 @@ from linkauth.engine.credential import Credential
 from linkauth.engine.lease import Lease
 from linkauth.engine.runtime import Runtime
 from linkauth.engine.token_replica import TokenReplica
+from linkauth.protocol import lineage as lineages
 from linkauth.protocol import session as sessions
 from linkauth.protocol import timing
 from linkauth.protocol.client_secret import CommitSecret
 from linkauth.protocol.effects import Commit, Forget
+from linkauth.protocol.lineage import new_session
 from linkauth.store import Busy, Granted
 from tests.simulation.faults.planting import Instead, give_up, planted, rewriting, serve
-from tests.simulation.faults.schedules import stalls_at_the_logout
+from tests.simulation.faults.schedules import stalls_at_the_logout, stalls_with_a_logins_answer
 from tests.simulation.store import StoreNode
 
 if TYPE_CHECKING:
@@ -149,3 +151,23 @@ def keep_alive_by_the_token_that_is_served() -> Iterator[tuple[Any, str, Any]]:
         return self._state.token
 
     yield Credential, "refresh", refresh
+
+
+@planted(100, "calm", stalls_with_a_logins_answer)
+def a_login_under_the_number_of_its_claim() -> Iterator[tuple[Any, str, Any]]:
+    """Whoever claimed when its lease had ended writes the session before over it."""
+    yield timing, "CLAIMED_MEANWHILE", 0
+
+
+@planted(300, "comings and goings")
+def the_number_orders() -> Iterator[tuple[Any, str, Any]]:
+    """A login is written as the store counts, and which of two tokens is later is told by the number."""
+
+    def override(me: Any, known: int, found: Any) -> Any:
+        number = max(me.version, found.record.version if found.record else 0) + 1
+        lineage = new_session(number, me.lineage.session, me.entropy(8))
+        return attrs.evolve(real(me, known, found), number=number, lineage=lineage)
+
+    real = sessions._override
+    yield sessions, "_override", override
+    yield lineages, "_is_later", lambda one, number, other, others: number > others
