@@ -7,12 +7,14 @@ import gzip
 import json
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
+from linkauth.web.start import Start
 from tests.oauth.test_fuzz import params, text, values
 from tests.web.conftest import Site, ada, engine, new_visitor, sandbox, site  # noqa: F401  # fixtures
 
@@ -23,7 +25,10 @@ TIMES = 40 * int(os.environ.get("LINKAUTH_FUZZ", "1"))
 MARK = "<b>mark"
 
 pairs = st.lists(
-    st.tuples(st.sampled_from(["state", "code", "error", "authorizationCode", "endpoint", MARK]), text | st.just(MARK)),
+    st.tuples(
+        st.sampled_from(["state", "code", "error", "authorizationCode", "endpoint", "tenant", "next", MARK]),
+        text | st.sampled_from([MARK, "acme", "/x", "//x"]),
+    ),
     max_size=4,
 )
 bodies = st.one_of(
@@ -56,7 +61,7 @@ headers = st.lists(
 targets = st.one_of(
     st.builds(
         lambda vendor, end, query: f"/connect/{vendor}{end}?{query}".encode(),
-        st.sampled_from(["linkkit", "sagex3", "nobody", "%00", "..", "%2e%2e", "a" * 3000]),
+        st.sampled_from(["linkkit", "sagex3", "tenants", "nobody", "%00", "..", "%2e%2e", "a" * 3000]),
         st.sampled_from(["/callback", "", "/callback/"]),
         pairs.map(lambda found: urlencode(found, errors="surrogatepass"))
         | text.map(lambda t: quote(t, errors="replace")),
@@ -127,12 +132,30 @@ async def asked(where: Site, method: str, target: bytes, head: list[tuple[str, b
 async def test_any_request_gets_a_page(site: Site, method, target, kind, head, body):  # noqa: F811  # a fixture
     """Nothing that comes in makes the app fail, and nothing of it is repeated unescaped."""
     if site._runner is None:
-        await site.serve()
+        tenants = {"acme": site.sagex3}
+        await site.serve(words={"linkkit": site.linkkit, "sagex3": site.sagex3, "tenants": tenants.get})
     answer = await asked(site, method, target, [("Host", b"localhost"), ("Content-Type", kind.encode()), *head], body)
     assert b"Server got itself in trouble" not in answer
     assert b"500 Internal" not in answer
     assert MARK.encode() not in answer
     assert site.sandbox.linkkit.client_secret.encode() not in answer
+
+
+@settings(max_examples=TIMES * 20, deadline=None)
+@given(path=st.text(st.sampled_from("/\\.@:?#%2Fe\t\n \x00\u00e9\u2028a"), max_size=12) | text)
+@example(path="/\t/evil.example")
+@example(path="/%09/evil.example")
+@example(path="/\u2028/evil.example")
+def test_next_never_leaves_the_apps_origin(path: str) -> None:
+    """Whatever is asked for: nowhere, or a path that every reader resolves at the app's own origin, in one header line."""
+    location = Start("linkkit", "", path).location
+    if location:
+        assert location.isascii()
+        assert location.isprintable()
+        assert " " not in location
+        base = "https://app.example.com/connect/linkkit/callback?state=s"
+        read = [urljoin(base, location), str(URL(base).join(URL(location, encoded=True)))]
+        assert all(each.startswith("https://app.example.com/") for each in read)
 
 
 @pytest.mark.blocking

@@ -46,6 +46,7 @@ from linkauth.clients import (
     SageX3Client,
     Usage,
 )
+from linkauth.web import connect_app
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
 from linkauth_stores.redis import RedisStore
@@ -156,8 +157,25 @@ def errors(error: Exception) -> float | None:
     return None
 
 
-def web_app(app: web.Application, engine: AuthEngine) -> None:
+async def shop(tenant: str) -> linkauth.Vendor | None:
+    return sagex3 if tenant == "acme" else None
+
+
+def vendor_of(status: Status) -> linkauth.Vendor | None:
+    return sagex3 if status.vendor == "sagex3" else None
+
+
+def at_a_failure(request: web.Request, error: linkauth.LinkAuthError) -> web.Response | None:
+    return None if error.who == "the user" else web.Response(text=str(error))
+
+
+async def web_app(app: web.Application, engine: AuthEngine) -> None:
     app.cleanup_ctx.append(engine.cleanup_ctx)
+    url = "https://app.example.com/connect"
+    connect_app(engine, [linkkit, sagex3], public_url=url, account=lambda _: "ada")
+    connect_app(engine, {"links": linkkit}, public_url=url, account=lambda _: None)
+    connect_app(engine, {"links": linkkit, "x3": shop}, public_url=url, account=lambda _: None, on_failed=at_a_failure)
+    assert_type(await engine.keep_alive(linkkit, vendor_of, lambda _: [sagex3], rounds=1), int)
 
 
 async def first_calls(session: aiohttp.ClientSession) -> None:
