@@ -46,7 +46,7 @@ from linkauth.clients import (
     SageX3Client,
     Usage,
 )
-from linkauth.web import connect_app
+from linkauth.web import OfTenant, connect_app
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
 from linkauth_stores.redis import RedisStore
@@ -174,7 +174,8 @@ async def web_app(app: web.Application, engine: AuthEngine) -> None:
     url = "https://app.example.com/connect"
     connect_app(engine, [linkkit, sagex3], public_url=url, account=lambda _: "ada")
     connect_app(engine, {"links": linkkit}, public_url=url, account=lambda _: None)
-    connect_app(engine, {"links": linkkit, "x3": shop}, public_url=url, account=lambda _: None, on_failed=at_a_failure)
+    words: dict[str, linkauth.Vendor | OfTenant] = {"links": linkkit, "x3": shop, "eu": lambda _: sagex3}
+    connect_app(engine, words, public_url=url, account=lambda _: None, on_failed=at_a_failure)
     assert_type(await engine.keep_alive(linkkit, vendor_of, lambda _: [sagex3], rounds=1), int)
 
 
