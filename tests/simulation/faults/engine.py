@@ -43,6 +43,7 @@ from tests.simulation.faults.schedules import (
     logs_out_while_the_store_comes_back,
     lost_between_two,
     never_answers,
+    on_one_machine,
     outage_longer_than_a_lease,
     refuses_commits,
     rotating,
@@ -50,6 +51,7 @@ from tests.simulation.faults.schedules import (
     two_accounts,
     wakes_at_the_leases_end,
 )
+from tests.simulation.fleet import Process
 from tests.simulation.store import StoreNode
 
 if TYPE_CHECKING:
@@ -474,3 +476,14 @@ def slow_answers_are_not_waited_for() -> Iterator[tuple[Any, str, Any]]:
     yield rewriting(
         lambda _, effect: attrs.evolve(effect, answer=0.0) if isinstance(effect, effects.Exchange) else effect
     )
+
+
+@planted(100, "stall", on_one_machine)
+def who_is_stopped_counts_as_dead() -> Iterator[Any]:
+    """A process that is stopped has its lease taken away, and goes on with a request in the air."""
+
+    def is_alive(self: Process, name: str) -> bool | None:
+        node = self.machine.nodes.get(name)
+        return None if node is None else node.alive and not node.frozen
+
+    yield Process, "is_alive", is_alive

@@ -252,3 +252,8 @@ def logs_out_while_the_store_comes_back(plan: Plan) -> None:
     plan.asks = [Ask(at=1.0, host=0), Ask(at=1.0, host=1), Ask(at=plan.lifetime * 0.99, host=1)]
     plan.asks += [Ask(at=plan.lifetime - 0.5, host=0), Ask(at=plan.lifetime + 1.0, host=0, how="login")]
     plan.faults = [Fault(do="cut store", at=plan.lifetime - 0.6, host=0, seconds=2.2)]
+
+
+def on_one_machine(plan: Plan) -> None:
+    """Two workers at least that see one another die."""
+    plan.one_machine, plan.workers = True, max(plan.workers, 2)
