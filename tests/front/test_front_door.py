@@ -120,7 +120,9 @@ def test_signatures() -> None:
     )
     assert list(parameters(Credential.adopt).items()) == list(keywords(**unknown, replace=False).items())
     assert parameters(Credential.login) == keywords(email=EMPTY, password=EMPTY)
-    assert parameters(Credential.authorization_url) == plain(redirect_uri=EMPTY) | keywords(scope=None)
+    assert parameters(Credential.authorization_url) == plain(redirect_uri=EMPTY) | keywords(
+        scope=None, tenant="", next_path=""
+    )
     assert parameters(Credential.complete) == plain(params=EMPTY)
     assert list(parameters(clients.LinkXGClient)) == list(parameters(clients.LinkkitClient)) == ["session"]
     assert list(parameters(clients.SageX3Client)) == ["session"]
