@@ -7,8 +7,8 @@ the next, and a logout's after its whole session. A client's secrets are ordered
 the kind the higher number is later.
 
 Older linkauths write neither. They pass on what a vendor said besides (``Token.extra``) from renewal to renewal, so the session
-stands there a second time, under a name that no user sees. What has no session is ordered by when it was sent, then by its
-number, as ever.
+stands there a second time, under a name that no user sees. What has no session comes before what its renewals made of it;
+else it is ordered by when it was sent, then by its number, as ever.
 """
 
 from __future__ import annotations
