@@ -30,7 +30,7 @@ from linkauth.oauth.discovery import discovery
 from linkauth.oauth.exchange import Response
 from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note, digest
-from linkauth.protocol.records import KINDS, DeadRecord, TokenRecord
+from linkauth.protocol.records import KINDS, CheckRecord, DeadRecord, TokenRecord
 from linkauth.store import Record, open_store
 from linkauth.vendors import OAuth2
 from linkauth_stores.redis.ears import Ears
@@ -252,6 +252,7 @@ TOKEN = Token(access_token="a", refresh_token="r", expires_at=2e9, extra={"user"
 SEEDS = [
     Codec().close(NAME, 1, TokenRecord(vendor="linkxg", account="ada", token=TOKEN)),
     Codec(SEALER).close(NAME, 1, TokenRecord(vendor="linkxg", account="ada", token=TOKEN)),
+    Codec().close(NAME, 1, CheckRecord(at=2e9)),
     Note(doubt="d", since=1.0, kind="RateLimited", error="e", description="d", status=429).encode(),
     Slot(last=3, version=2, value=b"{}").dump(NAME),
     Slot(last=3, expires=1e9, lease=Lease(number=3, owner="o", until=2e9, found=b"n")).dump(NAME),

@@ -37,6 +37,7 @@ members = st.dictionaries(
             "reason",
             "state",
             "expires_at",
+            "at",
             "next_at",
             *("rate", "client", "secret", "slots", "counts"),
             "states",
@@ -65,6 +66,7 @@ members = st.dictionaries(
             "round",
             "limit",
             "repair",
+            "check",
             "first-seen",
             "reauthorize",
             "RateLimited",
@@ -212,5 +214,6 @@ def test_every_kind_of_record_is_known():
         "round",
         "limit",
         "repair",
+        "check",
         "first-seen",
     }
