@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from linkauth.engine.events import EventKind
-from linkauth.errors import ReauthorizationRequired, StoreUnavailable, VendorUnavailable
+from linkauth.errors import InvalidScope, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.oauth.token import Token
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, PAGE, Fault, Store, Vendor, Worker, answer, paired, remember, remembered
@@ -24,6 +24,18 @@ async def test_with_the_store_away_a_client_fetches_for_itself_and_says_so(caplo
     assert "for this process alone" in caplog.text
     assert worker.heard() == ["store lost", "renewed"]
     assert vendor.counts["requests"] == 1
+
+
+@virtual
+async def test_what_the_vendor_refuses_while_the_store_is_away_is_the_callers():
+    """Fetched for this process alone, and not to be had: the caller hears the vendor's reason, and nothing is held of it."""
+    store, vendor = Store(), Vendor()
+    credential = Worker(store, vendor).credential(CLIENT)
+    store.down.add("*")
+    vendor.fails(answer(400, {"error": "invalid_scope", "error_description": "no"}))
+    with pytest.raises(InvalidScope):
+        await credential.token()
+    assert remembered(credential).token is None
 
 
 @virtual

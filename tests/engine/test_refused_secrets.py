@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from linkauth import OAuth2
 from linkauth.engine.limiter import limiter
 from linkauth.errors import (
     InvalidClient,
 )
+from linkauth.oauth.token import Token
 from linkauth.protocol import timing
 from linkauth.protocol.keys import secret_key
 from linkauth.protocol.limits import secret_digest
 from linkauth.protocol.records import SecretRecord
 from tests.engine.fakes import (
+    BASE,
     CLIENT,
     UNSTATED,
     Fault,
     Store,
     Vendor,
     Worker,
+    answer,
+    remember,
 )
 from tests.engine.virtual import monotonic, virtual, wall
 
@@ -166,3 +171,33 @@ async def test_a_refused_secret_is_not_tried_for_another_that_is_refused():
             await credential.refresh()
         await asyncio.sleep(1)
     assert [secret for _, _, secret in vendor.sent] == ["stored"]
+
+
+class Replacing(OAuth2):
+    """A vendor of users that takes a client's secret for a logout, and replaces such secrets."""
+
+    rotates_secret = True
+
+
+@virtual
+async def test_a_logout_whose_secret_was_replaced_meanwhile_is_asked_for_with_the_newest():
+    """It needs no permit: the vendor refuses the old secret, the store has its successor, and with that the session ends."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    urls = {
+        "token_url": f"{BASE}/oauth/token",
+        "authorize_url": f"{BASE}/authorize",
+        "revoke_url": f"{BASE}/auth/logout",
+    }
+    app = Replacing(name="page", client_id="shop", client_secret="first-secret", **urls)
+    user = worker.credential(app)
+    remember(user, Token(access_token="at", issued_at=wall(), expires_at=wall() + 900), 1)
+    gate = asyncio.Event()
+    vendor.faults.append(Fault(answer(401, {"error": "invalid_client"}), gate=gate))
+    logout = asyncio.create_task(user.logout())
+    await asyncio.sleep(1)
+    record = SecretRecord(vendor=app.name, client_secret="new")
+    await store.commit(secret_key(app), 99, worker.context.codec.close(secret_key(app), 99, record))
+    gate.set()
+    await logout
+    assert [secret for _, _, secret in vendor.sent] == ["first-secret", "new"]

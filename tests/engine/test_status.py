@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -183,6 +184,36 @@ async def test_a_store_that_was_never_checked_shows_by_its_tokens_whether_the_ke
     with pytest.raises(CorruptRecord):
         await Worker(store, vendor, keys=NEW).check()
     await Worker(store, vendor, keys=[NEW, OLD]).check()
+
+
+@virtual
+async def test_a_token_that_goes_away_during_a_check_is_passed_by():
+    """It was there when the keys were listed, and is deleted before it is read: the next one shows what the keys are worth."""
+    store, vendor = Store(), Vendor()
+    for account in ("ada", "grace"):
+        await logged_in(Worker(store, vendor, keys=OLD), account)
+    first, second = [key async for key in store.keys("token/")]
+    store.counts.clear()
+    # What is read first is the record of the checks.
+    store.before = lambda name: store.inner.delete(first, LATER) if store.counts["read"] == 2 else None
+    with pytest.raises(CorruptRecord, match=second):
+        await Worker(store, vendor, keys=NEW).check()
+
+
+@pytest.mark.parametrize(("keys", "opens"), [([NEW, OLD], True), (OTHER, False)], ids=["known", "foreign"])
+@virtual
+async def test_whoever_is_overtaken_in_a_check_opens_what_the_other_has_written(keys, opens):
+    """Another worker checks between this one's look and its word: what keys that one has is heard now, not at the next check."""
+    store, vendor = Store(), Vendor()
+
+    async def overtakes() -> None:
+        store.before = lambda name: None
+        await Worker(store, vendor, keys=OLD).check()
+
+    store.before = lambda name: overtakes() if name == "commit" else None
+    with contextlib.nullcontext() if opens else pytest.raises(CorruptRecord, match="check/store"):
+        await Worker(store, vendor, keys=keys).check()
+    assert store.counts["commit"] == 2
 
 
 @virtual
