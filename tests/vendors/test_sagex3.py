@@ -117,6 +117,17 @@ def test_a_stored_endpoint_is_looked_at_again():
         nothing_sent(SAGE.renew(attrs.evolve(CURRENT, endpoint=endpoint)), UntrustedEndpoint)
 
 
+def test_a_session_that_comes_in_is_where_a_callback_may_lead():
+    """A listed region is kept in its one spelling, the configured root is no endpoint, and elsewhere the secret does not go."""
+    region = "https://api.us-prod-sagex3.com/v1"
+    for endpoint, kept in {f"{region}/": region, f"{ROOT}/": None, None: None}.items():
+        token = SAGE.adopted(attrs.evolve(CURRENT, endpoint=endpoint, refresh_expires_at=None))
+        assert (token.endpoint, token.refresh_expires_at) == (kept, CURRENT.issued_at + 31 * 86_400)
+    for endpoint in ATTACKS.values():
+        with pytest.raises(UntrustedEndpoint):
+            SAGE.adopted(attrs.evolve(CURRENT, endpoint=endpoint))
+
+
 @pytest.mark.parametrize("endpoint", ["https://api.us-prod-sagex3.com/v1", "https://api.us-prod-sagex3.com/v1/"])
 def test_another_region(endpoint):
     """A region that the app has listed is where the secret goes, from the exchange on."""
