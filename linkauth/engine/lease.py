@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from linkauth.engine.flight import out_of_sight
 from linkauth.errors import StoreError
 from linkauth.protocol import timing
-from linkauth.store import Granted
+from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -174,6 +174,8 @@ class Lease:
         if kept:
             self._deadline, self._epoch = asked.monotonic + self._ttl, asked.epoch
             return
+        if self._gone:
+            return  # another call has found that meanwhile, and reasserts
         self._lost = self._gone = True  # nothing is sent under it any more
         self._over = not self._sent
         if self._sent:
@@ -199,6 +201,8 @@ class Lease:
                         self._store_client.store.release(self.key, claim.number, claim.note)
                     )
             elif not isinstance(claim, Granted):
-                self.number = await self._holder.reassert(self.number)
+                # Not under the number of the lease that somebody else has: a commit under that would give his back.
+                taken = isinstance(claim, Busy) and claim.number == self.number
+                self.number = await self._holder.reassert(self.number + taken)
             if isinstance(claim, Granted) and not self._over:
                 self.number, self._gone = claim.number, False

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from linkauth.engine.lease import Lease
 from linkauth.protocol import timing
+from linkauth.store import Busy, Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, logged_in, remembered
+from tests.engine.fakes import (
+    CLIENT,
+    LIFETIME,
+    USER,
+    Store,
+    Vendor,
+    Worker,
+    killed_while_renewing,
+    logged_in,
+    remembered,
+)
 from tests.engine.virtual import virtual
+
+if TYPE_CHECKING:
+    from linkauth.store import Record
 
 
 @virtual
@@ -120,3 +135,65 @@ async def test_a_word_that_is_overtaken_by_a_login_leaves_that_its_number():
     store.inner.commit = committed
     assert await replica.reassert(number) == number + 1
     assert remembered(credential).version == (await store.read(replica.key)).record.version > number
+
+
+class Reasserting:
+    """A holder whose record is ``unchanged``, and under which numbers it was committed."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self.numbers: list[int] = []
+        self._store, self._key = store, key
+
+    def is_later(self, record: Record) -> bool:
+        return record.value != b"unchanged"
+
+    async def reassert(self, number: int) -> int:
+        self.numbers.append(number)
+        await self._store.commit(self._key, number, b"unchanged")
+        return number + 1
+
+
+@virtual
+async def test_a_reassertion_leaves_the_lease_of_the_next_alone():
+    """Lost to who claimed the very next number, and found lost by two calls at once: one reasserts, and never under his number."""
+    store, key = Store(), "token/linkxg/0123456789abcdef"
+    context, holder = Worker(store, Vendor()).context, Reasserting(store, key)
+
+    async def claims(owner: str) -> Any:
+        known = max(holder.numbers, default=0)
+        return await context.store_client.ask(store.claim(key, owner, 60.0, known, b""))
+
+    claim, time = await claims("we")
+    lease = Lease(context.store_client, key, claim.number, 60.0, time, lambda: claims("we"), every=1.0, holder=holder)
+    async with lease:
+        lease.sent()
+        await store.release(key, claim.number, b"")
+        his, _ = await claims("him")
+        assert his.number == claim.number + 1
+        store.before = lambda name: asyncio.sleep(0.01) if name == "extend" else None
+        await asyncio.gather(lease.keep(), lease.keep())
+        assert holder.numbers == [claim.number]
+        await asyncio.sleep(2.5)
+        assert holder.numbers == [claim.number, his.number + 1, his.number + 2]
+        found, _ = await claims("looks")
+        assert isinstance(found, Busy)
+        assert found.number == his.number
+
+
+@virtual
+async def test_who_hears_a_reassertion_while_it_gives_time_gives_the_lease_back():
+    """At once, not when the time that it gives is over: he who reasserts wants it."""
+    store, vendor = Store(), Vendor()
+    gone, other = Worker(store, vendor), Worker(store, vendor)
+    replica = (await logged_in(gone)).replica
+    await killed_while_renewing(gone, vendor)
+    await asyncio.sleep(LIFETIME)
+    asking = asyncio.create_task(other.credential(USER).token())
+    await asyncio.sleep(0.5)
+    found = await store.inner.claim(replica.key, "looks", 1.0, 2**52, b"")
+    assert isinstance(found, Busy)  # it gives time
+    await replica.reassert(found.number + 1)
+    await asyncio.sleep(timing.LOOK_AGAIN + 0.2)
+    assert isinstance(await store.inner.claim(replica.key, "he", 0.1, found.number + 1, found.note), Granted)
+    assert await asking
+    assert vendor.counts["reuse"] == 0
