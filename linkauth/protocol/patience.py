@@ -104,7 +104,7 @@ def give_time(me: Worker, attempt: Attempt, seconds: float) -> Steps[None]:
     end = looked + seconds
     while me.token == attempt.token and not me.suspects() and (left := end - me.now()) > 0:
         yield Wait(min(left, timing.LONGEST_LOOK), me.version)
-        if (yield from came_back(me)):
+        if (yield from came_back(me)) or me.version > attempt.version:
             break
         if me.now() > looked + 2 * timing.LONGEST_LOOK:
             end = me.now() + seconds
@@ -127,10 +127,13 @@ def came_back(me: Worker) -> Steps[bool]:
 
 
 def look(me: Worker) -> Steps[int | None]:
-    """The version that stands in the store; None: it is of something later than what is held, and was adopted."""
+    """The version that stands in the store; None: it is of something later than what is held, and was adopted.
+
+    The same token under a higher number is nothing later: somebody has reasserted his lease, or written it anew.
+    """
     answer: tuple[Reading, StoreTime] = yield Read()
-    record, time = answer[0].record, answer[1]
+    record, time, token = answer[0].record, answer[1], me.token
     if record is None or not me.supersedes(record):
         return record.version if record else 0
     yield Adopt(record, time, awaited=True)
-    return None
+    return record.version if me.token == token else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -14,7 +15,7 @@ from linkauth.errors import (
     ReauthorizationRequired,
 )
 from linkauth.protocol.intent import digest
-from linkauth.protocol.records import DeadRecord
+from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth.store import Granted
 from tests.engine import virtual as clock
 from tests.engine.fakes import (
@@ -32,6 +33,11 @@ from tests.engine.fakes import (
 )
 from tests.engine.test_lost_store import Keeping, Telling
 from tests.engine.virtual import virtual
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linkauth.engine.credential import Credential
 
 
 @virtual
@@ -53,27 +59,49 @@ async def test_a_session_that_is_lost_says_why_and_is_asked_about_once():
     assert vendor.counts["reuse"] == 1
 
 
-@virtual
-async def test_a_refusal_is_believed_only_after_another_look_at_the_store():
-    """invalid_grant, and meanwhile somebody wrote a newer token: that is adopted, and nobody is sent for the user."""
-    store, vendor = Store(), Vendor()
+async def refused_while_somebody_writes(
+    store: Store, vendor: Vendor, change: Callable[[TokenRecord], TokenRecord]
+) -> Credential:
+    """A credential whose next renewal is refused; another worker writes what ``change`` makes of its record before it looks."""
     worker, other = Worker(store, vendor), Worker(store, vendor)
     credential = await logged_in(worker)
     await other.credential(USER).token()
     vendor.fails(refusal(401, "REFRESH_TOKEN_REUSED"))
-    inner = store.inner
+    inner, key, codec = store.inner, credential.replica.key, worker.context.codec
 
     async def written_meanwhile() -> None:
         if vendor.counts["/auth/refresh"] == 1:
             store.before = lambda name: None
-            record = (await inner.read(credential.replica.key)).record
-            codec = worker.context.codec
-            value = codec.close(credential.replica.key, LATER, codec.open(credential.replica.key, record))
-            await inner.commit(credential.replica.key, LATER, value)
+            record = codec.open(key, (await inner.read(key)).record)
+            assert isinstance(record, TokenRecord)
+            await inner.commit(key, LATER, codec.close(key, LATER, change(record)))
 
     store.before = lambda name: written_meanwhile() if name == "read" else None
-    assert (await credential.refresh()).access_token
+    return credential
+
+
+@virtual
+async def test_a_refusal_is_believed_only_after_another_look_at_the_store():
+    """invalid_grant, and meanwhile somebody wrote a newer token: that is adopted, and nobody is sent for the user."""
+
+    def renewed(record: TokenRecord) -> TokenRecord:
+        token = attrs.evolve(record.token, access_token="newer", refresh_token="refresh-newer")
+        return attrs.evolve(record, token=token, generation=(record.generation or 0) + 1)
+
+    credential = await refused_while_somebody_writes(Store(), Vendor(), renewed)
+    assert (await credential.refresh()).access_token == "newer"
     assert remembered(credential).version == LATER
+
+
+@virtual
+async def test_a_reassertion_makes_nobody_ask_again_with_what_was_refused():
+    """The refused token stands under a higher number: it is no newer one, so it is marked dead above that and not sent again."""
+    store, vendor = Store(), Vendor()
+    credential = await refused_while_somebody_writes(store, vendor, lambda record: record)
+    with pytest.raises(ReauthorizationRequired):
+        await credential.refresh()
+    assert vendor.counts["/auth/refresh"] == 1
+    assert remembered(credential).version == (await store.read(credential.replica.key)).record.version == LATER + 1
 
 
 @virtual
