@@ -119,8 +119,8 @@ class Evidence:
     """Access tokens that the store had, and lost."""
     lost: set[str] = attrs.field(factory=set)
     """Accounts whose session was lost, excused."""
-    excused: dict[str, str] = attrs.field(factory=dict)
-    """By account: why its session may be lost, as it was at the moment at which that was done."""
+    excused: dict[Family, str] = attrs.field(factory=dict)
+    """Why a session may be lost, as it was at the moment at which that was done."""
     left: dict[str, float] = attrs.field(factory=dict)
     """By account: when a logout was asked for, and no login has been stored since."""
     back: dict[str, float] = attrs.field(factory=dict)
@@ -369,4 +369,4 @@ class Evidence:
             return False
         if self.sim.plan.window > 100 and self.epoch == 0 and not family.late:
             return False  # the spent token may be sent again
-        return account in self.excused or bool(why_lost(self.fate(self.sim.vendor.latest[account])))
+        return bool(self.excused.get(family)) or bool(why_lost(self.fate(self.sim.vendor.latest[account])))

@@ -166,11 +166,14 @@ class Judge(Evidence):
             answer.durable = True
             self.open.remove(answer)
 
-    def reuse(self, family: Family, refresh: str, by: Node) -> None:
+    def reuse(self, family: Family, refresh: str, by: Node, sent: float) -> None:
+        """The vendor sees ``refresh`` again. ``by`` sent it at ``sent``, and may have died or given up since."""
         child = family.spent.get(refresh)
         if child is None or self._lost_logout(family):
             return  # who obeyed it has forgotten what was spent before
         claim = self.claims.get((by, self.sim.keys[family.account]))
+        if claim is not None and claim.at > sent:
+            claim = None  # not the one under which that was sent
         heard = self.heard.get(by, -1e9)
         unheard = min(self.lost_at + UNHEARD, heard if heard >= self.lost_at else 1e9)
         if claim is not None and (claim.epoch != self.epoch or claim.at < unheard):
@@ -180,13 +183,13 @@ class Judge(Evidence):
             child.cut.add("who could put back what the store had lost had been cut off from it")
         if gone and child.access not in self.durable_at:
             child.cut |= self.sim.vendor.latest[family.account].cut  # nobody is left who could
-        if child.by is by and child.arrived:
+        if child.by is by and child.arrived and child.at < sent:
             self.fail(2, f"{by} sends {refresh} and has itself had the answer to it")
             return
         fate = self.fate(child)
         seen = claim is not None and self.durable_at.get(child.access, 1e9) < claim.at
         reason = why_lost(attrs.evolve(fate, durable=fate.durable and seen))
-        self.excused[family.account] = self.excused.get(family.account) or reason
+        self.excused[family] = self.excused.get(family) or reason
         if not reason:
             self.fail(2, f"{by} sends {refresh}, spent by {child.by} for {child.gives}, and nothing was cut off")
 

@@ -264,7 +264,7 @@ class VendorNode:
             return None, Response(status=401, body=wire.dump({"error": "invalid_client"}))
         account = field(request, b"username")
         if not account:
-            return self.decide(refresh, by, waited_for=waited_for)
+            return self.decide(refresh, by, sending.at, waited_for=waited_for)
         before = self.families[account].serial
         family = self._family(account, before - before % GENERATION + GENERATION)
         return self._give(family, "", by)
@@ -295,7 +295,7 @@ class VendorNode:
         body = wire.dump({"client_secret": f"secret-{self.secret}"})
         return Rotation("", by, self.sim.loop.now, serial=self.secret), Response(status=200, body=body)
 
-    def decide(self, refresh: str, by: Node, *, waited_for: bool = True) -> tuple[Answer, Response]:
+    def decide(self, refresh: str, by: Node, sent: float, *, waited_for: bool = True) -> tuple[Answer, Response]:
         plan = self.sim.plan
         if not plan.user:
             family = self.families.setdefault("default", Family("default", ""))
@@ -317,9 +317,10 @@ class VendorNode:
         if family.alive and self.sim.loop.now < family.spent_at.get(refresh, 0.0) + window:
             return self._give(family, refresh, by)
         spent = refresh != family.current
-        if waited_for and spent:
-            self.sim.judge.reuse(family, refresh, by)
-        if family.alive and plan.revokes and spent:
+        ends = family.alive and plan.revokes and spent
+        if spent and (waited_for or ends):  # whoever sent what ends a session may be dead by now
+            self.sim.judge.reuse(family, refresh, by, sent)
+        if ends:
             family.alive = False
             family.why = f"{by.name} sent {refresh} again"
             family.late = not waited_for
