@@ -32,15 +32,6 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         revoke_url="https://{host}/oauth/revoke",
         lifetime=math.inf,
     ),
-    "polar": entry(
-        "https://github.com/polarofficial/accesslink-example-python/blob/master/accesslink/oauth2.py",
-        "2026-11-30",
-        authorize_url="https://flow.polar.com/oauth2/authorization",
-        token_url="https://polarremote.com/v2/oauth2/token",
-        api_url="https://www.polaraccesslink.com/v3",
-        client_auth="basic",
-        lifetime=math.inf,
-    ),
     "spotify": entry(
         "https://github.com/spotify/web-api-examples/blob/master/authorization/authorization_code/app.js",
         "2026-11-30",
@@ -63,14 +54,6 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         authorize_url="https://id.twitch.tv/oauth2/authorize",
         token_url="https://id.twitch.tv/oauth2/token",
         api_url="https://api.twitch.tv/helix",
-    ),
-    "vimeo": entry(
-        "https://github.com/vimeo/vimeo.py/blob/master/vimeo/auth/authorization_code.py",
-        "2026-11-30",
-        authorize_url="https://api.vimeo.com/oauth/authorize",
-        token_url="https://api.vimeo.com/oauth/access_token",
-        client_auth="basic",
-        lifetime=math.inf,
     ),
     "x": entry(
         "https://github.com/xdevplatform/twitter-api-typescript-sdk/blob/main/src/OAuth2User.ts",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkauth.vendors.catalog.entry import HOST, ROOT, TEXT, entry, varies
 from linkauth.vendors.dialect import Dialect
-from linkauth.vendors.vendor import KEEPS, ROTATES
+from linkauth.vendors.vendor import KEEPS, ROTATES, RotationProfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["WORK"]
 
 DAY: Final = 86_400.0
+ENDS_ACCESS: Final = RotationProfile(rotates=True, ends_access=True)
+"""Each use of a refresh token brings a new one, and ends the access token before it at once."""
 
 WORK: Final[Mapping[str, Entry]] = {
     "airtable": entry(
@@ -109,7 +111,7 @@ WORK: Final[Mapping[str, Entry]] = {
         token_url="https://github.com/login/oauth/access_token",
         api_url="https://api.github.com",
         lifetime=math.inf,  # of an app that has opted out of tokens that expire, whose answers state none
-        rotation=ROTATES,
+        rotation=ENDS_ACCESS,
     ),
     "gitlab": entry(
         "https://docs.gitlab.com/api/oauth2/",
@@ -120,7 +122,7 @@ WORK: Final[Mapping[str, Entry]] = {
         revoke_url="{base}/oauth/revoke",
         api_url="{base}",
         pkce=True,
-        rotation=ROTATES,
+        rotation=ENDS_ACCESS,
     ),
     "heroku": entry(
         "https://github.com/heroku/omniauth-heroku/blob/main/lib/omniauth/strategies/heroku.rb",
@@ -147,14 +149,6 @@ WORK: Final[Mapping[str, Entry]] = {
         lifetime=math.inf,  # without token rotation, which an app turns on, a token does not expire
         rotation=ROTATES,
         dialect=Dialect(scope_separator=","),
-    ),
-    "webflow": entry(
-        "https://github.com/webflow/webflow-python/blob/master/src/webflow/oauth.py",
-        "2026-11-30",
-        authorize_url="https://webflow.com/oauth/authorize",
-        token_url="https://api.webflow.com/oauth/access_token",
-        lifetime=math.inf,
-        dialect=Dialect(body="json"),
     ),
     "zoom-server-to-server": entry(
         "https://github.com/zoom/server-to-server-oauth-token/blob/main/s2s.js",
