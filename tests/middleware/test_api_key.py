@@ -50,7 +50,7 @@ def make_site():
 
 @pytest.fixture
 async def engine():
-    async with AuthEngine(NoStore(), timeout=3) as made:
+    async with AuthEngine(NoStore(), timeout=6) as made:
         yield made
 
 

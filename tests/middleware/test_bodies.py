@@ -146,7 +146,7 @@ async def test_a_multipart_body_whose_parts_can_be_sent_again_is_sent_again(cred
 async def test_the_first_answer_is_given_back_before_renewing(site):
     """One connection in the pool and 5 MB of 401: no deadlock, also where the pool serves the token request."""
     site.big = True
-    async with AuthEngine(MemoryStore(), timeout=3) as engine:
+    async with AuthEngine(MemoryStore(), timeout=6) as engine:
         credential = engine.credential(LinkXG(client_id="shop", client_secret="s", base_url=f"{site.url}/v1"))
         async with credential.session(connector=aiohttp.TCPConnector(limit=1)) as session, asyncio.timeout(10):
             await get(session, "a")

@@ -142,7 +142,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[AuthEngine]:
-    async with AuthEngine("memory:", timeout=2) as running:
+    async with AuthEngine("memory:", timeout=6) as running:
         yield running
 
 
