@@ -185,9 +185,12 @@ class Vendors:
 
 @pytest.fixture(scope="session")
 def vendors() -> Iterator[Vendors]:
-    """``linkauth sandbox --port 0 --json``, for all tests of this process."""
+    """``linkauth sandbox --port 0 --json``, for all tests of this process: they are many, and LinkXG's limits are for one user."""
+    limits = {"token_limit": None, "login_limit": None, "refresh_limit": None}
     with Command("sandbox", "--port", "0", "--json") as sandbox:
-        yield Vendors(json.loads(sandbox.line()))
+        all_of_them = Vendors(json.loads(sandbox.line()))
+        control(all_of_them, {"linkxg": {"settings": limits}})
+        yield all_of_them
 
 
 @pytest.fixture
