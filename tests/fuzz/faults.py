@@ -14,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from linkauth.engine import authorization
 from linkauth.engine import engine as engines
 from linkauth.engine.codec import Codec
+from linkauth.engine.replica import Replica
 from linkauth.errors import LinkAuthError
 from linkauth.oauth import grants, refusals, wire
 from linkauth.oauth.token import Secret
@@ -108,8 +109,8 @@ def state_not_checked() -> Iterator[Plant]:
 
 @planted(Authorizations, "a state stays good after its use")
 def state_usable_twice() -> Iterator[Plant]:
-    async def give_back(_: Any, lease: Any) -> None:
-        await lease.release()
+    async def give_back(stored: Replica, number: int) -> None:
+        await stored.release(number)
 
     yield authorization, "_use_up", give_back
 
@@ -150,17 +151,17 @@ def vendor_mixed_up() -> Iterator[Plant]:
 
 @planted(Authorizations, "a state is good for ever")
 def state_never_expires() -> Iterator[Plant]:
-    expect, put = Codec.expect, authorization._put
+    expect, commit = Codec.expect, Replica.commit
 
     def for_ever(self: Codec, key: str, record: Any, kind: type) -> Any:
         found = expect(self, key, record, kind)
         return attrs.evolve(found, expires_at=1e11) if kind is PendingRecord else found
 
-    async def keep(context: Any, key: str, number: int, what: Any, _: float) -> None:
-        await put(context, key, number, what, 1e9)
+    async def keep(self: Replica, number: int, record: Any, ttl: float | None = None) -> Any:
+        return await commit(self, number, record, 1e9 if type(record) is PendingRecord else ttl)
 
     yield Codec, "expect", for_ever
-    yield authorization, "_put", keep
+    yield Replica, "commit", keep
 
 
 @planted(Authorizations, "states come from a counter that begins anew")
