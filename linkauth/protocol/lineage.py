@@ -44,11 +44,16 @@ class Lineage:
 
     def renewed(self, token: Token | None) -> Lineage:
         """That of what replaces ``token``, whose lineage this is."""
+        known = self.alone(token)
+        return known if known.generation is None else Lineage(known.session, known.generation + 1)
+
+    def alone(self, token: Token | None) -> Lineage:
+        """That of what was fetched in place of ``token`` without the store: no generation of its own, for nobody else can have it."""
         if self.session is not None:
-            return Lineage(self.session, None if self.generation is None else self.generation + 1)
+            return self
         if token is None or not token.refresh_token:
             return Lineage()  # nothing hangs on the order of tokens that can be had at any time
-        return Lineage(_implied(token), 1)  # from before sessions: whoever renews it gives it the same one
+        return Lineage(_implied(token), 0)  # from before sessions: whoever renews it gives it the same one
 
 
 UNKNOWN: Final = Lineage()

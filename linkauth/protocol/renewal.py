@@ -212,7 +212,7 @@ def _alone(me: Worker, known: int) -> Steps[Token]:
         raise outcome.error
     if me.version != known and me.vendor.needs_user:  # the user has logged in or out meanwhile
         return me.current()
-    yield Serve(outcome, lineage)  # no generation of its own: nobody else can ever have it
+    yield Serve(outcome, lineage.alone(token))
     me.tell("renewed", "for this process alone", me.now() - started)
     me.check_scope(outcome, _asked_for(me.vendor, token))
     return outcome

@@ -338,3 +338,16 @@ async def test_an_answer_that_the_store_took_and_says_so_late_does_not_take_a_lo
     assert await renewing == fresh
     assert (await credential.token(), remembered(credential).version) == (fresh, version)
     assert (await store.read(credential.replica.key)).record.version == version
+
+
+def test_what_is_fetched_without_the_store_is_no_generation():
+    """It is of the session that it came of, also where an older linkauth wrote none, and counts for nothing in it."""
+    token = Token(access_token="a", refresh_token="r", issued_at=100.0, expires_at=200.0)
+    without = attrs.evolve(token, refresh_token=None)
+    begun = Lineage(Session(7, "ab"), 3)
+    assert begun.alone(token) == begun
+    assert Lineage().alone(without) == Lineage()
+    since = Lineage().renewed(token)
+    alone = Lineage().alone(token)
+    assert (alone.session, alone.generation) == (since.session, 0)
+    assert alone.renewed(attrs.evolve(token, access_token="b", issued_at=150.0)) == since
