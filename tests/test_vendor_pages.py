@@ -21,6 +21,7 @@ from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import Token
 from linkauth.testing import play
 from linkauth.vendors import Pending
+from tests.packages import importable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,8 +177,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, An
         ENTRY_POINT.replace('project.entry-points."linkauth.vendors"', "linkauth.vendors").replace('"', ""),
         encoding="utf-8",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(site)
+    with importable(site, "my_package"):
         proof: dict[str, Any] = {"__name__": "test_acme"}
         exec(compile(PROOF, "a-vendor-in-forty-lines.md", "exec"), proof)
         yield proof

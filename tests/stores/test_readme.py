@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linkauth.store import TokenStore, open_store
+from tests.packages import importable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ENTRY_POINT.replace('project.entry-points."linkauth.stores"', "linkauth.stores").replace('"', ""),
         encoding="utf-8",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(site)
+    with importable(site, "my_package"):
         yield site
 
 
