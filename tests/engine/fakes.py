@@ -53,6 +53,14 @@ PAGE = OAuth2(
     rotation=RotationProfile(rotates=False),
 )
 """A vendor whose refresh tokens stay good."""
+
+
+class Keeping(LinkXGUser):
+    """LinkXG as it might be: a refresh token stays good."""
+
+    rotation = RotationProfile()
+
+
 LIFETIME = 900.0
 LATER = 10**13
 """A number above every one that a user's word takes from the clock."""
@@ -342,20 +350,3 @@ async def logged_in(worker: Worker, account: str = "default") -> Credential:
     credential = worker.credential(USER, account)
     await credential.login(email="ada@example.com", password="correct horse")
     return credential
-
-
-async def killed_while_renewing(worker: Worker, vendor: Vendor, *, acts: bool = False) -> None:
-    """kill -9 while the vendor has its request, which it ``acts`` on or not. No other worker may be at work."""
-    fault = Fault(None, acts=acts, gate=None if acts else asyncio.Event(), delay=1e9)
-    vendor.faults.append(fault)
-
-    async def call() -> None:
-        await worker.credential(USER).token()
-        await worker.credential(USER).refresh()
-
-    caller = asyncio.create_task(call())
-    await asyncio.sleep(1)
-    assert fault not in vendor.faults
-    caller.cancel()
-    await worker.killed()
-    await asyncio.gather(caller, return_exceptions=True)

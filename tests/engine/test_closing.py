@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from linkauth.errors import ConfigurationError, LinkAuthError, StoreUnavailable
+from linkauth.errors import ConfigurationError, LinkAuthError
 from linkauth_stores.memory import MemoryStore
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, killed_while_renewing, logged_in
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in
+from tests.engine.scenes import killed_while_renewing, renewing, rotated_unsaved
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -75,9 +76,7 @@ async def test_calling_off_never_touches_a_flight_that_has_asked_the_vendor():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     login = asyncio.create_task(credential.login(email="ada@example.com", password="correct horse"))
     await asyncio.sleep(1)
     closing = asyncio.create_task(worker.aclose())
@@ -132,10 +131,7 @@ async def test_closing_ends_though_the_store_does_not_take_a_rotated_secret():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
-    await credential.token()
-    store.down.add("commit")
-    with pytest.raises(StoreUnavailable):
-        await credential.rotate_secret()
+    await rotated_unsaved(credential, store)
     await asyncio.sleep(60)
     async with asyncio.timeout(30):
         await worker.aclose()

@@ -14,19 +14,8 @@ from linkauth.protocol import timing
 from linkauth.protocol.intent import Note
 from linkauth.protocol.keys import secret_key
 from linkauth.store import Busy
-from tests.engine.fakes import (
-    CLIENT,
-    LIFETIME,
-    USER,
-    Escrow,
-    Fault,
-    Machine,
-    Store,
-    Vendor,
-    Worker,
-    killed_while_renewing,
-    logged_in,
-)
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Escrow, Fault, Machine, Store, Vendor, Worker, logged_in
+from tests.engine.scenes import killed_while_renewing
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:

@@ -18,20 +18,9 @@ from linkauth.protocol.intent import digest
 from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth.store import Granted
 from tests.engine import virtual as clock
-from tests.engine.fakes import (
-    BASE,
-    LATER,
-    USER,
-    Fault,
-    Store,
-    Vendor,
-    Worker,
-    killed_while_renewing,
-    logged_in,
-    refusal,
-    remembered,
-)
-from tests.engine.test_lost_store import Keeping, Telling
+from tests.engine.announcing import Telling
+from tests.engine.fakes import BASE, LATER, USER, Fault, Keeping, Store, Vendor, Worker, logged_in, refusal, remembered
+from tests.engine.scenes import left_in_doubt
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:
@@ -44,10 +33,7 @@ if TYPE_CHECKING:
 async def test_a_session_that_is_lost_says_why_and_is_asked_about_once():
     """Killed after the vendor acted: one worker tries once, all others know it from the store, in words."""
     store, vendor = Store(), Vendor()
-    await logged_in(Worker(store, vendor))
-    await asyncio.sleep(890)
-    await killed_while_renewing(Worker(store, vendor), vendor, acts=True)
-    await asyncio.sleep(40)
+    await left_in_doubt(store, vendor, acts=True)
     workers = [Worker(store, vendor) for _ in range(5)]
     for _ in range(20):
         for worker in workers:
@@ -144,10 +130,7 @@ async def test_who_was_refused_looks_before_it_believes_it():
 async def test_a_wait_for_whoever_comes_back_asks_the_store_a_few_times_a_second():
     """The store lost the lease under it, so that there is nothing to wait for: it looks again, and not without end."""
     store, vendor = Store(), Vendor()
-    credential = await logged_in(Worker(store, vendor))
-    await asyncio.sleep(890)
-    await killed_while_renewing(Worker(store, vendor), vendor)
-    await asyncio.sleep(40)
+    credential = await left_in_doubt(store, vendor)
     begun = clock.monotonic()
 
     def lose(name: str) -> None:
@@ -181,10 +164,7 @@ async def test_the_refusal_is_told_in_the_vendors_words():
 async def test_a_loss_is_told_with_both_of_its_reasons():
     """What the vendor said, and that somebody died while renewing."""
     store, vendor = Store(), Vendor()
-    await logged_in(Worker(store, vendor))
-    await asyncio.sleep(890)
-    await killed_while_renewing(Worker(store, vendor), vendor, acts=True)
-    await asyncio.sleep(40)
+    await left_in_doubt(store, vendor, acts=True)
     words = r"the vendor refused the refresh token \(.*REUSED.*\); the answer to an earlier renewal may have been lost"
     with pytest.raises(ReauthorizationRequired, match=words):
         await Worker(store, vendor).credential(USER).token()

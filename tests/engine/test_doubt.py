@@ -21,20 +21,8 @@ from linkauth.protocol.records import TokenRecord
 from linkauth.vendors.vendor import RotationProfile
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import (
-    CLIENT,
-    PAGE,
-    USER,
-    Fault,
-    Store,
-    Vendor,
-    Worker,
-    answer,
-    killed_while_renewing,
-    logged_in,
-    paired,
-    remembered,
-)
+from tests.engine.fakes import CLIENT, PAGE, USER, Fault, Store, Vendor, Worker, answer, logged_in, paired, remembered
+from tests.engine.scenes import killed_while_renewing, left_in_doubt, renewing
 from tests.engine.virtual import monotonic, virtual
 
 
@@ -48,9 +36,7 @@ async def test_the_note_stands_before_the_request_goes_out():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     assert (await note(store, worker)).doubt
     assert "refresh-" not in (await note(store, worker)).doubt
     gate.set()
@@ -128,10 +114,7 @@ async def test_the_holder_that_comes_back_wins():
 async def test_the_holder_has_his_time_again_after_the_store_was_silent():
     """Nobody could come forward while it was: what is in doubt is spent three seconds after it answers again."""
     store, vendor = Store(), Vendor()
-    await logged_in(Worker(store, vendor))
-    await asyncio.sleep(890)
-    await killed_while_renewing(Worker(store, vendor), vendor, acts=False)
-    await asyncio.sleep(40)
+    await left_in_doubt(store, vendor)
     begun = monotonic()
 
     def silent(name: str) -> Any:

@@ -14,8 +14,8 @@ from linkauth.engine.escrow import Kept
 from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.protocol.keys import token_key
 from linkauth.protocol.records import DeadRecord
+from tests.engine.announcing import Telling
 from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker, logged_in
-from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:

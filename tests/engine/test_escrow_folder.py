@@ -9,7 +9,6 @@ import time
 from base64 import b64encode
 from pathlib import Path
 from secrets import token_bytes
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,9 +18,6 @@ from linkauth.errors import (
     StoreUnavailable,
 )
 from tests.engine.fakes import Escrow, Store, Vendor, Worker
-
-if TYPE_CHECKING:
-    pass
 
 
 async def escrow_in(folder: Path) -> FolderEscrow:

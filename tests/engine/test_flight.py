@@ -10,7 +10,7 @@ import random
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import uvloop
@@ -21,9 +21,6 @@ from linkauth.errors import InvalidClient, LinkAuthError
 from linkauth.sandbox import Sandbox
 from tests.engine.fakes import UNSTATED, Vendor, Worker
 from tests.engine.virtual import VirtualLoop, virtual
-
-if TYPE_CHECKING:
-    pass
 
 
 def eager() -> asyncio.AbstractEventLoop:

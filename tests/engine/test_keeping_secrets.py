@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -17,11 +16,9 @@ from linkauth.protocol.keys import answer_key, secret_key
 from linkauth.protocol.records import SecretRecord
 from tests.engine import virtual as clock
 from tests.engine.fakes import CLIENT, Escrow, Store, Vendor, Worker, answer, refusal
+from tests.engine.scenes import rotated_unsaved
 from tests.engine.test_newest_secret import KEY
 from tests.engine.virtual import VirtualLoop, virtual
-
-if TYPE_CHECKING:
-    pass
 
 
 @virtual
@@ -64,10 +61,7 @@ async def test_a_secret_in_escrow_comes_before_the_constructors():
     """Rotated, and dead before the store took it: a restarted process uses what lies in escrow, and stores it."""
     store, vendor, escrow = Store(), Vendor(), Escrow()
     doomed = Worker(store, vendor, escrow=escrow)
-    await doomed.credential(CLIENT).token()
-    store.down.add("commit")
-    with pytest.raises(StoreUnavailable):
-        await doomed.credential(CLIENT).rotate_secret()
+    await rotated_unsaved(doomed.credential(CLIENT), store)
     doomed.context.flights.closing = True
     await asyncio.sleep(1)
     store.down.clear()
@@ -98,10 +92,7 @@ async def test_a_rotated_secret_that_the_store_does_not_take_is_used_and_offered
     """The store goes away at the worst moment: this is said, this worker goes on with the new one, and it is stored."""
     store, vendor = Store(), Vendor()
     credential = Worker(store, vendor).credential(CLIENT)
-    await credential.token()
-    store.down.add("commit")
-    with pytest.raises(StoreUnavailable, match="offers it on"):
-        await credential.rotate_secret()
+    await rotated_unsaved(credential, store)
     assert (await credential.refresh()).access_token
     store.down.clear()
     await asyncio.sleep(2)
@@ -157,10 +148,7 @@ async def test_a_worker_that_closes_says_what_it_leaves_behind(caplog):
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
-    await credential.token()
-    store.down.add("commit")
-    with pytest.raises(StoreUnavailable):
-        await credential.rotate_secret()
+    await rotated_unsaved(credential, store)
     await worker.aclose()
     assert "the client's secret: closing, and the store has not taken the last answer" in caplog.text
 
@@ -188,10 +176,7 @@ def test_a_secret_that_waits_for_the_store_is_offered_on_in_the_next_loop():
     credential = worker.credential(CLIENT)
 
     async def rotate() -> None:
-        await credential.token()
-        store.down.add("commit")
-        with pytest.raises(StoreUnavailable):
-            await credential.rotate_secret()
+        await rotated_unsaved(credential, store)
 
     async def go_on() -> None:
         store.down.clear()

@@ -21,6 +21,7 @@ from linkauth.protocol.intent import Note
 from linkauth.protocol.keys import answer_key, secret_key, token_key
 from linkauth.store import Granted
 from tests.engine.fakes import CLIENT, PAGE, USER, Escrow, Store, Vendor, Worker, logged_in
+from tests.engine.scenes import renewing
 from tests.engine.test_keep_alive import WEEK
 from tests.engine.virtual import monotonic, virtual
 
@@ -156,9 +157,7 @@ async def test_a_renewal_that_is_under_way_is_waited_for():
     """Its answer is what stands; it is the one that is then written anew."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor, keys=[OLD, NEW]))
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     resealing = asyncio.create_task(Worker(store, vendor, keys=[NEW, OLD]).reseal())
     await asyncio.sleep(1)
     assert not resealing.done()

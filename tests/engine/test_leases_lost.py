@@ -12,17 +12,8 @@ from linkauth.protocol import timing
 from linkauth.store import Busy, Granted
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import (
-    CLIENT,
-    LIFETIME,
-    USER,
-    Store,
-    Vendor,
-    Worker,
-    killed_while_renewing,
-    logged_in,
-    remembered,
-)
+from tests.engine.fakes import CLIENT, LIFETIME, USER, Store, Vendor, Worker, logged_in, remembered
+from tests.engine.scenes import killed_while_renewing
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:

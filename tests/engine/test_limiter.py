@@ -14,8 +14,8 @@ from linkauth.engine.limiter import Limiter
 from linkauth.errors import InvalidClient, LinkAuthError, RateLimited, VendorUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.keys import limit_key
+from tests.engine.announcing import Telling
 from tests.engine.fakes import BASE, Store, Unstated, Vendor, Worker
-from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:

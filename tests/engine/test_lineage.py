@@ -19,6 +19,7 @@ from linkauth.protocol.records import DeadRecord, SecretRecord, Session, TokenRe
 from linkauth.store import Record, Superseded
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
+from tests.engine.announcing import Telling
 from tests.engine.fakes import (
     LATER,
     LIFETIME,
@@ -32,7 +33,6 @@ from tests.engine.fakes import (
     remember,
     remembered,
 )
-from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import virtual
 
 NAMES: dict[str, Any] = {"vendor": USER.name, "account": "default"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -36,11 +35,8 @@ from tests.engine.fakes import (
     remember,
     remembered,
 )
+from tests.engine.scenes import renewing, stalls_after_its_claim
 from tests.engine.virtual import monotonic, virtual
-
-if TYPE_CHECKING:
-    pass
-
 
 APP = {"client_id": "c", "client_secret": "s"}
 
@@ -110,16 +106,7 @@ async def test_a_logout_that_was_stalled_past_its_lease_is_carried_out_under_ano
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     user = await logged_in(worker)
-    claim = store.inner.claim
-
-    async def claim_and_stop(*args):
-        store.inner.claim = claim
-        granted = await claim(*args)
-        worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(user.replica.key, granted.number)
-        return granted
-
-    store.inner.claim = claim_and_stop
+    stalls_after_its_claim(worker, store)
     claims = store.counts["claim"]
     await user.logout()
     assert (store.counts["claim"] - claims, vendor.counts["/auth/logout"]) == (2, 1)
@@ -322,9 +309,7 @@ async def test_a_late_answer_does_not_undo_a_logout():
     stalled, other = Worker(store, vendor, timeout=60), Worker(store, vendor)
     credential = await logged_in(stalled)
     store.down.add("extend")
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     store.down.clear()
     await store.inner.release(credential.replica.key, remembered(credential).version + 1)  # as if its lease had ended
     await other.credential(USER).logout()

@@ -12,15 +12,8 @@ from linkauth.errors import (
     UnsupportedGrant,
 )
 from linkauth.protocol import timing
-from tests.engine.fakes import (
-    CLIENT,
-    USER,
-    Store,
-    Vendor,
-    Worker,
-    logged_in,
-    refusal,
-)
+from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.scenes import renewing, stalls_after_its_claim
 from tests.engine.test_keys import lease_ends
 from tests.engine.test_waiting import FOR_EVER
 from tests.engine.virtual import monotonic, virtual
@@ -45,17 +38,7 @@ async def test_a_login_that_was_stalled_past_its_lease_is_carried_out():
     store, vendor = Store(), Vendor()
     worker = Worker(store, vendor)
     credential = worker.credential(USER)
-
-    inner_claim = store.inner.claim
-
-    async def claim_and_stop(*args):
-        store.inner.claim = inner_claim
-        granted = await inner_claim(*args)
-        worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(credential.replica.key, granted.number)
-        return granted
-
-    store.inner.claim = claim_and_stop
+    stalls_after_its_claim(worker, store)
     token = await credential.login(email="ada@example.com", password="correct horse")
     assert (await Worker(store, vendor).credential(USER).token()).access_token == token.access_token
     assert (store.counts["claim"], vendor.counts["/auth/login"]) == (2, 1)
@@ -75,9 +58,7 @@ async def test_a_login_waits_two_seconds_for_a_renewal_and_does_not_knock_withou
     """Another worker has the lease: its change is waited for, and then the user's word goes before what comes later."""
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor))
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     store.counts.clear()
     login = asyncio.create_task(logged_in(Worker(store, vendor)))
     await asyncio.sleep(1)

@@ -4,75 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from linkauth.errors import ReauthorizationRequired, StoreUnavailable
 from linkauth.oauth.token import Token
 from linkauth.protocol.keys import secret_key
-from linkauth.store import Change
-from linkauth.vendors.linkxg_user import LinkXGUser
-from linkauth.vendors.vendor import RotationProfile
-from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
-from tests.engine.fakes import BASE, CLIENT, LATER, USER, Store, Vendor, Worker, logged_in, refusal, remembered
+from tests.engine.announcing import Telling
+from tests.engine.fakes import BASE, CLIENT, USER, Keeping, Vendor, Worker, logged_in, refusal, remembered
+from tests.engine.scenes import renewing
 from tests.engine.virtual import monotonic, virtual
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-class Keeping(LinkXGUser):
-    """LinkXG as it might be: a refresh token stays good."""
-
-    rotation = RotationProfile()
-
-
-class Telling(Store):
-    """A store that announces its changes, as Redis does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ears: set[asyncio.Queue[Any]] = set()
-        self.deaf = False
-
-    def __getattr__(self, name: str) -> Any:
-        method = super().__getattr__(name)
-        if name != "commit":
-            return method
-
-        async def commit(key: str, number: int, value: bytes, ttl: float | None = None) -> Any:
-            done = await method(key, number, value, ttl)
-            self.tell(Change(key, number))
-            return done
-
-        return commit
-
-    async def changes(self) -> AsyncIterator[Change | None]:
-        if self.deaf:
-            await asyncio.Event().wait()
-        ear: asyncio.Queue[Any] = asyncio.Queue()
-        self.ears.add(ear)
-        try:
-            yield None
-            while (heard := await ear.get()) is not StopAsyncIteration:
-                if isinstance(heard, Exception):
-                    raise heard
-                yield heard
-        finally:
-            self.ears.discard(ear)
-
-    def tell(self, what: Any) -> None:
-        for ear in self.ears:
-            ear.put_nowait(what)
-
-    def empty(self) -> None:
-        self.inner = MemoryStore(clock=clock.wall)
-
-    async def version(self, key: str) -> int:
-        record = (await self.inner.read(key)).record
-        return record.version if record else 0
+    pass
 
 
 @virtual
@@ -142,22 +88,6 @@ async def test_nothing_is_spent_for_a_moment_after_data_was_lost():
     begun = monotonic()
     await credential.refresh()
     assert 2.5 <= monotonic() - begun < 4
-
-
-@virtual
-async def test_what_is_no_news_costs_no_call():
-    """Others' keys, what is held, and what is newer than that: an idle worker asks the store for nothing."""
-    store, vendor = Telling(), Vendor()
-    credential = await logged_in(Worker(store, vendor))
-    before = store.counts.total()
-    for change in (
-        Change("token/x/1", 0),
-        Change(credential.replica.key, remembered(credential).version),
-        Change(credential.replica.key, LATER),
-    ):
-        store.tell(change)
-    await asyncio.sleep(1)
-    assert store.counts.total() == before
 
 
 @virtual
@@ -245,43 +175,6 @@ async def test_a_store_that_does_not_take_it_is_offered_it_again(caplog):
     assert await store.version(credential.replica.key) > 0
 
 
-@pytest.mark.parametrize("end", [ZeroDivisionError("canary"), StopAsyncIteration], ids=["breaks", "ends"])
-@virtual
-async def test_a_watch_that_ends_is_taken_up_again(end, caplog):
-    """Whatever the store raises, in a second somebody listens again, and a loss meanwhile is made good."""
-    store = Telling()
-    credential = await logged_in(Worker(store, Vendor()))
-    store.tell(end)
-    await asyncio.sleep(0.5)
-    assert not store.ears
-    store.empty()
-    await asyncio.sleep(2)
-    assert len(store.ears) == 1
-    assert await store.version(credential.replica.key) > 0
-    assert "canary" not in caplog.text
-
-
-@virtual
-async def test_a_store_that_cannot_be_listened_to_costs_a_second():
-    """The first reading does not wait for the subscription for ever."""
-    store = Telling()
-    store.deaf = True
-    await logged_in(Worker(store, Vendor()))
-    assert monotonic() - 1000 < 5
-
-
-@virtual
-async def test_closing_stops_listening():
-    """Nothing is left subscribed, whether or not anything was ever followed."""
-    store = Telling()
-    worker = Worker(store, Vendor())
-    await logged_in(worker)
-    assert len(store.ears) == 1
-    await worker.aclose()
-    assert not store.ears
-    await Worker(store, Vendor()).aclose()
-
-
 @virtual
 async def test_a_rotated_secret_is_put_back():
     """Every older secret is dead at the vendor: who knows the newest gives it back to a store that lost it."""
@@ -314,13 +207,10 @@ async def test_a_secret_that_the_store_has_is_not_written_again():
 async def test_a_lease_that_was_lost_while_the_vendor_is_asked_is_taken_again():
     """The store restarts empty in the middle of a renewal: nobody else spends the token, and the answer is stored."""
     store, vendor = Telling(), Vendor()
-    renewing = Worker(store, vendor, timeout=60)
-    credential = await logged_in(renewing)
+    credential = await logged_in(Worker(store, vendor, timeout=60))
     other = Worker(store, vendor, timeout=60).credential(USER)
     await other.token()
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     store.empty()
     store.tell(None)
     await asyncio.sleep(1)
@@ -393,18 +283,6 @@ async def test_a_refusal_that_nobody_contradicts_is_believed_after_a_moment():
 
 
 @virtual
-async def test_who_has_lost_a_listener_may_have_lost_more_than_it_holds():
-    """It holds nothing, and was cut off from hearing: what it asks for next may be about to come back."""
-    store = Telling()
-    worker = Worker(store, Vendor())
-    await worker.credential(USER).replica.read()
-    assert not worker.context.read_repair.suspects
-    store.tell(OSError("gone"))
-    await asyncio.sleep(1.5)
-    assert await worker.context.read_repair.suspicion() > 2
-
-
-@virtual
 async def test_who_has_logged_out_sees_a_login_after_the_store_lost_the_logout():
     """The store counts anew, and a login stands there: it comes after the logout, and its token is handed out."""
     store, vendor = Telling(), Vendor()
@@ -429,37 +307,3 @@ async def test_such_a_login_may_have_brought_no_refresh_token():
     number = remembered(left).version
     await store.inner.commit(left.replica.key, number, left.replica._closed(number, token))
     assert await left.token() == token
-
-
-@virtual
-async def test_what_anybody_may_announce_costs_two_looks_a_second():
-    """A thousand lies in two seconds of records that are there, and of keys that nobody holds: a read each half second."""
-    store, read = Telling(), []
-    worker = Worker(store, Vendor())
-    held = await logged_in(worker)
-    await asyncio.sleep(1)
-    store.before = lambda name: read.append((name, monotonic()))
-    for number in range(1000):
-        store.tell(Change(held.replica.key, number % 2 * -5))
-        store.tell(Change(f"token/nobody/{number}", 0))
-        await asyncio.sleep(0.002)
-    await asyncio.sleep(10)
-    assert {name for name, _ in read} == {"read"}
-    assert 4 <= len(read) <= 5
-    await worker.aclose()
-
-
-@virtual
-async def test_a_loss_that_is_announced_between_two_looks_is_found_at_the_next():
-    """The first look found all as it should be; what was lost right after it is back within half a second."""
-    store = Telling()
-    worker = Worker(store, Vendor())
-    held = await logged_in(worker)
-    await asyncio.sleep(1)
-    store.tell(Change(held.replica.key, 0))
-    await asyncio.sleep(0.01)
-    store.empty()
-    store.tell(Change(held.replica.key, 0))
-    await asyncio.sleep(0.6)
-    assert (await store.inner.read(held.replica.key)).record is not None
-    await worker.aclose()

@@ -12,8 +12,8 @@ from linkauth.errors import StoreUnavailable, VendorUnavailable
 from linkauth.protocol.keys import limit_key, secret_key
 from linkauth.protocol.records import SecretRecord
 from linkauth.store import Change
+from tests.engine.announcing import Telling
 from tests.engine.fakes import UNSTATED, Store, Vendor, Worker
-from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual
 
 KEY = secret_key(UNSTATED)

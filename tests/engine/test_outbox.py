@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import attrs
 import pytest
@@ -17,9 +16,6 @@ from linkauth.oauth.token import Token
 from linkauth.protocol.records import Session, TokenRecord
 from tests.engine.fakes import CLIENT, LATER, USER, Escrow, Store, Vendor, Worker
 from tests.engine.virtual import monotonic, virtual
-
-if TYPE_CHECKING:
-    pass
 
 
 @virtual

@@ -12,8 +12,8 @@ from linkauth.errors import ReauthorizationRequired
 from linkauth.protocol import timing
 from linkauth.protocol.keys import repair_key
 from linkauth.protocol.records import RepairRecord
+from tests.engine.announcing import Telling
 from tests.engine.fakes import USER, Vendor, Worker, logged_in, refusal
-from tests.engine.test_lost_store import Telling
 from tests.engine.virtual import monotonic, virtual, wall
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from tests.engine.fakes import (
     LATER,
     LIFETIME,
     USER,
+    Keeping,
     Store,
     Vendor,
     Worker,
@@ -32,7 +33,7 @@ from tests.engine.fakes import (
     remember,
     remembered,
 )
-from tests.engine.test_lost_store import Keeping
+from tests.engine.scenes import stalls_after_its_claim
 from tests.engine.virtual import EPOCH, virtual
 
 
@@ -68,19 +69,10 @@ async def test_a_renewal_that_was_stalled_past_its_lease_claims_again():
     worker = Worker(store, vendor)
     credential = await logged_in(worker)
     old = await credential.token()
-    inner_claim = store.inner.claim
-
-    async def claim_and_stop(*args):
-        store.inner.claim = inner_claim
-        granted = await inner_claim(*args)
-        worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(credential.replica.key, granted.number)
-        return granted
-
-    store.inner.claim = claim_and_stop
+    stalls_after_its_claim(worker, store)
     claims = store.counts["claim"]
     assert (await credential.refresh()).access_token != old.access_token
-    assert (store.counts["claim"] - claims, vendor.counts["/auth/refresh"]) == (2, 1)
+    assert (store.counts["claim"] - claims, vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (2, 1, 0)
 
 
 @virtual

@@ -12,6 +12,7 @@ from linkauth.errors import (
 )
 from linkauth.protocol.keys import secret_key, state_key
 from tests.engine.fakes import CLIENT, PAGE, USER, Store, Vendor, Worker, answer, logged_in, refusal
+from tests.engine.scenes import renewing
 from tests.engine.test_keys import NEW, OLD, ids, lease_ends
 from tests.engine.virtual import monotonic, virtual
 
@@ -36,9 +37,7 @@ async def test_an_answer_that_comes_late_takes_its_place(moment):
     store, vendor = Store(), Vendor()
     credential = await logged_in(Worker(store, vendor, keys=[OLD, NEW]))
     await asyncio.sleep(1)
-    gate = vendor.holds()
-    renewal = asyncio.create_task(credential.refresh())
-    await asyncio.sleep(1)
+    renewal, gate = await renewing(credential, vendor)
     lease_ends(store, credential.replica.key)
 
     async def comes_back() -> None:

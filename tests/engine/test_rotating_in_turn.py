@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,20 +12,12 @@ from linkauth.errors import (
 from linkauth.protocol.keys import secret_key
 from linkauth.protocol.records import SecretRecord
 from linkauth.store import Granted
-from tests.engine.fakes import (
-    CLIENT,
-    Fault,
-    Store,
-    Vendor,
-    Worker,
-)
+from tests.engine.fakes import CLIENT, Fault, Store, Vendor, Worker
+from tests.engine.scenes import stalls_after_its_claim
 from tests.engine.test_newest_secret import KEY
 from tests.engine.test_rotation import ROTATE
 from tests.engine.test_waiting import FOR_EVER
 from tests.engine.virtual import monotonic, virtual, wall
-
-if TYPE_CHECKING:
-    pass
 
 
 @virtual
@@ -65,16 +56,7 @@ async def test_a_rotation_that_was_stalled_past_its_lease_is_carried_out_under_a
     worker = Worker(store, vendor)
     credential = worker.credential(CLIENT)
     await credential.token()
-    inner_claim = store.inner.claim
-
-    async def claim_and_stop(*args):
-        store.inner.claim = inner_claim
-        granted = await inner_claim(*args)
-        worker.slept -= 20  # stopped for longer than the lease, which somebody else took and gave back meanwhile
-        await store.inner.release(KEY, granted.number)
-        return granted
-
-    store.inner.claim = claim_and_stop
+    stalls_after_its_claim(worker, store)
     claims = store.counts["claim"]
     await credential.rotate_secret()
     assert store.counts["claim"] - claims == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,14 +18,10 @@ from linkauth.protocol.keys import answer_key, secret_key
 from linkauth.protocol.records import PendingRecord, SecretRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
+from tests.engine.announcing import Telling
 from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, refusal
-from tests.engine.test_lost_store import Telling
 from tests.engine.test_newest_secret import KEY
 from tests.engine.virtual import monotonic, virtual, wall
-
-if TYPE_CHECKING:
-    pass
-
 
 ROTATE = "/oauth/clients/shop/rotate"
 

@@ -15,7 +15,8 @@ from linkauth.oauth.token import Token
 from linkauth.protocol.intent import Note
 from linkauth.protocol.keys import token_key
 from linkauth.protocol.records import DeadRecord, RoundRecord, TokenRecord
-from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, killed_while_renewing, logged_in, refusal
+from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, logged_in, refusal
+from tests.engine.scenes import killed_while_renewing
 from tests.engine.test_keys import NEW, OLD, OTHER
 from tests.engine.virtual import virtual, wall
 

@@ -12,8 +12,8 @@ import pytest
 from linkauth.errors import CorruptRecord, LinkAuthError, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
 from linkauth.protocol.intent import Note, digest
 from linkauth.store import Granted
-from tests.engine.fakes import BASE, USER, Store, Vendor, Worker, logged_in, remembered
-from tests.engine.test_lost_store import Keeping, Telling
+from tests.engine.announcing import Telling
+from tests.engine.fakes import BASE, USER, Keeping, Store, Vendor, Worker, logged_in, remembered
 from tests.engine.virtual import VirtualLoop, monotonic, virtual, wall
 
 if TYPE_CHECKING:

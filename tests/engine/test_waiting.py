@@ -35,26 +35,6 @@ async def test_a_renewal_that_never_ends_elsewhere_is_told():
 
 
 @virtual
-async def test_a_renewal_that_was_stopped_past_its_lease_begins_again():
-    """The process stood still between its claim and the sending: nothing is sent under a lease that is another's."""
-    store, vendor = Store(), Vendor()
-    worker = Worker(store, vendor)
-    credential = await logged_in(worker)
-    claim = store.inner.claim
-
-    async def claim_and_stop(*args):
-        store.inner.claim = claim
-        granted = await claim(*args)
-        worker.slept -= 20
-        await store.inner.release(credential.replica.key, granted.number)
-        return granted
-
-    store.inner.claim = claim_and_stop
-    assert (await credential.refresh()).access_token
-    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (1, 0)
-
-
-@virtual
 async def test_a_client_that_is_refused_with_a_users_error_is_told_that():
     """``invalid_grant`` for client credentials sends for nobody: there is no user, and the next call may succeed."""
     vendor = Vendor()

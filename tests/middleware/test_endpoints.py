@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
@@ -15,9 +15,6 @@ from linkauth.errors import (
 )
 from linkauth_stores.memory import MemoryStore
 from tests.middleware.site import Site, another_process_stored, get
-
-if TYPE_CHECKING:
-    pass
 
 
 async def paired(engine: AuthEngine, site: Site, endpoint: str | None, root: str = "") -> Any:

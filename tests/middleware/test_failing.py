@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -15,9 +14,6 @@ from linkauth.errors import (
 )
 from linkauth_stores.memory import MemoryStore
 from tests.middleware.site import get
-
-if TYPE_CHECKING:
-    pass
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,9 +13,6 @@ from linkauth.errors import (
     ReauthorizationRequired,
 )
 from tests.middleware.site import Site, another_process_stored, chunks, get
-
-if TYPE_CHECKING:
-    pass
 
 
 async def test_a_401_renews_once_and_repeats_once(credential, site):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,9 +12,6 @@ from yarl import URL
 
 from linkauth import OAuth2
 from tests.middleware.site import get
-
-if TYPE_CHECKING:
-    pass
 
 
 async def test_relative_urls_go_to_the_vendor_with_its_token(credential, site):

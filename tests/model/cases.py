@@ -20,6 +20,33 @@ THREE = (0.0, 0.0, 0.0)
 GOOD, PAST_ITS_MARGIN, OVER = 20.0, 57.0, 61.0
 """How old the token of 60 s is: its margin begins at 56."""
 
+
+def _by_the_user(name: str, does: str) -> list[Case]:
+    """With one fault: while the token is good, when it has ended, at a slow vendor, and where nothing rotates."""
+    return [
+        Case(name=name, vendor=ROTATES, does=(does,), renewals=2, faults=ALL, together=1),
+        Case(name=f"{name}, expired", vendor=ROTATES, does=(does,), renewals=2, age=OVER, faults=ALL, together=1),
+        Case(
+            name=f"{name}, and a vendor that takes 8 s",
+            vendor=ROTATES,
+            does=(does,),
+            age=OVER,
+            slow=8.0,
+            faults=ALL,
+            together=1,
+        ),
+        Case(
+            name=f"{name} where nothing rotates",
+            vendor=KEEPS,
+            does=(does,),
+            renewals=2,
+            age=OVER,
+            faults=ALL,
+            together=1,
+        ),
+    ]
+
+
 CASES = [
     Case(name="three workers, nothing goes wrong", vendor=ROTATES, starts=THREE, renewals=2),
     Case(name="called outright", vendor=ROTATES, renewals=2, outright=True, faults=ALL, together=1),
@@ -48,17 +75,7 @@ CASES = [
     Case(name="the store comes back empty", vendor=ROTATES, faults=(LOSES_DATA,)),
     Case(name="the store comes back older", vendor=ROTATES, faults=(LOSES_DATA,), loses_all=False),
     Case(name="the refresh token stays", vendor=KEEPS, age=OVER, renewals=2, faults=ALL, together=1),
-    Case(name="a login", vendor=ROTATES, does=(LOGS_IN,), renewals=2, faults=ALL, together=1),
-    Case(name="a login, expired", vendor=ROTATES, does=(LOGS_IN,), renewals=2, age=OVER, faults=ALL, together=1),
-    Case(
-        name="a login, and a vendor that takes 8 s",
-        vendor=ROTATES,
-        does=(LOGS_IN,),
-        age=OVER,
-        slow=8.0,
-        faults=ALL,
-        together=1,
-    ),
+    *_by_the_user("a login", LOGS_IN),
     Case(name="a login while two renew", vendor=ROTATES, does=(LOGS_IN,), starts=THREE, age=OVER),
     Case(
         name="a login, and the store comes back older",
@@ -67,36 +84,8 @@ CASES = [
         faults=(LOSES_DATA,),
         loses_all=False,
     ),
-    Case(
-        name="a login where nothing rotates",
-        vendor=KEEPS,
-        does=(LOGS_IN,),
-        renewals=2,
-        age=OVER,
-        faults=ALL,
-        together=1,
-    ),
     Case(name="two logins", vendor=ROTATES, does=(LOGS_IN, LOGS_IN), starts=THREE, age=OVER),
-    Case(name="a logout", vendor=ROTATES, does=(LOGS_OUT,), renewals=2, faults=ALL, together=1),
-    Case(name="a logout, expired", vendor=ROTATES, does=(LOGS_OUT,), renewals=2, age=OVER, faults=ALL, together=1),
-    Case(
-        name="a logout, and a vendor that takes 8 s",
-        vendor=ROTATES,
-        does=(LOGS_OUT,),
-        age=OVER,
-        slow=8.0,
-        faults=ALL,
-        together=1,
-    ),
-    Case(
-        name="a logout where nothing rotates",
-        vendor=KEEPS,
-        does=(LOGS_OUT,),
-        renewals=2,
-        age=OVER,
-        faults=ALL,
-        together=1,
-    ),
+    *_by_the_user("a logout", LOGS_OUT),
     Case(name="a logout and a login", vendor=ROTATES, does=(LOGS_OUT, LOGS_IN), starts=THREE),
     Case(name="client credentials", vendor=CLIENT, age=0.0, renewals=2, faults=ALL, together=1),
     Case(name="client credentials, two faults of the store", vendor=CLIENT, age=0.0, faults=STORE, together=2),
