@@ -18,6 +18,10 @@ import sys
 import time
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from linkauth import AuthEngine, LinkXGUser, OAuth2, transport
+from linkauth.oauth.exchange import Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,9 +32,6 @@ CALLS = {"hit": 50_000, "storm": 10_000, "renewal": 300, "rotating renewal": 300
 
 async def _sides() -> dict[str, Callable[[int], Awaitable[None]]]:
     """What is measured, by this process's linkauth. Only what both have is used."""
-    from linkauth import AuthEngine, LinkXGUser, OAuth2, transport  # noqa: PLC0415  # not needed by who compares
-    from linkauth.oauth.exchange import Response  # noqa: PLC0415
-
     numbers = itertools.count()
 
     async def send(_self: object, request: Any, _seconds: float) -> Response:
@@ -42,7 +43,7 @@ async def _sides() -> dict[str, Callable[[int], Awaitable[None]]]:
             body = {"success": True, "data": {"accessToken": f"x.{claims.decode()}.x", "refreshToken": f"r-{number}"}}
         return Response(status=200, headers={"content-type": "application/json"}, body=json.dumps(body).encode())
 
-    transport.Transport.send = send  # type: ignore[method-assign]
+    mock.patch.object(transport.Transport, "send", send).start()  # for as long as this process lives
     engine = AuthEngine("memory:")
     vendor = OAuth2(name="vendor", client_id="shop", client_secret="s", token_url="https://vendor.example/token")
     held, user = engine.credential(vendor, "held"), engine.credential(LinkXGUser())

@@ -1,4 +1,4 @@
-"""Somebody's package, as if it were installed: several pages call theirs by the same name."""
+"""Somebody's package, as if it were installed, with its entry points: several pages call theirs by the same name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["importable"]
+__all__ = ["importable", "install"]
+
+
+def install(site: Path, name: str, points: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]) -> None:
+    """Put a distribution ``name`` into the folder ``site``.
+
+    ``points``: its entry points, as ``[project.entry-points]`` has them; ``modules``: their code by their path.
+    """
+    lines = (
+        f"[{group}]\n" + "".join(f"{one} = {what}\n" for one, what in ones.items()) for group, ones in points.items()
+    )
+    written = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        "entry_points.txt": "".join(lines),
+    }
+    info = f"{name.replace('-', '_')}-1.0.dist-info"
+    for path, text in {**modules, **{f"{info}/{one}": text for one, text in written.items()}}.items():
+        (site / path).parent.mkdir(exist_ok=True)
+        (site / path).write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from linkauth.errors import ConfigurationError
 from linkauth.store import TokenStore, open_store
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
+from tests import packages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +27,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install(site: Path, scheme: str, target: str, code: str, name: str = "") -> None:
-    name = name or scheme
-    info = site / f"{name}_store-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-store\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[linkauth.stores]\n{scheme} = {target}\n")
-    (site / f"{target.partition(':')[0]}.py").write_text(code)
+    module = target.partition(":")[0]
+    packages.install(site, f"{name or scheme}-store", {"linkauth.stores": {scheme: target}}, {f"{module}.py": code})
 
 
 def test_the_stores_that_come_with_linkauth_are_found() -> None:

@@ -61,7 +61,7 @@ def test_type_checkers_may_read_it(package: str) -> None:
 
 
 def test_the_built_in_stores_plug_in_by_the_common_door() -> None:
-    """Every scheme of front-door.md is an entry point of ``linkauth.stores``, and each can be loaded."""
+    """Every store that linkauth ships is an entry point of ``linkauth.stores``, and each can be loaded."""
     ours = {point.name: point for point in entry_points(group="linkauth.stores")}
     assert set(ours) >= SCHEMES
     for scheme in SCHEMES:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from linkauth.oauth.exchange import Request, Response
 from linkauth.oauth.token import Token
 from linkauth.testing import play
 from linkauth.vendors import Pending
-from tests.packages import importable
+from tests.packages import importable, install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,16 +168,8 @@ VENDOR, PROOF = blocks("a-vendor-in-forty-lines.md")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The page's vendor as somebody's installed distribution, and its test module."""
     site = tmp_path_factory.mktemp("site")
-    package, info = site / "my_package", site / "my_package-1.0.dist-info"
-    package.mkdir()
-    info.mkdir()
-    (package / "__init__.py").touch()
-    (package / "acme.py").write_text(VENDOR, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(
-        ENTRY_POINT.replace('project.entry-points."linkauth.vendors"', "linkauth.vendors").replace('"', ""),
-        encoding="utf-8",
-    )
+    points = tomllib.loads(ENTRY_POINT)["project"]["entry-points"]
+    install(site, "my-package", points, {"my_package/__init__.py": "", "my_package/acme.py": VENDOR})
     with importable(site, "my_package"):
         proof: dict[str, Any] = {"__name__": "test_acme"}
         exec(compile(PROOF, "a-vendor-in-forty-lines.md", "exec"), proof)

@@ -18,6 +18,7 @@ import attrs
 import pytest
 
 from linkauth.cli import main
+from tests import packages
 from tests.canary.plugin import CANARY
 
 if TYPE_CHECKING:
@@ -212,6 +213,21 @@ def control(vendors: Vendors, orders: dict[str, Any]) -> dict[str, Any]:
 def store(tmp_path: Path) -> str:
     """A store of this test's own."""
     return f"file:{tmp_path / 'store'}"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Path]:
+    """A place in which Acme's distribution can be pretended to be installed (``install``)."""
+    found = tmp_path / "site"
+    found.mkdir()
+    with packages.importable(found, "acme_linkauth"):
+        yield found
+
+
+def install(site: Path, code: str, *, name: str = "acme") -> None:
+    """Acme's distribution, which offers the vendor ``name``: what ``code`` calls ``acme``."""
+    points = {"linkauth.vendors": {name: "acme_linkauth:acme"}}
+    packages.install(site, "acme-linkauth", points, {"acme_linkauth.py": code})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from linkauth import AuthEngine
-from tests.cli.test_vendors import install, site  # noqa: F401  # a fixture
+from tests.cli.conftest import install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +76,7 @@ async def connected(store: str, vendor: Any, **said: str) -> None:
 
 
 def test_a_session_of_an_accounts_own_region(
-    here: Any,
-    store: str,
-    site: Path,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    here: Any, store: str, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kept alive by the lifetime that the vendor states, renewed and revoked at the region that the callback named."""
     monkeypatch.setattr("linkauth.engine.keep_alive.EARLIEST", 0.0)
@@ -101,7 +98,7 @@ def test_a_session_of_an_accounts_own_region(
         assert home.asked == []
 
 
-def test_a_machine_client(here: Any, store: str, site: Path) -> None:  # noqa: F811
+def test_a_machine_client(here: Any, store: str, site: Path) -> None:
     """Another grant's name, a JSON body, and an answer within an answer."""
     install(site, ACME)
     with region() as home:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from linkauth.vendors.catalog import ENTRIES
-from tests.cli.conftest import Vendors, run
+from tests.cli.conftest import Vendors, install, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 ACME = """
@@ -26,29 +24,8 @@ def acme(*, client_id, client_secret, shop, scope="read", base_url):
 """
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place in which distributions can be pretended to be installed."""
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    (tmp_path / "site").mkdir()
-    before = set(sys.modules)
-    yield tmp_path / "site"
-    for name in set(sys.modules) - before:
-        if name.startswith("acme"):
-            del sys.modules[name]
-
-
-def install(site: Path, code: str, *, name: str = "acme", dist: str = "acme", target: str = "acme") -> None:
-    """A distribution ``DIST-linkauth`` that offers ``name``, made by ``target`` of a module of ``code``."""
-    info = site / f"{dist}_linkauth-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}-linkauth\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[linkauth.vendors]\n{name} = {dist}_linkauth:{target}\n")
-    (site / f"{dist}_linkauth.py").write_text(code)
-
-
 def test_the_built_in_vendors_plug_in_by_the_common_door() -> None:
-    """Every vendor of front-door.md is an entry point of ``linkauth.vendors``, and each can be loaded."""
+    """Every vendor that linkauth ships is an entry point of ``linkauth.vendors``, and each can be loaded."""
     ours = {point.name: point for point in entry_points(group="linkauth.vendors")}
     assert set(ours) >= {"linkxg", "linkxg-user", "linkkit", "sagex3", "oauth2"}
     for point in ours.values():

@@ -9,10 +9,7 @@ import aiohttp
 import pytest
 
 from linkauth import AuthEngine, LinkXG, SageX3
-from linkauth.errors import (
-    LinkAuthError,
-    UntrustedEndpoint,
-)
+from linkauth.errors import LinkAuthError, UntrustedEndpoint
 from linkauth_stores.memory import MemoryStore
 from tests.middleware.site import Site, another_process_stored, get
 

@@ -8,10 +8,7 @@ import aiohttp
 import pytest
 
 from linkauth import AuthEngine, SageX3
-from linkauth.errors import (
-    StoreUnavailable,
-    VendorUnavailable,
-)
+from linkauth.errors import StoreUnavailable, VendorUnavailable
 from linkauth_stores.memory import MemoryStore
 from tests.middleware.site import get
 

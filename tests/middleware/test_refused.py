@@ -9,9 +9,7 @@ import aiohttp
 import pytest
 
 from linkauth import AuthEngine, OAuth2
-from linkauth.errors import (
-    ReauthorizationRequired,
-)
+from linkauth.errors import ReauthorizationRequired
 from tests.middleware.site import Site, another_process_stored, chunks, get
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from linkauth.store import TokenStore, open_store
-from tests.packages import importable
+from tests.packages import importable, install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +28,8 @@ exec(compile(CONTRACT, str(README), "exec"), _printed)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The README's store as somebody's installed distribution."""
     site = tmp_path_factory.mktemp("site")
-    package, info = site / "my_package", site / "my_package-1.0.dist-info"
-    package.mkdir()
-    info.mkdir()
-    (package / "__init__.py").touch()
-    (package / "sqlite.py").write_text(STORE, encoding="utf-8")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(
-        ENTRY_POINT.replace('project.entry-points."linkauth.stores"', "linkauth.stores").replace('"', ""),
-        encoding="utf-8",
-    )
+    points = tomllib.loads(ENTRY_POINT)["project"]["entry-points"]
+    install(site, "my-package", points, {"my_package/__init__.py": "", "my_package/sqlite.py": STORE})
     with importable(site, "my_package"):
         yield site
 
