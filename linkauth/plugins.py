@@ -14,8 +14,8 @@ __all__ = ["load", "names"]
 
 
 def names(group: str) -> frozenset[str]:
-    """What is installed in ``group``."""
-    return frozenset(entry_points(group=group).names)
+    """What is installed in ``group``, in lower case."""
+    return frozenset(name.lower() for name in entry_points(group=group).names)
 
 
 def load(group: str, name: str, *, what: str, named: str) -> Callable[..., Any]:
@@ -24,10 +24,9 @@ def load(group: str, name: str, *, what: str, named: str) -> Callable[..., Any]:
     ``what`` and ``named`` are the words for errors: a ``"store"`` for ``"the scheme"``. Raises ``ConfigurationError`` where
     there is none, where there are several, and where it cannot be loaded.
     """
-    points = entry_points(group=group)
-    offered = [point for point in points if point.name.lower() == name]
+    offered = [point for point in entry_points(group=group) if point.name.lower() == name]
     if not offered:
-        known = ", ".join(sorted(points.names))
+        known = ", ".join(sorted(names(group)))
         raise ConfigurationError(f"no {what} is installed for {named} {name!r}; known are: {known}")
     whose = sorted(point.dist.name if point.dist else "?" for point in offered)
     if len(offered) > 1:

@@ -46,7 +46,7 @@ GROUP: Final = "linkauth.vendors"
 
 def known() -> frozenset[str]:
     """Every name that can be typed, in lower case."""
-    return frozenset(name.lower() for name in names(GROUP)) | catalog.ENTRIES.keys()
+    return names(GROUP) | catalog.ENTRIES.keys()
 
 
 _TELLING: Final = re.compile(r"(secret|password|token|key)$", re.IGNORECASE)

@@ -19,7 +19,7 @@ __all__ = ["run"]
 async def run(chosen: argparse.Namespace) -> int:
     """Print a line for each vendor that is installed, then for each of the catalogue. No store, no network."""
     del chosen
-    installed = sorted(name.lower() for name in names(GROUP))
+    installed = sorted(names(GROUP))
     width = max(map(len, [*installed, *ENTRIES]))
     for name in installed:
         print(f"{name:<{width}}  installed")

@@ -127,9 +127,10 @@ def test_a_secret_is_not_set_on_the_command_line(here: Any, site: Path, own: str
     assert "on-the-command-line" not in said
 
 
-def test_what_is_installed_goes_before_the_catalogue(here: Any, site: Path) -> None:
-    """Whoever wrote a vendor of that name knows better."""
-    install(site, "acme = 42\n", name="slack")
+@pytest.mark.parametrize("name", ["slack", "Slack"])
+def test_what_is_installed_goes_before_the_catalogue(here: Any, site: Path, name: str) -> None:
+    """Whoever wrote a vendor of that name knows better, however it is spelt."""
+    install(site, "acme = 42\n", name=name)
     here("token", "slack", "--store", "memory:", "--client-id", "c").badly("the vendor for 'slack' of acme-linkauth")
     (line,) = [line for line in here("vendors").well().splitlines() if line.startswith("slack ")]
     assert line.split() == ["slack", "installed"]
