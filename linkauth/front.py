@@ -91,7 +91,8 @@ class AuthEngine(Engine[Credential]):
         """Make an engine. No I/O happens here.
 
         ``store``: a URL (``open_store``) or a store, which then stays its owner's to close. ``keys``: a base64 256-bit
-        key or several, newest first, with which everything that is stored is encrypted. ``refresh_ahead``: seconds
+        key or several, newest first, with which everything that is stored is encrypted; the word ``plain`` among them also reads what is in clear.
+        ``refresh_ahead``: seconds
         before expiry at which renewal begins; None: a fifth of the token's lifetime, at most 300. ``timeout``: seconds
         for one exchange with a vendor, its retries included; a caller waits no longer than this and a second. (The engine
         itself waits for two minutes for an answer that nobody can get again, also when it is closed.)

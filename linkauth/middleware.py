@@ -32,10 +32,11 @@ SERVER_ERROR: Final = 500
 class Credential(EngineCredential):
     """One account's authority at one vendor, and an aiohttp client middleware: ``ClientSession(middlewares=[this])``.
 
-    Requests to the vendor's own origin get the ``Authorization`` header (RFC 6750 §2.1), unless they bring one of their
-    own. A 401 renews the token once and repeats the request once. Where the request cannot be sent again (its body was
-    streamed, or it waits for ``100 Continue``) the 401 is the caller's, and the token is renewed all the same; where the
-    token cannot be renewed the 401 is the caller's, until there were several in a minute. All others pass.
+    Requests to the vendor's own origin get the header that its API wants, ``Authorization`` (RFC 6750 §2.1) unless the vendor
+    says otherwise, where they bring none of their own; all others pass. A 401, or what else the vendor says that an expired
+    token is answered with, renews the token once and repeats the request once. Where the request cannot be sent again (its body
+    was streamed, or it waits for ``100 Continue``) the 401 is the caller's, and the token is renewed all the same; where the
+    token cannot be renewed the 401 is the caller's, until there were several over a minute or more.
     """
 
     def session(self, **kwargs: Any) -> aiohttp.ClientSession:

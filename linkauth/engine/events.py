@@ -46,7 +46,7 @@ _LEVELS = {
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """One thing that happened to one credential."""
+    """One thing that happened to one credential. Of the store's own, ``vendor`` is ``"store"`` and ``account`` is empty."""
 
     kind: EventKind
     vendor: str

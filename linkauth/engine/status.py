@@ -50,7 +50,7 @@ class Status:
     session_expires_at: float | None = None
     """When the user has to consent again, whatever is renewed; None: that is not stated (``OAuth2(session_lifetime=…)``)."""
     session_ends_soon: bool = False
-    """Ask the user now: that is less than a week off, or less than a fifth of the session's life."""
+    """Ask the user now: that is less than a week off, and less than a fifth of the session's life."""
     scope: str = ""
     in_doubt: bool = False
     """A worker set out to renew and has not said how it ended."""
