@@ -5,13 +5,14 @@
 - ``plan``: a seed becomes a schedule: vendor, network, callers, logins and logouts, new client secrets, keep-alive,
   and what goes wrong when;
 - ``world``: runs one schedule, with its machines (``fleet``), those who ask (``callers``), and what goes wrong (``mischief``);
-- ``watch``: the ten promises; ``evidence``: what was seen, and what of it excuses a lost session;
+- ``judge``: the ten promises, what of them is seen at the vendor and at the store in ``judge_vendor`` and ``judge_store``;
+  ``evidence``: what was seen, in the words of ``tests.model.losses``, which says what of it excuses a lost session;
 - ``campaign``: many schedules; ``python -m tests.simulation`` runs them, and tells the story of a seed;
 - ``baseline``: fixed seeds, and how they came out before, so that every change to the engine can be compared;
 - ``faults``: wrong engines and stores, each of which must be caught.
 
-A store whose clock is wrong throughout is simulated, one whose clock steps is not: time is the store's, so whatever a
-step does to leases and expiries is the store's to answer for.
+Any seed may bring a store whose clock is wrong throughout. One whose clock is set is tried in the schedules that are written
+for it (``faults.schedules``) alone: what it can do, for as long as a lease or a token's lifetime, is no fault of those who ask it.
 
 Nothing of linkauth is replaced but what the engine is handed: the store, ``World``, the escrow.
 """

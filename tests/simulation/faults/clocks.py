@@ -1,10 +1,14 @@
-"""Wrong engines: the store's clock that jumps, and leases that end too soon."""
+"""Wrong engines: the clocks of the store and of the hosts, and what ends too soon or too late by them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from linkauth.engine.clock import Clock
 from linkauth.engine.lease import Lease
+from linkauth.engine.store_client import StoreClient
 from linkauth.protocol import state as states
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import StoreTime, Windows
@@ -56,3 +60,39 @@ def leases_as_cheap_as_where_nothing_rotates() -> Iterator[tuple[Any, str, Any]]
 
     yield StoreNode, "do_claim", do_claim
     yield StoreNode, "do_extend", do_extend
+
+
+@planted(300, "clocks")
+def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
+    """Expiry is read by this host's wall clock."""
+
+    async def ask(self: StoreClient, call: Any) -> Any:
+        answer, time = await real(self, call)
+        return answer, attrs.evolve(time, now=self.clock.wall())
+
+    real = StoreClient.ask
+    yield StoreClient, "ask", ask
+
+
+@planted(1000, "sleep")
+def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
+    """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
+    yield Clock, "ahead", lambda self: 0.0
+
+
+@planted(2500, "sleep")
+def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
+    """Half a minute may pass unnoticed, however short the token's margin."""
+    yield timing, "LEAST_JUMP", 60.0
+
+
+@planted(300)
+def served_past_its_expiry() -> Iterator[tuple[Any, str, Any]]:
+    """A token is served for a minute after its end."""
+
+    def windows(*args: Any) -> Windows:
+        placed = real(*args)
+        return attrs.evolve(placed, soft=placed.soft + 60, hard=placed.hard + 60, end=placed.end + 60)
+
+    real = states.windows
+    yield states, "windows", windows

@@ -1,4 +1,4 @@
-"""Wrong engines: renewal, its note and its lease, serving, the clocks, what is kept while the store is away."""
+"""Wrong engines: renewal, its note and its lease, serving, the vendor."""
 
 from __future__ import annotations
 
@@ -8,44 +8,32 @@ import attrs
 
 from linkauth.engine import engine as engines
 from linkauth.engine import token_replica as replicas
-from linkauth.engine.clock import Clock
 from linkauth.engine.credential import Credential
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.flight import Flight
 from linkauth.engine.lease import Lease
-from linkauth.engine.outbox import Outbox
-from linkauth.engine.read_repair import ReadRepair
 from linkauth.engine.runtime import Runtime
-from linkauth.engine.store_client import StoreClient
 from linkauth.engine.token_replica import TokenReplica
 from linkauth.errors import InvalidGrant, NoAnswer, RateLimited, VendorUnavailable
-from linkauth.protocol import effects, timing
+from linkauth.protocol import effects
 from linkauth.protocol import patience as patiences
 from linkauth.protocol import renewal as renewals
 from linkauth.protocol import state as states
 from linkauth.protocol.effects import Claim, Commit, MarkDead, Read, Release
-from linkauth.protocol.freshness import StoreTime, Windows
+from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import Note
 from linkauth.protocol.keys import token_keys
 from linkauth.protocol.state import CredentialState
 from linkauth.store import Busy, Granted, Reading
 from tests.simulation.faults.planting import Instead, give_up, harmless, planted, rewriting, serve
 from tests.simulation.faults.schedules import (
-    asks_for_what_was_written_first,
-    asks_for_what_was_written_last,
-    born_while_the_store_is_away,
     busy_storm,
     closes_while_asking,
     comes_back_in_time,
-    dies_after_answer,
     dies_with_the_answer,
     finds_a_window_that_ends,
-    logs_out_while_the_store_comes_back,
-    lost_between_two,
     never_answers,
     on_one_machine,
-    outage_longer_than_a_lease,
-    refuses_commits,
     rotating,
     stalls_before_sending,
     two_accounts,
@@ -220,62 +208,6 @@ def doubt_not_waited_out() -> Iterator[tuple[Any, str, Any]]:
     yield renewals, "pause", lambda *_: 0.0
 
 
-@planted(2500, "store down", outage_longer_than_a_lease)
-def no_grace_after_an_outage() -> Iterator[tuple[Any, str, Any]]:
-    """Who comes first after an outage spends at once, while the holder is about to commit."""
-    yield timing, "GRACE", 0.0
-
-
-@planted(10, "store down", born_while_the_store_is_away)
-def sends_for_the_user_when_the_store_comes_back_empty() -> Iterator[tuple[Any, str, Any]]:
-    """A worker just born that finds nothing there does not wait for those who hold the session."""
-    suspects = Runtime.suspects
-    yield Runtime, "suspects", lambda self: self.token is not None and suspects(self)
-
-
-@planted(300, "store lost", rotating)
-def claims_in_suspicion() -> Iterator[tuple[Any, str, Any]]:
-    """Who heard that the store may have lost data claims at once, though others are about to put it back."""
-    yield Runtime, "suspects", lambda self: False
-
-
-def one_by_one(*, newest_first: bool, says_so: bool) -> Iterator[tuple[Any, str, Any]]:
-    """Putting back takes longer than the others wait without a notice."""
-
-    async def silent(*_: Any) -> None:
-        pass
-
-    yield timing, "REPAIR_AT_ONCE", 1
-    if not says_so:
-        yield ReadRepair, "_say_so", silent
-    if not newest_first:
-        yield TokenReplica, "written_at", property(lambda self: -self.state.token.issued_at)
-
-
-@planted(10, "calm", asks_for_what_was_written_first)
-def no_notice_of_who_needs_longer() -> Iterator[tuple[Any, str, Any]]:
-    """Who is not done in time does not say so."""
-    yield from one_by_one(newest_first=True, says_so=False)
-
-
-@harmless(10, "calm", asks_for_what_was_written_first)
-def one_by_one_with_a_notice() -> Iterator[tuple[Any, str, Any]]:
-    """It takes long, and the others wait for that."""
-    yield from one_by_one(newest_first=True, says_so=True)
-
-
-@planted(10, "calm", asks_for_what_was_written_last)
-def the_oldest_first() -> Iterator[tuple[Any, str, Any]]:
-    """What is asked for next is put back last, and too late."""
-    yield from one_by_one(newest_first=False, says_so=False)
-
-
-@harmless(10, "calm", asks_for_what_was_written_last)
-def one_by_one_the_newest_first() -> Iterator[tuple[Any, str, Any]]:
-    """What is asked for next is there in time."""
-    yield from one_by_one(newest_first=True, says_so=False)
-
-
 @planted(300, "vendor trouble", rotating)
 def sent_again_without_an_answer() -> Iterator[tuple[Any, str, Any]]:
     """No answer, no replay window: sent again at once."""
@@ -309,82 +241,10 @@ def distance_kept_by_each_worker_alone() -> Iterator[tuple[Any, str, Any]]:
     yield Note, "decode", staticmethod(decode)
 
 
-@planted(300)
-def served_past_its_expiry() -> Iterator[tuple[Any, str, Any]]:
-    """A token is served for a minute after its end."""
-
-    def windows(*args: Any) -> Windows:
-        placed = real(*args)
-        return attrs.evolve(placed, soft=placed.soft + 60, hard=placed.hard + 60, end=placed.end + 60)
-
-    real = states.windows
-    yield states, "windows", windows
-
-
-@planted(300, "clocks")
-def the_hosts_clock_instead_of_the_stores() -> Iterator[tuple[Any, str, Any]]:
-    """Expiry is read by this host's wall clock."""
-
-    async def ask(self: StoreClient, call: Any) -> Any:
-        answer, time = await real(self, call)
-        return answer, attrs.evolve(time, now=self.clock.wall())
-
-    real = StoreClient.ask
-    yield StoreClient, "ask", ask
-
-
-@planted(1000, "sleep")
-def sleep_not_noticed() -> Iterator[tuple[Any, str, Any]]:
-    """Only the monotonic clock is looked at, and it stands still while the machine sleeps."""
-    yield Clock, "ahead", lambda self: 0.0
-
-
 @planted(300, None, two_accounts)
 def accounts_share_a_key() -> Iterator[tuple[Any, str, Any]]:
     """The key leaves the account out."""
     yield replicas, "token_keys", lambda vendor, account: token_keys(vendor, "one")
-
-
-@planted(300, "store down", rotating)
-def answer_dropped_when_the_store_is_down() -> Iterator[tuple[Any, str, Any]]:
-    """An answer that the store does not take is served, and forgotten."""
-
-    async def insist(self: Outbox) -> Any:
-        self.kept = None
-        return None
-
-    yield Outbox, "insist", insist
-
-
-def not_settled() -> tuple[Any, str, Any]:
-    """A worker spends what it knows to be unsaved."""
-
-    async def settle(self: TokenReplica, **_: Any) -> bool:
-        return False
-
-    return TokenReplica, "settle", settle
-
-
-def lease_not_kept() -> tuple[Any, str, Any]:
-    """The lease under which an unsaved answer came is let end."""
-
-    async def extend(self: Outbox, kept: Any) -> bool:
-        return False
-
-    return Outbox, "_extend", extend
-
-
-@planted(20, "store down", refuses_commits)
-def spent_while_unsaved() -> Iterator[tuple[Any, str, Any]]:
-    """A refresh token is spent that the store has not got yet."""
-    yield not_settled()
-    yield lease_not_kept()
-
-
-@harmless(40, "store down", refuses_commits)
-def not_settled_before_spending() -> Iterator[tuple[Any, str, Any]]:
-    """The lease of the unsaved answer is still there, and nobody gets another."""
-    yield not_settled()
 
 
 @planted(20, "storm", busy_storm)
@@ -397,30 +257,6 @@ def a_storm_is_not_compared() -> Iterator[tuple[Any, str, Any]]:
     yield Credential, "replacement", replacement
 
 
-@planted(300, None, dies_after_answer)
-def escrow_not_looked_into() -> Iterator[tuple[Any, str, Any]]:
-    """What an earlier process left in escrow stays there."""
-
-    async def from_escrow(self: Outbox) -> None:
-        return None
-
-    async def bring_back(*_: Any) -> None:
-        pass
-
-    yield Outbox, "from_escrow", from_escrow
-    yield engines, "bring_back", bring_back
-
-
-@planted(50, "calm", lost_between_two)
-def nothing_is_put_back() -> Iterator[tuple[Any, str, Any]]:
-    """Who holds something newer than the store keeps it to himself."""
-
-    async def put_back(self: TokenReplica) -> None:
-        pass
-
-    yield TokenReplica, "put_back", put_back
-
-
 @planted(50, "calm", closes_while_asking)
 def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
     """Closing cuts off what is in the air."""
@@ -431,12 +267,6 @@ def a_flight_waits_for_nobody() -> Iterator[tuple[Any, str, Any]]:
                 flight._work.cancel()
 
     yield engines.Engine, "aclose", aclose
-
-
-@planted(2500, "sleep")
-def a_short_sleep_goes_unnoticed() -> Iterator[tuple[Any, str, Any]]:
-    """Half a minute may pass unnoticed, however short the token's margin."""
-    yield timing, "LEAST_JUMP", 60.0
 
 
 @harmless(100, "comings and goings")
@@ -461,13 +291,6 @@ def sending_under_a_lease_that_is_nearly_over() -> Iterator[tuple[Any, str, Any]
 def replaying_to_the_windows_very_end() -> Iterator[tuple[Any, str, Any]]:
     """The vendor is given no time to act on what is sent again."""
     yield patiences, "replayable", lambda window, limit: window
-
-
-@planted(10, "partition", logs_out_while_the_store_comes_back)
-def alone_with_what_was_renewed_long_ago() -> Iterator[tuple[Any, str, Any]]:
-    """A claim that fails at last is followed by a renewal alone, whatever came meanwhile."""
-    alone = renewals._alone
-    yield renewals, "_alone", lambda me, known: alone(me, me.version)
 
 
 @planted(50, "vendor trouble", rotating)
