@@ -50,6 +50,8 @@ class Recorded:
     """The scope that is granted; empty: as asked."""
     renewed: dict[str, Any] | None = None
     """The answer to a renewal; None: there is none."""
+    renewal_form: dict[str, str] = attrs.field(factory=dict)
+    """What a renewal must have beside the client, the grant and the refresh token."""
     renewal: str | None = None
     """Where a renewal goes, if not to ``token``."""
     renewed_lifetime: float | None = None
@@ -269,9 +271,19 @@ RECORDED = {
         page="https://some-shop.myshopify.com/admin/oauth/authorize",
         query={"client_id": ID, "scope": "read_products,write_orders", "redirect_uri": BACK},
         token="https://some-shop.myshopify.com/admin/oauth/access_token",
-        granted={"access_token": "at-1", "scope": "read_products,write_orders"},
-        lifetime=math.inf,
+        form={"expiring": "1"},
+        granted={
+            "access_token": "at-1",
+            "scope": "read_products,write_orders",
+            "expires_in": 3600,
+            "refresh_token": "rt-1",
+            "refresh_token_expires_in": 7776000,
+        },
+        lifetime=3600,
         has="read_products write_orders",
+        lapses=7776000,
+        renewal_form={"expiring": "1"},  # which the page does not print: it is of no consequence (RFC 6749 §3.2)
+        renewed=_renewed(3600, "rt-2", refresh_token_expires_in=7776000),
         header=("X-Shopify-Access-Token", "at-1"),
     ),
     "slack": Recorded(

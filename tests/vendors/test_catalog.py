@@ -12,6 +12,7 @@ import pytest
 
 from linkauth import OAuth2
 from linkauth.errors import ConfigurationError
+from linkauth.oauth.grants import NEVER
 from linkauth.protocol.keys import token_key, token_keys
 from linkauth.testing import play
 from linkauth.vendors import Dialect, Pending, catalog
@@ -78,7 +79,7 @@ def test_a_renewal_is_as_the_vendors_page_has_it(name):
     pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
     first, _ = play(vendor.exchange({**recorded.callback, "state": STATE}, pending), answer(recorded.granted))
     token, (request,) = play(vendor.renew(first), answer(recorded.renewed))
-    fields = {"grant_type": "refresh_token", "refresh_token": "rt-1"}
+    fields = {"grant_type": "refresh_token", "refresh_token": "rt-1", **recorded.renewal_form}
     sent(request, recorded.renewal or recorded.token, recorded.client, fields, json=recorded.json)
     assert token.access_token == "at-2"
     assert token.refresh_token == ("rt-1" if recorded.stays else "rt-2")
@@ -199,6 +200,19 @@ def test_what_a_registration_cannot_have_been(former):
     """What is no list of earlier arguments, or cannot be made, is told when the vendor is made."""
     with pytest.raises(ConfigurationError):
         OAuth2(name="v", client_id="c", client_secret="s", token_url="https://a.example.com/t", former=former)
+
+
+@pytest.mark.parametrize("name", ["shopify", "slack", "github"])
+def test_a_token_that_does_not_expire_of_a_vendor_whose_tokens_may(name):
+    """As an app's settings have it, or as it was asked for: an answer that states no lifetime is a token for ever."""
+    vendor = of(name)
+    token, _ = play(vendor.exchange({"code": CODE}, PENDING), answer({"access_token": "at-1", "token_type": "bearer"}))
+    assert (token.expires_at, token.refresh_token) == (NEVER, None)
+
+
+def test_what_an_apps_settings_decide():
+    """A refresh token of Cognito or Okta may be good for one use, as a pool or an app has it: it is taken to be."""
+    assert all(of(name).rotation.rotates for name in ("cognito", "okta"))
 
 
 def test_whose_renewals_end_the_access_token():

@@ -1,7 +1,7 @@
 """Well-known vendors as data, for ``OAuth2.of``: what their own pages say of their URLs, answers, lifetimes and ways.
 
-Nothing stands here that was not read on the page that the entry names. What a page leaves open has ``OAuth2``'s default, which
-is never wrong: a refresh token that nobody says is kept is taken to be good for one use.
+Nothing stands here that was not read on the page that the entry names, or on one that a comment beside it names. What a page
+leaves open has ``OAuth2``'s default, which is never wrong: a refresh token that nobody says is kept is taken to be good for one use.
 """
 
 from __future__ import annotations

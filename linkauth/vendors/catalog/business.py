@@ -94,14 +94,15 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         dialect=Dialect(keep_params=("realmId",)),
     ),
     "shopify": entry(
-        "https://github.com/Shopify/shopify_python_api/blob/main/shopify/session.py",
+        "https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant",
         "2026-11-30",
         per_tenant={"shop": varies("the shop's name, as in NAME.myshopify.com")},
         authorize_url="https://{shop}.myshopify.com/admin/oauth/authorize",
         token_url="https://{shop}.myshopify.com/admin/oauth/access_token",
         api_url="https://{shop}.myshopify.com/admin",
-        lifetime=math.inf,
-        dialect=Dialect(scope_separator=",", header="X-Shopify-Access-Token"),
+        lifetime=math.inf,  # of a token that was asked for without ``expiring``
+        # An app for anybody's shop has to ask for tokens that expire, one for one shop may.
+        dialect=Dialect(scope_separator=",", header="X-Shopify-Access-Token", token_extra={"expiring": "1"}),
     ),
     "xero": entry(
         "https://github.com/XeroAPI/xero-node/blob/master/src/XeroClient.ts",

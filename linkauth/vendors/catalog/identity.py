@@ -34,7 +34,6 @@ IDENTITY: Final[Mapping[str, Entry]] = {
         token_url="https://{domain}/oauth2/token",
         client_auth="basic",
         pkce=True,
-        rotation=KEEPS,
         dialect=Dialect(id_in_body=True),
     ),
     "google": entry(
@@ -64,7 +63,9 @@ IDENTITY: Final[Mapping[str, Entry]] = {
         token_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
         api_url="https://graph.microsoft.com",
         pkce=True,
-        rotation=RotationProfile(reuse_revokes=False),  # each use brings a new one, and the old one stays good
+        # https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens: each use brings a new one, the old one
+        # stays good, and one that is not used lapses after 90 days.
+        rotation=RotationProfile(reuse_revokes=False),
         refresh_lifetime=90 * DAY,
     ),
     "okta": entry(

@@ -30,7 +30,7 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         authorize_url="https://{host}/oauth/authorize",
         token_url="https://{host}/oauth/token",
         revoke_url="https://{host}/oauth/revoke",
-        lifetime=math.inf,
+        lifetime=math.inf,  # https://docs.joinmastodon.org/api/oauth-tokens/: no token expires by itself
     ),
     "spotify": entry(
         "https://github.com/spotify/web-api-examples/blob/master/authorization/authorization_code/app.js",
