@@ -38,7 +38,7 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
         variable = f"LINKAUTH_{name.upper()}"
         option = f"--{name.replace('_', '-')}"
         one.add_argument(option, default=os.environ.get(variable), help=f"{meaning}; default ${variable}")
-    many = "oauth2: a parameter for its requests, such as audience=…; may be given several times"
+    many = "oauth2 and the catalogue's: a parameter for its requests, such as audience=…; may be given several times"
     one.add_argument("--extra", action="append", default=[], metavar="NAME=VALUE", help=many)
     own = "a part of the registration that is this vendor's own, such as shop=…; may be given several times"
     one.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=own)

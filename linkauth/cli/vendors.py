@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from linkauth.vendors.catalog import Entry
+    from linkauth.vendors.catalog.entry import Varies
 
 __all__ = ["run"]
 
@@ -30,5 +31,11 @@ async def run(chosen: argparse.Namespace) -> int:
 
 
 def _words(entry: Entry) -> str:
-    own = "".join(f"--set {name}=… ({one.meaning})  " for name, one in entry.varies.items())
+    own = "".join(f"--set {name}=… ({_meaning(one)})  " for name, one in entry.varies.items())
     return f"{own}{entry.page} (read {entry.read})"
+
+
+def _meaning(one: Varies) -> str:
+    choices = f": {', '.join(one.choices)}" if one.choices else ""
+    default = f"; default {one.default}" if one.default is not None else ""
+    return f"{one.meaning}{choices}{default}"

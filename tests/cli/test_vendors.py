@@ -155,6 +155,20 @@ def test_all_that_can_be_named_is_listed(here: Any, site: Path) -> None:
         assert ENTRIES[line.split()[0]].page in line
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("shopify", "--set shop=… (the shop's name, as in NAME.myshopify.com)  "),
+        ("gitlab", "--set base=… (GitLab's own URL, where it is not gitlab.com; default https://gitlab.com)  "),
+        ("paypal", "(live or sandbox: api.paypal.com, api.sandbox.paypal.com; default api.paypal.com)  "),
+    ],
+)
+def test_what_is_each_tenants_own_is_told(here: Any, name: str, words: str) -> None:
+    """What may be given, what has to be, and where there are few of them, which."""
+    (line,) = [line for line in here("vendors").well().splitlines() if line.split()[0] == name]
+    assert words in line
+
+
 @pytest.mark.parametrize(("typed", "close"), [("slakc", "slack"), ("linkxgg", "linkxg"), ("acne", "acme")])
 def test_a_slip_of_the_pen(here: Any, site: Path, typed: str, close: str) -> None:
     """Status 2, and what may have been meant."""
