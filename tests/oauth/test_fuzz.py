@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
-import time
 from urllib.parse import urlencode
 
 import attrs
@@ -32,6 +32,7 @@ from linkauth.oauth.discovery import Metadata, discovery
 from linkauth.oauth.exchange import Response
 from linkauth.oauth.token import Secret, Token
 from linkauth.vendors import SageX3
+from tests.processor import at_most
 from tests.vendors.vendor_answers import BY_NAME, CASES, CURRENT, LINKXG, OTHER, PENDING, SAGE, SENT_AT, USER
 
 TIMES = 20 * int(os.environ.get("LINKAUTH_FUZZ", "1"))
@@ -165,24 +166,21 @@ def test_token_answers_and_errors(response):
 )
 def test_any_vendors_answer_is_read_in_bounded_time(body):
     """A megabyte of the worst, granting or refusing, as JSON, as a form and as text: a documented error, within seconds."""
-    begun = time.process_time()
-    for kind in ("", "application/x-www-form-urlencoded", "text/plain"):
-        for status in (200, 302, 400):
-            outcome = BY_NAME["oauth2-renew"].outcome(
-                Response(status=status, headers={"content-type": kind}, body=body)
-            )
+    kinds = ("", "application/x-www-form-urlencoded", "text/plain")
+    with at_most(10):
+        for kind, status in itertools.product(kinds, (200, 302, 400)):
+            response = Response(status=status, headers={"content-type": kind}, body=body)
+            outcome = BY_NAME["oauth2-renew"].outcome(response)
             assert isinstance(outcome, LinkAuthError)
             _fit(outcome)
-    assert time.process_time() - begun < 10
 
 
 def test_a_token_with_a_megabyte_of_members():
     """What has no room beside it is left out in no more steps than there are members."""
     members = b"".join(b',"x%d":"y"' % number for number in range(2**16))
     body = b'{"access_token":"a","expires_in":9' + members + b"}"
-    begun = time.process_time()
-    outcome = BY_NAME["oauth2-renew"].outcome(Response(status=200, body=body, sent_at=SENT_AT))
-    assert time.process_time() - begun < 10
+    with at_most(3):
+        outcome = BY_NAME["oauth2-renew"].outcome(Response(status=200, body=body, sent_at=SENT_AT))
     assert len(outcome.extra) + len(outcome.left_out) >= 2**16
 
 
