@@ -70,7 +70,7 @@ class ClientSecret(Replica):
         """When it was stored, Unix seconds by the store's clock; None: it is the constructor's, or nobody says."""
         return None if self.record is None else self.record.rotated_at
 
-    def held(self) -> Entry | None:
+    def held(self) -> Entry[SecretRecord] | None:
         """The secret that the store must not lose: at the vendor every older one is dead."""
         return None if self.record is None else Entry(self.record, self.version)
 

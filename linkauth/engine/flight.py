@@ -184,13 +184,14 @@ class Flights:
         """
         while tasks := {flight.task for flight in self._here() if not flight.task.done()}:
             await asyncio.wait(tasks)
-        while any(flight.irreplaceable and not flight.idle and not flight.landed for flight in self._elsewhere()):  # noqa: ASYNC110
+        while self._has_to_land_elsewhere():  # noqa: ASYNC110  # another thread's loop may stop, and then tells nobody
             await asyncio.sleep(timing.ELSEWHERE)
 
     def _here(self) -> list[Flight[Any]]:
         loop = asyncio.get_running_loop()
         return [flight for flight in tuple(self._flights) if flight.loop is loop]
 
-    def _elsewhere(self) -> list[Flight[Any]]:
+    def _has_to_land_elsewhere(self) -> bool:
         loop = asyncio.get_running_loop()
-        return [flight for flight in tuple(self._flights) if flight.loop is not loop and flight.loop.is_running()]
+        others = [flight for flight in tuple(self._flights) if flight.loop is not loop and flight.loop.is_running()]
+        return any(flight.irreplaceable and not flight.idle and not flight.landed for flight in others)

@@ -9,7 +9,7 @@ from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord, ReauthorizationRequired
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage
-from linkauth.protocol.records import TokenRecord
+from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth.protocol.refusal import hopeless
 from linkauth.protocol.state import CredentialState, Habits
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import Verdict
+    from linkauth.protocol.records import CredentialRecord
     from linkauth.store import Record
     from linkauth.vendors.vendor import Vendor
 
@@ -58,13 +59,20 @@ class KnownCredential(Replica):
         message = f"{self.vendor.name}/{self.account}: {reason}; the user must log in or pair again"
         return ReauthorizationRequired(message, credential=self._credential)
 
-    def held(self) -> Entry | None:
+    def held(self) -> Entry[CredentialRecord] | None:
         """What this worker holds of the record."""
         return self.state.entry
 
     def is_newer_than(self, version: int) -> bool:
         """Whether a store that has ``version`` has lost what is held here."""
         return self.state.record is not None and self.state.stored and self.state.version > version
+
+    def entry(self, record: Record) -> Entry[CredentialRecord]:
+        """As for any record; of another kind it is corrupt."""
+        found = self.context.codec.open(self.key, record)
+        if not isinstance(found, TokenRecord | DeadRecord):
+            raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
+        return Entry(found, record.version)
 
     def supersedes(self, record: Record) -> bool:
         """Whether ``record`` comes after what is held (``lineage``); of what cannot be read the number tells."""
@@ -94,7 +102,7 @@ class KnownCredential(Replica):
             before, self.state = self.state, change(self.state)
             return self.state.entry != before.entry
 
-    def observe(self, entry: Entry, time: StoreTime, *, stored: bool = True) -> bool:
+    def observe(self, entry: Entry[CredentialRecord], time: StoreTime, *, stored: bool = True) -> bool:
         """After a look at a record, whoever brought it: know it, if it comes later. Whether it did."""
         time, spread = self._present(time), self._spread()
         return self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
@@ -146,7 +154,7 @@ class KnownCredential(Replica):
 
     # -- as it is written -------------------------------------------------------------------------------------------
 
-    def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry:
+    def _entry(self, token: Token, number: int, lineage: Lineage) -> Entry[TokenRecord]:
         return Entry(self._record(token, lineage), number)
 
     def _record(self, token: Token, lineage: Lineage) -> TokenRecord:

@@ -234,7 +234,9 @@ async def bring_back(context: EngineContext, escrow: Escrow) -> None:
             context.codec.open(left.key, Record(left.number, left.value))
             landed = await Outbox(record).bring_back(left)
         except StoreError as error:  # of other keys, or damaged: it is not handed to the fleet
-            log.error("escrow: %s", error)  # noqa: TRY400  # its frames hold the answer
+            fault = str(error)
+        else:
+            if landed is not None and landed.mine:
+                log.info("escrow: %s, version %d, was left by an earlier process and is stored", left.key, left.number)
             continue
-        if landed is not None and landed.mine:
-            log.info("escrow: %s, version %d, was left by an earlier process and is stored", left.key, left.number)
+        log.error("escrow: %s", fault)  # not where it was caught: its frames hold the answer

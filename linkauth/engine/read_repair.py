@@ -210,7 +210,9 @@ class ReadRepair:
         try:
             if self.suspects:  # all have heard of it at the same moment
                 await asyncio.sleep(self._random.random() * timing.LOSS_SPREAD)
-            while (held := await self._put_back(held)) and self._clock.monotonic() < end:  # noqa: ASYNC110
+            while held := await self._put_back(held):
+                if self._clock.monotonic() >= end:
+                    break
                 await asyncio.sleep(timing.LISTEN_AGAIN)  # a store that is away tells nobody
         finally:
             saying.cancel()

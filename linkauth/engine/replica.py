@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import attrs
 
@@ -70,6 +70,14 @@ class Replica:
             await store_client.do(store.release(self.key, claim.number, claim.note))
             return await store_client.ask(store.claim(self.key, owner, self.ttl, newer_than, note))
         return claim, time
+
+    @overload
+    async def acquire(self, known: int, *, passing: Literal[True]) -> tuple[Granted, StoreTime]: ...
+
+    @overload
+    async def acquire(
+        self, known: int, *, passing: bool = False, until: float = math.inf, idle: bool = True
+    ) -> tuple[Claim, StoreTime]: ...
 
     async def acquire(
         self, known: int, *, passing: bool = False, until: float = math.inf, idle: bool = True
@@ -151,7 +159,7 @@ class Replica:
         held = self.held()
         return held.record.token.issued_at if held and isinstance(held.record, TokenRecord) else math.inf
 
-    def held(self) -> Entry | None:
+    def held(self) -> Entry[StoredRecord] | None:
         """What this worker holds of the record, as it would be written; None: nothing that the store must not lose."""
         return None
 
@@ -174,11 +182,11 @@ class Replica:
         """Hear of other versions, and of a loss of this one, where the store tells of them (``ReadRepair.follow``)."""
         await self.context.read_repair.follow(self)
 
-    def entry(self, record: Record) -> Entry:
+    def entry(self, record: Record) -> Entry[StoredRecord]:
         """What ``record`` holds, to be compared with another (``lineage``). Raises ``CorruptRecord``."""
         return self.believed(self.context.codec.open(self.key, record), record.version)
 
-    def believed(self, record: StoredRecord, number: int) -> Entry:
+    def believed(self, record: StoredRecord, number: int) -> Entry[StoredRecord]:
         """As ``entry``. A time in the future is of a clock that was wrong, and says nothing."""
         if isinstance(record, SecretRecord) and (record.rotated_at or 0) > self.context.clock.store_now():
             record = attrs.evolve(record, rotated_at=None)

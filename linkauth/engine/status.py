@@ -106,20 +106,19 @@ def _is_of(told: Status, vendor: Vendor | str | None, account: str | None) -> bo
 async def status(context: EngineContext, vendor: Vendor, account: str, key: str) -> Status:
     """How one credential is doing: one read of the store, and ``version`` 0 where nothing is stored. Raises ``StoreUnavailable``."""
     reading, _ = await Replica(context, key).read()
-    if reading.record is None:
-        return Status(vendor=vendor.name, account=account, key=key, version=0, now=reading.now)
     told = status_of(context, key, reading)
     rotated_at = context.client_secrets.of(vendor).rotated_at if vendor.rotates_secret else None
     return attrs.evolve(told, vendor=vendor.name, account=account, secret_rotated_at=rotated_at)
 
 
 def status_of(context: EngineContext, key: str, reading: Reading) -> Status:
-    """What ``reading`` says of the record ``key``, which is there; a broken one is told as one."""
-    record = reading.record
-    assert record is not None  # noqa: S101  # as said
+    """What ``reading`` says of the record ``key``; a broken one is told as one, and ``version`` 0 where there is none."""
+    record, vendor = reading.record, key.split("/")[1]
+    if record is None:
+        return Status(vendor=vendor, account="", key=key, version=0, now=reading.now)
     note = context.codec.open_note(key, reading.note)
     told = Status(
-        vendor=key.split("/")[1],
+        vendor=vendor,
         account="",
         key=key,
         version=record.version,

@@ -105,8 +105,6 @@ class TokenReplica(KnownCredential):
     def adopt(self, record: Record, time: StoreTime) -> None:
         """Know what the store has, if that comes later. Raises ``ReauthorizationRequired`` where only the user can help."""
         found, before = self.entry(record), self.state
-        if not isinstance(found.record, TokenRecord | DeadRecord):
-            raise CorruptRecord(f"record {self.key} (version {record.version}) is of another kind than its key")
         if not self.observe(found, time):
             return
         if isinstance(found.record, DeadRecord):

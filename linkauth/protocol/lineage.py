@@ -14,7 +14,7 @@ else it is ordered by when it was sent, then by its number, as ever.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -33,6 +33,8 @@ __all__ = ["UNKNOWN", "Entry", "Lineage", "new_session", "read", "supersedes", "
 RESERVED: Final = "linkauth.session"
 """In ``extra`` as it is stored: the session once more."""
 ID_BYTES: Final = 8
+
+R_co = TypeVar("R_co", bound="StoredRecord", covariant=True)
 
 
 @attrs.frozen
@@ -74,14 +76,14 @@ def new_session(number: int, seen: Session | None, chance: bytes) -> Lineage:
 
 
 @attrs.frozen
-class Entry:
+class Entry(Generic[R_co]):
     """A record and the number under which it stands, or is to stand."""
 
-    record: StoredRecord
+    record: R_co
     number: int
 
 
-def supersedes(one: Entry, other: Entry | None) -> bool:
+def supersedes(one: Entry[StoredRecord], other: Entry[StoredRecord] | None) -> bool:
     """Whether ``one`` comes after ``other``; None: nothing is known yet."""
     if other is None:
         return True

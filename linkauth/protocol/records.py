@@ -12,6 +12,7 @@ from linkauth.protocol.limits import LimitRecord
 __all__ = [
     "KINDS",
     "CheckRecord",
+    "CredentialRecord",
     "DeadRecord",
     "FirstSeenRecord",
     "PendingListRecord",
@@ -63,6 +64,10 @@ class DeadRecord:
     session: Session | None = None
     generation: int | None = None
     """Of the token that was refused: one of a later generation lives. None: the whole session is over."""
+
+
+CredentialRecord: TypeAlias = TokenRecord | DeadRecord
+"""What stands under a credential's key."""
 
 
 @attrs.frozen(kw_only=True)

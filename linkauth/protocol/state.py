@@ -14,7 +14,7 @@ import attrs
 from linkauth.protocol import timing
 from linkauth.protocol.freshness import NEVER, Verdict, Windows, windows
 from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage, supersedes
-from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.protocol.records import CredentialRecord, DeadRecord, TokenRecord
 
 if TYPE_CHECKING:
     from linkauth.errors import LinkAuthError
@@ -54,7 +54,7 @@ class CredentialState:
     """The newest record that is known, what it is good for, and the last failure. Moments are monotonic, in seconds."""
 
     habits: Habits = Habits()
-    record: TokenRecord | DeadRecord | None = None
+    record: CredentialRecord | None = None
     """A token stays when it has expired: its refresh token is what renews it."""
     version: int = 0
     """The newest record's version that this worker knows of."""
@@ -83,7 +83,7 @@ class CredentialState:
     # -- what is known ---------------------------------------------------------------------------------------------
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> Entry[CredentialRecord] | None:
         """The record and its version."""
         return None if self.record is None else Entry(self.record, self.version)
 
@@ -109,7 +109,7 @@ class CredentialState:
         """Whether the token may still be used at ``now`` when nothing better can be had."""
         return self.token is not None and now < self.windows.end
 
-    def supersedes(self, entry: Entry, store_now: float) -> bool:
+    def supersedes(self, entry: Entry[CredentialRecord], store_now: float) -> bool:
         """Whether ``entry`` comes after what is known. ``store_now``: the store's clock, Unix seconds."""
         if isinstance(entry.record, TokenRecord) and self._is_alone():
             # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place, and what
@@ -125,7 +125,9 @@ class CredentialState:
 
     # -- what is learned -------------------------------------------------------------------------------------------
 
-    def observe(self, entry: Entry, time: StoreTime, spread: float, *, stored: bool = True) -> CredentialState:
+    def observe(
+        self, entry: Entry[CredentialRecord], time: StoreTime, spread: float, *, stored: bool = True
+    ) -> CredentialState:
         """After a look at ``entry``: it is known from now on, if it comes after what is known.
 
         ``spread``: from 0 up to 1, for ``soft``. ``stored``: whether the store has it.
@@ -140,10 +142,11 @@ class CredentialState:
         """With a token that was fetched without the store: it says nothing of the order of what is stored."""
         return self._knowing(Entry(record, self.version), time, spread, stored=False)
 
-    def _knowing(self, entry: Entry, time: StoreTime, spread: float, *, stored: bool) -> CredentialState:
+    def _knowing(
+        self, entry: Entry[CredentialRecord], time: StoreTime, spread: float, *, stored: bool
+    ) -> CredentialState:
         if isinstance(entry.record, DeadRecord):
             return self._without_token(entry.record, entry.number, stored=stored)
-        assert isinstance(entry.record, TokenRecord)  # noqa: S101  # no other kind has a credential's key
         token = entry.record.token
         known = attrs.evolve(self, record=entry.record, version=entry.number, stored=stored)
         if token != self.token:  # else it was only written anew: reading it again makes it no younger
@@ -152,7 +155,9 @@ class CredentialState:
             known = attrs.evolve(known, first_seen=time.before, new_until=new)
         return known.placed(time, spread).succeeded()
 
-    def refused(self, mark: DeadRecord, version: int, of: Entry | None, *, stored: bool = True) -> CredentialState:
+    def refused(
+        self, mark: DeadRecord, version: int, of: Entry[CredentialRecord] | None, *, stored: bool = True
+    ) -> CredentialState:
         """``of`` is no good any more, as ``mark`` says: unless something came meanwhile that this does not speak of."""
         if self.entry != of and not supersedes(Entry(mark, version), self.entry):
             return self
