@@ -76,33 +76,38 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
     # Whoever has the lease may be waiting for an answer that is the session.
     started, passed = me.now(), 0
     limit = started + 2 * (me.timeout + me.ttl) + (timing.ANSWER if me.vendor.rotation.rotates else 0.0)
-    met: int | None = None
+    # What the store did not have at a look since the call was in the air then, whatever the times say: they are known within a
+    # round trip only.
+    seen: int | None = None
+    waited = False
     while me.now() < limit:
         held = me.version  # one look: another thread's loop may bring a token at any moment
-        called = called if met in {None, held} else -math.inf  # what came while somebody was waited for was in the air
+        called = called if seen in {None, held} else -math.inf
         if held != known and _is_new(me, started, called):
             return me.current()  # adopted, or by a login or another loop's renewal
         if me.token is None and me.vendor.needs_user:
-            if (yield from _found(me)) and _is_new(me, started, called):
+            seen = yield from _found(me)
+            if _is_new(me, started, called):
                 return me.current()
             continue
         token = me.token
         if (yield from _outwait(me, token)):
-            met = held
+            seen, waited = held, True
             continue
         claim, time = yield from ask_for_lease(me, token, held, passed)
         if isinstance(claim, Busy):
             yield from wait(min(claim.remaining, limit - me.now()), max(me.version, passed), claim)
-            met = held
+            seen, waited = held, True
         elif isinstance(claim, Granted):
             attempt = Attempt(token, me.version, me.lineage, claim, time, me.note(claim.note))
             if (fresh := (yield from _attempt(me, attempt, called))) is not None:
                 return fresh
-            met = held
+            seen, waited = held, True
         else:
-            passed = yield from adopt(me, claim.record, time, awaited=met is not None)
+            passed = yield from adopt(me, claim.record, time, awaited=waited)
+            seen = claim.record.version if seen is None else seen
             if me.token == token:  # it was only written anew, under another key
-                known, met = me.version, None if met is None else me.version
+                known = seen = me.version
     raise VendorUnavailable("another worker has been renewing for too long")
 
 
@@ -177,15 +182,16 @@ def _exchange(me: Worker, token: Token | None) -> Exchange:
 # -- without a lease ---------------------------------------------------------------------------------------------------
 
 
-def _found(me: Worker) -> Steps[bool]:
-    """Without a token, and none to be had but from the user: whether somebody has brought one meanwhile."""
+def _found(me: Worker) -> Steps[int]:
+    """Without a token, and none to be had but from the user: adopt what somebody has brought. The version in the store."""
     left: float = (yield Suspicion()) if me.suspects() else 0.0
     answer: tuple[Reading, StoreTime] = yield Read()
     record, time = answer[0].record, answer[1]
+    stands = 0 if record is None else record.version
     if me.token is not None:  # a login, or a look, has brought one while this one read
         if record is not None:
             me.observe(record, time)
-        return me.verdict() is not Verdict.WAIT
+        return stands
     try:
         if record is None or not me.supersedes(record):
             raise me.reauthorization("nobody has logged in or paired yet")
@@ -195,8 +201,7 @@ def _found(me: Worker) -> Steps[bool]:
             raise
         # Who holds a session that came later is about to put it back.
         yield Sleep(min(left or timing.LOOK_AGAIN, timing.LOOK_AGAIN))
-        return False
-    return me.verdict() is not Verdict.WAIT
+    return stands
 
 
 def _alone(me: Worker, known: int) -> Steps[Token]:

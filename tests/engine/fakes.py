@@ -189,7 +189,7 @@ class Vendor:
 
 
 class Store:
-    """A store that can be away, and that counts its calls and lets a test step in before each."""
+    """A store that can be away, and that counts its calls and lets a test step in before and after each."""
 
     def __init__(self, inner: Any = None) -> None:
         self.inner = inner or MemoryStore(clock=virtual.wall)
@@ -201,6 +201,8 @@ class Store:
         """Calls that are done but whose answer is lost."""
         self.counts: Counter[str] = Counter()
         self.before: Callable[[str], Any] = lambda name: None
+        self.after: Callable[[str], Any] = lambda name: None
+        """When it is done, and not answered yet."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
@@ -209,14 +211,15 @@ class Store:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             self.counts[name] += 1
-            waiting = self.before(name)
-            if waiting is not None:
+            if (waiting := self.before(name)) is not None:
                 await waiting
             if {name, "*"} & self.down:
                 raise StoreUnavailable("the store is away")
             if {name, "*"} & self.hung:
                 await asyncio.Event().wait()
             found = await method(*args, **kwargs)
+            if (waiting := self.after(name)) is not None:
+                await waiting
             if {name, "*"} & self.lost:
                 raise StoreUnavailable("the answer is lost")
             return found

@@ -107,6 +107,20 @@ async def test_what_is_in_the_air_at_the_call_counts(holds):
 
 
 @virtual
+async def test_what_was_not_there_at_a_look_since_the_call_was_in_the_air():
+    """Though its times say that it was sent for before: they are known within a round trip only, and taken on the early side."""
+    (first, second), (slow, store), vendor = fleet(2)
+    await logged_in(first)
+    await asyncio.sleep(60)
+    slow.after = lambda name: asyncio.sleep(0.3) if name == "claim" else None
+    renewing = asyncio.create_task(first.credential(USER).refresh())
+    await asyncio.sleep(0.1)  # its lease is granted, it has yet to hear of that
+    takes(store, 0.3)
+    assert await second.credential(USER).refresh() == await renewing
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
 async def test_a_flight_that_only_adopts_does_not_count_for_who_joins_it():
     """It was begun for somebody who wants any token that is good; all who call ``refresh`` meanwhile share one more."""
     (first, second), (_, store), vendor = fleet(2)
