@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkauth.engine import authorization
 from linkauth.engine.client_runtime import ClientRuntime, NotDue
@@ -25,7 +24,7 @@ from linkauth.oauth import authorization as callbacks
 from linkauth.oauth.elsewhere import Elsewhere
 from linkauth.oauth.token import Secret, masked
 from linkauth.protocol import adoption, client_secret, session
-from linkauth.protocol.freshness import StoreTime, Verdict
+from linkauth.protocol.freshness import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -38,12 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Credential"]
 
-log = logging.getLogger("linkauth")
-
 T = TypeVar("T")
-
-NO_TIME: Final = StoreTime(now=0.0, before=0.0, after=0.0)
-"""For a token that does not expire it is all the same what time it is."""
 
 
 class Credential:

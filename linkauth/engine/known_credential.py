@@ -109,7 +109,7 @@ class KnownCredential(Replica):
 
     def hold(self, token: Token) -> None:
         """Serve ``token``, which has no end and which the store never sees."""
-        entry, time = self._entry(token, 0, UNKNOWN), StoreTime(now=0.0, before=0.0, after=0.0)
+        entry, time = self._entry(token, 0, UNKNOWN), StoreTime(now=0.0, before=0.0, after=0.0)  # whatever time it is
         self.learn(lambda state: state.observe(entry, time, 0.0))
 
     def serve_alone(self, token: Token, lineage: Lineage) -> None:

@@ -137,6 +137,15 @@ async def test_statuses_tell_when_a_secret_was_rotated():
 
 
 @virtual
+async def test_it_is_told_of_an_account_of_which_nothing_is_stored_yet():
+    """The secret is its client's all the same."""
+    worker = Worker(Store(), Vendor())
+    await worker.credential(CLIENT).rotate_secret()
+    status = await worker.credential(CLIENT, "nobody").status()
+    assert (status.version, status.secret_rotated_at) == (0, wall())
+
+
+@virtual
 async def test_a_secret_that_a_human_put_in_has_its_time():
     """It was replaced then."""
     store, vendor = Store(), Vendor()
