@@ -179,9 +179,9 @@ class Engine(Generic[C]):
         over should it die. ``vendors``: those that this engine has credentials of, where none is named. For vendors of which
         each tenant has one a function from a ``Status`` to its vendor, or to several of which its record is one's, or to
         None; it may be a coroutine function, and is asked of what may be due and is of no vendor that is named. All workers
-        give the same one. ``rounds``: stop after so many. ``rotate_secrets_after``: replace client secrets that are older than so many seconds, once in the
-        fleet, where the vendor can (LinkXG); one that linkauth has not rotated counts from the first round that saw it. A
-        round also writes under the newest key what lies under an older one.
+        give the same one. ``rounds``: stop after so many. ``rotate_secrets_after``: replace client secrets that are older than
+        so many seconds, once in the fleet, where the vendor can (LinkXG); one that linkauth has not rotated counts from the
+        first round that saw it. A round also writes under the newest key what lies under an older one.
 
         Returns how many were renewed here. Raises ``ConfigurationError`` for no vendor at all, for what is neither a vendor nor
         a function, and where secrets are to be rotated in a store that ends with this process.
