@@ -54,12 +54,17 @@ def test_the_wire_is_as_the_vendors_page_has_it(name):
         url = urlsplit(vendor.authorization_url(PENDING, state=STATE, challenge="ch-1" if vendor.uses_pkce else None))
         query = {one: texts[0] for one, texts in parse_qs(url.query).items()}
         assert f"{url.scheme}://{url.netloc}{url.path}" == recorded.page
-        assert {one: query.get(one) for one in recorded.query} == recorded.query
+        wanted = {"response_type": "code", "client_id": ID, "redirect_uri": BACK, "state": STATE, **recorded.query}
+        if recorded.pkce:
+            wanted |= {"code_challenge": "ch-1", "code_challenge_method": "S256"}
+        assert {one: query.get(one) for one in wanted} == wanted
         pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
         flow = vendor.exchange({**recorded.callback, "state": STATE}, pending)
         token, (request,) = play(flow, answer(recorded.granted))
         standard = {"grant_type": "authorization_code", "code": CODE, "redirect_uri": BACK}
-        sent(request, recorded.token, recorded.client, {**standard, **recorded.form}, json=recorded.json)
+        verifier = {"code_verifier": "canary-verifier"} if recorded.pkce else {}
+        fields = {**standard, **verifier, **recorded.form}
+        sent(request, recorded.token, recorded.client, fields, json=recorded.json)
     assert {name: token.extra[name] for name in recorded.kept} == recorded.kept
     assert token.access_token == "at-1"
     left = token.expires_at - SENT_AT
