@@ -7,14 +7,14 @@ import asyncio
 import attrs
 import pytest
 
-from linkauth import RotationProfile
+from linkauth import LinkXGUser, RotationProfile
 from linkauth.protocol import timing
 from tests.engine.fakes import LIFETIME, USER, Store, Vendor, Worker
 from tests.engine.virtual import monotonic, virtual
 
 
 @attrs.frozen(kw_only=True)
-class Ending(type(USER)):
+class Ending(LinkXGUser):
     """LinkXG, were it such a vendor."""
 
     rotation = RotationProfile(rotates=True, ends_access=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,9 +10,6 @@ from linkauth.store import Change
 from tests.engine.announcing import Telling
 from tests.engine.fakes import LATER, USER, Vendor, Worker, logged_in, remembered
 from tests.engine.virtual import monotonic, virtual
-
-if TYPE_CHECKING:
-    pass
 
 
 @virtual

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +15,6 @@ from tests.engine.announcing import Telling
 from tests.engine.fakes import BASE, CLIENT, USER, Keeping, Vendor, Worker, logged_in, refusal, remembered
 from tests.engine.scenes import renewing
 from tests.engine.virtual import monotonic, virtual
-
-if TYPE_CHECKING:
-    pass
 
 
 @virtual
