@@ -29,7 +29,7 @@ async def other(make_site):
 
 @pytest.fixture
 async def engine():
-    async with AuthEngine(MemoryStore(), timeout=6) as made:
+    async with AuthEngine(MemoryStore(), timeout=6) as made:  # seconds: a busy machine takes some for one answer
         yield made
 
 

@@ -142,7 +142,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[AuthEngine]:
-    async with AuthEngine("memory:", timeout=6) as running:
+    async with AuthEngine("memory:", timeout=6) as running:  # seconds: a busy machine takes some for one answer
         yield running
 
 

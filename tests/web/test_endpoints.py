@@ -13,7 +13,7 @@ from linkauth.errors import LinkAuthError, NotSent, UntrustedEndpoint
 from linkauth.oauth.url import is_loopback
 from linkauth.vendors import SageX3
 from tests.web.conftest import Page, Site, Visitor
-from tests.web.test_connect import state_of
+from tests.web.pages import state_of
 
 ROOT = "https://api.eu-prod-sagex3.com/v1"
 ATTACKS = [

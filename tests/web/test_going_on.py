@@ -17,7 +17,7 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
-from tests.web.test_connect import is_plain_and_accessible, state_of
+from tests.web.pages import is_plain_and_accessible, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from linkauth.protocol.keys import TENANTS, token_key
 from linkauth.vendors import Dialect, Linkkit, LinkXG, OAuth2, SageX3, Vendor
 from linkauth.web import connect_app
 from tests.web.conftest import whose
-from tests.web.test_connect import is_plain_and_accessible, state_of
+from tests.web.pages import is_plain_and_accessible, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
