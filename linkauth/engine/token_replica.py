@@ -1,4 +1,4 @@
-"""One credential's page in the store, and what this worker holds of it: reading it, claiming it, writing it."""
+"""This worker's copy of one credential's record: a ``Replica`` that knows what a token is good for."""
 
 from __future__ import annotations
 

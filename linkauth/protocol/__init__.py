@@ -9,7 +9,7 @@ The life of a token in a worker (``freshness``)::
       |---------------------------|------------------------|-------------|
          serve                      serve, renew behind      wait          dead
 
-**To know what a renewal does, read** ``renewal``. To know how, five files more, in this order:
+**To know what a renewal does, read** ``renewal``. To know how, these as well, in this order:
 
 ============= =================================================================================================
 ``claim``     step 1: the lease is asked for, and a note left of what is about to be spent

@@ -1,4 +1,4 @@
-"""The vendors, one file each."""
+"""The vendors, one file each; ``catalog`` has, as data, those that ``OAuth2`` speaks."""
 
 from linkauth.vendors.api_key import ApiKey
 from linkauth.vendors.dialect import Dialect

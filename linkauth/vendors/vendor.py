@@ -1,7 +1,7 @@
 """What the engine asks of a vendor. All of it is pure: no await, no clock, no socket.
 
 A vendor is a frozen attrs class in a file of its own. It states a few facts and overrides the flows that the vendor
-has; every other flow raises ``UnsupportedGrant``. Nothing else in linkauth knows vendors by name.
+has; every other flow raises ``UnsupportedGrant``. The engine knows no vendor by name.
 """
 
 from __future__ import annotations
