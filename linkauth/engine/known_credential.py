@@ -112,9 +112,9 @@ class KnownCredential(Replica):
         entry, time = self._entry(token, 0, UNKNOWN), StoreTime(now=0.0, before=0.0, after=0.0)  # whatever time it is
         self.learn(lambda state: state.observe(entry, time, 0.0))
 
-    def serve_alone(self, token: Token, lineage: Lineage) -> None:
-        """Serve what was fetched without the store, by this host's clock."""
-        time, spread = self.context.clock.here(), self._spread()
+    def serve_alone(self, token: Token, lineage: Lineage, time: StoreTime) -> None:
+        """Serve what the store has not got. ``time``: the clock that its times are by, this host's where the store was away."""
+        time, spread = self._present(time), self._spread()
         record = self._record(token, lineage)
         self.learn(lambda state: state.alone(record, time, spread).new_since(time.after))
 

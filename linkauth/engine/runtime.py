@@ -245,7 +245,7 @@ class Runtime:
             self._lease = None
 
     async def _serve(self, effect: effects.Serve) -> None:
-        self._replica.serve_alone(effect.token, effect.lineage)
+        self._replica.serve_alone(effect.token, effect.lineage, self._time or self._context.clock.here())
 
     async def _stop_extending(self) -> None:
         if self._granted is not None and self._lease is not None:

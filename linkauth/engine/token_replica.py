@@ -80,7 +80,7 @@ class TokenReplica(KnownCredential):
             time = None
         if time is not None and self.state.stored:
             self._place(time)
-        else:  # what was fetched for this process alone has its times by this host's clock
+        else:  # what was fetched for this process alone may have its times by this host's clock
             self.believe_wall()
 
     def lease(self, claim: Granted, time: StoreTime, note: bytes = b"", owner: str | None = None) -> Lease:
@@ -129,7 +129,7 @@ class TokenReplica(KnownCredential):
         """Commit, then hand out: the token that holds from now on, which is another where somebody was faster.
 
         ``irreplaceable``: nobody can get this answer again. Should the store not take it, it is kept, served, and offered
-        until the store does; otherwise it just serves this process.
+        until the store does; otherwise that raises ``StoreError``.
         """
         if token.left_out:
             names = wire.words(", ".join(token.left_out))
@@ -144,15 +144,15 @@ class TokenReplica(KnownCredential):
                 self.observe(fresh, landed.time, stored=False)
             self.landed(landed)
             return self.current()
-        # Unless a later login of this process came through meanwhile: the store will say so to what is offered.
-        self.observe(fresh, time, stored=False)
-        if irreplaceable:
-            self.outbox.go_on(fault)
-        else:
+        if not irreplaceable:
             self.outbox.kept = None
             await self.outbox.drop(number)
             # Nobody waits for the lease's end: others may reach the store, and can ask the vendor themselves.
             self.context.flights.start(self.release(number), f"linkauth release {self.key}")
+            raise StoreUnavailable(fault)
+        # Unless a later login of this process came through meanwhile: the store will say so to what is offered.
+        self.observe(fresh, time, stored=False)
+        self.outbox.go_on(fault)
         return self.current()
 
     def is_alone_with_something(self) -> bool:

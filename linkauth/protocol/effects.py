@@ -178,7 +178,7 @@ class Failed:
 class Commit(Effect):
     """Write under the lease's number, then hand out. -> the token that holds from now on: another's, if it came later.
 
-    What the store does not take is kept and offered on, if it is ``irreplaceable``.
+    What the store does not take is kept, served and offered on, if it is ``irreplaceable``; else ``StoreError`` is raised.
     """
 
     token: Token

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from linkauth.errors import LinkAuthError, ReauthorizationRequired, VendorUnavailable
+from linkauth.errors import LinkAuthError, ReauthorizationRequired, StoreError, VendorUnavailable
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
 from linkauth.protocol.claim import Attempt, WithoutStore, adopt, ask_for_lease, wait
@@ -46,6 +46,7 @@ from linkauth.store import Busy, Granted
 if TYPE_CHECKING:
     from linkauth.protocol.effects import Steps
     from linkauth.protocol.freshness import StoreTime
+    from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.worker import Worker
     from linkauth.store import Reading
     from linkauth.vendors.vendor import Vendor
@@ -166,7 +167,10 @@ def _under_lease(me: Worker, attempt: Attempt) -> Steps[Token]:
         yield Release(attempt.granted.note)
         raise
     if isinstance(outcome, Token):
-        stored: Token = yield Commit(outcome, attempt.next, irreplaceable=me.vendor.rotation.rotates)
+        try:
+            stored: Token = yield Commit(outcome, attempt.next, irreplaceable=me.vendor.rotation.rotates)
+        except StoreError:  # it can be had again
+            return (yield from _serve(me, outcome, attempt.token, attempt.lineage, started))
         me.tell("renewed", duration=me.now() - started)
         me.check_scope(outcome, _asked_for(me.vendor, attempt.token))
         return stored
@@ -211,16 +215,21 @@ def _alone(me: Worker, known: int) -> Steps[Token]:
     """
     if me.version != known and me.verdict() is not Verdict.WAIT:
         return me.current()
-    known, started, token, lineage = me.version, me.now(), me.token, me.lineage
+    started, token, lineage = me.now(), me.token, me.lineage
     outcome: Token | Failed = yield _exchange(me, token)
     if isinstance(outcome, Failed):
         raise outcome.error
-    if me.version != known and me.vendor.needs_user:  # the user has logged in or out meanwhile
+    return (yield from _serve(me, outcome, token, lineage, started))
+
+
+def _serve(me: Worker, fresh: Token, token: Token | None, lineage: Lineage, started: float) -> Steps[Token]:
+    """Serve ``fresh`` in the place of ``token``, whose ``lineage`` that is, in this process alone."""
+    if me.token != token and me.vendor.needs_user:  # the user has logged in or out meanwhile
         return me.current()
-    yield Serve(outcome, lineage.alone(token))
+    yield Serve(fresh, lineage.alone(token))
     me.tell("renewed", "for this process alone", me.now() - started)
-    me.check_scope(outcome, _asked_for(me.vendor, token))
-    return outcome
+    me.check_scope(fresh, _asked_for(me.vendor, token))
+    return fresh
 
 
 def _asked_for(vendor: Vendor, token: Token | None) -> str:

@@ -112,7 +112,7 @@ class CredentialState:
     def supersedes(self, entry: Entry[CredentialRecord], store_now: float) -> bool:
         """Whether ``entry`` comes after what is known. ``store_now``: the store's clock, Unix seconds."""
         if isinstance(entry.record, TokenRecord) and self._is_alone():
-            # Fetched for this process alone, its times are by this host's clock: whatever serves takes its place, and what
+            # Fetched for this process alone, its times may be by this host's clock: whatever serves takes its place, and what
             # the user has brought since, whether it still serves or not.
             own, session = self.lineage.session, entry.record.session
             since = session is not None and own is not None and session > own

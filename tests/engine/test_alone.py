@@ -101,6 +101,24 @@ async def test_a_user_whose_refresh_token_stays_good_is_not_held_up_by_the_store
     assert told == [("for this process alone", 3.0)]
 
 
+@pytest.mark.parametrize("away", ["*", "commit"], ids=["all the time", "when the answer has come"])
+@virtual
+async def test_what_the_store_never_had_counts_for_nothing_in_its_session(away):
+    """Else its next renewal would seem later than another worker's that was sent for after it."""
+    store, vendor = Store(), Vendor()
+    credential = await paired(Worker(store, vendor), store)
+    await asyncio.sleep(2)
+    generations = []
+    for down in (set(), {away}, {away}, set()):
+        store.down = down
+        vendor.fails(answer(200, {"access_token": f"a{clock.wall()}", "token_type": "Bearer", "expires_in": 900}))
+        await credential.refresh()
+        generations.append(remembered(credential).lineage.generation)
+        await asyncio.sleep(30)
+    assert generations == [1, 1, 1, 2]
+    assert remembered(credential).stored
+
+
 @pytest.mark.parametrize(("left", "requests"), [(900, 0), (-1, 1)], ids=["good", "over"])
 @virtual
 async def test_nothing_is_fetched_alone_that_came_while_the_store_was_asked(left, requests):

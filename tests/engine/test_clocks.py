@@ -150,7 +150,7 @@ async def test_a_clock_that_jumps_costs_no_renewal_of_what_the_store_took_and_di
     assert not remembered(credential).stored
     store.lost.clear()
     worker.wall_ahead += 3600
-    assert await credential.token() is token
+    assert await credential.token() == token
     assert remembered(credential).stored
     assert vendor.counts["requests"] == 1
 

@@ -118,6 +118,20 @@ async def test_who_needs_no_user_goes_on_without_the_key():
     assert key_id((await store.read(token_key(CLIENT, "default"))).record.value) == new.context.codec.newest
 
 
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0], ids=["behind", "ahead"])
+@virtual
+async def test_what_is_fetched_without_the_key_has_its_times_by_the_store(ahead):
+    """It answers, so a host whose clock is wrong keeps its token for as long as anybody does."""
+    store, vendor = Store(), Vendor()
+    await Worker(store, vendor, keys=NEW).credential(CLIENT).token()
+    asked = vendor.counts["requests"]
+    (other := Worker(store, vendor, keys=OLD)).wall_ahead = ahead
+    fetched = await other.credential(CLIENT).token()
+    await asyncio.sleep(600)
+    assert await other.credential(CLIENT).token() == fetched
+    assert vendor.counts["requests"] == asked + 1
+
+
 @virtual
 async def test_who_gets_the_key_shares_again_and_is_told_anew_when_it_is_gone():
     """Readable again, the fleet's token is adopted; the next time that it is not is another story."""

@@ -169,13 +169,15 @@ def _commit(step: Step, effect: effects.Commit) -> Any:
         kept = step.me.kept
         assert kept is not None
         number = kept.entry.number
+        if not kept.irreplaceable:
+            step.set(kept=None)
+            _quietly(step, lambda slot: slot.release(number, b"", step.now))
+            raise
         if before.token is None or (before.version <= number and before.is_latest(kept.entry)):
             step.set(known=before.take(kept.entry, stored=False))
         again = max(step.now + timing.OFFER_FIRST, step.me.cut_until, step.me.refused_until)
-        step.set(kept=evolve(kept, offer_at=again) if kept.irreplaceable else None)
+        step.set(kept=evolve(kept, offer_at=again))
         step.extend_kept()
-        if not kept.irreplaceable:
-            _quietly(step, lambda slot: slot.release(number, b"", step.now))
     step.know(new_until=step.now)
     return _current(step)
 
