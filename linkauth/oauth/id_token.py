@@ -24,6 +24,12 @@ LATE: Final = 300.0
 """Seconds after its ``exp`` for which one is taken: as much as clocks are apart (§3.1.3.7, point 9; §2)."""
 FAR: Final = 86_400.0
 """Seconds between its ``iat`` and now from which it was made for something else (point 10)."""
+REQUIRED: Final = ("iss", "sub", "aud", "exp", "iat")
+"""Claims that every ID Token has (§2)."""
+UNSIGNED: Final = "none"
+"""The algorithm of a JWT without a signature: only for a client that asked for it when it registered (§2), and none did here."""
+LONGEST_SUB: Final = 255
+"""Characters of a user's ``sub`` (§2)."""
 
 
 def first(token: Token, what: str, *, client_id: str, issuer: str | None, nonce: str | None) -> Token:
@@ -34,7 +40,7 @@ def first(token: Token, what: str, *, client_id: str, issuer: str | None, nonce:
     if "id_token" not in token.extra:
         return token
     claims = _claims(token)
-    fault = _fault(claims, client_id, issuer, token.issued_at)
+    fault = _fault(token, client_id, issuer)
     if not fault and nonce is not None and not _same(claims.get("nonce"), nonce):
         fault = "nonce is not that of this authorization"
     if fault:
@@ -50,7 +56,7 @@ def later(token: Token, keep: Token, *, client_id: str, issuer: str | None) -> T
     claims = _claims(token)
     anew = token.extra.get("id_token") != keep.extra.get("id_token")
     same = all(claims.get(name) == keep.claims[name] for name in {"sub", "iss"} & keep.claims.keys())
-    if anew and same and not _fault(claims, client_id, issuer, token.issued_at):
+    if anew and same and not _fault(token, client_id, issuer):
         return attrs.evolve(token, claims=claims)
     return attrs.evolve(token, claims=keep.claims)
 
@@ -61,23 +67,44 @@ def is_same_user(token: Token, other: Token) -> bool:
     return isinstance(user, str) and user == another and token.claims.get("iss") == other.claims.get("iss")
 
 
-def _claims(token: Token) -> Masked:
+def _text(token: Token) -> str:
     text = token.extra.get("id_token")
-    return jwt.claims(text if isinstance(text, str) else "")
+    return text if isinstance(text, str) else ""
 
 
-def _fault(claims: Masked, client_id: str, issuer: str | None, now: float) -> str:
-    """What is wrong with the claims of an ID Token that is to be for ``client_id``; empty: nothing. ``now``: Unix seconds."""
-    audience = claims.get("aud")
+def _claims(token: Token) -> Masked:
+    return jwt.claims(_text(token))
+
+
+def _fault(token: Token, client_id: str, issuer: str | None) -> str:
+    """What is wrong with the ID Token beside ``token``, which is to be for ``client_id``; empty: nothing."""
+    claims, algorithm = _claims(token), jwt.header(_text(token)).get("alg")
+    if not isinstance(algorithm, str) or not algorithm or not claims:
+        return "text is no JWT"
+    if algorithm.lower() == UNSIGNED:
+        return "alg is none: it is not signed"
+    if missing := [name for name in REQUIRED if claims.get(name) is None]:
+        return f"{' and '.join(missing)} missing"
+    return _not_ours(claims, client_id, issuer) or _not_now(claims, token.issued_at)
+
+
+def _not_ours(claims: Masked, client_id: str, issuer: str | None) -> str:
+    """What says that it is not of this issuer, of a user, and for this client (§3.1.3.7, points 2 to 5)."""
+    whose, user, audience = claims["iss"], claims["sub"], claims["aud"]
     several = cast("list[object]", audience) if isinstance(audience, list) else [audience]
-    party = claims.get("azp", None if len(several) > 1 else client_id)
-    if issuer is not None and claims.get("iss") != issuer:
+    if not isinstance(whose, str) or whose != (issuer or whose):
         return "iss is another issuer"
+    if not isinstance(user, str) or not 0 < len(user) <= LONGEST_SUB:
+        return "sub is nobody's"
     if client_id not in several:
-        return "aud is another client, or it is no JWT"
-    if party != client_id:
-        return "azp is another client"
-    expires, issued = (jwt.date(claims[name]) if name in claims else now for name in ("exp", "iat"))
+        return "aud is another client"
+    party = claims.get("azp", None if len(several) > 1 else client_id)
+    return "azp is another client, or missing beside several in aud" if party != client_id else ""
+
+
+def _not_now(claims: Masked, now: float) -> str:
+    """What says that it was not made for now, Unix seconds (points 9 and 10)."""
+    expires, issued = jwt.date(claims["exp"]), jwt.date(claims["iat"])
     if expires is None or expires + LATE <= now:
         return "exp is past, or no time"
     return "iat is far from now, or no time" if issued is None or abs(issued - now) > FAR else ""

@@ -7,7 +7,7 @@ from typing import Final
 
 from linkauth.oauth import wire
 
-__all__ = ["claims", "date", "lifetime"]
+__all__ = ["claims", "date", "header", "lifetime"]
 
 LONGEST: Final = 65_536
 """Characters of a token that is looked into."""
@@ -29,10 +29,19 @@ def lifetime(token: str, received_at: float) -> float | None:
 
 def claims(token: str) -> wire.Masked:
     """The claims of the JWT ``token`` (RFC 7519 §4), unverified; empty where it is no JWT."""
+    return _part(token, 1)
+
+
+def header(token: str) -> wire.Masked:
+    """What the JWT ``token`` says of its own signature (RFC 7519 §5); empty where it is no JWT."""
+    return _part(token, 0)
+
+
+def _part(token: str, number: int) -> wire.Masked:
     parts = token.split(".") if len(token) <= LONGEST else []
-    payload = parts[1] if len(parts) == 3 else ""
+    part = parts[number] if len(parts) == 3 else ""
     try:
-        text = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        text = urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError:  # binascii.Error, and a payload that is not ASCII
         return wire.Masked()
     return wire.as_object(wire.decode(text))

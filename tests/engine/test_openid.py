@@ -10,8 +10,8 @@ import pytest
 from linkauth import OAuth2
 from linkauth.errors import MalformedResponse, ReauthorizationRequired
 from tests.engine.fakes import Store, Worker, answer
-from tests.engine.virtual import virtual
-from tests.vendors.vendor_answers import jwt
+from tests.engine.virtual import virtual, wall
+from tests.vendors.vendor_answers import id_token
 
 ACME = OAuth2(
     name="acme",
@@ -31,7 +31,7 @@ class Server:
         self.more = {}
 
     async def send(self, request, seconds):
-        said = jwt(aud="c", sub="7", nonce=self.nonce)
+        said = id_token(wall(), aud="c", sub="7", nonce=self.nonce)
         return answer(
             200, {"access_token": "a", "token_type": "Bearer", "expires_in": 900, "id_token": said, **self.more}
         )

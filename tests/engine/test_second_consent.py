@@ -14,7 +14,7 @@ from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as virtual_clock
 from tests.engine.fakes import Fault, Store, Vendor, Worker, answer
 from tests.engine.virtual import EPOCH, virtual
-from tests.vendors.vendor_answers import jwt
+from tests.vendors.vendor_answers import id_token
 
 DAY = 86400.0
 ACME = OAuth2(
@@ -38,7 +38,7 @@ async def _begun(credential):
 async def _consented(vendor, credential, number, gate=None, sub="7", **more):
     """The callback after the user's consent: what the vendor answers to it."""
     state, nonce = await _begun(credential)
-    said = {"id_token": jwt(aud="c", sub=sub, nonce=nonce)} if sub else {}
+    said = {"id_token": id_token(virtual_clock.wall(), aud="c", sub=sub, nonce=nonce)} if sub else {}
     body = {"access_token": f"at-{number}", "token_type": "Bearer", "expires_in": 900, **said, **more}
     vendor.faults.append(Fault(answer(200, body), gate=gate))
     return await credential.complete({"code": f"code-{number}", "state": state})
@@ -97,7 +97,14 @@ async def test_the_state_is_used_up():
     await _consented(vendor, credential, 1, refresh_token="rt-1")
     state, nonce = await _begun(credential)
     vendor.fails(
-        answer(200, {"access_token": "at-2", "expires_in": 900, "id_token": jwt(aud="c", sub="8", nonce=nonce)})
+        answer(
+            200,
+            {
+                "access_token": "at-2",
+                "expires_in": 900,
+                "id_token": id_token(virtual_clock.wall(), aud="c", sub="8", nonce=nonce),
+            },
+        )
     )
     with pytest.raises(ReauthorizationRequired):
         await credential.complete({"code": "c", "state": state})

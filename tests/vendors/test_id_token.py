@@ -15,7 +15,7 @@ from tests.vendors.vendor_answers import OTHER, REDIRECT, SENT_AT, answer, flat,
 ISSUER = "https://auth.example.com"
 OPENID = attrs.evolve(OTHER, scope="openid email", issuer=ISSUER)
 PENDING = Pending(redirect_uri=REDIRECT, scope="openid email", nonce="n-1")
-GOOD = {"iss": ISSUER, "aud": "the-client", "sub": "7", "nonce": "n-1"}
+GOOD = {"iss": ISSUER, "aud": "the-client", "sub": "7", "nonce": "n-1", "iat": SENT_AT, "exp": SENT_AT + 3600}
 GRANTED = {"access_token": "at-2", "token_type": "Bearer", "expires_in": 60, "refresh_token": "rt-2"}
 
 
@@ -50,7 +50,7 @@ def test_a_nonce_goes_with_openid_alone():
         {**GOOD, "aud": ["the-client"]},
         {**GOOD, "aud": ["x", "the-client"], "azp": "the-client"},
         {**GOOD, "azp": "the-client"},
-        {**GOOD, "iat": SENT_AT, "exp": SENT_AT + 3600},
+        {**GOOD, "sub": "x" * 255},
         {**GOOD, "iat": SENT_AT + 200.5, "exp": SENT_AT - 200},  # by clocks that are a little apart
     ],
     ids=str,
@@ -66,12 +66,22 @@ def test_claims_of_an_id_token_that_was_checked(claims):
 @pytest.mark.parametrize(
     "claims",
     [{**GOOD, "nonce": wrong} for wrong in ("n-2", "", None, 5, ["n-1"], "n-1\u00e4")]
-    + [{name: value for name, value in GOOD.items() if name != left} for left in ("nonce", "iss", "aud")]
+    + [{name: value for name, value in GOOD.items() if name != left} for left in GOOD]
+    + [{**GOOD, "sub": wrong} for wrong in ("", None, 7, ["7"], "x" * 256)]
     + [{**GOOD, "iss": wrong} for wrong in (ISSUER + "/", "https://evil.example.com", None)]
     + [{**GOOD, "aud": wrong} for wrong in ("other", ["other"], [], None, {"the-client": 1}, "the-client other")]
     + [{**GOOD, "exp": wrong} for wrong in (SENT_AT - 3600, SENT_AT - 300, 0, "tomorrow", None, True)]
     + [{**GOOD, "iat": wrong} for wrong in (SENT_AT - 100_000, SENT_AT + 100_000, SENT_AT * 1000, "now", None)]
-    + [{**GOOD, "azp": "other"}, {**GOOD, "aud": ["the-client", "other"]}, "no JWT", "a.b.c", "", 5],
+    + [{**GOOD, "azp": wrong} for wrong in ("other", "", None, ["the-client"])]
+    + [
+        {**GOOD, "aud": ["the-client", "other"]},
+        {**GOOD, "aud": ["the-client", "other"], "azp": "other"},
+        {},
+        "no JWT",
+        "a.b.c",
+        "",
+        5,
+    ],
     ids=str,
 )
 def test_an_id_token_of_something_else(claims):
@@ -80,6 +90,15 @@ def test_an_id_token_of_something_else(claims):
         _login(claims)
     assert caught.value.salvage is None
     assert not [word for word in ("evil", "n-2", "other@", "at-2") if word in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    "header", [{"alg": "none"}, {"alg": "None"}, {"alg": ""}, {"alg": None}, {"alg": 5}, {}], ids=str
+)
+def test_an_id_token_that_nobody_signed(header):
+    """OpenID Connect Core §2: only a client that asked for ``none`` when it registered is sent one; and a JWS names its algorithm."""
+    with pytest.raises(MalformedResponse, match="id_token's"):
+        _login(jwt(header, **GOOD))
 
 
 def test_what_is_not_known_is_not_compared():
@@ -100,9 +119,16 @@ def test_claims_after_a_renewal():
     """They stay; a new ID Token of the same user brings newer ones, one of somebody else brings none and costs nothing."""
     token = _login(GOOD)
     assert _renewed(token).claims == GOOD
-    newer = {"iss": ISSUER, "aud": "the-client", "sub": "7", "email": "new@example.com"}
+    newer = {**GOOD, "email": "new@example.com"}
     assert _renewed(token, **newer).claims == newer
-    for wrong in ({"sub": "8"}, {"exp": 1}, {"iat": 1}, {"aud": "other"}, {"iss": "https://evil.example.com"}):
+    for wrong in (
+        {"sub": "8"},
+        {"sub": None},
+        {"exp": 1},
+        {"iat": None},
+        {"aud": "other"},
+        {"iss": "https://evil.example.com"},
+    ):
         renewed = _renewed(token, **{**newer, **wrong})
         assert (renewed.access_token, renewed.claims) == ("at-2", GOOD)
 
