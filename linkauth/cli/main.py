@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from linkauth.cli import commands, connect, demo, sandbox, secret, vendor_of, vendors
+from linkauth.cli import commands, connect, demo, sandbox, secret, vendors
 from linkauth.cli.registration import add_arguments, add_store
 from linkauth.cli.terminal import age
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
@@ -125,7 +125,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--reveal", action="store_true", help="print the access token, and nothing else")
     one = add("keep-alive", commands.keep_alive, "renew refresh tokens that would otherwise lapse")
     add_arguments(one)
-    vendor_of.add_argument(one)
     rounds = "seconds between two rounds of the fleet (default 3600)"
     one.add_argument("--every", type=_seconds, default=3600.0, help=rounds)
     one.add_argument("--once", action="store_true", help="make one round and stop, for a timer that calls again")

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from linkauth import AuthEngine
+from linkauth.cli import vendor_of
 from linkauth.cli.making import GROUP, OPTIONS, known, made
 from linkauth.errors import ConfigurationError
 from linkauth.plugins import names
@@ -42,6 +43,7 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("--extra", action="append", default=[], metavar="NAME=VALUE", help=many)
     own = "a part of the registration that is this vendor's own, such as shop=…; may be given several times"
     one.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=own)
+    vendor_of.add_argument(one)
     one.epilog = ENDS
 
 
@@ -99,7 +101,12 @@ async def credential(opened: AuthEngine, chosen: argparse.Namespace) -> Credenti
 
 
 async def vendor(opened: AuthEngine, chosen: argparse.Namespace) -> Vendor:
-    """The vendor that was named. Raises ``ConfigurationError`` for what is missing, and as ``OAuth2.discover`` does."""
+    """The vendor that was named, or that of a stored session by ``--vendor-of``.
+
+    Raises ``ConfigurationError`` for what is missing, and as ``OAuth2.discover`` does.
+    """
+    if chosen.vendor_of:
+        return await vendor_of.stored_vendor(opened, chosen)
     chosen.vendor = name = chosen.vendor or await _only_one(opened)
     given = {name: value for name in OPTIONS if (value := getattr(chosen, name))}
     return await made(name, given, extra=_pairs("--extra", chosen.extra), own=_pairs("--set", chosen.set))

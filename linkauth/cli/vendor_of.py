@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from operator import attrgetter
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 
+from linkauth.engine.vendor_of import vendor_of_record
 from linkauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
 
+    from linkauth import AuthEngine
     from linkauth.engine.vendor_of import VendorOf
+    from linkauth.vendors.vendor import Vendor
 
-__all__ = ["add_argument", "vendor_of"]
+__all__ = ["add_argument", "stored_vendor", "vendor_of"]
+
+TELLING: Final = ("client_id", "scope", "base_url", "customer", "token_url")
+"""Options by which sessions of one account are told apart."""
 
 
 def add_argument(one: argparse.ArgumentParser) -> None:
@@ -23,8 +31,8 @@ def add_argument(one: argparse.ArgumentParser) -> None:
         "--vendor-of",
         default=os.environ.get("LINKAUTH_VENDOR_OF"),
         metavar="MODULE:FUNCTION",
-        help="in place of VENDOR, where each tenant has a vendor of its own: the app's function from a linkauth.Status to its "
-        "vendor, as keep_alive() takes it, in a module that Python can import; default $LINKAUTH_VENDOR_OF",
+        help="in place of a registration, where each tenant has a vendor of its own: the app's function from a linkauth.Status to its "
+        "vendor, as keep_alive() takes it, in a module that is installed or in this folder; default $LINKAUTH_VENDOR_OF",
     )
 
 
@@ -32,6 +40,9 @@ def vendor_of(named: str) -> VendorOf:
     """The function that ``named``, as ``MODULE:FUNCTION``, names. Raises ``ConfigurationError``."""
     module, _, name = named.partition(":")
     fault = "MODULE:FUNCTION is needed"
+    here = str(Path.cwd())
+    if here not in sys.path:  # a console script does not look there, and that is where apps are
+        sys.path.append(here)
     if module and name:
         try:
             found = cast("object", attrgetter(name)(import_module(module)))
@@ -42,3 +53,29 @@ def vendor_of(named: str) -> VendorOf:
                 return cast("VendorOf", found)
             fault = "it is no function"
     raise ConfigurationError(f"--vendor-of {named}: {fault}")
+
+
+async def stored_vendor(opened: AuthEngine, chosen: argparse.Namespace) -> Vendor:
+    """The vendor of the stored session that ``chosen`` means, by the function that it names: it is asked of each of that account.
+
+    Where the account has several, VENDOR and the options of a registration say which. Raises ``ConfigurationError`` where not
+    exactly one is found, and ``StoreError``.
+    """
+    function, account, found = vendor_of(chosen.vendor_of), chosen.account or "default", list["Vendor"]()
+    async for status in opened.statuses(vendor=chosen.name or chosen.vendor, account=account):
+        vendor = await vendor_of_record(function, status)
+        if vendor is not None and vendor not in found and _is_meant(vendor, chosen):
+            found.append(vendor)
+    if len(found) == 1:
+        return found[0]
+    fault = f"it knows the vendor of no such session of account {account} in the store"
+    if found:
+        names = ", ".join(vendor.name for vendor in found)
+        fault = f"account {account} has several sessions ({names}): name VENDOR, or what else of the registration tells them apart"
+    raise ConfigurationError(f"--vendor-of {chosen.vendor_of}: {fault}")
+
+
+def _is_meant(vendor: Vendor, chosen: argparse.Namespace) -> bool:
+    """Whether the options that were given are those of ``vendor``, as far as it has such."""
+    given = {name: value for name in TELLING if (value := getattr(chosen, name)) is not None}
+    return all(getattr(vendor, name, value) == value for name, value in given.items())

@@ -19,7 +19,7 @@ from linkauth.engine.replica import Replica
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
 from linkauth.engine.status import status_of, statuses
-from linkauth.engine.vendor_of import asked, name_of
+from linkauth.engine.vendor_of import name_of, vendor_of_record
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
 from linkauth.protocol.keys import round_key, secret_key, token_keys
@@ -207,14 +207,14 @@ class KeepAlive:
         return credential if same else None
 
     async def _vendor_of(self, key: str, reading: Reading, account: str) -> Vendor | None:
-        """The vendor of the record ``key``; what a function says counts only where the record is that vendor's."""
-        for vendor in self._vendors:
-            if key in token_keys(vendor, account):
-                return vendor
+        """The vendor of the record ``key``."""
+        for one in self._vendors:
+            if key in token_keys(one, account):
+                return one
         for function in self._functions if reading.record is not None else ():
-            for vendor in await asked(function, status_of(self._context, key, reading)):
-                if key in token_keys(vendor, account):
-                    return vendor
+            vendor = await vendor_of_record(function, status_of(self._context, key, reading))
+            if vendor is not None:
+                return vendor
         return None
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from linkauth.engine.status import Status
 from linkauth.errors import StoreError
+from linkauth.protocol.keys import token_keys
 from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["VendorOf", "asked", "name_of"]
+__all__ = ["VendorOf", "name_of", "vendor_of_record"]
 
 log = logging.getLogger("linkauth")
 
@@ -23,7 +24,16 @@ VendorOf: TypeAlias = Callable[[Status], Found | Awaitable[Found]]
 """From a credential's status to its vendor, or to several of which it may be; None: to none."""
 
 
-async def asked(function: VendorOf, status: Status) -> Sequence[Vendor]:
+async def vendor_of_record(function: VendorOf, status: Status) -> Vendor | None:
+    """Whose the record of ``status`` is by ``function``; None: nobody's. What it says counts only where the record is that vendor's.
+
+    Raises ``StoreError``.
+    """
+    several = await _asked(function, status)
+    return next((vendor for vendor in several if status.key in token_keys(vendor, status.account)), None)
+
+
+async def _asked(function: VendorOf, status: Status) -> Sequence[Vendor]:
     """What ``function`` says of ``status``. One that fails holds up no other credential, and is told in the log.
 
     By its class alone, for its words may hold a secret. Raises ``StoreError``.
