@@ -24,8 +24,9 @@ FORMS: Final = frozenset({"application/x-www-form-urlencoded", "text/plain"})
 MOST_FIELDS: Final = 200
 """Fields of a form; token answers have a dozen."""
 
-LIFETIMES: Final = ("expires_in", "expires", "expires_at", "expires_on")
-"""Names of a lifetime: RFC 6749's, Deezer's, GitHub's, Microsoft's (of its endpoint for managed identities)."""
+LIFETIMES: Final = ("expires_in_sec", "expires_in", "expires", "expires_at", "expires_on")
+"""Names of a lifetime: Zoho's, beside which ``expires_in`` is in milliseconds, RFC 6749's, Deezer's, GitHub's, Microsoft's (of its
+endpoint for managed identities)."""
 LAPSES: Final = (
     "refresh_token_expires_in",  # Sage, Google, LinkedIn, GitHub
     "refresh_expires_in",  # Keycloak, TikTok
@@ -109,7 +110,7 @@ def _scope(body: wire.Masked, separator: str) -> None:
 def _first(body: wire.Masked, names: tuple[str, ...], response: Response) -> float | None:
     """Seconds from the sending that the first of ``names`` states which makes sense; below 0: what it states is over."""
     for name in names:
-        seconds = _seconds(body.get(name), response, moments=not name.endswith("_in"))
+        seconds = _seconds(body.get(name), response, moments="_in" not in name)
         if seconds is not None:
             return seconds
     return None

@@ -13,8 +13,8 @@ from linkauth.oauth import Request
 from linkauth.testing import play
 from linkauth.vendors import Pending
 from linkauth.vendors.catalog import ENTRIES
-from tests.vendors.recorded import BACK, CODE, ID, RECORDED, SECRET
 from tests.vendors.vendor_answers import answer
+from tests.vendors.wires import BACK, CODE, ID, RECORDED, SECRET
 
 PENDING = Pending(redirect_uri=BACK)
 

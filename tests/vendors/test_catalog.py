@@ -11,15 +11,15 @@ import attrs
 import pytest
 
 from linkauth import OAuth2
-from linkauth.errors import ConfigurationError
+from linkauth.errors import ConfigurationError, InvalidGrant
 from linkauth.oauth.grants import NEVER
 from linkauth.protocol.keys import token_key, token_keys
 from linkauth.testing import play
 from linkauth.vendors import Dialect, Pending, catalog
 from linkauth.vendors.catalog import ENTRIES
 from linkauth.vendors.catalog.entry import HOST, ROOT, entry, varies
-from tests.vendors.recorded import BACK, BASIC, BOTH, CODE, ID, RECORDED, SECRET, STATE
 from tests.vendors.vendor_answers import SENT_AT, answer
+from tests.vendors.wires import AGAIN, BACK, BASIC, BOTH, CODE, ID, RECORDED, SECRET, STATE
 
 PENDING = Pending(redirect_uri=BACK, verifier="canary-verifier", nonce=None)
 
@@ -74,6 +74,7 @@ def test_the_wire_is_as_the_vendors_page_has_it(name):
     lapses = None if recorded.lapses is None else SENT_AT + recorded.lapses
     assert token.refresh_expires_at == lapses
     assert (vendor.header, vendor.signature(token)) == recorded.header
+    assert token.session_expires_at == (None if recorded.consent is None else SENT_AT + recorded.consent)
     assert vendor.revoke_url == recorded.revoke
 
 
@@ -90,6 +91,17 @@ def test_a_renewal_is_as_the_vendors_page_has_it(name):
     assert token.refresh_token == ("rt-1" if recorded.stays else "rt-2")
     assert token.expires_at == SENT_AT + (recorded.renewed_lifetime or recorded.lifetime)
     assert vendor.rotation.rotates or recorded.stays or not vendor.rotation.reuse_revokes
+    assert (vendor.rotation.replay_window, vendor.rotation.ends_access) == (recorded.window, recorded.ends_access)
+
+
+@pytest.mark.parametrize(("name", "status", "no"), [(name, *no) for name in AGAIN for no in RECORDED[name].refused])
+def test_a_refused_renewal_is_heard(name, status, no):
+    """In the vendor's own words: the refresh token is dead, and neither the client nor the network is blamed."""
+    recorded, vendor = RECORDED[name], of(name, scope=RECORDED[name].scope)
+    pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
+    first, _ = play(vendor.exchange({**recorded.callback, "state": STATE}, pending), answer(recorded.granted))
+    with pytest.raises(InvalidGrant):
+        play(vendor.renew(first), answer(no, status))
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -103,9 +115,12 @@ def test_an_entry_says_where_it_is_from(name):
 
 
 def test_there_are_enough_to_look_here_first():
-    """Thirty-five and more; and none that nobody recorded."""
+    """Thirty-five and more; none that nobody recorded, and most by somebody who had not seen the entry."""
     assert len(ENTRIES) >= 35
     assert ENTRIES.keys() == RECORDED.keys()
+    assert {name for name in RECORDED if RECORDED[name].page_read} == AGAIN.keys()
+    assert all(AGAIN[name].page_read.startswith("https://") for name in AGAIN)
+    assert len(AGAIN) > 0.8 * len(ENTRIES)
 
 
 def test_a_name_that_is_not_there():
@@ -221,8 +236,8 @@ def test_what_an_apps_settings_decide():
 
 
 def test_whose_renewals_end_the_access_token():
-    """GitHub's and GitLab's pages say so; they rotate, too."""
+    """Those whose pages say so, or whose source (Nextcloud's); they rotate, too."""
     profiles = {name: of(name).rotation for name in ENTRIES}
-    assert {name for name, profile in profiles.items() if profile.ends_access} == {"github", "gitlab"}
-    assert profiles["github"].rotates
-    assert profiles["gitlab"].rotates
+    ending = {name for name, profile in profiles.items() if profile.ends_access}
+    assert ending == {"digitalocean", "github", "gitlab", "nextcloud"}
+    assert all(profiles[name].rotates for name in ending)

@@ -102,6 +102,7 @@ def test_a_scope_that_is_none_is_refused(scope):
         {"expires_in": 0, "expires_at": IN_2030 + 3600},
         {"expires_in": "", "expires": 3600},
         {"expires": 0, "expires_at": IN_2030 + 3600},
+        {"expires_in_sec": 3600, "expires_in": 3600000},
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkauth.vendors.catalog.entry import HOST, TEXT, entry, varies
 from linkauth.vendors.dialect import Dialect
-from linkauth.vendors.vendor import KEEPS
+from linkauth.vendors.vendor import KEEPS, RotationProfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from linkauth.vendors.catalog.entry import Entry
 
 __all__ = ["BUSINESS"]
+
+MINUTE: Final = 60.0
+DAY: Final = 86_400.0
 
 ZOHO: Final = (*("zoho.com", "zoho.com.au", "zoho.com.cn", "zoho.eu", "zoho.in", "zoho.jp", "zoho.sa", "zohocloud.ca"),)
 """Zoho's data centers, as its accounts' hosts name them."""
@@ -41,10 +44,10 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         client_auth="basic",
     ),
     "hubspot": entry(
-        "https://github.com/HubSpot/oauth-quickstart-nodejs/blob/master/index.js",
+        "https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide",
         "2026-11-30",
         authorize_url="https://app.hubspot.com/oauth/authorize",
-        token_url="https://api.hubapi.com/oauth/v1/token",
+        token_url="https://api.hubapi.com/oauth/v3/token",
         api_url="https://api.hubapi.com",
     ),
     "linkedin": entry(
@@ -53,6 +56,8 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         authorize_url="https://www.linkedin.com/oauth/v2/authorization",
         token_url="https://www.linkedin.com/oauth/v2/accessToken",
         api_url="https://api.linkedin.com",
+        # https://learn.microsoft.com/en-us/linkedin/shared/authentication/programmatic-refresh-tokens
+        session_lifetime=365 * DAY,
     ),
     "mailchimp": entry(
         "https://developer.mailchimp.com/documentation/mailchimp/guides/how-to-use-oauth2/",
@@ -74,11 +79,11 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         api_url="https://api.mercadolibre.com",
     ),
     "paypal": entry(  # of an app
-        "https://github.com/paypal/PayPal-Python-SDK/blob/master/paypalrestsdk/api.py",
+        "https://developer.paypal.com/api/rest/authentication/",
         "2026-11-30",
         per_tenant={
             "host": varies(
-                "live or sandbox", HOST, "api.paypal.com", "api.sandbox.paypal.com", default="api.paypal.com"
+                "live or sandbox", HOST, "api-m.paypal.com", "api-m.sandbox.paypal.com", default="api-m.paypal.com"
             )
         },
         token_url="https://{host}/v1/oauth2/token",
@@ -91,6 +96,8 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer",
         api_url="https://quickbooks.api.intuit.com",
         client_auth="basic",
+        # https://github.com/intuit/oauth-jsclient/blob/master/README.md: the one before lapses a day after a new one came.
+        rotation=RotationProfile(rotates=True, replay_window=DAY),
         dialect=Dialect(keep_params=("realmId",)),
     ),
     "shopify": entry(
@@ -111,6 +118,9 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://identity.xero.com/connect/token",
         api_url="https://api.xero.com",
         client_auth="basic",
+        # https://developer.xero.com/faq/oauth2: what was sent may be sent again for half an hour.
+        rotation=RotationProfile(rotates=True, replay_window=30 * MINUTE),
+        refresh_lifetime=60 * DAY,
     ),
     "zoho": entry(
         "https://zoho.com/writer/help/api/v1/oauth-step3.html",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from linkauth.vendors.catalog.entry import HOST, entry, varies
 from linkauth.vendors.dialect import Dialect
+from linkauth.vendors.vendor import RotationProfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PEOPLE"]
 
+DAY: Final = 86_400.0
+
 PEOPLE: Final[Mapping[str, Entry]] = {
     "digitalocean": entry(
-        "https://github.com/digitalocean/omniauth-digitalocean/blob/master/lib/omniauth/strategies/digitalocean.rb",
+        "https://docs.digitalocean.com/reference/api/oauth",
         "2026-11-30",
         authorize_url="https://cloud.digitalocean.com/v1/oauth/authorize",
         token_url="https://cloud.digitalocean.com/v1/oauth/token",
         api_url="https://api.digitalocean.com",
+        rotation=RotationProfile(rotates=True, ends_access=True),
+        dialect=Dialect(refresh_url="https://cloud.digitalocean.com/v1/oauth/refresh"),
     ),
     "mastodon": entry(
         "https://docs.joinmastodon.org/methods/oauth/",
@@ -39,6 +44,8 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         token_url="https://accounts.spotify.com/api/token",
         api_url="https://api.spotify.com/v1",
         client_auth="basic",
+        # https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens: "6 months" from the consent.
+        session_lifetime=180 * DAY,
     ),
     "strava": entry(
         "https://developers.strava.com/docs/authentication/",
@@ -46,21 +53,25 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         authorize_url="https://www.strava.com/oauth/authorize",
         token_url="https://www.strava.com/oauth/token",
         api_url="https://www.strava.com/api/v3",
-        dialect=Dialect(scope_separator=","),
+        # Of a refusal, which the page does not print: https://github.com/dreeveapp/dreeve/issues/1449.
+        dialect=Dialect(scope_separator=",", dead=("RefreshToken",)),
     ),
     "twitch": entry(
-        "https://github.com/twitchdev/authentication-node-sample/blob/master/index.js",
+        "https://dev.twitch.tv/docs/authentication/refresh-tokens",
         "2026-11-30",
         authorize_url="https://id.twitch.tv/oauth2/authorize",
         token_url="https://id.twitch.tv/oauth2/token",
         api_url="https://api.twitch.tv/helix",
+        # https://github.com/twitchdev/issues/issues/1037
+        dialect=Dialect(dead=("Invalid refresh token",)),
     ),
     "x": entry(
-        "https://github.com/xdevplatform/twitter-api-typescript-sdk/blob/main/src/OAuth2User.ts",
+        "https://docs.x.com/resources/fundamentals/authentication/oauth-2-0/user-access-token",
         "2026-11-30",
-        authorize_url="https://twitter.com/i/oauth2/authorize",
-        token_url="https://api.twitter.com/2/oauth2/token",
-        revoke_url="https://api.twitter.com/2/oauth2/revoke",
+        authorize_url="https://x.com/i/oauth2/authorize",
+        token_url="https://api.x.com/2/oauth2/token",
+        revoke_url="https://api.x.com/2/oauth2/revoke",
+        api_url="https://api.x.com",
         client_auth="basic",
         pkce=True,
         dialect=Dialect(id_in_body=True, dead=("Value passed for the token was invalid",)),

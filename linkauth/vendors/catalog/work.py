@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WORK"]
 
+MINUTE: Final = 60.0
 DAY: Final = 86_400.0
 ENDS_ACCESS: Final = RotationProfile(rotates=True, ends_access=True)
 """Each use of a refresh token brings a new one, and ends the access token before it at once."""
@@ -44,7 +45,10 @@ WORK: Final[Mapping[str, Entry]] = {
         token_url="https://auth.atlassian.com/oauth/token",
         api_url="https://api.atlassian.com",
         authorize_extra={"audience": "api.atlassian.com", "prompt": "consent"},
-        dialect=Dialect(body="json"),
+        rotation=RotationProfile(rotates=True, replay_window=10 * MINUTE),  # the page's "reuse interval"
+        refresh_lifetime=90 * DAY,
+        # The page's refusal is RFC 6749's; this one is https://github.com/ParabolInc/parabol/issues/11849.
+        dialect=Dialect(body="json", dead=("refresh_token is invalid",)),
     ),
     "box": entry(
         "https://developer.box.com/guides/authentication/tokens/refresh",
@@ -63,9 +67,9 @@ WORK: Final[Mapping[str, Entry]] = {
         api_url="https://{domain}/api",
     ),
     "discord": entry(
-        "https://github.com/discord/discord-api-docs/blob/main/docs/topics/OAuth2.md",
+        "https://github.com/discord/discord-api-docs/blob/main/docs/topics/OAuth2.mdx",
         "2026-11-30",
-        authorize_url="https://discord.com/api/oauth2/authorize",
+        authorize_url="https://discord.com/oauth2/authorize",
         token_url="https://discord.com/api/oauth2/token",
         revoke_url="https://discord.com/api/oauth2/token/revoke",
     ),
@@ -85,6 +89,8 @@ WORK: Final[Mapping[str, Entry]] = {
         authorize_url="https://{host}/oauth/auth",
         token_url="https://{host}/oauth/token",
         client_auth="basic",
+        # https://www.docusign.com/blog/developers/authorization-code-grant-refresh-tokens
+        refresh_lifetime=30 * DAY,
         dialect=Dialect(api_from={"base_uri": ["https://*.docusign.net"]}),
     ),
     "dropbox": entry(
@@ -138,6 +144,10 @@ WORK: Final[Mapping[str, Entry]] = {
         authorize_url="{base}/apps/oauth2/authorize",
         token_url="{base}/apps/oauth2/api/v1/token",
         api_url="{base}",
+        # https://github.com/nextcloud/server/blob/master/apps/oauth2/lib/Controller/OauthApiController.php, which says so of a
+        # refresh token that it does not find, and of nothing that another try could mend.
+        rotation=ENDS_ACCESS,
+        dialect=Dialect(dead=("invalid_request",)),
     ),
     "slack": entry(
         "https://docs.slack.dev/authentication/using-token-rotation",
