@@ -20,6 +20,13 @@ import linkauth
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", "CHANGELOG.md", "linkauth/SECURITY.md", "stores/README.md"]
+RUN = [
+    "README.md",
+    "docs/index.md",
+    "docs/operations.md",
+    *(f"docs/vendors/{name}.md" for name in ("linkxg", "linkxg-users", "linkkit", "sagex3")),
+]
+"""The pages whose examples run as a reader would run them, with an engine at hand."""
 MODULES = sorted((ROOT / "linkauth").rglob("*.py")) + sorted((ROOT / "stores").rglob("*.py"))
 
 ALL = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -34,7 +41,9 @@ def blocks(page: str) -> list[Example]:
 def name(example: Example) -> str:
     """The heading above the example."""
     above = example.document.text[: example.region.start]
-    return re.findall(r"^#+ (.+)$", above, flags=re.MULTILINE)[-1]
+    page = Path(example.path).relative_to(ROOT)
+    heading = re.findall(r"^#+ (.+)$", above, flags=re.MULTILINE)[-1]
+    return heading if str(page) == "README.md" else f"{page}: {heading}"
 
 
 async def run(example: Example, namespace: dict[str, Any]) -> None:
@@ -66,10 +75,10 @@ class Settled:
 VENDORS = {"LinkXG": "linkxg", "LinkXGUser": "linkxg", "Linkkit": "linkkit", "SageX3": "sagex3", "OAuth2": "oauth2"}
 
 
-@pytest.mark.parametrize("example", [pytest.param(block, id=name(block)) for block in blocks("README.md")])
+@pytest.mark.parametrize("example", [pytest.param(block, id=name(block)) for page in RUN for block in blocks(page)])
 @pytest.mark.blocking  # a reader's program may print
-async def test_the_readme(example: Example, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The README's program does what is said, against the sandbox in the vendor's place."""
+async def test_an_example(example: Example, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A page's program does what is said, against the sandbox in the vendor's place."""
     from linkauth.sandbox import Sandbox
 
     source = str(example.parsed)

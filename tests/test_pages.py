@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from linkauth import LinkAuthError
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     str(page.relative_to(ROOT))
@@ -47,3 +49,18 @@ def test_every_file_that_is_named_is_there(page: str) -> None:
         if re.fullmatch(r"(linkauth|stores|tests|docs|benchmarks)/[\w./-]+", word)
     }
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_table_of_errors_is_the_codes() -> None:
+    """``docs/errors.md``: each class, who has to act, and what it says of itself, in the order of the tree."""
+
+    def kinds(kind: type[LinkAuthError]) -> list[type[LinkAuthError]]:
+        below = [child for child in kind.__subclasses__() if child.__module__ == LinkAuthError.__module__]
+        return [kind, *(each for child in below for each in kinds(child))]
+
+    def row(kind: type[LinkAuthError]) -> str:
+        says = " ".join((kind.__doc__ or "").split("\n\n")[0].split()).replace("``", "`").replace("|", "\\|")
+        return f"| `{kind.__name__}` | {kind.who} | {says} |"
+
+    table = [line for line in (ROOT / "docs" / "errors.md").read_text().splitlines() if line.startswith("| `")]
+    assert table == [row(kind) for kind in kinds(LinkAuthError)]
