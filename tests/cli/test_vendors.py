@@ -160,7 +160,10 @@ def test_all_that_can_be_named_is_listed(here: Any, site: Path) -> None:
     [
         ("shopify", "--set shop=… (the shop's name, as in NAME.myshopify.com)  "),
         ("gitlab", "--set base=… (GitLab's own URL, where it is not gitlab.com; default https://gitlab.com)  "),
-        ("paypal", "(live or sandbox: api.paypal.com, api.sandbox.paypal.com; default api.paypal.com)  "),
+        (
+            "paypal",
+            "(live or sandbox: api-m.paypal.com, api-m.sandbox.paypal.com; default api-m.paypal.com)  ",
+        ),
     ],
 )
 def test_what_is_each_tenants_own_is_told(here: Any, name: str, words: str) -> None:
