@@ -89,6 +89,16 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://{host}/v1/oauth2/token",
         client_auth="basic",
     ),
+    "pipedrive": entry(
+        "https://developers.pipedrive.com/docs/api/v1/Oauth",
+        "2026-11-30",
+        authorize_url="https://oauth.pipedrive.com/oauth/authorize",
+        token_url="https://oauth.pipedrive.com/oauth/token",
+        api_url="https://api.pipedrive.com",
+        client_auth="basic",
+        refresh_lifetime=60 * DAY,
+        dialect=Dialect(api_from={"api_domain": ["https://*.pipedrive.com"]}),
+    ),
     "quickbooks": entry(
         "https://github.com/intuit/oauth-jsclient/blob/master/src/OAuthClient.js",
         "2026-11-30",
@@ -99,6 +109,29 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         # https://github.com/intuit/oauth-jsclient/blob/master/README.md: the one before lapses a day after a new one came.
         rotation=RotationProfile(rotates=True, replay_window=DAY),
         dialect=Dialect(keep_params=("realmId",)),
+    ),
+    "salesforce": entry(
+        "https://developer.salesforce.com/docs/atlas.en-us.218.0.api_rest.meta/api_rest/intro_understanding_refresh_token_oauth.htm",
+        "2026-11-30",
+        per_tenant={
+            "host": varies(
+                "where the user logs in: test.salesforce.com, or My Domain", HOST, default="login.salesforce.com"
+            )
+        },
+        authorize_url="https://{host}/services/oauth2/authorize",
+        token_url="https://{host}/services/oauth2/token",
+        # Answers state none: it is the organization's session timeout, of which this is the shortest
+        # (https://teams-and-crews.beta.docs.skedulo.com/user-guides/admin-and-config/admin-and-config-salesforce/change-inactivity-timeout).
+        lifetime=15 * MINUTE,
+        dialect=Dialect(
+            api_from={
+                "instance_url": [
+                    "https://*.salesforce.com",
+                    "https://*.my.salesforce.com",
+                    "https://*.sandbox.my.salesforce.com",
+                ]
+            }
+        ),
     ),
     "shopify": entry(
         "https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant",
@@ -121,6 +154,18 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         # https://developer.xero.com/faq/oauth2: what was sent may be sent again for half an hour.
         rotation=RotationProfile(rotates=True, replay_window=30 * MINUTE),
         refresh_lifetime=60 * DAY,
+    ),
+    "zendesk": entry(
+        "https://developer.zendesk.com/documentation/api-basics/authentication/refresh-token",
+        "2026-11-30",
+        per_tenant={"subdomain": varies("the account's name, as in NAME.zendesk.com")},
+        authorize_url="https://{subdomain}.zendesk.com/oauth/authorizations/new",
+        token_url="https://{subdomain}.zendesk.com/oauth/tokens",
+        api_url="https://{subdomain}.zendesk.com",
+        # https://support.zendesk.com/hc/en-us/articles/9182123625370: a client of before may have tokens that do not expire, whose
+        # answers state no lifetime; and a renewal deletes the access token before it.
+        lifetime=math.inf,
+        rotation=RotationProfile(rotates=True, ends_access=True),
     ),
     "zoho": entry(
         "https://zoho.com/writer/help/api/v1/oauth-step3.html",

@@ -62,6 +62,8 @@ class Recorded:
     """Seconds that the first refresh token lives."""
     header: tuple[str, str] = ("Authorization", "Bearer at-1")
     """How calls carry the token."""
+    api: str | None = None
+    """The API's base, where the answer names it."""
     revoke: str | None = None
     page_read: str = ""
     """The page of the second reading, by somebody who had not seen the entry; empty: there was none."""

@@ -1,4 +1,4 @@
-"""The wire of those vendors whose page was read once, by whoever wrote the catalogue's entry.
+"""The wire of those vendors whose pages nobody but the entry's writer has read.
 
 So they catch a slip in the entry, and no misreading. Where the page prints no answer, it is RFC 6749's.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from tests.vendors.wires.form import CODE, Recorded, bearer, renewed
+from tests.vendors.wires.form import BASIC, CODE, Recorded, bearer, renewed
 
 ONCE = {
     "amazon-selling-partner": Recorded(
@@ -56,6 +56,60 @@ ONCE = {
         lapses=1800,
         renewed=renewed(300, "rt-2", refresh_expires_in=1800),
         revoke="https://sso.example.com/realms/acme/protocol/openid-connect/revoke",
+    ),
+    "pipedrive": Recorded(
+        scope="deals:read contacts:read",
+        page="https://oauth.pipedrive.com/oauth/authorize",
+        token="https://oauth.pipedrive.com/oauth/token",
+        client=BASIC,
+        granted=bearer(
+            3600,
+            "rt-1",
+            token_type="Bearer",
+            scope="deals:read contacts:read",
+            api_domain="https://yourcompanydomain.pipedrive.com",
+        ),
+        has="deals:read contacts:read",
+        lapses=60 * 86400,
+        renewed=renewed(3600, "rt-2", token_type="Bearer", api_domain="https://yourcompanydomain.pipedrive.com"),
+        api="https://yourcompanydomain.pipedrive.com",
+    ),
+    "salesforce": Recorded(
+        given={"host": "test.salesforce.com"},
+        scope="api refresh_token",
+        page="https://test.salesforce.com/services/oauth2/authorize",
+        query={"scope": "api refresh_token"},
+        token="https://test.salesforce.com/services/oauth2/token",
+        granted={
+            "access_token": "at-1",
+            "refresh_token": "rt-1",
+            "instance_url": "https://acme--dev.sandbox.my.salesforce.com",
+            "id": "https://test.salesforce.com/id/00Dx0000000BV7z/005x00000012Q9P",
+            "issued_at": "1278448832702",
+            "signature": "0CmxinZir53Yex7nE0TD+zMpvIWYGb/bdJh6XfOH6EQ=",
+            "token_type": "Bearer",
+        },
+        lifetime=900,
+        renewed={
+            "access_token": "at-2",
+            "instance_url": "https://acme--dev.sandbox.my.salesforce.com",
+            "issued_at": "1278448832703",
+            "token_type": "Bearer",
+        },
+        stays=True,
+        api="https://acme--dev.sandbox.my.salesforce.com",
+    ),
+    "zendesk": Recorded(
+        given={"subdomain": "acme"},
+        scope="tickets:read users:read",
+        page="https://acme.zendesk.com/oauth/authorizations/new",
+        query={"scope": "tickets:read users:read"},
+        token="https://acme.zendesk.com/oauth/tokens",
+        granted=bearer(1800, "rt-1", scope="tickets:read users:read", refresh_token_expires_in=2592000),
+        has="tickets:read users:read",
+        lapses=2592000,
+        renewed=renewed(1800, "rt-2", refresh_token_expires_in=2592000),
+        ends_access=True,
     ),
     "mailchimp": Recorded(
         page="https://login.mailchimp.com/oauth2/authorize",
