@@ -12,6 +12,7 @@ from linkauth.engine.renewals import Renewals
 from linkauth.engine.runtime import Runtime
 from linkauth.engine.status import status
 from linkauth.engine.token_replica import TokenReplica
+from linkauth.engine.valid_token import NONE
 from linkauth.errors import (
     ConfigurationError,
     InvalidToken,
@@ -49,6 +50,7 @@ class Credential:
     def __init__(self, context: EngineContext, vendor: Vendor, account: str) -> None:
         self.vendor = vendor
         self.account = account
+        self.valid = NONE
         self.replica = TokenReplica(context, vendor, account, self)
         self._context = context
         self._monotonic = context.clock.monotonic
@@ -69,14 +71,21 @@ class Credential:
         ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``, or ``ConfigurationError`` once the engine is closed; all of
         them only where there is no valid token. Waits no longer than the engine's ``timeout`` and a second.
         """
-        state = self.replica.state
-        token = state.token
-        if self._monotonic() < state.soft and self._wall() < state.wall_limit and token is not None:
-            return token
-        return await self.renewals.judge()
+        valid, wall = (
+            self.valid,
+            self._wall,
+        )  # by a name of its own: what is called as an attribute is looked for in the class first
+        if valid.since <= wall() < valid.until:
+            return valid.token
+        return self.replica.serve() or await self.renewals.judge()
 
     def peek(self) -> Token | None:
         """The token that ``token()`` would return at once; None where it would have to wait. Begins no renewal."""
+        valid, wall = self.valid, self._wall
+        if valid.since <= wall() < valid.until:
+            return valid.token
+        if token := self.replica.serve():
+            return token
         if self.replica.jumped() or self.replica.judge() is Verdict.WAIT:
             return None
         return self._state.token

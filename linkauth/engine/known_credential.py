@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
 from linkauth.engine.replica import Replica
+from linkauth.engine.valid_token import NONE, valid_token
 from linkauth.errors import CorruptRecord, ReauthorizationRequired
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linkauth.engine.context import EngineContext
+    from linkauth.engine.valid_token import Holder
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import Verdict
     from linkauth.protocol.records import CredentialRecord
@@ -30,9 +33,9 @@ class KnownCredential(Replica):
     """The token, or the mark, that this worker holds of one credential's record, in ``state``."""
 
     def __init__(
-        self, context: EngineContext, key: str, ttl: float, vendor: Vendor, account: str, credential: object
+        self, context: EngineContext, key: str, ttl: float, vendor: Vendor, account: str, credential: Holder
     ) -> None:
-        """``credential``: goes with the error that sends for the user."""
+        """``credential``: hands the token out, and goes with the error that sends for the user."""
         super().__init__(context, key, ttl, f"{vendor.name}/{account}")
         self.vendor = vendor
         self.account = account
@@ -100,6 +103,7 @@ class KnownCredential(Replica):
         """Replace what is known by what ``change`` makes of it. Whether that is of another record."""
         with self._learning:
             before, self.state = self.state, change(self.state)
+            self._credential.valid = NONE
             return self.state.entry != before.entry
 
     def observe(self, entry: Entry[CredentialRecord], time: StoreTime, *, stored: bool = True) -> bool:
@@ -121,6 +125,21 @@ class KnownCredential(Replica):
     def new_since(self, moment: float) -> None:
         """Who asked for a new token up to ``moment`` (monotonic) has it with the one that is held."""
         self.learn(lambda state: state.new_since(moment))
+
+    def serve(self) -> Token | None:
+        """The token that is held, where nothing is to be done about it yet; so it is handed out for a while."""
+        state, clock = self.state, self.context.clock
+        if state.token is None or clock.monotonic() >= state.soft or clock.wall() >= state.wall_limit:
+            return None
+        self.hand_out(state, state.soft, state.wall_limit)
+        return state.token
+
+    def hand_out(self, state: CredentialState, until: float, wall_until: float = math.inf) -> None:
+        """Nothing is to be done about the token of ``state`` before ``until`` (monotonic) unless something is learned."""
+        if state.token is not None:
+            self._credential.valid = valid_token(state.token, self.context.clock, until, wall_until)
+        if self.state is not state:  # another thread's loop has learned something meanwhile
+            self._credential.valid = NONE
 
     def judge(self) -> Verdict:
         """What the token is good for now."""

@@ -56,12 +56,7 @@ class Renewals:
             case Verdict.SERVE if token is not None:
                 return token
             case Verdict.SERVE_AND_RENEW if token is not None:
-                if (
-                    self._in_the_air() is None
-                    and self._monotonic() >= state.retry_at
-                    and not self._context.flights.closing
-                ):
-                    self._take_off(known)
+                self._renew_behind(state)
                 return token
             case _:  # wait
                 pass
@@ -72,6 +67,18 @@ class Renewals:
             if self._replica.unexpired():
                 return self._replica.current()
             raise
+
+    def _renew_behind(self, state: CredentialState) -> None:
+        """Take off, unless that is done or not to be done yet; until something is learned of it, the token is handed out."""
+        if self._context.flights.closing:
+            return
+        until = state.windows.hard
+        if self._in_the_air() is None:
+            if self._monotonic() >= state.retry_at:
+                self._take_off(state.version)
+            else:
+                until = min(until, state.retry_at)
+        self._replica.hand_out(state, until)
 
     async def refresh(self) -> Token:
         """A token that was sent for after this call, or was in the air then. Raises the last failure while nothing is to be tried."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.engine.escrow import Kept
     from linkauth.engine.replica import Landed
+    from linkauth.engine.valid_token import Holder
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Reading
@@ -38,8 +39,8 @@ log = logging.getLogger("linkauth")
 class TokenReplica(KnownCredential):
     """What is written of one credential, in the store and in ``state``."""
 
-    def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: object) -> None:
-        """``credential``: goes with the error that sends for the user."""
+    def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: Holder) -> None:
+        """``credential``: hands the token out, and goes with the error that sends for the user."""
         self.record_key = RecordKey(token_keys(vendor, account), context)
         ttl = context.timeout + timing.LEASE_MORE if vendor.rotation.rotates else timing.LEASE_CHEAP
         super().__init__(context, self.record_key.key, ttl, vendor, account, credential)

@@ -43,6 +43,8 @@ MOST_JUMP: Final = 30.0
 """Seconds by which the wall clock may run ahead of the monotonic one, which stands still while a machine sleeps, before the
 store is read again; no more than lie between ``soft`` and ``hard``, and between ``hard`` and ``end``.
 """
+COMPARE_CLOCKS: Final = LEAST_JUMP / 2
+"""Seconds for which a token in memory is handed out by the wall clock alone, before it is compared with the monotonic one again."""
 
 assert LEAST_JUMP < MOST_JUMP <= MOST_MARGIN
 
