@@ -16,12 +16,15 @@ from yarl import URL
 from linkauth.engine.credential import Credential as EngineCredential
 from linkauth.errors import LinkAuthError
 from linkauth.logins import is_from_netrc
+from linkauth.signed import UNSIGNED, signed
 from linkauth.vendors.vendor import origin
 
 if TYPE_CHECKING:
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
+    from linkauth.engine.context import EngineContext
     from linkauth.oauth.token import Token
+    from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Credential"]
 
@@ -39,6 +42,16 @@ class Credential(EngineCredential):
     token cannot be renewed the 401 is the caller's, until there were several over a minute or more.
     """
 
+    def __init__(self, context: EngineContext, vendor: Vendor, account: str) -> None:
+        self._signed = UNSIGNED
+        self._expired_statuses = vendor.expired_statuses
+        super().__init__(context, vendor, account)
+
+    def forget(self) -> None:
+        """As for any credential; what was put on a request goes with its token."""
+        super().forget()
+        self._signed = UNSIGNED
+
     def session(self, **kwargs: Any) -> aiohttp.ClientSession:
         """An ordinary ``aiohttp.ClientSession`` with this middleware and the vendor's base URL.
 
@@ -52,21 +65,36 @@ class Credential(EngineCredential):
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Sign ``request`` if it goes to the vendor; renew and repeat once at a 401."""
+        last, url = self._signed, request.url
+        if (
+            url.raw_authority == last.authority
+            and url.scheme == last.scheme
+            and last.header not in request.headers
+            and (token := await self.token()) is last.token
+        ):
+            request.headers[last.header] = last.value
+        elif (found := await self._signed_anew(request)) is not None:
+            token = found
+        else:
+            return await handler(request)
+        response = await handler(request)
+        if response.status in self._expired_statuses:
+            return await self._refused(request, handler, token, response)
+        if self.refusals is not None:
+            self._heard(token, response.status)
+        return response
+
+    async def _signed_anew(self, request: ClientRequest) -> Token | None:
+        """The token that was put on ``request``, should it go to the vendor and bring none of its own."""
         header = self.vendor.header
         if header in request.headers and not (header == AUTHORIZATION and await is_from_netrc(request)):
-            return await handler(request)  # the caller's own header, or user:password in the URL: the caller's will
+            return None  # the caller's own header, or user:password in the URL: the caller's will
         where = origin(str(_as_http(request.url)))
         # What cannot be the vendor's is not held up by it, nor by the store.
         if not self.vendor.may_serve(where) or not await self._serves(where):
-            return await handler(request)
+            return None
         token = await self.token()
-        if not self._sign(request, token):
-            return await handler(request)
-        response = await handler(request)
-        if response.status not in self.vendor.expired_statuses:
-            self._heard(token, response.status)
-            return response
-        return await self._refused(request, handler, token, response)
+        return token if self._sign(request, token) else None
 
     async def _refused(
         self, request: ClientRequest, handler: ClientHandlerType, token: Token, response: ClientResponse
@@ -94,7 +122,7 @@ class Credential(EngineCredential):
 
     def _heard(self, token: Token, status: int) -> None:
         """What an answer says of ``token``. A gateway's, or that there were too many, may come before anybody looks at it."""
-        if status in self.vendor.expired_statuses:
+        if status in self._expired_statuses:
             self.accepted(token, yes=False)
         elif status < SERVER_ERROR and status != TOO_MANY:
             self.accepted(token, yes=True)
@@ -118,7 +146,12 @@ class Credential(EngineCredential):
             request.headers[HOST] = request.url.host_port_subcomponent or ""
         if origin(str(_as_http(request.url))) != origin(endpoint):
             return False
-        request.headers[self.vendor.header] = self.vendor.signature(token)
+        header, value = self.vendor.header, self.vendor.signature(token)
+        request.headers[header] = value
+        if endpoint == root:  # else where it goes depends on more than its origin
+            self._signed = signed(request.url, token, header, value)
+            if self._state.token is not token:  # another thread's loop has learned something meanwhile
+                self._signed = UNSIGNED
         return True
 
 

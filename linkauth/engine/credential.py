@@ -51,11 +51,12 @@ class Credential:
         self.vendor = vendor
         self.account = account
         self.valid = NONE
+        self.refusals: Refusals | None = None
+        """None: not one of its tokens was refused yet."""
         self.replica = TokenReplica(context, vendor, account, self)
         self._context = context
         self._monotonic = context.clock.monotonic
         self._wall = context.clock.wall
-        self._refusals = Refusals(context.clock, context.world.random)
         self._static = vendor.static_token()
         if self._static is not None:
             self.replica.hold(self._static)
@@ -148,7 +149,8 @@ class Credential:
         An API that refuses every token would otherwise cost a renewal for each call.
         """
         if yes:
-            self._refusals.accepted(token)
+            if self.refusals is not None:
+                self.refusals.accepted(token)
         elif token == self._state.token:
             self._refusals.refused_afresh()
 
@@ -313,8 +315,19 @@ class Credential:
     def must_stay(self) -> bool:
         """Whether something is known here that the store cannot tell: then this object is not let go of."""
         now = self._monotonic()
+        refused = self.refusals is not None and self.refusals.matter(self._state.token)
         failed_just_now = self._state.failure is not None and now < self._state.retry_at
-        return failed_just_now or self.replica.is_alone_with_something() or self._refusals.matter(self._state.token)
+        return failed_just_now or self.replica.is_alone_with_something() or refused
+
+    def forget(self) -> None:
+        """Hand out nothing before a look at what is known. Called whenever something was learned."""
+        self.valid = NONE
+
+    @property
+    def _refusals(self) -> Refusals:
+        if self.refusals is None:
+            self.refusals = Refusals(self._context.clock, self._context.world.random)
+        return self.refusals
 
     @property
     def _state(self) -> CredentialState:

@@ -103,7 +103,7 @@ class KnownCredential(Replica):
         """Replace what is known by what ``change`` makes of it. Whether that is of another record."""
         with self._learning:
             before, self.state = self.state, change(self.state)
-            self._credential.valid = NONE
+            self._credential.forget()
             return self.state.entry != before.entry
 
     def observe(self, entry: Entry[CredentialRecord], time: StoreTime, *, stored: bool = True) -> bool:

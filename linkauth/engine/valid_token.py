@@ -40,6 +40,10 @@ class Holder(Protocol):
 
     valid: ValidToken
 
+    def forget(self) -> None:
+        """Something was learned: of the token as it was nothing is kept."""
+        ...
+
 
 def valid_token(token: Token, clock: Clock, until: float, wall_until: float = math.inf) -> ValidToken:
     """``token`` up to the monotonic moment ``until``, and up to ``wall_until`` by the wall clock, should that come sooner."""

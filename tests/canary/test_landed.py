@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from linkauth import middleware
 from linkauth.engine.flight import Flight
 from linkauth.errors import LinkAuthError, NoAnswer
-from tests.engine.fakes import CLIENT, USER, Store, Vendor, Worker, answer, logged_in
+from tests.asked import answered, asked
+from tests.engine.fakes import BASE, CLIENT, USER, Store, Vendor, Worker, answer, logged_in
 from tests.engine.virtual import virtual
 
 if TYPE_CHECKING:
@@ -64,6 +66,21 @@ async def test_nothing_holds_a_token_after_logout():
     assert held(worker, vendor, store, secrets)  # this very look finds what is there
     await credential.logout()
     del first, second, third
+    await asyncio.sleep(0)
+    assert held(worker, vendor, store, secrets) == []
+
+
+@virtual
+async def test_nothing_holds_what_was_put_on_a_request_after_logout():
+    """The header of the last request was kept for the next one: it goes with its token."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    worker._make = middleware.Credential
+    credential = await logged_in(worker)
+    secrets = known(await credential.token())
+    await credential(asked(f"{BASE}/a"), answered)
+    assert any("Signed" in way for way in held(worker, vendor, store, secrets))
+    await credential.logout()
     await asyncio.sleep(0)
     assert held(worker, vendor, store, secrets) == []
 

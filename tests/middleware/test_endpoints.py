@@ -45,6 +45,18 @@ async def test_the_root_gets_no_token_when_the_endpoint_is_elsewhere(engine, sit
     assert site.signed() == [None]
 
 
+async def test_a_request_beside_the_root_says_nothing_of_those_below_it(engine, site):
+    """Root and endpoint lie at one origin: one that went there as it was is followed by one that goes on to the endpoint."""
+    site.issued = 7
+    credential = await paired(engine, site, f"{site.url}/v1/tenant", root=f"{site.url}/root")
+    async with credential.session() as session:
+        assert await get(session, f"{site.url}/v1/beside") == 200
+        assert await get(session, f"{site.url}/root/a") == 200
+        assert await get(session, f"{site.url}/v1/beside") == 200
+    assert [path for _, path, _, _ in site.seen] == ["/v1/beside", "/v1/tenant/a", "/v1/beside"]
+    assert site.signed() == ["Bearer token-7"] * 3
+
+
 async def test_without_an_endpoint_the_root_is_the_vendor(engine, site):
     """No endpoint was named: calls go to the configured root, signed."""
     site.issued = 7
