@@ -31,16 +31,20 @@ from linkauth.oauth.token import secret_str
 from linkauth.plugins import load
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from linkauth.errors import CorruptRecord
 
 __all__ = [
     "Announcing",
+    "Batching",
     "Bound",
     "Busy",
     "Change",
     "Claim",
     "Commit",
     "Committed",
+    "Existing",
     "Granted",
     "Lasting",
     "Newer",
@@ -215,6 +219,27 @@ class Announcing(Protocol):
 
 
 @runtime_checkable
+class Batching(Protocol):
+    """What a store may offer besides: to read many keys at the cost of few round trips, for those who look at all that it holds."""
+
+    async def read_many(self, keys: Sequence[str]) -> list[Reading | CorruptRecord]:
+        """What each of ``keys`` holds, in their order; a record that cannot be read is told in its place, and hides no other.
+
+        Each reading is one that ``read`` could have given; any two may be of different moments. A few hundred keys at a time.
+        """
+        ...
+
+
+@runtime_checkable
+class Existing(Protocol):
+    """What a store may offer besides that begins to exist when it is first used: whether it does, without making it."""
+
+    async def exists(self) -> bool:
+        """Whether anybody has used it before. False where a mistyped name leads."""
+        ...
+
+
+@runtime_checkable
 class Restarting(Protocol):
     """What a store may offer besides that announces and whose server may come back with older data: how long it is up.
 
@@ -256,6 +281,8 @@ def open_store(url: str) -> TokenStore:
     scheme = _scheme(url)
     if scheme is None:
         raise ConfigurationError("the store's URL cannot be read: look at its brackets")
+    if not scheme:
+        raise ConfigurationError("the store's URL begins with no scheme; a folder is file:PATH, a server redis://HOST")
     opener = load("linkauth.stores", scheme, what="store", named="the scheme")
     return cast("TokenStore", opener(secret_str(scheme + url[len(scheme) :])))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth import Vendor
-from linkauth.cli.registration import credential, engine, vendor
+from linkauth.cli.registration import credential, engine, existing, vendor
 from linkauth.cli.vendor_of import vendor_of
 from linkauth.engine.encryption import KEY_BYTES
 from linkauth.protocol.keys import token_keys
@@ -23,10 +23,10 @@ from linkauth.protocol.keys import token_keys
 if TYPE_CHECKING:
     import argparse
 
-    from linkauth import AuthEngine
+    from linkauth import AuthEngine, Token
     from linkauth.engine.status import Status
 
-__all__ = ["keep_alive", "logout", "new_key", "reseal", "status", "token"]
+__all__ = ["keep_alive", "logout", "new_key", "refresh", "reseal", "status", "token"]
 
 DAY: Final = 86400
 
@@ -38,7 +38,7 @@ async def status(chosen: argparse.Namespace) -> int:
     """
     users = soon = unread = found = 0
     keys: Counter[str] = Counter()
-    async with engine(chosen) as opened:
+    async with existing(chosen.store) as opened:
         async for each in opened.statuses():
             found += 1
             users += each.needs_user
@@ -62,7 +62,16 @@ async def status(chosen: argparse.Namespace) -> int:
 async def token(chosen: argparse.Namespace) -> int:
     """Get a token, and say what is to be said of it."""
     async with engine(chosen) as opened:
-        found = await (await credential(opened, chosen)).token()
+        return _tell(await (await credential(opened, chosen)).token(), chosen)
+
+
+async def refresh(chosen: argparse.Namespace) -> int:
+    """As ``token``, of one that is sent for now."""
+    async with engine(chosen) as opened:
+        return _tell(await (await credential(opened, chosen)).refresh(), chosen)
+
+
+def _tell(found: Token, chosen: argparse.Namespace) -> int:
     if chosen.reveal:
         print(str(found.access_token))
         return 0
@@ -83,6 +92,7 @@ async def keep_alive(chosen: argparse.Namespace) -> int:
                 "base URL and the scope must be those that it was connected with",
                 file=sys.stderr,
             )
+            return 1
         # Once: the next call may make a round whenever it comes; who goes on makes one for the fleet per interval.
         every, rounds = (0.0, 1) if chosen.once else (chosen.every, None)
         renewed = await opened.keep_alive(
@@ -101,7 +111,7 @@ async def _has_any(opened: AuthEngine, which: Vendor) -> bool:
 
 async def reseal(chosen: argparse.Namespace) -> int:
     """Write everything under the newest key; exit status 1 where something is left under another, or in clear."""
-    async with engine(chosen) as opened:
+    async with existing(chosen.store) as opened:
         print(f"written anew {await opened.reseal()}")
         left = Counter([each.key_id async for each in opened.statuses() if each.key_id != opened.context.codec.newest])
     for name, count in sorted(left.items()):
@@ -112,8 +122,14 @@ async def reseal(chosen: argparse.Namespace) -> int:
 
 async def logout(chosen: argparse.Namespace) -> int:
     """Revoke and forget."""
-    async with engine(chosen) as opened:
+    async with existing(chosen.store) as opened:
         found = await credential(opened, chosen)
+        if not (await found.status()).version:
+            print(
+                f"linkauth: {found.vendor.name}/{found.account} of this registration is not in the store",
+                file=sys.stderr,
+            )
+            return 1
         await found.logout()
     print(f"Logged out: {found.vendor.name}/{found.account}")
     if found.vendor.leaves_open:

@@ -17,7 +17,18 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from linkauth.cli import commands, connect, demo, sandbox, secret, vendors
+from linkauth.cli import (
+    commands,
+    connect,
+    copying,
+    demo,
+    exporting,
+    forgetting,
+    importing,
+    sandbox,
+    secret,
+    vendors,
+)
 from linkauth.cli.registration import add_arguments, add_store
 from linkauth.cli.terminal import age
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
@@ -25,6 +36,10 @@ from linkauth.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
+
+    _Run: TypeAlias = Callable[[argparse.Namespace], Awaitable[int]]
+    _Add: TypeAlias = Callable[[str, _Run, str], argparse.ArgumentParser]
 
 __all__ = ["main", "parser"]
 
@@ -35,7 +50,11 @@ TERMINATED: Final = 143
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. Raises ``SystemExit`` where the arguments are not understood."""
-    chosen = parser().parse_args(arguments)
+    whole = parser()
+    chosen = whole.parse_args(arguments)
+    if chosen.run is None:
+        whole.print_help()
+        return 0
     logging.basicConfig(
         level=logging.DEBUG if chosen.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -97,32 +116,42 @@ def parser() -> argparse.ArgumentParser:
     whole = _Parser(prog="linkauth", description="OAuth2 tokens that are always fresh.")
     whole.add_argument("--version", action="version", version=f"linkauth {__version__}")
     whole.add_argument("--verbose", action="store_true", help="log what happens, never a secret")
-    several = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    whole.set_defaults(run=None)
+    several = whole.add_subparsers(title="commands", metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], Awaitable[int]], words: str) -> argparse.ArgumentParser:
+    def add(name: str, run: _Run, words: str) -> argparse.ArgumentParser:
         one = several.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         one.set_defaults(run=run)
         return one
 
+    _add_first_steps(add)
+    _add_sessions(add)
+    _add_store(add)
+    return whole
+
+
+def _add_first_steps(add: _Add) -> None:
     one = add("demo", demo.run, "see 200 tasks in 4 processes share one token, beside 200 that do not")
     one.add_argument("--seconds", type=_seconds, default=15.0, help="how long (default 15)")
     one = add("sandbox", sandbox.run, "serve the vendors on loopback, as documented, and say what to type to try each")
     one.add_argument("--host", default="127.0.0.1", help="an IPv4 loopback address (default 127.0.0.1)")
     one.add_argument("--port", type=int, default=8765, help="0 for any that is free (default 8765)")
     one.add_argument("--json", action="store_true", help="print where all is, and the test secrets, as one line")
+    add("vendors", vendors.run, "list the vendors that can be named, and where each one's facts are from")
+    add("new-key", commands.new_key, "print a key that encrypts what is stored ($LINKAUTH_KEYS)")
+
+
+def _add_sessions(add: _Add) -> None:
     one = add("connect", connect.run, "log in or pair once, from a terminal, into a shared store")
     add_arguments(one)
     connect.add_arguments(one)
-    one = add(
-        "status",
-        commands.status,
-        "how every credential and client secret in the store is doing; exit status 1 where one needs somebody",
-    )
-    add_store(one)
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
-    one = add("token", commands.token, "make sure that a token is valid, and say until when")
-    add_arguments(one)
-    one.add_argument("--reveal", action="store_true", help="print the access token, and nothing else")
+    for name, run, words in (
+        ("token", commands.token, "make sure that a token is valid, and say until when"),
+        ("refresh", commands.refresh, "renew a token now, and say until when the new one is valid"),
+    ):
+        one = add(name, run, words)
+        add_arguments(one)
+        one.add_argument("--reveal", action="store_true", help="print the access token, and nothing else")
     one = add("keep-alive", commands.keep_alive, "renew refresh tokens that would otherwise lapse")
     add_arguments(one)
     rounds = "seconds between two rounds of the fleet (default 3600)"
@@ -130,16 +159,34 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--once", action="store_true", help="make one round and stop, for a timer that calls again")
     older = "and replace the client's secret (LinkXG) when it is older than this, such as 90d"
     one.add_argument("--rotate-secrets-after", type=age, metavar="AGE", help=older)
-    one = add("reseal", commands.reseal, "write everything in the store under the newest key of $LINKAUTH_KEYS")
-    add_store(one)
-    one = add("rotate-secret", secret.run, "replace the client's secret at the vendor (LinkXG)")
+    one = add("rotate-secret", secret.run, "replace the client's secret at the vendor (LinkXG), or show it")
     add_arguments(one)
     secret.add_arguments(one)
     one = add("logout", commands.logout, "revoke at the vendor where it can, forget in any case")
     add_arguments(one)
-    add("vendors", vendors.run, "list the vendors that can be named, and where each one's facts are from")
-    add("new-key", commands.new_key, "print a key that encrypts what is stored ($LINKAUTH_KEYS)")
-    return whole
+    one = add("import", importing.run, "bring in sessions that were made elsewhere: lines of JSON on standard input")
+    add_arguments(one)
+    importing.add_arguments(one)
+
+
+def _add_store(add: _Add) -> None:
+    one = add(
+        "status",
+        commands.status,
+        "how every credential and client secret in the store is doing; exit status 1 where one needs somebody",
+    )
+    add_store(one)
+    one.add_argument("--json", action="store_true", help="one JSON object a line")
+    one = add("export", exporting.run, "print the sessions in the store, with their secrets, as import reads them")
+    add_store(one)
+    exporting.add_arguments(one)
+    one = add("copy", copying.run, "copy everything that one store holds into another")
+    copying.add_arguments(one)
+    one = add("forget", forgetting.run, "take credentials out of the store; no vendor is asked")
+    add_store(one)
+    forgetting.add_arguments(one)
+    one = add("reseal", commands.reseal, "write everything in the store under the newest key of $LINKAUTH_KEYS")
+    add_store(one)
 
 
 def _seconds(text: str) -> float:

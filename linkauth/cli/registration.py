@@ -8,20 +8,25 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, cast
 
 from linkauth import AuthEngine
 from linkauth.cli import vendor_of
 from linkauth.cli.making import GROUP, OPTIONS, known, made
 from linkauth.errors import ConfigurationError
+from linkauth.oauth.token import secret_str
 from linkauth.plugins import names
 from linkauth.vendors.catalog import close_to
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from linkauth import Credential
+    from linkauth.store import Existing
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["add_arguments", "add_store", "credential", "engine", "vendor"]
+__all__ = ["Store", "add_arguments", "add_store", "credential", "engine", "existing", "exists", "opened", "vendor"]
 
 _PASSWORD: Final = re.compile(r"//[^/?#]*:[^/?#]*@|[?&;][^=&]*(password|secret)[^=&]*=", re.IGNORECASE)
 """In a URL: a password before the host, or among the options."""
@@ -61,7 +66,7 @@ def add_store(one: argparse.ArgumentParser) -> None:
     """Add --store."""
     one.add_argument(
         "--store",
-        action=_Store,
+        action=Store,
         default=os.environ.get("LINKAUTH_STORE"),
         metavar="URL",
         help="such as file:~/.linkauth or redis://localhost/0; default $LINKAUTH_STORE, where a URL with a password "
@@ -69,8 +74,11 @@ def add_store(one: argparse.ArgumentParser) -> None:
     )
 
 
-class _Store(argparse.Action):
-    """A store's URL as an argument. One with a password is refused: every user of the host can read arguments."""
+class Store(argparse.Action):
+    """A store's URL as an argument, or ``$NAME``: the variable that holds it.
+
+    A URL with a password is refused: every user of the host can read arguments.
+    """
 
     def __call__(
         self,
@@ -79,20 +87,47 @@ class _Store(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        if _PASSWORD.search(str(values)):
+        """Take it, or end with what is wrong with it."""
+        given = str(values)
+        if _PASSWORD.search(given):
             parser.error(
-                "--store: a password can be read by everybody on this host, in `ps`; set $LINKAUTH_STORE instead"
+                f"{option_string or self.metavar}: a password can be read by everybody on this host, in `ps`; set "
+                "$LINKAUTH_STORE instead, or name another variable, as '$NAME' in quotes"
             )
-        setattr(namespace, self.dest, values)
+        if given.startswith("$"):
+            given = os.environ.get(given[1:], "") or parser.error(f"{given} is not set")
+        setattr(namespace, self.dest, secret_str(given))
 
 
 def engine(chosen: argparse.Namespace) -> AuthEngine:
     """The engine on the store that was named. Raises ``ConfigurationError``."""
-    if not chosen.store:
+    return opened(chosen.store)
+
+
+def opened(store: str | None) -> AuthEngine:
+    """The engine on the store of that URL. Raises ``ConfigurationError``."""
+    if not store:
         raise ConfigurationError("which store? Give --store URL or set $LINKAUTH_STORE")
     keys = os.environ.get("LINKAUTH_KEYS")
     several = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
-    return AuthEngine(chosen.store, keys=several, trust_env=True)
+    return AuthEngine(store, keys=several, trust_env=True)
+
+
+@asynccontextmanager
+async def existing(store: str | None) -> AsyncGenerator[AuthEngine]:
+    """As ``opened``, for who only reads: a store that nobody has used is not made, but told as the mistake that it is."""
+    async with opened(store) as found:
+        if not await exists(found):
+            raise ConfigurationError("there is no store at that URL, and none is made by looking at it")
+        yield found
+
+
+async def exists(found: AuthEngine) -> bool:
+    """Whether anybody has used the store before, as far as it can tell. Raises ``StoreUnavailable``."""
+    store_client = found.context.store_client
+    if not hasattr(store_client.store, "exists"):
+        return True
+    return await store_client.do(cast("Existing", store_client.store).exists())
 
 
 async def credential(opened: AuthEngine, chosen: argparse.Namespace) -> Credential:
@@ -114,7 +149,7 @@ async def vendor(opened: AuthEngine, chosen: argparse.Namespace) -> Vendor:
 
 async def _only_one(opened: AuthEngine) -> str:
     """The vendor that all credentials in the store are of. Raises ``ConfigurationError``."""
-    found = {each.vendor async for each in opened.statuses()}
+    found = {each.vendor async for each in opened.statuses()} if await exists(opened) else set[str]()
     if len(found) == 1 and found <= known():
         return found.pop()
     there = f"the store holds {', '.join(sorted(found))}" if found else "the store holds no credential"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from linkauth.cli.registration import credential, engine
+from linkauth.cli.registration import credential, engine, existing
 from linkauth.cli.terminal import age, ask_secret
 from linkauth.engine import secret_age
 from linkauth.engine.client_runtime import adopt
@@ -43,18 +43,26 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
         help="only if it is older than this, such as 90d, for a timer that calls every day; one that linkauth has not "
         "rotated yet counts from the first such call",
     )
-    one.add_argument("--reveal", action="store_true", help="with --recover: print the answer, and nothing else")
+    one.add_argument(
+        "--reveal",
+        action="store_true",
+        help="print the secret that the store has, and nothing else; with --recover: the answer. Neither sends anything to the vendor",
+    )
 
 
 async def run(chosen: argparse.Namespace) -> int:
     """Rotate, recover or adopt. Raises ``ConfigurationError``, as ``Credential.rotate_secret``, and ``StoreError``."""
-    if chosen.reveal and not chosen.recover:  # whoever wants to look must not rotate instead
-        raise ConfigurationError("--reveal goes with --recover")
+    if chosen.reveal and (chosen.adopt or chosen.older_than is not None):
+        raise ConfigurationError("--reveal goes alone, or with --recover")
     chosen.vendor = chosen.vendor or "linkxg"
-    async with engine(chosen) as opened:
+    # Whoever wants to look must not rotate instead, nor make a store.
+    looks = chosen.reveal or chosen.recover
+    async with existing(chosen.store) if looks else engine(chosen) as opened:
         found = await credential(opened, chosen)
         if chosen.recover:
             return await _recover(found, reveal=chosen.reveal)
+        if chosen.reveal:
+            return await _reveal(found, opened)
         if chosen.adopt:
             await adopt(found.replica, Secret(ask_secret("LINKAUTH_NEW_SECRET", "new client secret")))
             print("The secret is in the store, and every worker on this store goes on with it.")
@@ -72,6 +80,19 @@ async def run(chosen: argparse.Namespace) -> int:
                 )
             raise
     print("The vendor has a new secret; it is in the store, and every worker on this store goes on with it.")
+    return 0
+
+
+async def _reveal(found: Credential, opened: AuthEngine) -> int:
+    newest = opened.context.client_secrets.of(found.vendor)
+    await newest.look()
+    if newest.secret is None:
+        print(
+            "The store has no secret of this client: linkauth has rotated none, so the app's own is the one.",
+            file=sys.stderr,
+        )
+        return 1
+    print(newest.secret.reveal())
     return 0
 
 

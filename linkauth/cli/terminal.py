@@ -17,7 +17,7 @@ from linkauth.oauth.token import secret_str
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["age", "ask", "ask_secret", "reason"]
+__all__ = ["age", "ask", "ask_secret", "interruptible", "reason"]
 
 
 def reason(error: OSError) -> str:
@@ -44,7 +44,7 @@ def ask(what: str) -> str:
     """A line from the terminal. Raises ``ConfigurationError`` where nobody is there, or nothing is said."""
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{what}: nobody is there to be asked")
-    with _interruptible():
+    with interruptible():
         return _said(input(f"{what}: "), what)
 
 
@@ -55,7 +55,7 @@ def ask_secret(variable: str, what: str) -> str:
         return found
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{what}: set ${variable}")
-    with _interruptible():
+    with interruptible():
         return _said(getpass.getpass(f"{what}: "), what)
 
 
@@ -66,7 +66,7 @@ def _said(text: str, what: str) -> str:
 
 
 @contextmanager
-def _interruptible() -> Generator[None]:
+def interruptible() -> Generator[None]:
     """Let Ctrl-C and SIGTERM end a question: the loop's own handlers would only act once it is answered."""
     ends: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in ends.items()}

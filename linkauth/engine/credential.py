@@ -212,11 +212,13 @@ class Credential:
         extra: Mapping[str, Any] | None = None,
         endpoint: str | None = None,
         replace: bool = False,
+        renew: bool = True,
     ) -> Token:
         """Bring in a session that was made elsewhere: where there is none, or a dead one.
 
         An access token is stored as it is, the refresh token beside it. A refresh token alone is stored first, then renewed
-        once; after ``VendorUnavailable`` or ``RateLimited`` it is here, and whoever uses it next renews it.
+        once; after ``VendorUnavailable`` or ``RateLimited`` it is here, and whoever uses it next renews it. So it is without
+        ``renew``, for whoever brings in thousands: the token that comes back is then good for nothing yet.
 
         ``expires_at``, ``refresh_expires_at``: of the access and of the refresh token, Unix seconds; None: the vendor's
         ``lifetime`` from now, and not known. ``scope``: as granted; None: the vendor's. ``extra``: what else the vendor said.
@@ -245,10 +247,13 @@ class Credential:
             return self.vendor.adopted(given.token(now, self.vendor.lifetime))
 
         brought(self._wall())  # what cannot work, before a store is asked
-        return await self._brought(self._adopted(brought, replace=replace))
+        work = self._adopted(brought, replace=replace, renew=renew)
+        return await (self._brought(work) if renew else self._to_the_end(work))
 
-    async def _adopted(self, brought: Callable[[float], Token], *, replace: bool) -> Token:
+    async def _adopted(self, brought: Callable[[float], Token], *, replace: bool, renew: bool) -> Token:
         adopted = await Runtime(self.replica).run(adoption.adopt, brought, replace=replace)
+        if not renew:
+            return self.replica.current()
         try:
             return await self.token()
         except ReauthorizationRequired:

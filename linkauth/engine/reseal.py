@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.store import Record
 
-__all__ = ["LASTING", "anew", "reseal"]
+__all__ = ["LASTING", "anew", "kept_for", "reseal"]
 
 log = logging.getLogger("linkauth")
 
@@ -65,7 +65,7 @@ async def anew(context: EngineContext, key: str) -> bool:
         if found is None or not context.codec.is_old(found):
             return False
         number = found.version + 1
-        value, lasts = context.codec.anew(key, found, number), _lasts(context, key, found, reading.now)
+        value, lasts = context.codec.anew(key, found, number), kept_for(context, key, found, reading.now)
         claim, _ = await record.claim(reading.note, number)
         if isinstance(claim, Busy):  # and read again: he leaves another note
             await record.wait(max(min(claim.remaining, limit - context.clock.monotonic()), 0.0), number, claim)
@@ -81,8 +81,8 @@ async def anew(context: EngineContext, key: str) -> bool:
     return False
 
 
-def _lasts(context: EngineContext, key: str, found: Record, now: float) -> float | None:
-    """Seconds after which the store may forget the record; None: never."""
+def kept_for(context: EngineContext, key: str, found: Record, now: float) -> float | None:
+    """Seconds after which the store may forget the record; None: never. Raises ``CorruptRecord``."""
     if not key.startswith("state/"):
         return None
     return max(context.codec.expect(key, found, PendingRecord).expires_at - now, 0.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth.engine.encryption import key_id
+from linkauth.engine.readings import readings
 from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord
 from linkauth.protocol.keys import answer_key, named, secret_key, token_keys
@@ -73,18 +74,20 @@ async def statuses(
     account: str | None = None,
     kinds: tuple[str, ...] = KINDS,
 ) -> AsyncIterator[Status]:
-    """What the store holds, one read each; ``vendor``, ``account``: of those alone. Raises ``StoreError``.
+    """What the store holds, read many at a time; ``vendor``, ``account``: of those alone. Raises ``StoreError``.
 
     A broken record is told as one, though not where an ``account`` is asked for: whose it is cannot be read.
     """
     name = vendor.name if isinstance(vendor, Vendor) else vendor
     rotated: dict[tuple[str, str], float] = {}
     for kind in kinds:
-        async for key in context.store_client.store.keys(kind if name is None else kind + named(name)):
-            reading, _ = await Replica(context, key).read()
-            if reading.record is None:
+        async for key, reading in readings(context, kind if name is None else kind + named(name)):
+            if isinstance(reading, CorruptRecord):  # the store cannot read it, so nobody knows its version
+                told = attrs.evolve(_nothing(key, context.clock.store_now()), error=str(reading))
+            elif reading.record is None:
                 continue
-            told = status_of(context, key, reading)
+            else:
+                told = status_of(context, key, reading)
             client = told.vendor, told.client_id
             if told.key.startswith("token/"):
                 told = attrs.evolve(told, secret_rotated_at=rotated.get(client))
@@ -113,20 +116,17 @@ async def status(context: EngineContext, vendor: Vendor, account: str, key: str)
 
 def status_of(context: EngineContext, key: str, reading: Reading) -> Status:
     """What ``reading`` says of the record ``key``; a broken one is told as one, and ``version`` 0 where there is none."""
-    record, vendor = reading.record, key.split("/")[1]
+    record = reading.record
     if record is None:
-        return Status(vendor=vendor, account="", key=key, version=0, now=reading.now)
+        return _nothing(key, reading.now)
     note = context.codec.open_note(key, reading.note)
-    told = Status(
-        vendor=vendor,
-        account="",
-        key=key,
+    told = attrs.evolve(
+        _nothing(key, reading.now),
         version=record.version,
         key_id=key_id(record.value),
         in_doubt=bool(note.doubt),
         retry_at=note.retry_at or None,
         error=note.description or note.error or note.kind,
-        now=reading.now,
     )
     try:
         found = context.codec.open(key, record)
@@ -157,3 +157,7 @@ def status_of(context: EngineContext, key: str, reading: Reading) -> Status:
             return attrs.evolve(told, vendor=found.vendor, client_id=found.client_id, error=unread)
         case _:
             return attrs.evolve(told, error="of another kind than its key")
+
+
+def _nothing(key: str, now: float) -> Status:
+    return Status(vendor=key.split("/")[1], account="", key=key, version=0, now=now)

@@ -32,7 +32,7 @@ except ImportError:  # no fcntl
     raise ConfigurationError("the file store needs POSIX (flock); on Windows use redis:// or memory:") from None
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Sequence
     from concurrent.futures import Future
 
     from linkauth.store import Claim, Commit, Reading
@@ -112,6 +112,20 @@ class FileStore:
     def _read(self, key: str) -> Reading:
         with self._folder() as (at, path):
             return self._load(at, path, key).read(self._clock())
+
+    def _read_many(self, keys: Sequence[str]) -> list[Reading | CorruptRecord]:
+        with self._folder() as (at, path):
+            return [self._told(at, path, key) for key in keys]
+
+    def _told(self, at: int, path: Path, key: str) -> Reading | CorruptRecord:
+        try:
+            return self._load(at, path, key).read(self._clock())
+        except CorruptRecord as error:
+            return error.again()  # without its traceback, whose frames hold the record
+
+    def _exists(self) -> bool:
+        self._path = _absolute(self._path)
+        return os.path.lexists(self._path)
 
     def _change(self, asked: float, key: str, step: Callable[[Slot, float, int], tuple[Slot, T]]) -> T:
         name = _name(key)
@@ -204,6 +218,14 @@ class FileStore:
 
     async def read(self, key: str) -> Reading:
         return await self._look(self._read, key)
+
+    async def read_many(self, keys: Sequence[str]) -> list[Reading | CorruptRecord]:
+        """``linkauth.store.Batching``: one turn of a thread for all."""
+        return await self._look(self._read_many, keys)
+
+    async def exists(self) -> bool:
+        """``linkauth.store.Existing``: whether there is such a folder."""
+        return await self._look(self._exists)
 
     async def claim(self, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Claim:
         def step(slot: Slot, now: float, at: int) -> tuple[Slot, Claim]:

@@ -12,8 +12,9 @@ from linkauth.errors import ConfigurationError
 from linkauth_stores.slot import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from linkauth.errors import CorruptRecord
     from linkauth.store import Claim, Commit, Reading
 
 __all__ = ["MemoryStore", "from_url"]
@@ -68,6 +69,14 @@ class MemoryStore:
 
     async def read(self, key: str) -> Reading:
         return self._change(key, lambda slot, now: (slot, slot.read(now)))
+
+    async def read_many(self, keys: Sequence[str]) -> list[Reading | CorruptRecord]:
+        """``linkauth.store.Batching``."""
+        return [await self.read(key) for key in keys]
+
+    async def exists(self) -> bool:
+        """``linkauth.store.Existing``: one of its own is new with each process."""
+        return bool(self._slots)
 
     async def claim(self, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Claim:
         return self._change(key, lambda slot, now: slot.claim(owner, ttl, newer_than, note, now))

@@ -98,7 +98,7 @@ async def test_a_record_that_goes_away_meanwhile_is_not_told():
     await worker.credential(CLIENT).token()
 
     def gone(name):
-        return store.inner.delete(worker.credential(CLIENT).replica.key, 99) if name == "read" else None
+        return store.inner.delete(worker.credential(CLIENT).replica.key, 99) if name == "read_many" else None
 
     store.before = gone
     assert await all_of(worker) == {}

@@ -15,14 +15,14 @@ from redis.exceptions import ResponseError
 
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
 from linkauth.store import Busy, Change, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
-from linkauth_stores.redis import scripts
+from linkauth_stores.redis import batches, scripts
 from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.session import Session
 from linkauth_stores.redis.trips import Argument, run, run_and_wait
 from linkauth_stores.redis.url import Client, Settings, checked, listener, parse, place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 __all__ = ["RedisStore", "from_url"]
 
@@ -94,6 +94,10 @@ class RedisStore:
 
     async def read(self, key: str) -> Reading:
         return _reading(await self._run(scripts.READ, key))
+
+    async def read_many(self, keys: Sequence[str]) -> list[Reading | CorruptRecord]:
+        """``linkauth.store.Batching``: all of them in one round trip, of a cluster one to each node."""
+        return await self._session().ask(partial(batches.read_many, prefix=self._prefix, keys=keys)) if keys else []
 
     async def claim(self, key: str, owner: str, ttl: float, newer_than: int, note: bytes) -> Claim:
         ears = self._session().ears

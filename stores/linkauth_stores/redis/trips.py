@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from linkauth_stores.redis.scripts import Script
     from linkauth_stores.redis.url import Client
 
-__all__ = ["Argument", "run", "run_and_wait"]
+__all__ = ["Argument", "is_number", "run", "run_and_wait"]
 
 log = logging.getLogger("linkauth.stores.redis")
 
@@ -91,12 +91,13 @@ def _is_answer(found: Any, says: dict[bytes, list[type]]) -> bool:
         case [bytes() as word, bytes() as seconds, bytes() as micros, version, value, bytes() | None, *more]:
             known = [type(each) for each in more] == says.get(word)
             whole = (version is None and word != b"newer") or (
-                isinstance(version, bytes) and _is_number(version) and isinstance(value, bytes)
+                isinstance(version, bytes) and is_number(version) and isinstance(value, bytes)
             )
-            return known and whole and _is_number(seconds) and _is_number(micros)
+            return known and whole and is_number(seconds) and is_number(micros)
         case _:
             return False
 
 
-def _is_number(text: bytes) -> bool:
+def is_number(text: bytes) -> bool:
+    """Whether ``text`` is a number as this store writes it."""
     return text.isdigit() and len(text) <= 16

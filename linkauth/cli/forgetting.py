@@ -1,0 +1,44 @@
+"""``linkauth forget``: take credentials out of the store, and ask no vendor. No registration is needed, and no secret."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from linkauth.cli.registration import existing
+from linkauth.engine.forgetting import forget
+from linkauth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(one: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    one.add_argument("--vendor", metavar="NAME", help="at this vendor alone")
+    one.add_argument("--client-id", metavar="ID", help="of this client alone")
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument("--account", metavar="NAME", help="whose credentials")
+    what.add_argument(
+        "--key", help="the one of this key, as `linkauth status --json` tells it, also if it cannot be read"
+    )
+
+
+async def run(chosen: argparse.Namespace) -> int:
+    """Forget; exit status 1 where there is no such credential."""
+    if chosen.key is not None and not chosen.key.startswith("token/"):
+        raise ConfigurationError("--key: a credential's key begins with token/")
+    forgotten = 0
+    async with existing(chosen.store) as opened:
+        async for each in opened.statuses(vendor=chosen.vendor, account=chosen.account):
+            wanted = each.key.startswith("token/") and chosen.key in {None, each.key}
+            if wanted and chosen.client_id in {None, each.client_id} and await forget(opened.context, each.key):
+                forgotten += 1
+                print(f"Forgotten: {each.vendor}/{each.account or '?'}")
+    if not forgotten:
+        print("linkauth: the store holds no such credential", file=sys.stderr)
+        return 1
+    print("The vendor was not asked: a session that is still open there stays open.")
+    return 0

@@ -1,0 +1,218 @@
+"""``linkauth import``: sessions that were made elsewhere come in, as lines of JSON on standard input.
+
+First every session is stored, and nothing is asked of the vendor; only then are they renewed, as fast as it lets them be. So
+whatever ends the command, what was read is in the store, and whoever uses a session next renews it. To run it again is harmless:
+what is there already is counted, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from linkauth.cli import lines
+from linkauth.cli.progress import Progress
+from linkauth.cli.registration import engine, exists, vendor
+from linkauth.cli.terminal import interruptible
+from linkauth.engine.renew_many import Pace, each
+from linkauth.errors import (
+    AlreadyConnected,
+    ConfigurationError,
+    LinkAuthError,
+    RateLimited,
+    ReauthorizationRequired,
+    StoreError,
+    StoreUnavailable,
+    VendorUnavailable,
+)
+from linkauth.oauth.elsewhere import Elsewhere
+from linkauth.oauth.token import secret_str
+from linkauth.protocol.timing import LONGEST_BACKOFF
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncGenerator, Iterable
+
+    from linkauth import AuthEngine, Credential, Vendor
+    from linkauth.cli.lines import Line
+
+__all__ = ["add_arguments", "run"]
+
+T = TypeVar("T")
+
+TRIES: Final = 5
+"""Failures of the vendor in a row after which a session is left to whoever uses it first. To be told to wait is no failure."""
+LEAST_WAIT: Final = 1.0
+
+
+def add_arguments(one: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    one.add_argument("--dry-run", action="store_true", help="say what would come in; store nothing, ask no vendor")
+    one.add_argument("--replace", action="store_true", help="also in the place of sessions that live here")
+    one.add_argument(
+        "--no-renew", action="store_true", help="renew none of them now: each is renewed when it is first used"
+    )
+
+
+async def run(chosen: argparse.Namespace) -> int:
+    """Store, then renew; exit status 1 where a line was refused, or the vendor refused a session."""
+    texts = _read_input()
+    counts: Counter[str] = Counter()
+    found = list(_understood(texts, counts))
+    chosen.vendor = chosen.vendor or _named(found)
+    chosen.vendor_of = None  # such a function knows whose a stored session is
+    async with engine(chosen) as opened:
+        which = await vendor(opened, chosen)
+        if not which.needs_user:
+            raise ConfigurationError(f"{which.name} needs no user: there are no sessions to bring in")
+        own = [line for line in found if _is_of(line, which)]
+        counts["of another registration"] = len(found) - len(own)
+        work = _Import(opened, which, counts, replace=chosen.replace)
+        if chosen.dry_run:
+            await work.look(own)
+        else:
+            await work.store(own)
+            if not chosen.no_renew:
+                await work.renew({line.account: line for line in own}.values())
+    print(
+        ", ".join(
+            f"{words} {counts[words]:,}" for words in (*_ALWAYS, *_SOMETIMES) if words in _ALWAYS or counts[words]
+        )
+    )
+    return 1 if counts["refused"] or counts["needs its user"] else 0
+
+
+_ALWAYS: Final = ("stored", "there already", "refused")
+_SOMETIMES: Final = ("of another registration", "renewed", "left to be renewed at first use", "needs its user")
+
+
+def _read_input() -> list[str]:
+    # All of it, before anything is opened: so it is known how many there are, and nothing waits for a slow pipe.
+    with interruptible():
+        return [secret_str(text) for text in sys.stdin.read().splitlines()]
+
+
+def _understood(texts: list[str], counts: Counter[str]) -> Iterable[Line]:
+    for number, text in enumerate(texts, 1):
+        if text.strip():
+            try:
+                yield lines.read(number, text)
+            except ConfigurationError as error:
+                _refuse(number, error, counts)
+
+
+def _refuse(number: int, error: LinkAuthError, counts: Counter[str]) -> None:
+    counts["refused"] += 1
+    print(f"line {number}: {error}", file=sys.stderr)
+
+
+def _named(found: list[Line]) -> str | None:
+    """The one vendor that all lines name."""
+    names = {line.vendor for line in found}
+    return names.pop() if len(names) == 1 else None
+
+
+def _is_of(line: Line, which: Vendor) -> bool:
+    client_id = getattr(which, "client_id", "")
+    return line.vendor in {"", which.name} and line.client_id in {"", client_id}
+
+
+class _Import:
+    """One run. ``counts``: what became of how many lines."""
+
+    def __init__(self, opened: AuthEngine, which: Vendor, counts: Counter[str], *, replace: bool) -> None:
+        self._opened = opened
+        self._vendor = which
+        self._counts = counts
+        self._replace = replace
+
+    async def look(self, own: list[Line]) -> None:
+        """What ``store`` would do, by a look at the store, if there is one."""
+        there = await exists(self._opened)
+        for line in own:
+            try:
+                credential = self._opened.credential(self._vendor, line.account)
+                self._check(line)
+                status = await credential.status() if there else None
+            except StoreUnavailable:
+                raise
+            except LinkAuthError as error:
+                _refuse(line.number, error, self._counts)
+                continue
+            live = status is not None and status.version and not status.needs_user and not self._replace
+            self._counts["there already" if live else "stored"] += 1
+
+    def _check(self, line: Line) -> None:
+        """Raises what ``adopt`` would, before it asks the store."""
+        empty: dict[str, Any] = {**dict.fromkeys(lines.SESSION), "scope": "", "extra": {}}
+        given = Elsewhere(**empty | dict(line.session))
+        self._vendor.adopted(given.token(time.time(), self._vendor.lifetime))
+
+    async def store(self, own: list[Line]) -> None:
+        """Put all of them in the store."""
+        progress = Progress("stored", len(own))
+
+        async def one(line: Line) -> None:
+            try:
+                credential = self._opened.credential(self._vendor, line.account)
+                await credential.adopt(**line.session, replace=self._replace, renew=False)
+                self._counts["stored"] += 1
+            except AlreadyConnected:
+                self._counts["there already"] += 1
+            except StoreError:
+                raise
+            except LinkAuthError as error:
+                _refuse(line.number, error, self._counts)
+            progress.step()
+
+        await each(_all(own), one)
+        progress.end()
+
+    async def renew(self, own: Iterable[Line]) -> None:
+        """Have a valid token of each: who has one already is not renewed."""
+        accounts = [line.account for line in own]
+        progress, pace = Progress("renewed", len(accounts)), Pace(self._opened.context.clock, share=1.0, otherwise=0.0)
+
+        async def one(account: str) -> None:
+            credential = self._opened.credential(self._vendor, account)
+            if await _has_none(credential):
+                await pace.turn(self._vendor)
+                self._counts[await _renewed(credential)] += 1
+            progress.step()
+
+        await each(_all(accounts), one)
+        progress.end()
+
+
+async def _has_none(credential: Credential) -> bool:
+    """Whether there is no valid access token, though there is a session."""
+    status = await credential.status()
+    over = status.expires_at is None or status.expires_at <= status.now
+    return bool(status.version) and over and not status.needs_user
+
+
+async def _renewed(credential: Credential) -> str:
+    """What became of a renewal. Raises what would become of all of them, such as ``InvalidClient``."""
+    failures = 0
+    while failures < TRIES:
+        try:
+            await credential.token()
+        except ReauthorizationRequired as error:
+            print(f"{credential.vendor.name}/{credential.account}: {error}", file=sys.stderr)
+            return "needs its user"
+        except (RateLimited, VendorUnavailable, StoreUnavailable) as error:
+            failures += not isinstance(error, RateLimited)
+            told = getattr(error, "retry_after", None)
+            wait = 2.0**failures if told is None else float(told)
+            await asyncio.sleep(min(max(wait, LEAST_WAIT), LONGEST_BACKOFF))
+        else:
+            return "renewed"
+    return "left to be renewed at first use"
+
+
+async def _all(items: Iterable[T]) -> AsyncGenerator[T]:
+    for item in items:
+        yield item
