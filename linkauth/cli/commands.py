@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from linkauth import Vendor
-from linkauth.cli.registration import credential, engine, existing, vendor
+from linkauth.cli.registration import credential, engine, existing, exists, vendor
 from linkauth.cli.vendor_of import vendor_of
 from linkauth.engine.encryption import KEY_BYTES
 from linkauth.protocol.keys import token_keys
@@ -122,9 +122,9 @@ async def reseal(chosen: argparse.Namespace) -> int:
 
 async def logout(chosen: argparse.Namespace) -> int:
     """Revoke and forget."""
-    async with existing(chosen.store) as opened:
+    async with engine(chosen) as opened:
         found = await credential(opened, chosen)
-        if not (await found.status()).version:
+        if not await exists(opened) or not (await found.status()).version:
             print(
                 f"linkauth: {found.vendor.name}/{found.account} of this registration is not in the store",
                 file=sys.stderr,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from linkauth.store import Committed, Record, Superseded, TokenStore
+from linkauth.errors import CorruptRecord
+from linkauth.store import Batching, Committed, Existing, Record, Superseded, TokenStore
 from linkauth.testing.hooks import LONG, Hooks, granted
 
 __all__ = ["Records"]
@@ -111,6 +112,30 @@ class Records(Hooks):
             keys = [f"{start}{number:03}" for number in range(230)]
             await asyncio.gather(*(store.commit(key, 1, b"") for key in keys))
             assert sorted([key async for key in store.keys(start)]) == keys
+
+    async def test_many_are_read_at_once(self) -> None:
+        """Where the store reads batches: what each key holds, its note too, in the order asked for; what is not there reads as nothing."""
+        async with self.opened_twice() as (one, other):
+            if not isinstance(other, Batching):
+                return
+            keys = [self.fresh() for _ in range(120)]
+            for key in keys[::2]:
+                await one.commit(key, 3, key.encode())
+            claim = granted(await one.claim(keys[0], "me", LONG, 3, b"note"))
+            await one.release(keys[0], claim.number, b"note")
+            found = [each for each in await other.read_many(keys[::-1]) if not isinstance(each, CorruptRecord)]
+            assert [each.record for each in found[::-1]] == [
+                None if number % 2 else Record(3, key.encode()) for number, key in enumerate(keys)
+            ]
+            assert [each.note for each in found[::-1]] == [b"note"] + [b""] * 119
+            assert abs(found[0].now - (await one.read(keys[0])).now) < LONG
+            assert await other.read_many([]) == []
+
+    async def test_a_store_that_was_used_exists(self) -> None:
+        """Where the store can tell: once something is written, it is there."""
+        async with self.opened() as store:
+            await store.commit(self.fresh(), 1, b"")
+            assert not isinstance(store, Existing) or await store.exists()
 
     async def test_a_record_is_gone_after_its_ttl(self) -> None:
         """Nobody reads, takes or is handed an expired record, and numbers go on above it."""

@@ -51,8 +51,9 @@ def test_as_a_process_with_everything_in_the_environment(vendors: Vendors, store
     assert "valid until" in run("token", **env).well()
 
 
-def test_status_of_an_empty_store(here: Any, store: str) -> None:
-    """An empty store is no error."""
+def test_status_of_an_empty_store(here: Any, store: str, tmp_path: Path) -> None:
+    """An empty store is no error, though one that is not there is."""
+    (tmp_path / "store").mkdir(0o700)
     assert here("status", "--store", store).well() == "The store holds no credential.\n"
     assert here("status", "--store", store, "--json").well() == ""
 
@@ -83,6 +84,13 @@ def test_logout_ends_the_session_and_status_says_who_has_to_act(here: Any, vendo
     assert ended.err == "Who has to act: the user, for 1 of 1.\n"
     here("token", *user).badly("Who has to act: the user, by `linkauth connect`")
     sage = [*vendors.options("sagex3"), "--store", store]
+    run(
+        "import",
+        *sage,
+        "--no-renew",
+        stdin='{"account": "default", "refresh_token": "rt"}',
+        **vendors.secrets("sagex3"),
+    )
     out = here("logout", *sage, **vendors.secrets("sagex3")).well()
     assert "What is left: the pairing stays open at Sage X3" in out
 
@@ -127,10 +135,61 @@ def test_keep_alive_once(here: Any, vendors: Vendors, store: str) -> None:
 
 
 def test_keep_alive_says_that_it_keeps_nothing(here: Any, vendors: Vendors, store: str) -> None:
-    """A registration that nobody connected with keeps nothing alive: the operator hears of it."""
-    ended = here("keep-alive", *vendors.options("linkxg-user")[:3], "--store", store, "--once")
-    assert ended.status == 0
+    """A registration that nobody connected with keeps nothing alive: the operator hears of it, and it ends at once."""
+    ended = here("keep-alive", *vendors.options("linkxg-user")[:3], "--store", store)
+    assert ended.status == 1
     assert "no credential in the store is of this registration" in ended.err
+
+
+def test_nothing_is_logged_out_that_never_was(here: Any, vendors: Vendors, store: str) -> None:
+    """Another account, or another registration: it says so, and ends with 1."""
+    user = [*vendors.options("linkxg-user")[:3], "--store", store]
+    here("connect", *user, "--email", vendors.at["linkxg"]["email"], **vendors.secrets("linkxg-user")).well()
+    said = here("logout", *user, "--account", "nobody").err
+    assert said == "linkauth: linkxg-user/nobody of this registration is not in the store\n"
+    assert here("logout", *user, "--account", "nobody").status == 1
+    assert here("logout", *user).well() == "Logged out: linkxg-user/default\n"
+
+
+def test_refresh_renews_now(here: Any, vendors: Vendors, store: str) -> None:
+    """Another token than the one that is still good, in the store for the next."""
+    how = [*vendors.options("linkxg"), "--store", store]
+    secret = vendors.secrets("linkxg")
+    first = here("token", *how, "--reveal", **secret).well()
+    second = here("refresh", *how, "--reveal", **secret).well()
+    assert second != first
+    assert here("token", *how, "--reveal", **secret).well() == second
+    assert "valid until" in here("refresh", *how, **secret).well()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["export", "--reveal"],
+        ["forget", "--account", "ada"],
+        ["reseal"],
+        ["logout", "linkxg-user"],
+        ["rotate-secret", "--reveal", "--client-id", "c"],
+        ["token"],
+    ],
+    ids=lambda given: given[0],
+)
+def test_who_only_reads_makes_no_store(here: Any, tmp_path: Path, arguments: list[str]) -> None:
+    """A mistyped store is told, and not made; nor is one of its own read, which ends with the command."""
+    env = {"LINKAUTH_CLIENT_SECRET": "s"}
+    for store in (f"file:{tmp_path / 'nowhere'}", "memory:"):
+        ended = here(*arguments, "--store", store, **env)
+        assert ended.status == 1
+        assert re.search("there is no store|the store holds no credential|is not in the store", ended.err)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_no_arguments_are_a_call_for_help(here: Any) -> None:
+    """What can be typed, and status 0."""
+    said = here().well()
+    assert said.startswith("usage: linkauth")
+    assert "keep-alive" in said
 
 
 def test_new_key_encrypts_what_the_others_store(here: Any, vendors: Vendors, store: str, tmp_path: Path) -> None:
@@ -153,7 +212,8 @@ def test_new_key_encrypts_what_the_others_store(here: Any, vendors: Vendors, sto
 
 
 MISTAKES: list[tuple[list[str], dict[str, str], str]] = [
-    (["rotate-secret", "linkxg", "--store", "memory:", "--reveal"], {}, "--reveal goes with --recover"),
+    (["rotate-secret", "--store", "memory:", "--reveal", "--adopt"], {}, "--reveal goes alone, or with --recover"),
+    (["status", "--store", "/var/lib/tokens"], {}, "a folder is file:PATH"),
     (["token", "linkxg", "--client-id", "a"], {}, "which store? Give --store URL or set $LINKAUTH_STORE"),
     (["status", "--store", "nowhere:x"], {}, "no store is installed for the scheme 'nowhere'"),
     (["status", "--store", "redis://[::1"], {}, "the store's URL cannot be read"),
@@ -221,7 +281,7 @@ def test_a_mistake_is_told_in_a_sentence(here: Any, arguments: list[str], env: d
 @pytest.mark.parametrize(
     "arguments",
     [
-        [], ["frobnicate"], ["token", "frobnicate"], ["demo", "--seconds", "-1"], ["demo", "--seconds", "nan"],
+        ["frobnicate"], ["token", "frobnicate"], ["demo", "--seconds", "-1"], ["demo", "--seconds", "nan"],
         ["keep-alive", "linkxg-user", "--every", "0"], ["sandbox", "--port", "x"],
         ["rotate-secret", "--recover", "--adopt"], ["token", "linkxg", "--client-secret", "on-the-command-line"],
     ],
@@ -250,6 +310,11 @@ def test_help_says_where_secrets_belong(here: Any) -> None:
         "rotate-secret",
         "logout",
         "new-key",
+        "import",
+        "export",
+        "copy",
+        "forget",
+        "refresh",
     ):
         text = here(command, "--help", LINKAUTH_STORE="redis://:canary@localhost", LINKAUTH_CLIENT_SECRET="canary")
         assert text.status == 0
@@ -291,7 +356,8 @@ def test_a_password_is_no_argument(here: Any, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["status"], ["token"], ["status", "--stroe"], ["token", "linkxg", "--client-auth"], []]
+    "arguments",
+    [["status"], ["token"], ["status", "--stroe"], ["token", "linkxg", "--client-auth"], [], ["copy", "memory:"]],
 )
 def test_a_mistyped_url_is_not_repeated_with_its_password(here: Any, arguments: list[str]) -> None:
     """In the wrong place, or after an option that there is not: argparse repeats it, and its password is masked."""

@@ -22,14 +22,18 @@ HANGS = """
 import asyncio, sys
 from linkauth.cli import main
 from linkauth_stores.file import FileStore
-left, commit = int(sys.argv.pop(1)), FileStore.commit
+left = done = int(sys.argv.pop(1))
+commit = FileStore.commit
 async def hang(*args, **kwargs):
-    global left
+    global left, done
     left -= 1
     if left < 0:
-        print("hangs", flush=True)
         await asyncio.Event().wait()
-    return await commit(*args, **kwargs)
+    committed = await commit(*args, **kwargs)
+    done -= 1
+    if not done:
+        print("hangs", flush=True)
+    return committed
 FileStore.commit = hang
 main(sys.argv[1:])
 """
@@ -90,7 +94,8 @@ def test_a_kill_in_the_middle_loses_nothing(own: Vendors, store: str) -> None:
         [sys.executable, "-c", HANGS, "7", *command(own, store)],
         env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin
+        assert process.stdout
         process.stdin.write(text)
         process.stdin.close()
         assert process.stdout.readline() == "hangs\n"

@@ -29,6 +29,14 @@ def test_after_a_rotation_the_old_secret_in_the_environment_does(here: Any, own:
     assert control(own, {})["linkxg"]["client_credentials"] == 2
     elsewhere = [*own.options("linkxg"), "--store", f"{store}-other"]
     here("token", *elsewhere, **old).badly("invalid_client")
+    # What is there to be taken elsewhere: and that sends nothing to the vendor.
+    newest = here("rotate-secret", *how, "--reveal", **old).well().strip()
+    assert newest not in {old["LINKAUTH_CLIENT_SECRET"], said}
+    assert control(own, {})["linkxg"]["rotations"] == 1
+    assert "valid until" in here("token", *elsewhere, LINKAUTH_CLIENT_SECRET=newest).well()
+    unrotated = here("rotate-secret", *elsewhere, "--reveal", **old)
+    assert (unrotated.status, unrotated.out) == (1, "")
+    assert "linkauth has rotated none" in unrotated.err
 
 
 def test_an_answer_that_nobody_understood(here: Any, own: Vendors, store: str) -> None:

@@ -349,3 +349,17 @@ async def test_keep_alive_renews_what_came_in():
     await asyncio.sleep(3600)
     assert await Worker(store, vendor).keep_alive(USER, every=3600.0, rounds=2) == 1
     assert (await Worker(store, vendor).credential(USER).token()).refresh_token != refresh
+
+
+@virtual
+async def test_whoever_brings_in_thousands_may_leave_the_renewal_to_the_first_use():
+    """``renew=False``: stored, and nothing is asked of the vendor; whoever uses it next renews it once."""
+    vendor, store = Vendor(), Store()
+    (refresh,) = await _elsewhere(vendor)
+    token = await Worker(store, vendor).credential(USER).adopt(refresh_token=refresh, renew=False)
+    assert (token.access_token, token.refresh_token) == ("", refresh)
+    assert vendor.counts["requests"] == 0
+    with pytest.raises(AlreadyConnected):
+        await Worker(store, vendor).credential(USER).adopt(refresh_token=refresh, renew=False)
+    assert (await Worker(store, vendor).credential(USER).token()).access_token
+    assert vendor.counts == {"requests": 1, "/auth/refresh": 1}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redis.asyncio import RedisCluster
 
 from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.store import Reading, Record
+from linkauth_stores.redis import words
 from linkauth_stores.redis.trips import is_number
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_many"]
 
+LOOK = "look what stands in between"
 LARGEST_VALUE = 16 * 1024 * 1024
 LARGEST_NOTE = 64 * 1024
 """As in the scripts: what is larger was not written by this store."""
@@ -37,17 +39,25 @@ async def read_many(client: Client, prefix: str, keys: Sequence[str]) -> list[Re
     for name in names:
         pipeline.execute_command("HMGET", name, "version", "value")
         pipeline.execute_command("HMGET", f"{name}:lease", "note")
-    match await pipeline.execute():
-        case [[bytes() as seconds, bytes() as micros], *found] if (
-            is_number(seconds) and is_number(micros) and len(found) == 2 * len(keys)
-        ):
-            now = int(seconds) + int(micros) / 1_000_000
-            return [
-                _reading(key, record, note, now)
-                for key, record, note in zip(keys, found[::2], found[1::2], strict=True)
-            ]
+    try:
+        first, *found = [_answer(each) for each in await pipeline.execute(raise_on_error=False)]
+    except LookupError:  # redis-py's, of a TIME without texts
+        first, found = None, []
+    match first:
+        case [int() as seconds, int() as micros]:  # redis-py's, of TIME's texts
+            now = seconds + micros / 1_000_000
         case _:
-            raise StoreUnavailable("Redis: the server's answer is none of HMGET's; look what stands in between")
+            raise StoreUnavailable(f"Redis: the server's answer is none of TIME's; {LOOK}")
+    return [_reading(key, record, note, now) for key, record, note in zip(keys, found[::2], found[1::2], strict=True)]
+
+
+def _answer(answer: Any) -> object:
+    """``answer``; None where something else lives under the name. Raises what else the server, or the client, says."""
+    if isinstance(answer, Exception):
+        if words.code(answer) != "WRONGTYPE":
+            raise answer
+        return None
+    return cast("object", answer)
 
 
 def _reading(key: str, record: object, note: object, now: float) -> Reading | CorruptRecord:
@@ -58,5 +68,7 @@ def _reading(key: str, record: object, note: object, now: float) -> Reading | Co
             is_number(version) and len(value) <= LARGEST_VALUE and len(left or b"") <= LARGEST_NOTE
         ):
             return Reading(record=Record(version=int(version), value=value), note=left or b"", now=now)
-        case _:
+        case None | [_, _], None | [_]:
             return CorruptRecord(f"Redis: the record {key!r} cannot be read: it is not what this store writes")
+        case _:
+            raise StoreUnavailable(f"Redis: the server's answer is none of HMGET's; {LOOK}")
