@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import RedisCluster
 
@@ -51,16 +51,16 @@ async def read_many(client: Client, prefix: str, keys: Sequence[str]) -> list[Re
     return [_reading(key, record, note, now) for key, record, note in zip(keys, found[::2], found[1::2], strict=True)]
 
 
-def _answer(answer: Any) -> object:
+def _answer(answer: Any) -> Any:
     """``answer``; None where something else lives under the name. Raises what else the server, or the client, says."""
     if isinstance(answer, Exception):
         if words.code(answer) != "WRONGTYPE":
             raise answer
         return None
-    return cast("object", answer)
+    return answer
 
 
-def _reading(key: str, record: object, note: object, now: float) -> Reading | CorruptRecord:
+def _reading(key: str, record: Any, note: Any, now: float) -> Reading | CorruptRecord:
     match record, note:
         case [None, None], [None | bytes() as left] if len(left or b"") <= LARGEST_NOTE:
             return Reading(record=None, note=left or b"", now=now)
