@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from linkauth import errors
 from linkauth.errors import OAuthError, VendorUnavailable
 from linkauth.oauth import generous, limits, wire
+from linkauth.oauth.generous import folded
 from linkauth.oauth.refusals import known, refusal
 from linkauth.oauth.token import SecretStr
 
@@ -33,12 +34,18 @@ WORDS: Final = (
 """Names of words for people, the most telling first."""
 SAYING_NO: Final = frozenset({"error", "errors", "errorcode", "errortype", "errcode", "errordescription", "fault"})
 """Names that a granting answer has not, or has empty."""
+UNDONE: Final = frozenset({"false", "0", "no"})
+FAILED: Final = frozenset({"error", "fail", "failed", "failure"})
+"""What ``success`` and ``ok``, ``status`` and ``result`` say of a request that was refused."""
 
 DEEPEST: Final = 4
 MOST_TEXTS: Final = 100
 """Texts of an answer that are looked at; a refusal has a few."""
 
+LONGEST_CODE: Final = 80
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_BESIDE: Final = re.compile(r"[ .!]+")
+"""What stands in words, and in no code."""
 
 _THEIRS: Final[dict[str, type[OAuthError]]] = {
     **dict.fromkeys(
@@ -50,20 +57,19 @@ _THEIRS: Final[dict[str, type[OAuthError]]] = {
         errors.InvalidGrant,  # GitHub, Slack, Apigee and others: a refresh token or a code that is no longer good
     ),
     **dict.fromkeys(
+        ["interactionrequired", "loginrequired", "consentrequired", "accountselectionrequired"],
+        errors.InvalidGrant,  # OpenID Connect Core §3.1.2.6, which Microsoft says to a renewal: only the user can help
+    ),
+    **dict.fromkeys(
         ["incorrectclientcredentials", "badclientsecret", "invalidclientid", "invalidclientsecret"],
         errors.InvalidClient,  # GitHub, Slack
     ),
 }
-"""Codes of vendors' own, as ``_folded`` writes them."""
-
-
-def _folded(name: str) -> str:
-    """A name or code as it is compared: Apigee's ``oauth.v2.InvalidRefreshToken`` is ``invalidrefreshtoken``."""
-    return name.rpartition(".")[2].lower().replace("_", "").replace("-", "")
+"""Codes of vendors' own, as ``folded`` writes them."""
 
 
 _RFC: Final = {
-    _folded(code): known(code)
+    folded(code): known(code)
     for code in (
         *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope"),
         *("access_denied", "authorization_pending"),
@@ -71,17 +77,28 @@ _RFC: Final = {
 }
 
 
+AWAY: Final = frozenset(
+    {"temporarilyunavailable", "servererror", "serviceunavailable", "internalerror", "internalservererror"}
+)
+"""Codes under any status of a server that could not answer (RFC 6749 §4.1.2.1): nobody's refusal."""
+
+
 def _kind(code: str) -> type[OAuthError] | None:
     """The class of a code that is known, however it is spelt."""
     found = known(code)
-    return found if found is not OAuthError else _THEIRS.get(_folded(code)) or _RFC.get(_folded(code))
+    return found if found is not OAuthError else _THEIRS.get(folded(code)) or _RFC.get(folded(code))
+
+
+def _is_dead_grant(words: str) -> bool:
+    """Whether these few words are a code of a dead grant, as people write it: ``Refresh token expired.``"""
+    return len(words) <= LONGEST_CODE and _kind(_BESIDE.sub("", words)) is errors.InvalidGrant
 
 
 def is_granted(said: wire.Masked, response: Response) -> bool:
     """Whether an answer that says ``said`` grants something: a 2xx with a token, or one that says no in no known way."""
     if not 200 <= response.status < 300 or _is_page(said, response):
         return False
-    return "access_token" in said or is_done(said, response)
+    return bool(said.get("access_token")) or (is_done(said, response) and _heard(said, response)[2] is None)
 
 
 def is_done(said: wire.Masked, response: Response) -> bool:
@@ -90,8 +107,10 @@ def is_done(said: wire.Masked, response: Response) -> bool:
 
 
 def _says_no(said: wire.Masked) -> bool:
-    refused = said.get("success") is False or said.get("ok") is False
-    return refused or any(_folded(name) in SAYING_NO and value for name, value in said.items())
+    spelt = {folded(name): value for name, value in said.items()}
+    done = {str(spelt[name]).lower() for name in ("success", "ok") if name in spelt}
+    ended = {str(spelt[name]).lower() for name in ("status", "result") if name in spelt}
+    return bool(done & UNDONE or ended & FAILED or any(value for name, value in spelt.items() if name in SAYING_NO))
 
 
 def is_dead(said: wire.Masked, response: Response, dead: Sequence[str]) -> bool:
@@ -118,7 +137,13 @@ def raise_no(said: wire.Masked, response: Response, vendor: str, *, needs_user: 
         raise VendorUnavailable(_nowhere(response, vendor, words), retry_after=limits.retry_after(response.headers))
     if dead:
         raise errors.InvalidGrant(code, words, status=response.status)
-    by_status = {} if needs_user else {403: errors.Forbidden}
+    if folded(code) in AWAY and response.status < 500:
+        raise VendorUnavailable(f"{vendor} answered {code}: {words}", retry_after=limits.retry_after(response.headers))
+    # Whatever refuses has granted nothing, under any status; of those of RFC 6749 ``refusal`` knows more.
+    by_status: dict[int, type[OAuthError]] = (
+        {} if response.status in {401, 403} else {response.status: errors.InvalidRequest}
+    )
+    by_status |= {} if needs_user else {403: errors.Forbidden}
     if not needs_user and kind is errors.AccessDenied:
         kind = errors.Forbidden
     by_code = {} if kind is None else {code: kind}
@@ -135,8 +160,12 @@ def _heard(said: wire.Masked, response: Response) -> tuple[str, str, type[OAuthE
     """
     texts = _texts(said, response)
     secrets = response.secrets()
-    coded = [text for wanted in CODES for name, text in texts if name == wanted and _CODE.fullmatch(text)]
+    named = [text for wanted in CODES for name, text in texts if name == wanted]
+    coded = [text for text in named if _CODE.fullmatch(text)]
     code = next((text for text in coded if _kind(text)), "")
+    dead = next((text for text in named if _is_dead_grant(text)), "") if not code else ""
+    if dead:
+        return str(dead), "", errors.InvalidGrant
     if not code and coded and coded[0] != str(response.status):
         code = coded[0]
     words = [text for wanted in WORDS for name, text in texts if name == wanted and text != code]
@@ -151,14 +180,14 @@ def _texts(said: wire.Masked, response: Response) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     level: list[tuple[str, object]] = list(said.items())
     if not said and generous.content_type(response) == "text/plain":
-        level = [("message", response.body[: wire.LONGEST_READ].decode("utf-8", "replace"))]
+        level = [("error", response.body[: wire.LONGEST_READ].decode("utf-8", "replace").strip())]
     for _ in range(DEEPEST):
         inner: list[tuple[str, object]] = []
         for name, value in level[:MOST_TEXTS]:
             if isinstance(value, str) and not isinstance(value, SecretStr) and value.strip():
-                found.append((_folded(name), value))
+                found.append((folded(name), value))
             elif isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) < 10**9:
-                found.append((_folded(name), str(value)))
+                found.append((folded(name), str(value)))
             else:
                 inner += islice(_inside(name, value), MOST_TEXTS - len(inner))  # no more of them are looked at
         level = inner

@@ -12,7 +12,8 @@ LONGEST: Final = 64
 """Characters of a date; the longest form has 33."""
 
 _ISO: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,]\d{1,9})? ?(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)? ?(?:[Zz]|UTC|GMT|([+-])(\d\d):?(\d\d)?)?",
+    re.ASCII,
 )
 
 
@@ -28,15 +29,18 @@ def http_date(text: str) -> float | None:
 
 
 def iso_date(text: str) -> float | None:
-    """Unix seconds of a date and time as RFC 3339 §5.6 writes them; UTC where no zone is said, None where it is none."""
+    """Unix seconds of a date and time as RFC 3339 §5.6 writes them, or nearly (Ruby's ``UTC``, PostgreSQL's ``+00``, no seconds).
+
+    UTC where no zone is said; None where it is none.
+    """
     found = _ISO.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     if day > 31 or hour > 23 or minute > 59 or second > 60:
         return None
     sign, hours, minutes = found.groups()[6:]
-    east = 0 if sign is None else int(f"{sign}1") * (int(hours) * 3600 + int(minutes) * 60)
+    east = 0 if sign is None else int(f"{sign}1") * (int(hours) * 3600 + int(minutes or 0) * 60)
     try:
         return float(mktime_tz((year, month, day, hour, minute, second, 0, 1, -1, east)))
     except (ValueError, OverflowError):  # the 13th month, the year 0

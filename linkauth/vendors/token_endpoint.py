@@ -13,6 +13,7 @@ import attrs
 from linkauth.errors import ConfigurationError, MalformedResponse, UntrustedEndpoint
 from linkauth.oauth import generous, grants, heard, roots, wire
 from linkauth.oauth.exchange import Request
+from linkauth.oauth.generous import folded
 from linkauth.oauth.token import masked
 from linkauth.oauth.url import base_url, origin, root_of
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["authenticated", "believed", "endpoint", "grant", "lasting", "token_url"]
 
+TOKENS: Final = frozenset({"accesstoken", "refreshtoken"})
+"""Members of which an answer has one, as ``folded`` writes them."""
 STATE_IT: Final = "; OAuth2(lifetime=…) states the seconds that such a token lives"
 
 
@@ -47,7 +50,7 @@ def grant(
     dialect = vendor.dialect
     response = yield _request(vendor, url, fields)
     said = _said(vendor, response, keep)
-    dead = keep is not None and "access_token" not in said and heard.is_dead(said, response, dialect.dead)
+    dead = keep is not None and not said.get("access_token") and heard.is_dead(said, response, dialect.dead)
     if dead or not heard.is_granted(said, response):
         heard.raise_no(said, response, vendor.name, needs_user=vendor.needs_user, dead=dead)
     if not said:
@@ -121,15 +124,11 @@ def _said(vendor: OAuth2, response: Response, keep: Token | None) -> wire.Masked
     members = cast("dict[str, object]", inner) if isinstance(inner, dict) else said
     if dialect.answer_in and not _is_there(members, dialect.answer_names):
         members = said
-    if not dialect.answer_names:
-        return wire.Masked(members)
-    renamed = {dialect.answer_names.get(name, name): value for name, value in members.items()}
-    renamed_ones: wire.Masked = masked(wire.as_object(renamed))
-    return renamed_ones
+    return generous.renamed(wire.Masked((dialect.answer_names.get(name, name), one) for name, one in members.items()))
 
 
 def _is_there(members: Mapping[str, object], names: Mapping[str, str]) -> bool:
-    return any(names.get(name, name) in {"access_token", "refresh_token"} for name in members)
+    return not TOKENS.isdisjoint(folded(names.get(name, name)) for name in members)
 
 
 def _heard(hear: Hear, said: wire.Masked) -> tuple[wire.Masked, str]:

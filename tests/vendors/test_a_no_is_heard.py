@@ -41,6 +41,23 @@ RENEW, CLIENT, EXCHANGE = (BY_NAME[f"oauth2-{flow}"] for flow in ("renew", "clie
         ),
         (400, {"error": [{"type": "invalid_grant", "reason": "gone"}]}, "invalid_grant", "gone"),
         (400, {"message": "gone", "error": "refresh_token_expired"}, "refresh_token_expired", "gone"),
+        (400, [{"errorCode": "INVALID_GRANT", "message": "gone"}], "INVALID_GRANT", "gone"),
+        (400, [{"message": "gone"}, {"code": "invalid_grant"}], "invalid_grant", "gone"),
+        (400, "invalid_grant", "invalid_grant", ""),
+        (200, {"access_token": None, "error": "invalid_grant", "error_description": "gone"}, "invalid_grant", "gone"),
+        (200, {"access_token": "", "code": "invalid_grant", "message": "gone"}, "invalid_grant", "gone"),
+        (200, {"status": "invalid_grant", "message": "gone"}, "invalid_grant", "gone"),
+        (
+            200,
+            {"code": 20010, "data": {"reason": "gone", "error_code": "expired_refresh_token"}},
+            "expired_refresh_token",
+            "gone",
+        ),
+        (400, {"error": "Invalid grant"}, "Invalid grant", ""),
+        (401, {"error": {"code": "Refresh token expired."}}, "Refresh token expired.", ""),
+        (400, {"error": "interaction_required", "error_description": "gone"}, "interaction_required", "gone"),
+        (400, {"error": "login_required", "error_description": "gone"}, "login_required", "gone"),
+        (409, {"error": "bad_refresh_token", "message": "gone"}, "bad_refresh_token", "gone"),
     ],
     ids=str,
 )
@@ -87,6 +104,43 @@ def test_words_reach_the_reader(body, words):
     assert isinstance(error, errors.OAuthError)
     assert error.description == words
     assert not isinstance(error, errors.InvalidGrant)
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 402, 406, 409, 412, 418, 422, 423, 451, 498])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": False, "message": "no"},
+        {"status": "error", "message": "no"},
+        {"ok": 0, "msg": "no"},
+        {"error": "no"},
+    ],
+    ids=str,
+)
+def test_a_no_leaves_nothing_in_doubt(status, body):
+    """Under whatever status it comes: nothing was granted, so nothing was spent, and the words reach the reader."""
+    error = RENEW.outcome(answer(body, status))
+    assert isinstance(error, errors.OAuthError)
+    assert not isinstance(error, errors.InvalidGrant)
+    assert (error.error == "no" or error.description == "no", error.status) == (True, status)
+
+
+@pytest.mark.parametrize(
+    "code", ["temporarily_unavailable", "server_error", "SERVICE_UNAVAILABLE", "InternalServerError"]
+)
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+def test_a_server_that_could_not_answer(code, status):
+    """Nobody's refusal, whatever its status: tried again later, as the vendor asks."""
+    error = RENEW.outcome(answer({"error": code, "error_description": "later"}, status, retry_after="9"))
+    assert (type(error), error.who, error.retry_after) == (errors.VendorUnavailable, "nobody", 9)
+    assert "later" in str(error)
+
+
+def test_a_code_that_is_plain_text():
+    """One word alone is the vendor's code, as it would be in JSON; and a form says no as it grants."""
+    assert type(RENEW.outcome(answer(b"invalid_grant\n", 400, content_type="text/plain"))) is errors.InvalidGrant
+    form = answer(b"error=invalid_grant&error_description=gone", 400, content_type="text/html")
+    assert (type(RENEW.outcome(form)), RENEW.outcome(form).description) == (errors.InvalidGrant, "gone")
 
 
 def test_words_that_are_plain_text():

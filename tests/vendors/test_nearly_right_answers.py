@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import attrs
 import pytest
 
-from linkauth.errors import ConfigurationError, MalformedResponse
+from linkauth.errors import ConfigurationError, MalformedResponse, VendorUnavailable
 from linkauth.oauth import grants, wire
 from linkauth.oauth.moments import iso_date
 from linkauth.testing import play
@@ -46,7 +46,19 @@ def test_a_token_type_that_needs_no_proof_is_bearer(case, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["mac", "MAC", "hmac-sha256", "DPoP", "dpop", "pop", "PoP", "N_A", "n_a", " mac", 5, []]
+    "kind",
+    [
+        *("mac", "MAC", "hmac-sha256", "DPoP", "dpop", "pop", "PoP", "N_A", "n_a", " mac", 5, []),
+        *(
+            "mac_sha_256",
+            "signed_pop",
+            "http-mac",
+            "hotk-pk",
+            "HoK",
+            "urn:ietf:params:oauth:token-type:pop",
+            "proof_of_possession",
+        ),
+    ],
 )
 def test_a_token_type_that_needs_a_proof_is_refused(kind):
     """RFC 6749 §7.1: a type that is not understood is not used; what it rotated is kept."""
@@ -64,6 +76,8 @@ def test_a_token_type_that_needs_a_proof_is_refused(kind):
         ("read, write", "read write"),
         (" read  write ", "read write"),
         ("user:email,repo", "user:email repo"),
+        (["read", None, "write"], "read write"),
+        ("read write\n", "read write"),
         ([], "granted before"),
         ("", "granted before"),
         (",", "granted before"),
@@ -73,6 +87,14 @@ def test_a_token_type_that_needs_a_proof_is_refused(kind):
 def test_scopes_are_read_with_spaces_between(said, scope):
     """A list (Twitch), commas (GitHub, Slack); what names no scope leaves it as it was (RFC 6749 §6)."""
     assert _read(CASE.ok(scope=said)).scope == scope
+
+
+def test_a_scope_under_another_name():
+    """Bitbucket's ``scopes``, Facebook's ``granted_scopes``; RFC 6749's own name goes before, where it says something."""
+    assert _read(CASE.ok(scope=None, scopes="repository account")).scope == "repository account"
+    assert _read(CASE.ok(scope="", granted_scopes=["email", "public_profile"])).scope == "email public_profile"
+    assert _read(CASE.ok(scope="read", scopes="write")).scope == "read"
+    assert _refused(CASE.ok(scope=None, scopes=5)).salvage.refresh_token == "rt-2"
 
 
 @pytest.mark.parametrize("scope", [["read", 5], {"read": True}, 5, "a\r\nb", ["a\nb"]])
@@ -103,6 +125,23 @@ def test_a_scope_that_is_none_is_refused(scope):
         {"expires_in": "", "expires": 3600},
         {"expires": 0, "expires_at": IN_2030 + 3600},
         {"expires_in_sec": 3600, "expires_in": 3600000},
+        {"expires_in": " 3600 "},
+        {"expires_in": "3600s"},
+        {"expires_in": "3600.0 s"},
+        {"expiresIn": 3600},
+        {"EXPIRES_IN": "3600"},
+        {"Expires-In": 3600},
+        {".expires": "Tue, 01 Jan 2030 01:00:00 GMT"},
+        {"expiresAt": "2030-01-01T01:00:00Z"},
+        {"accessTokenExpiresAt": "2030-01-01T01:00:00.000Z"},
+        {"expiry": "2030-01-01T02:00:00.123456789+01:00"},
+        {"expiry_date": (IN_2030 + 3600) * 1000},
+        {"expires_at": (IN_2030 + 3600) * 1000.0},
+        {"expires_at": str((IN_2030 + 3600) * 1000)},
+        {"expires_at": "2030-01-01 01:00:00 UTC"},
+        {"expires_at": "2030-01-01 01:00:00+00"},
+        {"expires_at": "2030-01-01T01:00Z"},
+        {"expires_in": None, "expires_at": IN_2030 + 3600},
     ],
     ids=str,
 )
@@ -131,6 +170,15 @@ def test_a_lifetime_that_says_nothing_is_the_users_to_state(said):
     assert _lives(CASE.ok(expires_in=said), attrs.evolve(OTHER, lifetime=3600.0)) == 3600
     error = _refused(CASE.ok(expires_in=said))
     assert "expires_in" in str(error)
+    assert "lifetime=" in str(error)
+    assert error.salvage.refresh_token == "rt-2"
+
+
+@pytest.mark.parametrize("said", ["never", True, [], {"seconds": 60}, "1 h"], ids=str)
+def test_a_lifetime_that_is_no_number_is_the_users_to_state(said):
+    """``"never"`` with ``lifetime=math.inf``, and the like; without one the error names the option."""
+    assert _read(CASE.ok(expires_in=said), attrs.evolve(OTHER, lifetime=math.inf)).expires_at == grants.NEVER
+    error = _refused(CASE.ok(expires_in=said))
     assert "lifetime=" in str(error)
     assert error.salvage.refresh_token == "rt-2"
 
@@ -172,6 +220,72 @@ def test_a_form_is_read_by_its_type(kind):
     assert token.expires_at == SENT_AT + 3600
 
 
+def test_a_form_behind_a_pages_type():
+    """QQ sends one as text/html; a page of that type is none, whatever stands in it."""
+    form = b"\xef\xbb\xbfaccess_token=at-2&expires_in=7776000&refresh_token=rt-2"
+    for kind in ("text/html", "text/plain", FORM):
+        assert _read(answer(form, content_type=kind)).refresh_token == "rt-2"
+    with pytest.raises(VendorUnavailable):
+        _read(answer(b"<p>?a=b&access_token=at-2&expires_in=60", content_type="text/html"))
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda said: {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): one for name, one in said.items()},
+        lambda said: {name.title().replace("_", ""): one for name, one in said.items()},
+        lambda said: {
+            name.split("_")[0] + "".join(w.title() for w in name.split("_")[1:]): one for name, one in said.items()
+        },
+        lambda said: {name.upper(): one for name, one in said.items()},
+        lambda said: {name.replace("_", "-"): one for name, one in said.items()},
+    ],
+    ids=["snake", "Pascal", "camel", "UPPER", "kebab"],
+)
+def test_names_however_they_are_spelt(spell):
+    """No option for ``accessToken``: as refusals are, grants are read without case, dashes and underscores."""
+    said = {
+        "access_token": "at-2",
+        "refresh_token": "rt-2",
+        "token_type": "bot",
+        "expires_in": 3600,
+        "refresh_expires_in": 1800,
+    }
+    token = _read(answer(spell(said)))
+    assert (token.access_token, token.refresh_token, token.token_type) == ("at-2", "rt-2", "Bearer")
+    assert (token.expires_at, token.refresh_expires_at) == (SENT_AT + 3600, SENT_AT + 1800)
+    assert "at-2" not in str(dict(token.extra))
+    assert _refused(answer(spell({**said, "expires_in": 0}))).salvage.refresh_token == "rt-2"
+
+
+def test_a_name_that_is_spelt_right_goes_before():
+    """Where both are there, the one of RFC 6749 is meant."""
+    assert _read(CASE.ok(accessToken="other", refreshToken="other", expiresIn=5)).access_token == "at-2"
+    assert _lives(CASE.ok(accessToken="other", refreshToken="other", expiresIn=5)) == 60
+
+
+@pytest.mark.parametrize("encode", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "iso-8859-15"])
+def test_an_answer_in_another_charset(encode):
+    """A mark at its beginning, or a name with an umlaut in it that is no UTF-8: the tokens in it are read all the same."""
+    body = '{"user":"M\u00fcller","access_token":"at-2","expires_in":3600,"refresh_token":"rt-2"}'
+    token = _read(answer(body.encode(encode), content_type=f"application/json; charset={encode}"))
+    assert (token.access_token, token.refresh_token) == ("at-2", "rt-2")
+
+
+def test_an_answer_in_a_list_of_one():
+    """The object that is meant."""
+    body = [{"access_token": "at-2", "expires_in": 3600}]
+    assert _read(answer(body)).access_token == "at-2"
+    for wrong in ([*body, *body], [], ["at-2"], [body]):
+        _refused(answer(wrong))
+
+
+@pytest.mark.parametrize("said", [None, "", False, [], {}, 0], ids=repr)
+def test_a_refresh_token_that_is_none(said):
+    """``null``, PHP's ``false``: the one that was used goes on (RFC 6749 §6)."""
+    assert _read(CASE.ok(refresh_token=said)).refresh_token == CURRENT.refresh_token
+
+
 def test_what_a_bad_form_rotated_is_kept():
     """An access token that comes twice is none; the new refresh token beside it is the only one that is good."""
     response = answer(b"access_token=a&access_token=b&expires_in=3600&refresh_token=rt-2", content_type=FORM)
@@ -193,6 +307,9 @@ def test_json_is_json_whatever_its_type():
         {"refresh_token_expires_at": IN_2030 + 1800},
         {"refresh_expires_at": "2030-01-01T00:30:00Z"},
         {"refresh_token_expires": 1800},
+        {"refreshTokenExpiresIn": 1800},
+        {"refreshTokenExpiresAt": "2030-01-01T00:30:00Z"},
+        {"refresh_token_expires_on": (IN_2030 + 1800) * 1000},
     ],
     ids=str,
 )
