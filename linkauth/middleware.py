@@ -6,13 +6,14 @@ the origin is looked at each time: the token goes to the vendor alone, however a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.hdrs import AUTHORIZATION, EXPECT, HOST
 from aiohttp.multipart import BodyPartReaderPayload
 from yarl import URL
 
+from linkauth.destination import destination, heard, serves
 from linkauth.engine.credential import Credential as EngineCredential
 from linkauth.errors import LinkAuthError
 from linkauth.logins import is_from_netrc
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["Credential"]
-
-TOO_MANY: Final = 429
-SERVER_ERROR: Final = 500
 
 
 class Credential(EngineCredential):
@@ -81,7 +79,7 @@ class Credential(EngineCredential):
         if response.status in self._expired_statuses:
             return await self._refused(request, handler, token, response)
         if self.refusals is not None:
-            self._heard(token, response.status)
+            heard(self, token, response.status)
         return response
 
     async def _signed_anew(self, request: ClientRequest) -> Token | None:
@@ -89,9 +87,7 @@ class Credential(EngineCredential):
         header = self.vendor.header
         if header in request.headers and not (header == AUTHORIZATION and await is_from_netrc(request)):
             return None  # the caller's own header, or user:password in the URL: the caller's will
-        where = origin(str(_as_http(request.url)))
-        # What cannot be the vendor's is not held up by it, nor by the store.
-        if not self.vendor.may_serve(where) or not await self._serves(where):
+        if not await serves(self, origin(str(_as_http(request.url)))):
             return None
         token = await self.token()
         return token if self._sign(request, token) else None
@@ -117,38 +113,21 @@ class Credential(EngineCredential):
         request.headers.pop(self.vendor.header, None)  # should the new token be for another origin
         self._sign(request, fresh)
         response = await handler(request)
-        self._heard(fresh, response.status)
+        heard(self, fresh, response.status)
         return response
-
-    def _heard(self, token: Token, status: int) -> None:
-        """What an answer says of ``token``. A gateway's, or that there were too many, may come before anybody looks at it."""
-        if status in self._expired_statuses:
-            self.accepted(token, yes=False)
-        elif status < SERVER_ERROR and status != TOO_MANY:
-            self.accepted(token, yes=True)
-
-    async def _serves(self, where: tuple[str, str, int]) -> bool:
-        """Whether ``where`` is the vendor's, or named by the token. Another origin's request must not fail of that."""
-        if where == origin(self.vendor.api(None)):
-            return True
-        try:
-            # An endpoint that is not believed makes no origin the vendor's.
-            return where == origin(self.vendor.api(self._state.token or await self.token()))
-        except LinkAuthError:
-            return False
 
     def _sign(self, request: ClientRequest, token: Token) -> bool:
         """Put the token on ``request``, on its way to the endpoint that the token names. False: it goes elsewhere."""
-        root, endpoint = self.vendor.api(None), self.vendor.api(token)
         url = str(_as_http(request.url))
-        if endpoint != root and url.startswith(f"{root}/"):
-            request.url = _as(request.url.scheme, URL(endpoint + url[len(root) :], encoded=True))
-            request.headers[HOST] = request.url.host_port_subcomponent or ""
-        if origin(str(_as_http(request.url))) != origin(endpoint):
+        goes = destination(self.vendor, token, url)
+        if goes is None:
             return False
+        if goes != url:
+            request.url = _as(request.url.scheme, URL(goes, encoded=True))
+            request.headers[HOST] = request.url.host_port_subcomponent or ""
         header, value = self.vendor.header, self.vendor.signature(token)
         request.headers[header] = value
-        if endpoint == root:  # else where it goes depends on more than its origin
+        if self.vendor.api(token) == self.vendor.api(None):  # else where it goes depends on more than its origin
             self._signed = signed(request.url, token, header, value)
             if self._state.token is not token:  # another thread's loop has learned something meanwhile
                 self._signed = UNSIGNED

@@ -1,4 +1,4 @@
-"""Two vendors on loopback, an engine, and a credential at the first of them."""
+"""Two vendors on loopback, an engine, a credential at the first of them, and the clients that sign with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from linkauth import AuthEngine, LinkXG
 from linkauth_stores.memory import MemoryStore
+from tests.middleware.clients import CLIENTS, EVERY
 from tests.middleware.site import Site, serving
 
 
@@ -36,3 +37,9 @@ async def engine():
 @pytest.fixture
 def credential(engine, site):
     return engine.credential(LinkXG(client_id="shop", client_secret="s", base_url=f"{site.url}/v1"))
+
+
+@pytest.fixture(params=EVERY)
+def client(request):
+    """Each HTTP client that signs with a credential."""
+    return CLIENTS[request.param]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -69,10 +68,10 @@ def _credential(engine, site, **how):
     ],
     ids=str,
 )
-async def test_it_is_sent_as_its_api_takes_it(engine, site, how, sent):
+async def test_it_is_sent_as_its_api_takes_it(client, engine, site, how, sent):
     """In the header and after the word that were named; relative URLs go below ``api_url``; the store is never asked."""
     credential = _credential(engine, site, **how)
-    async with credential.session() as session, session.get("things") as answer:
+    async with client.session(credential) as session, session.get("things") as answer:
         assert answer.status == 200
         assert answer.url.path == "/v1/things"
     assert site.seen == [sent]
@@ -80,9 +79,9 @@ async def test_it_is_sent_as_its_api_takes_it(engine, site, how, sent):
     assert (token.expires_at, token.refresh_token, credential.peek()) == (math.inf, None, token)
 
 
-async def test_it_goes_to_its_own_origin_alone(engine, site, other):
+async def test_it_goes_to_its_own_origin_alone(client, engine, site, other):
     """Neither to another host nor after a redirect to one."""
-    async with _credential(engine, site, header="X-Api-Key").session() as session:
+    async with client.session(_credential(engine, site, header="X-Api-Key")) as session:
         async with session.get(f"{other.url}/v1/x") as answer:
             assert answer.status == 200
         async with session.get(f"x?to={other.url}/y") as answer:
@@ -90,11 +89,11 @@ async def test_it_goes_to_its_own_origin_alone(engine, site, other):
     assert (site.seen, other.seen) == ([(None, "canary-key")], [(None, None)] * 2)
 
 
-async def test_a_401_is_the_callers(engine, site):
+async def test_a_401_is_the_callers(client, engine, site):
     """There is no other key to try: the request is sent once, however often it is refused, and the store is not asked."""
     site.status = 401
     credential = _credential(engine, site)
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         for _ in range(5):
             async with session.get("x") as answer:
                 assert answer.status == 401
@@ -118,12 +117,12 @@ async def test_it_has_no_flow(engine, site):
             await flow()
 
 
-async def test_it_serves_also_when_the_engine_is_closed(site):
+async def test_it_serves_also_when_the_engine_is_closed(client, site):
     """Nothing is left to be done: the key is what it was."""
     async with AuthEngine(NoStore()) as engine:
         credential = _credential(engine, site)
     assert (await credential.token()).access_token == "canary-key"
-    async with aiohttp.ClientSession(middlewares=[credential]) as session, session.get(f"{site.url}/v1") as answer:
+    async with client.bare(credential) as session, session.get(f"{site.url}/v1") as answer:
         assert answer.status == 200
     with pytest.raises(UnsupportedGrant):
         await credential.refresh()

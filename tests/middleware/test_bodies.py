@@ -96,23 +96,36 @@ async def test_a_body_that_streamed_away_is_not_sent_again(credential, site, mak
         assert site.counts == {"token": 2, "api": 3}
 
 
-async def test_a_refused_upload_is_the_callers_though_the_renewal_fails(credential, site):
+async def test_a_body_that_was_made_while_it_was_sent_is_not_sent_again(client, credential, site):
+    """By whichever client: the 401 goes back to the caller, whole, sent once; the next upload has a new token."""
+    async with client.session(credential) as session:
+        await get(session, "a")
+        site.revoke()
+        async with session.post("b", data=client.chunks()) as answer:
+            assert (answer.status, await answer.text()) == (401, "no")
+        assert site.counts == {"token": 2, "api": 2}
+        async with session.post("b", data=client.chunks()) as answer:
+            assert answer.status == 200
+    assert site.counts == {"token": 2, "api": 3}
+
+
+async def test_a_refused_upload_is_the_callers_though_the_renewal_fails(client, credential, site):
     """The vendor gives no new token just now: the 401 comes back all the same, and nothing is raised in its place."""
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         await get(session, "a")
         site.revoke()
         site.token_status = 503
-        async with session.post("b", data=chunks()) as answer:
+        async with session.post("b", data=client.chunks()) as answer:
             assert (answer.status, await answer.text()) == (401, "no")
 
 
-async def test_an_api_that_refuses_every_upload_costs_no_renewal_for_each(credential, site):
+async def test_an_api_that_refuses_every_upload_costs_no_renewal_for_each(client, credential, site):
     """The token that took the refused one's place is refused too: renewing again helps nobody."""
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         await get(session, "a")
         site.refuses = True
         for _ in range(5):
-            async with session.post("b", data=chunks()) as answer:
+            async with session.post("b", data=client.chunks()) as answer:
                 assert answer.status == 401
     assert site.counts == {"token": 2, "api": 6}
 

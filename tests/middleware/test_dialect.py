@@ -52,32 +52,35 @@ def _credential(engine, site, **dialect):
     return engine.credential(vendor)
 
 
-async def test_another_scheme(engine, site):
+async def test_another_scheme(client, engine, site):
     """Zoho's: in place of ``Bearer``."""
-    async with _credential(engine, site, scheme="Zoho-oauthtoken").session() as session, session.get("x") as answer:
+    async with (
+        client.session(_credential(engine, site, scheme="Zoho-oauthtoken")) as session,
+        session.get("x") as answer,
+    ):
         assert answer.status == 200
     assert site.seen == [("Zoho-oauthtoken at-1", None)]
 
 
-async def test_another_header(engine, site):
+async def test_another_header(client, engine, site):
     """Shopify's: the token alone in it, and no ``Authorization``."""
-    async with _credential(engine, site, header=HEADER).session() as session, session.get("x") as answer:
+    async with client.session(_credential(engine, site, header=HEADER)) as session, session.get("x") as answer:
         assert answer.status == 200
     assert site.seen == [(None, "at-1")]
 
 
-async def test_the_callers_own_header_is_the_callers_will(engine, site):
+async def test_the_callers_own_header_is_the_callers_will(client, engine, site):
     """In the header of the vendor's: nothing is fetched, nothing replaced."""
-    async with _credential(engine, site, header=HEADER).session() as session:
+    async with client.session(_credential(engine, site, header=HEADER)) as session:
         async with session.get("x", headers={HEADER: "mine"}) as answer:
             assert answer.status == 401
     assert site.seen == [(None, "mine")]
     assert site.issued == 0
 
 
-async def test_another_origin_never_gets_the_header(engine, site, other):
+async def test_another_origin_never_gets_the_header(client, engine, site, other):
     """aiohttp takes ``Authorization`` off at a foreign redirect, and no other header: it is not there to be taken off."""
-    async with _credential(engine, site, header=HEADER).session() as session:
+    async with client.session(_credential(engine, site, header=HEADER)) as session:
         async with session.get("x", params={"to": f"{other.url}/y"}) as answer:
             assert answer.status == 401
         async with session.get(f"{other.url}/z"):
@@ -89,41 +92,41 @@ async def test_another_origin_never_gets_the_header(engine, site, other):
 
 
 @pytest.mark.parametrize("dialect", [{}, {"header": HEADER}])
-async def test_a_refused_token_is_renewed_and_the_request_repeated_once(engine, site, dialect):
+async def test_a_refused_token_is_renewed_and_the_request_repeated_once(client, engine, site, dialect):
     """In whichever header it was: one renewal, one repeat, and the old token goes out no more."""
     credential = _credential(engine, site, **dialect)
     await credential.token()
     site.issued += 1
-    async with credential.session() as session, session.get("x") as answer:
+    async with client.session(credential) as session, session.get("x") as answer:
         assert answer.status == 200
     assert [one or another for one, another in site.seen] == (
         ["at-1", "at-3"] if dialect else ["Bearer at-1", "Bearer at-3"]
     )
 
 
-async def test_a_status_that_tells_of_an_expired_token(engine, site):
+async def test_a_status_that_tells_of_an_expired_token(client, engine, site):
     """Frappe's 403 renews where it is stated; elsewhere it is the caller's."""
     site.expired = 403
     plain = _credential(engine, site)
     await plain.token()
     site.issued += 1
-    async with plain.session() as session, session.get("x") as answer:
+    async with client.session(plain) as session, session.get("x") as answer:
         assert answer.status == 403
     assert len(site.seen) == 1
     async with AuthEngine(MemoryStore()) as another:
         stated = _credential(another, site, expired_statuses=[401, 403])
         await stated.token()
         site.issued += 1
-        async with stated.session() as session, session.get("x") as answer:
+        async with client.session(stated) as session, session.get("x") as answer:
             assert answer.status == 200
     assert len(site.seen) == 3
 
 
-async def test_an_api_that_the_answer_names(engine, site, other):
+async def test_an_api_that_the_answer_names(client, engine, site, other):
     """Salesforce's ``instance_url``: calls below the session's base go there, where it is listed."""
     site.instance = other.url
     other.issued = 1
-    async with _credential(engine, site, api_from={"instance_url": [other.url]}).session() as session:
+    async with client.session(_credential(engine, site, api_from={"instance_url": [other.url]})) as session:
         async with session.get("x") as answer:
             assert answer.status == 200
         async with session.get(f"{other.url}/y") as answer:
@@ -132,10 +135,12 @@ async def test_an_api_that_the_answer_names(engine, site, other):
     assert site.seen == []
 
 
-async def test_an_api_that_nobody_listed_gets_no_request(engine, site, other):
+async def test_an_api_that_nobody_listed_gets_no_request(client, engine, site, other):
     """Nor does the configured one, for the vendor has said that it is not there."""
     site.instance = other.url
-    async with _credential(engine, site, api_from={"instance_url": ["https://api.example.com"]}).session() as session:
+    async with client.session(
+        _credential(engine, site, api_from={"instance_url": ["https://api.example.com"]})
+    ) as session:
         with pytest.raises(UntrustedEndpoint):
             await session.get("x")
         async with aiohttp.ClientSession() as bare, bare.get(f"{other.url}/y"):

@@ -22,11 +22,11 @@ async def paired(engine: AuthEngine, site: Site, endpoint: str | None, root: str
     return await another_process_stored(engine, vendor, 300, **granted)
 
 
-async def test_relative_urls_go_to_the_endpoint_that_the_token_names(engine, site, other):
+async def test_relative_urls_go_to_the_endpoint_that_the_token_names(client, engine, site, other):
     """A cold process: the first relative call goes to the region, signed, with the region's Host; the root sees nothing."""
     other.issued = 7
     credential = await paired(engine, site, f"{other.url}/eu/v1")
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, "folders?a=%26%20b&c=d") == 200
         assert await get(session, f"{site.url}/v1/folders") == 200
         assert await get(session, f"{other.url}/eu/v1/folders") == 200
@@ -36,20 +36,20 @@ async def test_relative_urls_go_to_the_endpoint_that_the_token_names(engine, sit
     assert site.counts["api"] == 0
 
 
-async def test_the_root_gets_no_token_when_the_endpoint_is_elsewhere(engine, site, other):
+async def test_the_root_gets_no_token_when_the_endpoint_is_elsewhere(client, engine, site, other):
     """Beside the configured path, the root's origin is not where the token belongs."""
     other.issued = 7
     credential = await paired(engine, site, f"{other.url}/eu/v1")
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, f"{site.url}/elsewhere") == 401
     assert site.signed() == [None]
 
 
-async def test_a_request_beside_the_root_says_nothing_of_those_below_it(engine, site):
+async def test_a_request_beside_the_root_says_nothing_of_those_below_it(client, engine, site):
     """Root and endpoint lie at one origin: one that went there as it was is followed by one that goes on to the endpoint."""
     site.issued = 7
     credential = await paired(engine, site, f"{site.url}/v1/tenant", root=f"{site.url}/root")
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, f"{site.url}/v1/beside") == 200
         assert await get(session, f"{site.url}/root/a") == 200
         assert await get(session, f"{site.url}/v1/beside") == 200
@@ -57,21 +57,21 @@ async def test_a_request_beside_the_root_says_nothing_of_those_below_it(engine, 
     assert site.signed() == ["Bearer token-7"] * 3
 
 
-async def test_without_an_endpoint_the_root_is_the_vendor(engine, site):
+async def test_without_an_endpoint_the_root_is_the_vendor(client, engine, site):
     """No endpoint was named: calls go to the configured root, signed."""
     site.issued = 7
     credential = await paired(engine, site, None)
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, "folders") == 200
     assert site.signed() == ["Bearer token-7"]
 
 
-async def test_a_stored_endpoint_that_is_not_believed_gets_nothing(engine, site, other):
+async def test_a_stored_endpoint_that_is_not_believed_gets_nothing(client, engine, site, other):
     """Somebody has written another host into the store: calls say so, calls elsewhere go on, and nobody sees the token."""
     other.issued = 7
     elsewhere = other.url.replace("127.0.0.1", "localhost")
     credential = await paired(engine, site, f"{elsewhere}/v1")
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         for url in ("folders", f"{site.url}/v1/folders", f"{site.url}/elsewhere"):
             with pytest.raises(UntrustedEndpoint):
                 await get(session, url)
@@ -80,30 +80,30 @@ async def test_a_stored_endpoint_that_is_not_believed_gets_nothing(engine, site,
     assert (site.signed(), other.signed()) == ([], [None, None])
 
 
-async def test_a_root_spelt_in_another_way_is_the_same_origin(engine, site, other):
+async def test_a_root_spelt_in_another_way_is_the_same_origin(client, engine, site, other):
     """Upper case in the configured root: calls below it are signed, and go where the pairing moved."""
     other.issued = 7
     credential = await paired(engine, site, f"{other.url}/eu/v1", root=f"{site.url.replace('http', 'HTTP')}/v1/")
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, "folders") == 200
         assert await get(session, f"{site.url}/v1/folders") == 200
     assert other.signed() == ["Bearer token-7"] * 2
 
 
-async def test_a_redirect_at_the_endpoint_stays_there(engine, site, other):
+async def test_a_redirect_at_the_endpoint_stays_there(client, engine, site, other):
     """A relative redirect from the region is followed at the region, signed."""
     other.issued = 7
     credential = await paired(engine, site, f"{other.url}/v1")
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, "a?status=302&to=/v1/b") == 200
     assert other.signed() == ["Bearer token-7"] * 2
     assert site.counts["api"] == 0
 
 
-async def test_a_credential_that_is_not_paired_does_not_stop_other_origins(engine, site, other):
+async def test_a_credential_that_is_not_paired_does_not_stop_other_origins(client, engine, site, other):
     """Nobody has paired yet: calls to the vendor say so, calls elsewhere in the same session go out unsigned."""
     vendor = SageX3(client_id="c", client_secret="s", customer="https://x3.example", base_url=f"{site.url}/v1")
-    async with engine.credential(vendor).session() as session:
+    async with client.session(engine.credential(vendor)) as session:
         assert await get(session, f"{other.url}/x") == 401
         with pytest.raises(LinkAuthError):
             await get(session, "folders")

@@ -14,10 +14,10 @@ from tests.middleware.site import get
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_failing_vendor_is_a_linkauth_error_and_asked_no_second_time(credential, site, method):
+async def test_a_failing_vendor_is_a_linkauth_error_and_asked_no_second_time(client, credential, site, method):
     """No token to be had: the error is linkauth's own, aiohttp repeats nothing, and the call was never made."""
     site.token_status = 503
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         with pytest.raises(VendorUnavailable):
             async with session.request(method, "a"):
                 pass
@@ -29,9 +29,9 @@ async def test_a_failing_vendor_is_a_linkauth_error_and_asked_no_second_time(cre
     assert site.counts["api"] == 0
 
 
-async def test_a_failing_renewal_at_a_401_is_a_linkauth_error(credential, site):
+async def test_a_failing_renewal_at_a_401_is_a_linkauth_error(client, credential, site):
     """The 401 cannot be mended because the vendor is down: that is said, and the call is not repeated unsigned."""
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         await get(session, "a")
         site.revoke()
         site.token_status = 503
@@ -40,7 +40,7 @@ async def test_a_failing_renewal_at_a_401_is_a_linkauth_error(credential, site):
     assert site.counts["api"] == 2
 
 
-async def test_a_failing_store_is_a_linkauth_error_and_aiohttp_repeats_nothing(site):
+async def test_a_failing_store_is_a_linkauth_error_and_aiohttp_repeats_nothing(client, site):
     """``OSError`` in a store must not become a ``ClientOSError``: aiohttp would make the whole call again."""
 
     class Gone(MemoryStore):
@@ -51,7 +51,7 @@ async def test_a_failing_store_is_a_linkauth_error_and_aiohttp_repeats_nothing(s
             raise OSError("the disk is gone: password=canary")
 
     vendor = SageX3(client_id="c", client_secret="s", customer="https://x3.example", base_url=f"{site.url}/v1")
-    async with AuthEngine(Gone()) as engine, engine.credential(vendor).session() as session:
+    async with AuthEngine(Gone()) as engine, client.session(engine.credential(vendor)) as session:
         with pytest.raises(StoreUnavailable) as caught:
             await get(session, "a")
     assert not isinstance(caught.value, aiohttp.ClientError | OSError)

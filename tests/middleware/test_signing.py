@@ -14,18 +14,18 @@ from linkauth import OAuth2
 from tests.middleware.site import get
 
 
-async def test_relative_urls_go_to_the_vendor_with_its_token(credential, site):
-    """``credential.session()``: base URL and header are the vendor's; one token request for many calls."""
-    async with credential.session() as session:
+async def test_relative_urls_go_to_the_vendor_with_its_token(client, credential, site):
+    """``client.session(credential)``: base URL and header are the vendor's; one token request for many calls."""
+    async with client.session(credential) as session:
         statuses = await asyncio.gather(*(get(session, "products") for _ in range(20)))
     assert statuses == [200] * 20
     assert site.counts["token"] == 1
     assert {path for _, path, _, _ in site.seen} == {"/v1/products"}
 
 
-async def test_no_other_origin_gets_the_header(credential, site, other):
+async def test_no_other_origin_gets_the_header(client, credential, site, other):
     """Another port, and the same port under another name, are other origins."""
-    async with aiohttp.ClientSession(middlewares=[credential]) as session:
+    async with client.bare(credential) as session:
         await get(session, f"{site.url}/v1/a")
         await get(session, f"{other.url}/v1/a")
         await get(session, site.url.replace("127.0.0.1", "localhost") + "/v1/b")
@@ -34,28 +34,40 @@ async def test_no_other_origin_gets_the_header(credential, site, other):
 
 
 @pytest.mark.parametrize("status", ["302", "307", "308"])
-@pytest.mark.parametrize("per_request", [False, True])
-async def test_a_redirect_within_the_origin_keeps_the_header(credential, site, status, per_request):
-    """Every hop at the vendor's own origin is signed; with ``middlewares=`` per request too."""
-    async with aiohttp.ClientSession(middlewares=() if per_request else (credential,)) as session:
-        how = {"middlewares": (credential,)} if per_request else {}
-        assert await get(session, f"{site.url}/v1/a?status={status}&to=/v1/b", **how) == 200
+async def test_a_redirect_within_the_origin_keeps_the_header(client, credential, site, status):
+    """Every hop at the vendor's own origin is signed."""
+    async with client.bare(credential) as session:
+        assert await get(session, f"{site.url}/v1/a?status={status}&to=/v1/b") == 200
     assert site.signed() == ["Bearer token-1"] * 2
 
 
 @pytest.mark.parametrize("status", ["302", "307", "308"])
-@pytest.mark.parametrize("per_request", [False, True])
-async def test_a_redirect_to_another_origin_loses_the_header(credential, site, other, status, per_request):
-    """No hop elsewhere is signed, whatever the redirect; coming back, it is signed again."""
-    async with aiohttp.ClientSession(middlewares=() if per_request else (credential,)) as session:
-        how = {"middlewares": (credential,)} if per_request else {}
-        back = URL(f"{site.url}/v1/c")
-        there = URL(f"{other.url}/b").with_query(status=status, to=str(back))
-        start = URL(f"{site.url}/v1/a").with_query(status=status, to=str(there))
-        async with session.post(start, data=b"body", **how) as answer:
+async def test_a_redirect_to_another_origin_loses_the_header(client, credential, site, other, status):
+    """No hop elsewhere is signed, whatever the redirect; coming back it is, where each hop is looked at."""
+    async with client.bare(credential) as session:
+        async with session.post(_there_and_back(site, other, status), data=b"body") as answer:
+            assert answer.status == (200 if client.each_hop else 401)
+    assert other.signed() == [None]
+    assert site.signed() == ["Bearer token-1", "Bearer token-1" if client.each_hop else None]
+    assert site.counts["token"] == 1
+
+
+@pytest.mark.parametrize("status", ["302", "307", "308"])
+async def test_a_middleware_of_one_request_looks_at_each_hop(credential, site, other, status):
+    """``middlewares=`` per request: signed at the vendor's origin, and at no other."""
+    async with aiohttp.ClientSession() as session:
+        how = {"middlewares": (credential,)}
+        assert await get(session, f"{site.url}/v1/a?status={status}&to=/v1/b", **how) == 200
+        async with session.post(_there_and_back(site, other, status), data=b"body", **how) as answer:
             assert answer.status == 200
     assert other.signed() == [None]
-    assert site.signed() == ["Bearer token-1"] * 2
+    assert site.signed() == ["Bearer token-1"] * 4
+
+
+def _there_and_back(site, other, status) -> URL:
+    """A URL at ``site`` that leads to ``other``, and back."""
+    there = URL(f"{other.url}/b").with_query(status=status, to=f"{site.url}/v1/c")
+    return URL(f"{site.url}/v1/a").with_query(status=status, to=str(there))
 
 
 async def test_several_credentials_in_one_session_serve_their_own_origins(engine, credential, site, other):
@@ -73,9 +85,9 @@ async def test_several_credentials_in_one_session_serve_their_own_origins(engine
     assert set(other.signed()) == {"Bearer token-101"}
 
 
-async def test_the_callers_own_header_is_left_alone(credential, site):
+async def test_the_callers_own_header_is_left_alone(client, credential, site):
     """An explicit Authorization, and user:password in the URL, are the caller's will: nothing is set or renewed."""
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         assert await get(session, "a", headers={"Authorization": "Bearer mine"}) == 401
         assert await get(session, URL(site.url).with_user("u").with_password("p") / "v1/a") == 401
     assert site.signed() == ["Bearer mine", "Basic dTpw"]
@@ -146,10 +158,10 @@ async def test_the_callers_own_header_goes_before_a_netrc(credential, site, monk
     assert site.counts["token"] == 0
 
 
-async def test_nothing_of_the_token_is_logged(credential, site, caplog):
+async def test_nothing_of_the_token_is_logged(client, credential, site, caplog):
     """Through renewal, 401 and repeat no logger shows a token, at DEBUG."""
     caplog.set_level(logging.DEBUG)
-    async with credential.session() as session:
+    async with client.session(credential) as session:
         await get(session, "a")
         site.revoke()
         await get(session, "b")

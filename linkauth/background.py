@@ -1,0 +1,103 @@
+"""The one event loop of this process that runs in the background, in a thread of its own, for callers who have none.
+
+It begins with the first call, again in a forked child, and ends with the process: after what is in the air has landed, and
+before ``concurrent.futures`` shuts its executors. A store that reads files, and every look-up of a host's name, needs those;
+``atexit`` handlers come after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from weakref import WeakSet
+
+from linkauth.errors import ConfigurationError, LinkAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from linkauth.engine.engine import Engine
+
+__all__ = ["BACKGROUND"]
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs coroutines in the background loop, and lands what is in the air when the process ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._over: asyncio.Event | None = None
+        self._engines: WeakSet[Engine[Any]] = WeakSet()
+        self._ended = False
+
+    def knows(self, engine: Engine[Any]) -> None:
+        """``engine`` is to be closed when the process ends."""
+        self._engines.add(engine)
+
+    def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What ``call`` comes to. Interrupted (Ctrl-C), the caller is done with it at once; a flight lands all the same.
+
+        Raises what it raises, ``LinkAuthError`` where the process ended before it was done, and ``ConfigurationError`` after that
+        and within the background loop itself.
+        """
+        if threading.current_thread() is self._thread:
+            raise ConfigurationError("linkauth.blocking: an on_event listener would wait for itself")
+        with self._lock:
+            loop = self._running()
+            waited_for = asyncio.run_coroutine_threadsafe(call(), loop)
+        try:
+            return waited_for.result()
+        except CancelledError:
+            raise LinkAuthError("called off: the process is ending") from None
+        finally:
+            waited_for.cancel()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._ended:
+            raise ConfigurationError("linkauth.blocking: the process is ending")
+        if self._loop is None:
+            began = threading.Event()
+            self._thread = threading.Thread(
+                target=asyncio.run, args=[self._until_over(began)], name="linkauth", daemon=True
+            )
+            self._thread.start()
+            began.wait()
+        return cast("asyncio.AbstractEventLoop", self._loop)
+
+    async def _until_over(self, began: threading.Event) -> None:
+        """What the loop runs. ``asyncio.run`` then waits for flights of engines that are gone, and calls off who is left."""
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        began.set()
+        await self._over.wait()
+        await asyncio.gather(*(engine.aclose() for engine in list(self._engines)), return_exceptions=True)
+
+    def end(self) -> None:
+        """Land what is in the air, then end the loop."""
+        with self._lock:
+            self._ended = True
+            loop, over, thread = self._loop, self._over, self._thread
+        if loop is not None and over is not None and thread is not None:
+            loop.call_soon_threadsafe(over.set)
+            thread.join()
+
+    def after_fork(self) -> None:
+        """In a forked child: the loop, its thread and perhaps the lock are the parent's; its engines are used here, too."""
+        self._lock = threading.Lock()
+        self._loop = self._thread = self._over = None
+
+
+BACKGROUND: Final = Background()
+
+# Nothing public runs so early: it is what concurrent.futures ends by, and the last to register is the first to be called. So
+# its executors have to have been named before this.
+EXECUTOR: Final = ThreadPoolExecutor
+cast("Any", threading)._register_atexit(BACKGROUND.end)  # noqa: SLF001
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=BACKGROUND.after_fork)
