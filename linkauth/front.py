@@ -83,7 +83,7 @@ class AuthEngine(Engine[Credential]):
         refresh_ahead: float | None = None,
         timeout: float = 10.0,
         escrow: str | os.PathLike[str] | Escrow | None = None,
-        on_event: Listener | None = None,
+        on_event: Listener | Sequence[Listener] | None = None,
         proxy: str | URL | Secret | None = None,
         ssl: SSLContext | bool | None = None,
         trust_env: bool = False,
@@ -97,7 +97,7 @@ class AuthEngine(Engine[Credential]):
         for one exchange with a vendor, its retries included; a caller waits no longer than this and a second. (The engine
         itself waits for two minutes for an answer that nobody can get again, also when it is closed.)
         ``escrow``: the path of a folder where answers wait, encrypted, while the store is away; it needs ``keys``.
-        ``on_event``: is called with each ``Event``.
+        ``on_event``: is called with each ``Event``; a function or several, plain or ``async``.
 
         ``proxy``: the ``http://`` or ``https://`` URL of a proxy for token requests, user and password in it where it
         asks for them. ``trust_env``: where no ``proxy`` is given take it from ``HTTPS_PROXY``, but for the hosts in

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkauth.engine import authorization
 from linkauth.engine.client_runtime import ClientRuntime, NotDue
+from linkauth.engine.events import EventKind
 from linkauth.engine.refusals import Refusals
 from linkauth.engine.renewals import Renewals
 from linkauth.engine.runtime import Runtime
@@ -115,6 +116,7 @@ class Credential:
         that is refused at least three times in a minute or more, and not once accepted between (``accepted``), is taken
         for dead. Raises as ``token`` does: ``ReauthorizationRequired`` then.
         """
+        self.replica.events.tell(EventKind.REFUSED)
         if self._static is not None:
             return failed
         if self.replica.jumped():
@@ -151,7 +153,9 @@ class Credential:
         if yes:
             if self.refusals is not None:
                 self.refusals.accepted(token)
-        elif token == self._state.token:
+            return
+        self.replica.events.tell(EventKind.REFUSED)
+        if token == self._state.token:
             self._refusals.refused_afresh()
 
     def in_vain(self, failed: Token) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linkauth.engine.events import EventKind
 from linkauth.errors import ReauthorizationRequired
@@ -10,6 +10,7 @@ from linkauth.oauth.scope import not_granted
 
 if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
+    from linkauth.engine.flight import Flight
     from linkauth.errors import CorruptRecord, LinkAuthError
     from linkauth.oauth.token import Token
     from linkauth.vendors.vendor import Vendor
@@ -28,17 +29,26 @@ class CredentialEvents:
         self._unread = False
         """The record cannot be read, and that was said."""
 
-    def tell(self, kind: EventKind, outcome: str = "", duration: float = 0.0, *, level: int | None = None) -> None:
-        """Tell of an event. ``duration``: seconds; ``level``: the log's, None for that of its kind."""
+    def tell(
+        self, kind: EventKind, outcome: str = "", duration: float = 0.0, *, level: int | None = None, **more: Any
+    ) -> None:
+        """Tell of an event. ``duration``: seconds; ``level``: the log's, None for that of its kind; ``more``: as ``EventLog.tell``."""
         if kind in {EventKind.RENEWED, EventKind.ADOPTED}:
             self._context.outages.succeeded(self._vendor, self._account)
-        self._context.event_log.tell(kind, self._vendor.name, self._account, outcome, duration, level=level)
+        self._context.event_log.tell(kind, self._vendor.name, self._account, outcome, duration, level=level, **more)
 
     def failed(self, error: LinkAuthError) -> None:
         """A renewal failed. What sends for the user was told when that was found out."""
         if not isinstance(error, ReauthorizationRequired):
             level = self._context.outages.failed(self._vendor, self._account, error)
-            self.tell(EventKind.FAILED, str(error), level=level)
+            self.tell(EventKind.FAILED, str(error), level=level, error=type(error).__name__)
+
+    def landed(self, flight: Flight[Token]) -> None:
+        """A renewal has ended, and with it the waiting of all its callers."""
+        now, callers = flight.loop.time(), flight.callers
+        self._context.event_log.probe.landed(self._vendor.name, now - flight.began, callers, flight.error())
+        if callers > 1:
+            self.tell(EventKind.WAITED, f"{callers} callers", now - flight.waited_since, callers=callers)
 
     def check_scope(self, token: Token, asked: str) -> None:
         """Tell where ``token`` has less than the scope that was ``asked`` for: once, until that changes."""

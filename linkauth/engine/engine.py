@@ -58,7 +58,7 @@ class Engine(Generic[C]):
         refresh_ahead: float | None = None,
         timeout: float = 10.0,
         escrow: str | os.PathLike[str] | Escrow | None = None,
-        on_event: Listener | None = None,
+        on_event: Listener | Sequence[Listener] | None = None,
     ) -> None:
         # A traceback with locals shows what is wrong with one argument beside all the others.
         store = secret_str(store) if isinstance(store, str) else store  # its URL may hold a password
@@ -76,8 +76,8 @@ class Engine(Generic[C]):
         self._entries = Entries()
         opened = open_store(store) if isinstance(store, str) else store
         clock = Clock(world)
-        event_log = EventLog(on_event, clock.wall)
         flights = Flights()
+        event_log = EventLog(on_event, clock.wall, flights)
         outages = Outages(clock.monotonic)
         store_client = StoreClient(opened, clock, event_log, timeout, self._store_is_back, outages.store)
         codec = Codec(sealer)

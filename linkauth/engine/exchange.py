@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -27,6 +27,9 @@ __all__ = ["Exchange", "drive"]
 
 T = TypeVar("T")
 
+Tried: TypeAlias = "Callable[[Request, int, float, int | None, str], None]"
+"""``(request, attempt, seconds, status, error)``: one request is over. As a ``probe.Try`` has them."""
+
 
 async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
     """Carry a flow's requests to ``send`` and the answers back, each with what it answers. Raises what either raises."""
@@ -46,7 +49,7 @@ class Exchange(Generic[T]):
 
     ``begin`` is asked for the flow before each try. ``permit``: the one to ask with.
     ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
-    within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
+    within the vendor's replay window. ``tried`` is told of each request. ``in_doubt`` tells afterwards whether some try may have been.
     """
 
     __slots__ = (
@@ -60,6 +63,8 @@ class Exchange(Generic[T]):
         "_replayable",
         "_single_use",
         "_time",
+        "_tried",
+        "_tries",
         "_world",
         "in_doubt",
     )
@@ -76,6 +81,7 @@ class Exchange(Generic[T]):
         profile: RotationProfile,
         single_use: bool,
         permit: Permit | None = None,
+        tried: Tried | None = None,
     ) -> None:
         self._world = world
         self._time = time
@@ -88,11 +94,12 @@ class Exchange(Generic[T]):
         self._single_use = single_use
         self._first_sent = math.inf
         self._permit = permit
+        self._tried = tried
+        self._tries = 0
         self.in_doubt = False
 
     async def run(self) -> T:
         """The flow's result. Raises its refusals, ``MalformedResponse``, ``VendorUnavailable`` or ``LeaseLost``."""
-        tries = 0
         while True:
             try:
                 return await self._heard()
@@ -100,14 +107,14 @@ class Exchange(Generic[T]):
                 self.in_doubt = self.in_doubt or self._single_use
                 raise
             except (VendorUnavailable, RateLimited) as error:
-                wait = self._wait(error, tries)
+                wait = self._wait(error, self._tries)
                 if wait is None or self._world.monotonic() + wait + self._least >= self._deadline:
                     raise
             # Outside the handler, so that what is slept through holds no exception with its frames.
             await asyncio.sleep(wait)
             if self._permit is not None:
                 await self._permit.again()
-            tries += 1
+            self._tries += 1
 
     def _wait(self, error: VendorUnavailable | RateLimited, tries: int) -> float | None:
         """Seconds until the next try, None where there must not be one."""
@@ -152,5 +159,19 @@ class Exchange(Generic[T]):
             self._lease.sent()
         if self._permit is not None:
             self._permit.sent()
-        response = await self._world.send(request, max(self._deadline - now, self._longest))
+        response = await self._ask(request, now)
         return attrs.evolve(response, sent_at=self._time.unix(now))
+
+    async def _ask(self, request: Request, now: float) -> Response:
+        """The vendor's answer to what is sent ``now`` (monotonic), and a word of how long that took."""
+        status, error = None, ""
+        try:
+            response = await self._world.send(request, max(self._deadline - now, self._longest))
+            status = response.status
+        except BaseException as fault:
+            error = type(fault).__name__
+            raise
+        finally:
+            if self._tried is not None:
+                self._tried(request, self._tries + 1, self._world.monotonic() - now, status, error)
+        return response

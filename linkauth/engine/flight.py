@@ -46,12 +46,19 @@ def called_off() -> bool:
 class Flight(Generic[T]):
     """The work, its guard (``task``) and the outcome."""
 
-    __slots__ = ("_below", "_cut", "_landing", "_work", "began", "coming_down", "idle", "irreplaceable", "loop", "task")
+    __slots__ = (
+        *("_below", "_cut", "_landing", "_work", "began", "callers", "coming_down", "idle", "irreplaceable"),
+        *("loop", "task", "waited_since"),
+    )
 
     def __init__(self, work: Coroutine[Any, Any, T], name: str, *, irreplaceable: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
         self.began = self.loop.time()
         """By its loop's clock, seconds."""
+        self.callers = 0
+        """How many have waited for it, as far as whoever lets them says so."""
+        self.waited_since = self.began
+        """When the first of them came."""
         self.irreplaceable = irreplaceable
         self.idle = False
         self.coming_down = False
@@ -90,6 +97,14 @@ class Flight(Generic[T]):
         if error is None:
             return value  # type: ignore[return-value]  # _outcome returns one or the other
         raise error.again() if isinstance(error, LinkAuthError) else error
+
+    def error(self) -> str:
+        """The class of the error that a landed flight ended with; empty: it brought what it was to bring."""
+        try:
+            self.result()
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            return type(error).__name__
+        return ""
 
     def come_down(self, *, at_once: bool = False) -> None:
         """End as soon as nothing is lost by it. ``at_once``: what is not irreplaceable ends now."""

@@ -20,8 +20,10 @@ from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from linkauth.engine.flight import Flight
+    from linkauth.engine.probe import Probe
     from linkauth.engine.token_replica import TokenReplica
     from linkauth.oauth.token import Token
     from linkauth.protocol.state import CredentialState
@@ -122,10 +124,15 @@ class Renewals:
             patience -= self._monotonic() - called
         if self._replica.unexpired():  # and the vendor is slow: one caller's patience is enough for all
             patience -= flight.loop.time() - flight.began
+        began = flight.loop.time()
+        flight.waited_since = flight.waited_since if flight.callers else began
+        flight.callers += 1
         try:
             return await flight.join(max(patience, 0.0))
         except TimeoutError:
             pass
+        finally:
+            self._probe().waited(self._replica.vendor.name, flight.loop.time() - began)
         raise self._late()
 
     def _late(self) -> VendorUnavailable:
@@ -143,7 +150,8 @@ class Renewals:
         self._ready()
         name = f"linkauth renewal {self._replica.vendor.name}/{self._replica.account}"
         irreplaceable = self._replica.vendor.rotation.rotates
-        flight = self._context.flights.start(self._fly(known, called), name, irreplaceable=irreplaceable)
+        around = self._probe().flight(self._replica.vendor.name, self._replica.account)
+        flight = self._context.flights.start(self._fly(known, called, around), name, irreplaceable=irreplaceable)
         self.flights[flight.loop] = flight
         flight.task.add_done_callback(lambda _: self._let_go(flight))
         return flight
@@ -152,10 +160,15 @@ class Renewals:
         """Of what has landed, and with it of its token."""
         if self.flights.get(flight.loop) is flight:
             del self.flights[flight.loop]
+        self._replica.events.landed(flight)
 
-    async def _fly(self, known: int, called: float) -> Token:
+    def _probe(self) -> Probe:
+        return self._context.event_log.probe
+
+    async def _fly(self, known: int, called: float, around: AbstractContextManager[None]) -> Token:
         try:
-            return await self._renew(known, called)
+            with around:
+                return await self._renew(known, called)
         except InDoubt as doubt:
             # An error of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)

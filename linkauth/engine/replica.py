@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import attrs
 
+from linkauth.engine.events import EventKind
 from linkauth.engine.lease import Lease
 from linkauth.protocol import timing
 from linkauth.protocol.lineage import Entry
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from linkauth.store import Claim, Commit, Granted, Reading, Record
 
 __all__ = ["Landed", "Replica"]
-
-log = logging.getLogger("linkauth")
 
 R = TypeVar("R", bound=StoredRecord)
 
@@ -39,6 +37,9 @@ class Landed:
 
 class Replica:
     """The record under ``key``. Whatever asks the store raises ``StoreError``. Most kinds hold nothing of it between two calls."""
+
+    account: str = ""
+    """Whose it is; empty: nobody's, such as a client's secret."""
 
     def __init__(self, context: EngineContext, key: str, ttl: float = timing.STORE_CALL, name: str = "") -> None:
         """``ttl``: seconds that a lease on it lasts. ``name``: in the log."""
@@ -210,7 +211,8 @@ class Replica:
             return
         self.context.read_repair.found_loss()
         level = self.context.outages.record_lost()
-        log.log(level, "%s: the store lost version %d; it is put back", self.name, held.number)
+        vendor, fault = self.key.split("/")[1], f"the store had lost version {held.number}"
+        self.context.event_log.tell(EventKind.REPAIRED, vendor, self.account, fault, level=level)
         outcome, time = await self.commit(held.number, held.record)
         if isinstance(outcome, Superseded) and outcome.record is not None:
             self.know(outcome.record, time)

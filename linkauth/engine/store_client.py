@@ -71,6 +71,7 @@ class StoreClient:
     async def do(self, call: Awaitable[T], extra: float = 0.0) -> T:
         """As ``ask``, for calls whose answer has no clock. ``extra``: seconds that the call is meant to take."""
         told: StoreError | None = None
+        began = self.clock.monotonic()
         try:
             async with asyncio.timeout(self._patience + extra):
                 answer = await _answered(call)
@@ -91,7 +92,9 @@ class StoreClient:
                 asyncio.get_running_loop().call_later(timing.OUTAGE_OVER, self._outage_over)
             elif self._outage:
                 self._outage_over()
+            self._measure(call, began)
             return answer
+        self._measure(call, began, StoreUnavailable if told is None else type(told))
         if told is not None:
             raise told.again()  # without its traceback and context: the store's frames hold the record
         level = logging.DEBUG if self._outage else logging.ERROR
@@ -100,6 +103,11 @@ class StoreClient:
             self._lost = True
             self._teller.tell(EventKind.STORE_LOST, "store", "", fault, level=level)
         raise StoreUnavailable(fault)
+
+    def _measure(self, call: object, began: float, error: type[StoreError] | None = None) -> None:
+        operation = getattr(call, "__name__", "")  # a coroutine's is its function's
+        seconds = self.clock.monotonic() - began
+        self._teller.probe.asked_store(operation, seconds, "" if error is None else error.__name__)
 
     def _outage_over(self) -> None:
         if self._outage.is_over():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from linkauth.engine.events import EventKind
 from linkauth.engine.exchange import Exchange
 from linkauth.engine.limiter import limiter
+from linkauth.engine.probe import Try
 from linkauth.errors import CorruptRecord, InvalidClient, OAuthError, StoreError, VendorUnavailable
 from linkauth.protocol.effects import Failed, LeaseLost
 from linkauth.protocol.limits import secret_digest
@@ -14,12 +18,14 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.engine.lease import Lease
     from linkauth.engine.limiter import Permit
-    from linkauth.oauth.exchange import Flow
+    from linkauth.oauth.exchange import Flow, Request
     from linkauth.protocol import effects
     from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["VendorAccess"]
+
+log = logging.getLogger("linkauth")
 
 
 class VendorAccess:
@@ -122,6 +128,7 @@ class VendorAccess:
             profile=self._vendor.rotation,
             single_use=wanted.single_use,
             permit=self._permit,
+            tried=self._tell,
         )
         try:
             found = await exchange.run()
@@ -131,3 +138,22 @@ class VendorAccess:
             return Failed(error.with_traceback(None), exchange.in_doubt)
         self._answered = True
         return found
+
+    def _tell(self, request: Request, attempt: int, seconds: float, status: int | None, error: str) -> None:
+        one = Try(
+            vendor=self._vendor.name,
+            account=self._account,
+            method=request.method,
+            host=urlsplit(request.url).hostname or "",
+            attempt=attempt,
+            duration=seconds,
+            status=status,
+            error=error,
+        )
+        event_log = self._context.event_log
+        event_log.probe.tried(one)
+        if attempt == 1:
+            log.debug("%s/%s: asked: %s", one.vendor, one.account, one)
+        else:
+            more = {"host": one.host, "status": status, "attempt": attempt, "error": error}
+            event_log.tell(EventKind.RETRIED, one.vendor, one.account, str(one), seconds, **more)

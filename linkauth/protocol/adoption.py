@@ -52,6 +52,7 @@ def adopt(me: Worker, brought: Callable[[float], Token], *, replace: bool) -> St
         raise fault
     yield Commit(token, override.lineage, irreplaceable=True, number=override.number)
     yield Release()
+    me.tell("connected", "a session that was made elsewhere")
     return Adopted(override.lineage.session, alone=override.record is None)
 
 

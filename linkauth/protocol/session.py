@@ -54,6 +54,7 @@ def begin(me: Worker, flow: Callable[[Vendor, Token | None], Flow[Token]]) -> St
 
     The flow is given what is held: a live session's token, or None.
     """
+    started = me.now()
     while True:
         override = yield from claim(me)
         held = None if hopeless(me.vendor, me.token, me.store_now()) else me.token
@@ -72,6 +73,7 @@ def begin(me: Worker, flow: Callable[[Vendor, Token | None], Flow[Token]]) -> St
             raise me.reauthorization("another worker may be spending the refresh token that this consent goes on with")
         stored: Token = yield Commit(outcome, override.lineage, irreplaceable=True, number=override.number)
         yield Release()
+        me.tell("connected", duration=me.now() - started)
         return stored
 
 
