@@ -147,9 +147,7 @@ class EventLog:
         if not self._listeners:
             return
         at = self._wall()
-        event = Event(
-            kind=kind, vendor=vendor, account=account, at=at, duration=duration, outcome=outcome, **more
-        )
+        event = Event(kind=kind, vendor=vendor, account=account, at=at, duration=duration, outcome=outcome, **more)
         for listener in self._listeners:
             self._hand_over(event, listener)
 
@@ -174,7 +172,7 @@ async def _to_its_end(event: Event, going_on: Awaitable[object]) -> None:
 def _several(listeners: Listener | Sequence[Listener] | None) -> tuple[Listener, ...]:
     if listeners is None:
         return ()
-    found = (listeners,) if callable(listeners) else tuple(cast("Sequence[Listener]", listeners))
+    found = (listeners,) if callable(listeners) else tuple(listeners)
     if not all(map(callable, cast("tuple[object, ...]", found))):
         raise ConfigurationError("on_event: a function that takes an Event is needed, or several in a list")
     return found

@@ -49,7 +49,7 @@ class Exchange(Generic[T]):
 
     ``begin`` is asked for the flow before each try. ``permit``: the one to ask with.
     ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
-    within the vendor's replay window. ``tried`` is told of each request. ``in_doubt`` tells afterwards whether some try may have been.
+    within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
     """
 
     __slots__ = (
@@ -63,10 +63,10 @@ class Exchange(Generic[T]):
         "_replayable",
         "_single_use",
         "_time",
-        "_tried",
         "_tries",
         "_world",
         "in_doubt",
+        "tried",
     )
 
     def __init__(
@@ -81,7 +81,6 @@ class Exchange(Generic[T]):
         profile: RotationProfile,
         single_use: bool,
         permit: Permit | None = None,
-        tried: Tried | None = None,
     ) -> None:
         self._world = world
         self._time = time
@@ -94,7 +93,8 @@ class Exchange(Generic[T]):
         self._single_use = single_use
         self._first_sent = math.inf
         self._permit = permit
-        self._tried = tried
+        self.tried: Tried | None = None
+        """Is told of each request."""
         self._tries = 0
         self.in_doubt = False
 
@@ -172,6 +172,6 @@ class Exchange(Generic[T]):
             error = type(fault).__name__
             raise
         finally:
-            if self._tried is not None:
-                self._tried(request, self._tries + 1, self._world.monotonic() - now, status, error)
+            if self.tried is not None:
+                self.tried(request, self._tries + 1, self._world.monotonic() - now, status, error)
         return response

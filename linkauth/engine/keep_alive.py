@@ -15,6 +15,7 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from linkauth.engine.census import count
 from linkauth.engine.replica import Replica
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.engine.credential import Credential
     from linkauth.engine.lease import Lease
+    from linkauth.engine.probe import Census
     from linkauth.engine.vendor_of import VendorOf
     from linkauth.oauth.token import Token
     from linkauth.store import Reading, Record
@@ -125,10 +127,11 @@ class KeepAlive:
     async def _round(self, lease: Lease) -> int | None:
         """Renew what is due. None: the lease was lost, and somebody else makes the round."""
         renewed = failed = 0
+        census: dict[str, Census] = {}
         async for key in self._context.store_client.store.keys("token/"):
             if not await lease.held():
                 return None
-            credential = await self._look(key)
+            credential = await self._look(key, census)
             if credential is None:
                 continue
             try:
@@ -140,6 +143,7 @@ class KeepAlive:
                 failed += 1
                 log.debug("keep-alive: %r: %s", credential, error)  # which was said of its renewal
             await asyncio.sleep(timing.ROUND_PACE)
+        self._context.event_log.probe.counted(census, self._every, self._context.clock.store_now())
         if failed:
             log.warning("keep-alive: of %d that were due %d were not renewed", renewed + failed, failed)
         if self._context.codec.seals:
@@ -171,11 +175,15 @@ class KeepAlive:
                 return status.account
         return "default"
 
-    async def _look(self, key: str) -> Credential | None:
-        """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old."""
+    async def _look(self, key: str, census: dict[str, Census]) -> Credential | None:
+        """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old.
+
+        It is counted in its vendor's ``census`` as it was found.
+        """
         reading, _ = await Replica(self._context, key).read()
         if reading.record is None:
             return None
+        count(status_of(self._context, key, reading), census)
         try:
             found = self._context.codec.open(key, reading.record)
         except CorruptRecord as error:

@@ -1,7 +1,7 @@
 """What is measured beside the events: how long things took, and how many shared them.
 
-An event is worth a listener's while, and there are a few in a day for each credential. What happens with every request is not; whoever wants that all the same, such as
-``linkauth.telemetry``, takes the place of the probe that measures nothing.
+Events are few: some in a day for each credential. What happens with every request, every caller and every look at the store would
+drown them; whoever wants that all the same, such as ``linkauth.telemetry``, takes the place of the probe that measures nothing.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Census:
     failing: int = 0
     """The last renewal failed, or nobody knows how it ended."""
     needs_user: int = 0
-    lapses_in: float | None = None
-    """Seconds until the first that is not lost yet has to be renewed, or consented to, or is lost; None: none of them says."""
+    lapses_at: float | None = None
+    """When the first session that lives lapses, unless it is renewed or consented to: Unix seconds by the store's clock; None: none says."""
 
 
 class Probe:
@@ -72,5 +72,8 @@ class Probe:
     def asked_store(self, operation: str, seconds: float, error: str) -> None:
         """The store was asked. ``operation``: the method's name; ``error``: the class; empty: it answered."""
 
-    def counted(self, found: Mapping[str, Census], every: float) -> None:
-        """A round of keep-alive saw the whole store: by vendor. The next one comes in ``every`` seconds, from whichever worker."""
+    def counted(self, found: Mapping[str, Census], every: float, now: float) -> None:
+        """A round of keep-alive saw the whole store: by vendor. The next one comes in ``every`` seconds, from whichever worker.
+
+        ``now``: the store's clock.
+        """

@@ -128,8 +128,8 @@ class VendorAccess:
             profile=self._vendor.rotation,
             single_use=wanted.single_use,
             permit=self._permit,
-            tried=self._tell,
         )
+        exchange.tried = self._tell
         try:
             found = await exchange.run()
         except LeaseLost:
@@ -155,5 +155,5 @@ class VendorAccess:
         if attempt == 1:
             log.debug("%s/%s: asked: %s", one.vendor, one.account, one)
         else:
-            more = {"host": one.host, "status": status, "attempt": attempt, "error": error}
+            more: dict[str, Any] = {"host": one.host, "status": status, "attempt": attempt, "error": error}
             event_log.tell(EventKind.RETRIED, one.vendor, one.account, str(one), seconds, **more)

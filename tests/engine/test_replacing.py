@@ -160,7 +160,7 @@ async def test_who_listens_badly_disturbs_nobody(listener, caplog):
         raise ZeroDivisionError
 
     worker = Worker(Store(), Vendor())
-    worker.context.event_log._listener = fail if listener else None
+    worker.context.event_log._listeners = (fail,) if listener else ()
     assert (await worker.credential(CLIENT).token()).access_token
     logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert bool(logged) == bool(listener)
