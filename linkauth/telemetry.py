@@ -26,10 +26,14 @@ The last two come from the worker that made the round, until the next is due: fr
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
+import attrs
 from opentelemetry import context as contexts
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Observation
@@ -92,10 +96,11 @@ def instrument(
     event_log = engine.context.event_log
     if isinstance(event_log.probe, Telemetry):
         raise ConfigurationError("the engine is instrumented already")
-    telemetry = Telemetry(
-        metrics.get_meter("linkauth", __version__, meter_provider),
-        trace.get_tracer("linkauth", __version__, tracer_provider),
-    )
+    provider = metrics.get_meter_provider() if meter_provider is None else meter_provider
+    meter = provider.get_meter("linkauth", __version__)
+    if provider not in _rounds:
+        _rounds[provider] = Rounds(meter)
+    telemetry = Telemetry(meter, trace.get_tracer("linkauth", __version__, tracer_provider), _rounds[provider])
     event_log.probe = telemetry
     event_log.listen(telemetry.heard)
 
@@ -103,8 +108,9 @@ def instrument(
 class Telemetry(Probe):
     """One engine's instruments."""
 
-    def __init__(self, meter: metrics.Meter, tracer: trace.Tracer) -> None:
+    def __init__(self, meter: metrics.Meter, tracer: trace.Tracer, rounds: Rounds) -> None:
         self._tracer = tracer
+        self._rounds = rounds
         self._renewals = meter.create_counter("linkauth.renewals", "{renewal}", "Tokens that came, and did not.")
         self._counters = {kind: meter.create_counter(*names) for kind, names in COUNTED.items()}
 
@@ -120,17 +126,6 @@ class Telemetry(Probe):
             "{caller}",
             "How many waited for one renewal.",
             explicit_bucket_boundaries_advisory=CALLERS,
-        )
-        self._census: Mapping[str, Census] = {}
-        self._store_ahead = self._good_until = 0.0
-        meter.create_observable_gauge(
-            "linkauth.credentials",
-            [self._credentials],
-            "{credential}",
-            "In the store, by the last round of keep-alive.",
-        )
-        meter.create_observable_gauge(
-            "linkauth.credentials.lapse", [self._lapses], "s", "Until the first session lapses."
         )
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -192,10 +187,8 @@ class Telemetry(Probe):
         self._store.record(seconds, {"linkauth.store.operation": operation or "other", **_error(error)})
 
     def counted(self, found: Mapping[str, Census], every: float, now: float) -> None:
-        """Keep what a round of keep-alive found, until the next one is due."""
-        self._store_ahead = now - time.monotonic()
-        self._good_until = time.monotonic() + every * LATE
-        self._census = dict(found)
+        """Tell what a round of keep-alive found, until the next one is due."""
+        self._rounds.latest[self] = Round(found, now - time.monotonic(), time.monotonic() + every * LATE)
 
     def _over(self, name: str, kind: SpanKind, seconds: float, about: Mapping[str, str | int], error: str) -> None:
         """A span that has just ended."""
@@ -205,19 +198,53 @@ class Telemetry(Probe):
             _failed(span, error)
         span.end(ended)
 
+
+@attrs.frozen
+class Round:
+    """What one round of keep-alive found, by vendor."""
+
+    found: Mapping[str, Census]
+    ahead: float
+    """Seconds by which the store's clock is ahead of the monotonic one."""
+    good_until: float
+    """Monotonic."""
+
+
+class Rounds:
+    """The last round of each engine that one provider measures. A provider takes the callbacks of one instrument of a name, not two."""
+
+    def __init__(self, meter: metrics.Meter) -> None:
+        self.latest: WeakKeyDictionary[Telemetry, Round] = WeakKeyDictionary()
+        about = "In the store, by the last round of keep-alive."
+        meter.create_observable_gauge("linkauth.credentials", [self._credentials], "{credential}", about)
+        about = "Until the first session lapses."
+        meter.create_observable_gauge("linkauth.credentials.lapse", [self._lapses], "s", about)
+
     def _credentials(self, _: CallbackOptions) -> Iterable[Observation]:
-        for vendor, found in self._fresh().items():
-            for state in ("well", "failing", "needs_user"):
-                yield Observation(getattr(found, state), {VENDOR: vendor, "linkauth.state": state})
+        total: Counter[tuple[str, str]] = Counter()
+        for each in self._good():
+            for vendor, found in each.found.items():
+                for state in ("well", "failing", "needs_user"):
+                    total[vendor, state] += getattr(found, state)
+        return [
+            Observation(count, {VENDOR: vendor, "linkauth.state": state}) for (vendor, state), count in total.items()
+        ]
 
     def _lapses(self, _: CallbackOptions) -> Iterable[Observation]:
-        now = time.monotonic() + self._store_ahead
-        for vendor, found in self._fresh().items():
-            if found.lapses_at is not None:
-                yield Observation(found.lapses_at - now, {VENDOR: vendor})
+        first: dict[str, float] = {}
+        for each in self._good():
+            now = time.monotonic() + each.ahead
+            for vendor, found in each.found.items():
+                if found.lapses_at is not None:
+                    first[vendor] = min(first.get(vendor, math.inf), found.lapses_at - now)
+        return [Observation(left, {VENDOR: vendor}) for vendor, left in first.items()]
 
-    def _fresh(self) -> Mapping[str, Census]:
-        return self._census if time.monotonic() < self._good_until else {}
+    def _good(self) -> list[Round]:
+        return [each for each in tuple(self.latest.values()) if time.monotonic() < each.good_until]
+
+
+_rounds: WeakKeyDictionary[MeterProvider, Rounds] = WeakKeyDictionary()
+"""Of each provider."""
 
 
 def _error(error: str) -> dict[str, str]:

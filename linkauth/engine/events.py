@@ -7,15 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
+from linkauth.engine.flight import Flights
 from linkauth.engine.probe import Probe
 from linkauth.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from linkauth.engine.flight import Flights
 
 __all__ = ["Event", "EventKind", "EventLog", "Listener"]
 
@@ -117,12 +115,15 @@ class EventLog:
     __slots__ = ("_flights", "_listeners", "_wall", "probe")
 
     def __init__(
-        self, listeners: Listener | Sequence[Listener] | None, wall: Callable[[], float], flights: Flights
+        self,
+        listeners: Listener | Sequence[Listener] | None,
+        wall: Callable[[], float],
+        flights: Flights | None = None,
     ) -> None:
-        """``flights``: what listeners are still at is waited for with these. Raises ``ConfigurationError``."""
+        """``flights``: those with which whoever closes waits for what listeners are at. Raises ``ConfigurationError``."""
         self._listeners = _several(listeners)
         self._wall = wall
-        self._flights = flights
+        self._flights = Flights() if flights is None else flights
         self.probe = Probe()
 
     def listen(self, listener: Listener) -> None:
@@ -172,7 +173,9 @@ async def _to_its_end(event: Event, going_on: Awaitable[object]) -> None:
 def _several(listeners: Listener | Sequence[Listener] | None) -> tuple[Listener, ...]:
     if listeners is None:
         return ()
-    found = (listeners,) if callable(listeners) else tuple(listeners)
-    if not all(map(callable, cast("tuple[object, ...]", found))):
+    if callable(listeners):
+        return (listeners,)
+    found = cast("tuple[object, ...]", tuple(listeners) if isinstance(cast("object", listeners), Sequence) else ())
+    if not found or not all(map(callable, found)):
         raise ConfigurationError("on_event: a function that takes an Event is needed, or several in a list")
-    return found
+    return tuple(listeners)

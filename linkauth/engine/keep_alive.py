@@ -15,7 +15,7 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from linkauth.engine.census import count
+from linkauth.engine.census import count, count_unreadable
 from linkauth.engine.replica import Replica
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
@@ -183,12 +183,14 @@ class KeepAlive:
         reading, _ = await Replica(self._context, key).read()
         if reading.record is None:
             return None
-        count(status_of(self._context, key, reading), census)
+        vendor = key.split("/")[1]
         try:
             found = self._context.codec.open(key, reading.record)
         except CorruptRecord as error:
+            count_unreadable(vendor, census)
             log.warning("keep-alive: %s", error)
             return None
+        count(vendor, found, self._context.codec.open_note(key, reading.note), reading.now, census)
         credential = None
         if isinstance(found, TokenRecord):
             credential = await self._due(key, reading, found)
