@@ -34,12 +34,14 @@ from linkauth.protocol.timing import LONGEST_BACKOFF
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from linkauth import AuthEngine, Credential, Vendor
+    from linkauth import Vendor
     from linkauth.cli.lines import Line
+    from linkauth.engine.credential import Credential
+    from linkauth.engine.engine import Engine
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["Import", "add_arguments", "run"]
 
 T = TypeVar("T")
 
@@ -70,13 +72,13 @@ async def run(chosen: argparse.Namespace) -> int:
             raise ConfigurationError(f"{which.name} needs no user: there are no sessions to bring in")
         own = [line for line in found if _is_of(line, which)]
         counts["of another registration"] = len(found) - len(own)
-        work = _Import(opened, which, counts, replace=chosen.replace)
+        work = Import(opened, which, counts, replace=chosen.replace)
         if chosen.dry_run:
             await work.look(own)
         else:
             await work.store(own)
             if not chosen.no_renew:
-                await work.renew({line.account: line for line in own}.values())
+                await work.renew(list(dict.fromkeys(line.account for line in own)))
     print(
         ", ".join(
             f"{words} {counts[words]:,}" for words in (*_ALWAYS, *_SOMETIMES) if words in _ALWAYS or counts[words]
@@ -120,10 +122,10 @@ def _is_of(line: Line, which: Vendor) -> bool:
     return line.vendor in {"", which.name} and line.client_id in {"", client_id}
 
 
-class _Import:
+class Import:
     """One run. ``counts``: what became of how many lines."""
 
-    def __init__(self, opened: AuthEngine, which: Vendor, counts: Counter[str], *, replace: bool) -> None:
+    def __init__(self, opened: Engine[Any], which: Vendor, counts: Counter[str], *, replace: bool) -> None:
         self._opened = opened
         self._vendor = which
         self._counts = counts
@@ -171,9 +173,8 @@ class _Import:
         await each(_all(own), one)
         progress.end()
 
-    async def renew(self, own: Iterable[Line]) -> None:
+    async def renew(self, accounts: Sequence[str]) -> None:
         """Have a valid token of each: who has one already is not renewed."""
-        accounts = [line.account for line in own]
         progress, pace = Progress("renewed", len(accounts)), Pace(self._opened.context.clock, share=1.0, otherwise=0.0)
 
         async def one(account: str) -> None:

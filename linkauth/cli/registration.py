@@ -9,7 +9,7 @@ import argparse
 import os
 import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from linkauth import AuthEngine
 from linkauth.cli import vendor_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from linkauth import Credential
+    from linkauth.engine.engine import Engine
     from linkauth.store import Existing
     from linkauth.vendors.vendor import Vendor
 
@@ -122,7 +123,7 @@ async def existing(store: str | None) -> AsyncGenerator[AuthEngine]:
         yield found
 
 
-async def exists(found: AuthEngine) -> bool:
+async def exists(found: Engine[Any]) -> bool:
     """Whether anybody has used the store before, as far as it can tell. Raises ``StoreUnavailable``."""
     store_client = found.context.store_client
     if not hasattr(store_client.store, "exists"):

@@ -2,7 +2,8 @@
 
 One worker of the fleet makes a round at a time, under a lease; should it die in the middle, another begins the round
 again, and finds those already renewed not due. Between rounds nobody holds anything and nobody asks anything: the last
-round wrote down when the next is. A round reads one record at a time, so a hundred thousand take no memory.
+round wrote down when the next is. A round reads a batch of records at a time, so a hundred thousand take no memory; and it renews
+several at once, at half of what their vendor states, so that who needs a token meanwhile finds room.
 
 What it finds under an older key than the newest it writes under that (``reseal``): nobody else would, where nothing happens
 for weeks. And it rotates client secrets that have reached an age, where it is told one (``secret_age``).
@@ -15,7 +16,11 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from linkauth.engine.census import count, count_unreadable
+from linkauth.engine.readings import readings
+from linkauth.engine.renew_many import Pace, each
 from linkauth.engine.replica import Replica
 from linkauth.engine.reseal import LASTING, anew, reseal
 from linkauth.engine.secret_age import rotate_if_older
@@ -23,6 +28,7 @@ from linkauth.engine.status import status_of, statuses
 from linkauth.engine.vendor_of import name_of, vendor_of_record
 from linkauth.errors import CorruptRecord, LinkAuthError, StoreUnavailable
 from linkauth.protocol import timing
+from linkauth.protocol.effects import LeaseLost
 from linkauth.protocol.keys import round_key, secret_key, token_keys
 from linkauth.protocol.records import RoundRecord, TokenRecord
 from linkauth.protocol.session_end import ends_soon
@@ -31,7 +37,7 @@ from linkauth.store import Granted
 from linkauth.vendors.vendor import Vendor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from linkauth.engine.context import EngineContext
     from linkauth.engine.credential import Credential
@@ -49,6 +55,16 @@ EARLIEST: Final = 0.5
 LATEST: Final = 0.75
 """Share of a refresh token's life after which it is renewed; each credential has a moment of its own in between, so that
 what was begun on one day is not renewed in one hour."""
+
+
+@attrs.frozen
+class _Due:
+    """A credential whose refresh token is to be renewed, and the ``record`` that says so."""
+
+    key: str
+    vendor: Vendor
+    account: str
+    record: Record | None
 
 
 class KeepAlive:
@@ -125,15 +141,17 @@ class KeepAlive:
         return left if left <= self._every + timing.LEAST_JUMP else 0.0
 
     async def _round(self, lease: Lease) -> int | None:
-        """Renew what is due. None: the lease was lost, and somebody else makes the round."""
+        """Renew what is due, several at a time. None: the lease was lost, and somebody else makes the round."""
         renewed = failed = 0
         census: dict[str, Census] = {}
-        async for key in self._context.store_client.store.keys("token/"):
-            if not await lease.held():
-                return None
-            credential = await self._look(key, census)
+        pace = Pace(self._context.clock, timing.ROUND_SHARE, timing.ROUND_PACE)
+
+        async def renew(due: _Due) -> None:
+            nonlocal renewed, failed
+            await pace.turn(due.vendor)
+            credential = await self._still(due, lease)
             if credential is None:
-                continue
+                return
             try:
                 await credential.refresh()
                 renewed += 1
@@ -142,7 +160,11 @@ class KeepAlive:
             except LinkAuthError as error:
                 failed += 1
                 log.debug("keep-alive: %r: %s", credential, error)  # which was said of its renewal
-            await asyncio.sleep(timing.ROUND_PACE)
+
+        try:
+            await each(self._all_due(lease, census), renew)
+        except LeaseLost:
+            return None
         self._context.event_log.probe.counted(census, self._every, self._context.clock.store_now())
         if failed:
             log.warning("keep-alive: of %d that were due %d were not renewed", renewed + failed, failed)
@@ -175,32 +197,41 @@ class KeepAlive:
                 return status.account
         return "default"
 
-    async def _look(self, key: str, census: dict[str, Census]) -> Credential | None:
-        """The credential of a record whose refresh token should be renewed now. Another is written anew, if its key is old.
+    async def _all_due(self, lease: Lease, census: dict[str, Census]) -> AsyncGenerator[_Due]:
+        """What should be renewed now, by a look at all that there is. The rest is written anew, where its key is old.
 
-        It is counted in its vendor's ``census`` as it was found.
+        Each is counted in its vendor's ``census`` as it was found.
         """
-        reading, _ = await Replica(self._context, key).read()
-        if reading.record is None:
-            return None
+        async for key, reading in readings(self._context, "token/"):
+            if not await lease.held():
+                raise LeaseLost
+            if isinstance(reading, CorruptRecord):
+                count_unreadable(key.split("/")[1], census)
+                log.warning("keep-alive: %s", reading)
+            elif reading.record is not None:
+                due = await self._look(key, reading, reading.record, census)
+                if due is not None:
+                    yield due
+
+    async def _look(self, key: str, reading: Reading, record: Record, census: dict[str, Census]) -> _Due | None:
         vendor = key.split("/")[1]
         try:
-            found = self._context.codec.open(key, reading.record)
+            found = self._context.codec.open(key, record)
         except CorruptRecord as error:
             count_unreadable(vendor, census)
             log.warning("keep-alive: %s", error)
             return None
         count(vendor, found, self._context.codec.open_note(key, reading.note), reading.now, census)
-        credential = None
+        due = None
         if isinstance(found, TokenRecord):
-            credential = await self._due(key, reading, found)
+            due = await self._due(key, reading, found)
             if ends_soon(found, reading.now) and await self._vendor_of(key, reading, found.account) is not None:
                 self._context.session_ends.look(key, found, reading.now)
-        if credential is None and self._context.codec.is_old(reading.record):
+        if due is None and self._context.codec.is_old(record):
             await anew(self._context, key)
-        return credential
+        return due
 
-    async def _due(self, key: str, reading: Reading, found: TokenRecord) -> Credential | None:
+    async def _due(self, key: str, reading: Reading, found: TokenRecord) -> _Due | None:
         token, now = found.token, reading.now
         may_be = _is_time(key, now, token, None) if token.refresh_expires_at is not None else token.refresh_token
         if not may_be:  # whoever's it is
@@ -208,13 +239,20 @@ class KeepAlive:
         vendor = await self._vendor_of(key, reading, found.account)
         if vendor is None or not _is_time(key, now, token, vendor.refresh_lifetime):
             return None
-        credential = self._make(vendor, found.account)
-        # Once more, as a credential reads: the watch on the store begins before that.
+        return _Due(key, vendor, found.account, reading.record)
+
+    async def _still(self, due: _Due, lease: Lease) -> Credential | None:
+        """The credential of what is due, unless its record is another by now, as a credential reads: the watch on the store begins before.
+
+        Raises ``LeaseLost``.
+        """
+        if not await lease.held():
+            raise LeaseLost
+        credential = self._make(due.vendor, due.account)
         again, time = await credential.replica.read()
         credential.replica.know(again.record, time)
-        same = reading.record is not None and credential.replica.state.version == reading.record.version
-        same = same and credential.replica.key == key
-        return credential if same else None
+        same = due.record is not None and credential.replica.state.version == due.record.version
+        return credential if same and credential.replica.key == due.key else None
 
     async def _vendor_of(self, key: str, reading: Reading, account: str) -> Vendor | None:
         """The vendor of the record ``key``."""

@@ -222,7 +222,9 @@ assert REFUSED_APART < REFUSED_SPAN < REFUSED_LONGEST
 ROUND_LEASE: Final = 60.0
 """Seconds after which a worker that died in the middle of a round is taken over from."""
 ROUND_PACE: Final = 0.5
-"""Seconds between two renewals of a round: two a second are 170,000 a day, and no vendor's limit is near."""
+"""Seconds between two renewals of a round at one client: two a second are 170,000 a day, and no vendor's limit is near."""
+ROUND_SHARE: Final = 1 / 2
+"""Share of the rate that a vendor states, where it states one: who needs a token while a round is made finds room."""
 ROUND_AGAIN: Final = 2.0
 """Seconds after the first round that the store hindered; doubling from there."""
 
