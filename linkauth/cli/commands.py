@@ -8,15 +8,13 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
-
-import attrs
+from typing import TYPE_CHECKING
 
 from linkauth import Vendor
 from linkauth.cli.registration import credential, engine, existing, exists, vendor
 from linkauth.cli.vendor_of import vendor_of
+from linkauth.cli.words import left, moment
 from linkauth.engine.encryption import KEY_BYTES
 from linkauth.protocol.keys import token_keys
 
@@ -24,39 +22,8 @@ if TYPE_CHECKING:
     import argparse
 
     from linkauth import AuthEngine, Token
-    from linkauth.engine.status import Status
 
-__all__ = ["keep_alive", "logout", "new_key", "refresh", "reseal", "status", "token"]
-
-DAY: Final = 86400
-
-
-async def status(chosen: argparse.Namespace) -> int:
-    """Print a line for each credential in the store; exit status 1 where one needs the user, now or soon, or cannot be read.
-
-    And one for each client secret, and how much is under which key, where there is any.
-    """
-    users = soon = unread = found = 0
-    keys: Counter[str] = Counter()
-    async with existing(chosen.store) as opened:
-        async for each in opened.statuses():
-            found += 1
-            users += each.needs_user
-            soon += each.session_ends_soon
-            unread += not each.account and bool(each.error)
-            keys[each.key_id] += 1
-            print(json.dumps(attrs.asdict(each)) if chosen.json else _line(each))
-    if not found and not chosen.json:
-        print("The store holds no credential.")
-    if any(keys) and not chosen.json:
-        print("Keys in use:", ", ".join(f"{name or 'none'} ({keys[name]} of {found})" for name in sorted(keys)))
-    if users:
-        print(f"Who has to act: the user, for {users} of {found}.", file=sys.stderr)
-    if soon:
-        print(f"Who has to act: the user, before the session ends, for {soon} of {found}.", file=sys.stderr)
-    if unread:
-        print(f"Who has to act: the operator, for {unread} of {found} that cannot be read.", file=sys.stderr)
-    return 1 if users or soon or unread else 0
+__all__ = ["keep_alive", "logout", "new_key", "refresh", "reseal", "token"]
 
 
 async def token(chosen: argparse.Namespace) -> int:
@@ -72,13 +39,18 @@ async def refresh(chosen: argparse.Namespace) -> int:
 
 
 def _tell(found: Token, chosen: argparse.Namespace) -> int:
+    # So that two hosts can be compared without a look at the token itself.
+    fingerprint = sha256(found.access_token.encode()).hexdigest()[:12]
+    if chosen.json:
+        told = {"expires_at": found.expires_at, "scope": found.scope, "fingerprint": fingerprint}
+        print(json.dumps(told | ({"access_token": str(found.access_token)} if chosen.reveal else {})))
+        return 0
     if chosen.reveal:
         print(str(found.access_token))
         return 0
-    print(f"valid until  {_when(found.expires_at)} ({_for(found.expires_at - time.time())})")
+    print(f"valid until  {moment(found.expires_at)} ({left(found.expires_at - time.time())})")
     print(f"scope        {found.scope or '(none named)'}")
-    # So that two hosts can be compared without a look at the token itself.
-    print(f"fingerprint  {sha256(found.access_token.encode()).hexdigest()[:12]}")
+    print(f"fingerprint  {fingerprint}")
     return 0
 
 
@@ -113,11 +85,11 @@ async def reseal(chosen: argparse.Namespace) -> int:
     """Write everything under the newest key; exit status 1 where something is left under another, or in clear."""
     async with existing(chosen.store) as opened:
         print(f"written anew {await opened.reseal()}")
-        left = Counter([each.key_id async for each in opened.statuses() if each.key_id != opened.context.codec.newest])
-    for name, count in sorted(left.items()):
+        rest = Counter([each.key_id async for each in opened.statuses() if each.key_id != opened.context.codec.newest])
+    for name, count in sorted(rest.items()):
         where = f"under key {name}" if name else "in clear"
         print(f"linkauth: {count} left {where}: in use, or not to be read with the keys given", file=sys.stderr)
-    return 1 if left else 0
+    return 1 if rest else 0
 
 
 async def logout(chosen: argparse.Namespace) -> int:
@@ -142,45 +114,3 @@ async def new_key(chosen: argparse.Namespace) -> int:
     del chosen
     print(b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii"))
     return 0
-
-
-def _line(each: Status) -> str:
-    kind = each.key.partition("/")[0]
-    parts = [
-        f"{each.vendor}/{each.account or '?'}"
-        if kind == "token"
-        else f"{each.vendor}: {kind} of {each.client_id or '?'}"
-    ]
-    if each.expires_at is not None:
-        parts.append(f"token {_for(each.expires_at - each.now)}")
-    if each.refresh_expires_at is not None:
-        parts.append(f"refresh token {_for(each.refresh_expires_at - each.now)}")
-    if each.session_expires_at is not None and not each.needs_user:
-        parts.append(f"session {_for(each.session_expires_at - each.now)}")
-    if each.session_ends_soon:
-        parts.append("THE USER MUST CONSENT AGAIN BEFORE THAT")
-    if each.secret_rotated_at is not None and kind == "secret":
-        parts.append(f"rotated {_long(each.now - each.secret_rotated_at)} ago")
-    if each.in_doubt:
-        parts.append("a renewal is under way, or was cut off")
-    if each.needs_user:
-        parts.append("THE USER MUST LOG IN OR PAIR AGAIN")
-    if each.error:
-        parts.append(each.error)
-    return "  ".join(parts)
-
-
-def _for(seconds: float) -> str:
-    """A length of time as one reads it."""
-    return f"for {_long(seconds)}" if seconds > 0 else "expired"
-
-
-def _long(seconds: float) -> str:
-    for unit, size in (("d", DAY), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _when(unix: float) -> str:
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -27,6 +27,7 @@ from linkauth.cli import (
     importing,
     sandbox,
     secret,
+    status,
     vendors,
 )
 from linkauth.cli.registration import add_arguments, add_store
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if chosen.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        status = asyncio.run(_run(chosen))
+        ended = asyncio.run(_run(chosen))
         sys.stdout.flush()
     except LinkAuthError as error:
         _explain(error)
@@ -68,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader has gone: nobody is left to tell, at exit neither
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return status
+        return 0  # it has read what it wanted
+    return ended
 
 
 async def _run(chosen: argparse.Namespace) -> int:
@@ -85,12 +86,12 @@ async def _run(chosen: argparse.Namespace) -> int:
     with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; or not the main thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     try:
-        status: int = await chosen.run(chosen)
+        ended: int = await chosen.run(chosen)
     except asyncio.CancelledError:
         if stopped:
             return TERMINATED
         raise
-    return status
+    return ended
 
 
 def _explain(error: LinkAuthError) -> None:
@@ -152,6 +153,7 @@ def _add_sessions(add: _Add) -> None:
         one = add(name, run, words)
         add_arguments(one)
         one.add_argument("--reveal", action="store_true", help="print the access token, and nothing else")
+        one.add_argument("--json", action="store_true", help="one JSON object; with --reveal the token is in it")
     one = add("keep-alive", commands.keep_alive, "renew refresh tokens that would otherwise lapse")
     add_arguments(one)
     rounds = "seconds between two rounds of the fleet (default 3600)"
@@ -172,11 +174,11 @@ def _add_sessions(add: _Add) -> None:
 def _add_store(add: _Add) -> None:
     one = add(
         "status",
-        commands.status,
+        status.run,
         "how every credential and client secret in the store is doing; exit status 1 where one needs somebody",
     )
     add_store(one)
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
+    status.add_arguments(one)
     one = add("export", exporting.run, "print the sessions in the store, with their secrets, as import reads them")
     add_store(one)
     exporting.add_arguments(one)

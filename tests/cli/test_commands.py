@@ -64,7 +64,7 @@ def test_status_in_words_and_as_json(here: Any, vendors: Vendors, store: str) ->
         here("connect", *vendors.options(vendor), "--store", store, **vendors.secrets(vendor)).well()
     words = here("status", "--store", store).well()
     lines = here("status", "--json", "--store", store).well().splitlines()
-    assert re.search(r"^linkxg/default  token for 15 min$", words, re.MULTILINE)
+    assert re.search(r"^linkxg/default +token for 15 min$", words, re.MULTILINE)
     assert re.search(r"^linkxg-user/default  token for 15 min  refresh token for 7 d$", words, re.MULTILINE)
     found = {each["vendor"]: each for each in map(json.loads, lines)}
     assert found.keys() == {"linkxg", "linkxg-user"}

@@ -1,0 +1,28 @@
+"""Times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+__all__ = ["left", "length", "moment"]
+
+UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60))
+
+
+def left(seconds: float) -> str:
+    """For how long something is good."""
+    return f"for {length(seconds)}" if seconds > 0 else "expired"
+
+
+def length(seconds: float) -> str:
+    """A length of time."""
+    for unit, size in UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def moment(unix: float) -> str:
+    """A moment, Unix seconds."""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
