@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from linkauth.errors import CorruptRecord
 
 __all__ = [
+    "Advising",
     "Announcing",
     "Batching",
     "Bound",
@@ -45,6 +46,7 @@ __all__ = [
     "Commit",
     "Committed",
     "Existing",
+    "Finding",
     "Granted",
     "Lasting",
     "Newer",
@@ -236,6 +238,24 @@ class Existing(Protocol):
 
     async def exists(self) -> bool:
         """Whether anybody has used it before. False where a mistyped name leads."""
+        ...
+
+
+@attrs.frozen
+class Finding:
+    """One thing that an operator may want to know: ``what`` is so, and what to do about it. Neither holds a secret."""
+
+    what: str
+    advice: str = ""
+    """Empty: it is well."""
+
+
+@runtime_checkable
+class Advising(Protocol):
+    """What a store may offer besides: to look at where it lives, for ``linkauth doctor``."""
+
+    async def findings(self) -> list[Finding]:
+        """Settings and modes on which it hangs whether what is stored stays, and stays secret. Raises ``StoreUnavailable``."""
         ...
 
 

@@ -22,6 +22,7 @@ from linkauth.cli import (
     connect,
     copying,
     demo,
+    doctor,
     exporting,
     forgetting,
     importing,
@@ -179,6 +180,8 @@ def _add_store(add: _Add) -> None:
     )
     add_store(one)
     status.add_arguments(one)
+    one = add("doctor", doctor.run, "whether the store is fit for work, and what to do where it is not")
+    add_store(one)
     one = add("export", exporting.run, "print the sessions in the store, with their secrets, as import reads them")
     add_store(one)
     exporting.add_arguments(one)

@@ -79,6 +79,11 @@ class Codec:
         return "" if self._sealer is None else self._sealer.newest
 
     @property
+    def key_ids(self) -> list[str]:
+        """The ids of the keys that there are, the newest first."""
+        return [] if self._sealer is None else self._sealer.ids
+
+    @property
     def seals(self) -> bool:
         """Whether there are keys."""
         return self._sealer is not None

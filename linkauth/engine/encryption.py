@@ -53,6 +53,11 @@ class Sealer:
         self._entropy = entropy
 
     @property
+    def ids(self) -> list[str]:
+        """The ids of the keys that open, the newest first."""
+        return [each.hex() for each in self._keys]
+
+    @property
     def newest(self) -> str:
         """The id of the key that seals."""
         return next(iter(self._keys)).hex()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.store import Record
 
-__all__ = ["LASTING", "anew", "kept_for", "reseal"]
+__all__ = ["KINDS", "LASTING", "anew", "kept_for", "reseal"]
 
 log = logging.getLogger("linkauth")
 

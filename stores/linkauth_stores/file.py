@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreError, StoreUnavailable
-from linkauth.store import Granted
+from linkauth.store import Finding, Granted
 from linkauth_stores.slot import Slot
 from linkauth_stores.threads import Threads
 
@@ -123,6 +123,15 @@ class FileStore:
         except CorruptRecord as error:
             return error.again()  # without its traceback, whose frames hold the record
 
+    def _findings(self) -> list[Finding]:
+        with self._folder() as (at, path):  # which says whose the folder is, and who may look into it
+            names = folder.names(at)
+            opened = [name for name in names if folder.is_open_to_others(at, name)]
+        found = f"{path} and the {len(names)} files in it are for this user alone"
+        if not opened:
+            return [Finding(found)]
+        return [Finding(f"{len(opened)} files in {path} can be read by others", f"chmod 600 {path}/*")]
+
     def _exists(self) -> bool:
         self._path = _absolute(self._path)
         return os.path.lexists(self._path)
@@ -222,6 +231,10 @@ class FileStore:
     async def read_many(self, keys: Sequence[str]) -> list[Reading | CorruptRecord]:
         """``linkauth.store.Batching``: one turn of a thread for all."""
         return await self._look(self._read_many, keys)
+
+    async def findings(self) -> list[Finding]:
+        """``linkauth.store.Advising``: who may look."""
+        return await self._look(self._findings)
 
     async def exists(self) -> bool:
         """``linkauth.store.Existing``: whether there is such a folder."""

@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["Refused", "is_temporary", "lock_of", "locked", "names", "opened", "read", "replace", "sweep"]
+__all__ = [
+    "Refused",
+    "is_open_to_others",
+    "is_temporary",
+    "lock_of",
+    "locked",
+    "names",
+    "opened",
+    "read",
+    "replace",
+    "sweep",
+]
 
 STRIPES = 16
 """Lock files. Keys share them by hash: a lock file that is never deleted needs no care, and one per key would litter."""
@@ -105,6 +116,11 @@ def _open(folder: int, name: str, flags: int) -> int:
     os.close(descriptor)
     whose = f"belongs to user {status.st_uid}" if stat.S_ISREG(status.st_mode) else "is no file"
     raise Refused(f"in it, {name} {whose}: look who put it there")
+
+
+def is_open_to_others(folder: int, name: str) -> bool:
+    """Whether others than its owner may read or write the file of that ``name``."""
+    return bool(_mode(folder, name) & 0o077) and not stat.S_ISLNK(_mode(folder, name))
 
 
 def _mode(folder: int, name: str) -> int:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from linkauth.errors import ConfigurationError, CorruptRecord, StoreUnavailable
-from linkauth.store import Busy, Change, Claim, Commit, Committed, Granted, Newer, Reading, Record, Superseded
-from linkauth_stores.redis import batches, scripts
+from linkauth.store import Busy, Change, Claim, Commit, Committed, Finding, Granted, Newer, Reading, Record, Superseded
+from linkauth_stores.redis import batches, scripts, settings
 from linkauth_stores.redis.ears import Ears
 from linkauth_stores.redis.session import Session
 from linkauth_stores.redis.trips import Argument, run, run_and_wait
@@ -192,6 +192,12 @@ class RedisStore:
         session = self._session()
         found = [await session.ask(partial(_uptime, node)) for node in await session.ask(self._nodes)]
         return min(found, default=math.inf)
+
+    async def findings(self) -> list[Finding]:
+        """``linkauth.store.Advising``: each server's version, persistence and eviction."""
+        session = self._session()
+        nodes = await session.ask(self._nodes)
+        return [each for node in nodes for each in await session.ask(partial(settings.findings, node))]
 
     def bind(self) -> None:
         """Say now whether this loop can be served. Raises ``ConfigurationError``, as every method would."""
