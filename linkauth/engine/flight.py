@@ -15,17 +15,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from linkauth.errors import LinkAuthError
 from linkauth.protocol import timing
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
 __all__ = ["Flight", "Flights", "called_off", "out_of_sight"]
 
 T = TypeVar("T")
+
+_NO_CONTEXT: Final = Context()
+"""What wakes a waiter looks at no variable; a copy of the caller's own would be one more object for each."""
 
 _current: ContextVar[Flight[Any] | None] = ContextVar("linkauth_flight", default=None)
 
@@ -47,7 +50,7 @@ class Flight(Generic[T]):
     """The work, its guard (``task``) and the outcome."""
 
     __slots__ = (
-        *("_below", "_cut", "_landing", "_work", "began", "callers", "coming_down", "idle", "irreplaceable"),
+        *("_below", "_cut", "_over", "_waiting", "_work", "began", "callers", "coming_down", "idle", "irreplaceable"),
         *("loop", "task", "waited_since"),
     )
 
@@ -64,8 +67,9 @@ class Flight(Generic[T]):
         self.coming_down = False
         """Its loop, or the engine, is about to end: nothing is waited for that can be done another time."""
         self._cut = False
+        self._over = False
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._below: set[asyncio.Task[None]] = set()
-        self._landing = asyncio.Event()
         self._work: asyncio.Task[tuple[T | None, Exception | None]] | None = None
         above = _current.get()
         # Contexts of their own: the first caller's context variables are not everybody's.
@@ -81,12 +85,23 @@ class Flight(Generic[T]):
     @property
     def landed(self) -> bool:
         """Whether there is an outcome, or can be none any more because the loop was closed under it."""
-        return self._landing.is_set() or self.loop.is_closed()
+        return self._over or self.loop.is_closed()
 
-    async def join(self, timeout: float | None = None) -> T:
-        """Wait for the outcome, at most ``timeout`` seconds (``TimeoutError``). Being cancelled here harms nobody."""
-        async with asyncio.timeout(timeout):
-            await self._landing.wait()
+    async def join(self, timeout: float | None = None, late: Callable[[], Exception] = TimeoutError) -> T:
+        """Wait for the outcome, at most ``timeout`` seconds, or raise ``late()``. Being cancelled here harms nobody."""
+        if not self._over:
+            # A future of one's own and no more: ten thousand may wait.
+            waiter: asyncio.Future[None] = self.loop.create_future()
+            self._waiting[waiter] = None
+            timer = None if timeout is None else self.loop.call_later(timeout, _wake, waiter, context=_NO_CONTEXT)
+            try:
+                await waiter
+            finally:
+                self._waiting.pop(waiter, None)
+                if timer is not None:
+                    timer.cancel()
+            if not self._over:
+                raise late()
         return self.result()
 
     def result(self) -> T:
@@ -138,7 +153,15 @@ class Flight(Generic[T]):
         return set(self._below) if self.coming_down else set()
 
     def _land(self) -> None:
-        self._landing.set()  # by the work's end, or by the guard's where there was no work
+        self._over = True  # by the work's end, or by the guard's where there was no work
+        for waiter in self._waiting:
+            _wake(waiter)
+        self._waiting.clear()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def _outcome(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:

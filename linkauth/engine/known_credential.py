@@ -148,12 +148,14 @@ class KnownCredential(Replica):
     def unexpired(self) -> bool:
         """Whether the token may still be used when nothing better can be had."""
         clock, state = self.context.clock, self.state
+        if state.token is None:
+            return False
         # Time that passed unnoticed counts here, where there is no margin left.
         return state.unexpired(clock.monotonic() + clock.missed(state.ahead, state.epoch))
 
     def jumped(self) -> bool:
         """Whether the token's windows are not to be believed, for the clocks have jumped since they were computed."""
-        return self.state.is_outdated(self.context.clock.epoch.host)
+        return self.state.token is not None and self.state.is_outdated(self.context.clock.epoch.host)
 
     def believe_wall(self) -> None:
         """After a jump with no store to ask: count what the wall clock says has passed."""

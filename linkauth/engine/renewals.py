@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkauth.engine.runtime import Runtime
 from linkauth.errors import LinkAuthError, RateLimited, ReauthorizationRequired, StoreUnavailable, VendorUnavailable
@@ -19,7 +18,7 @@ from linkauth.protocol.renewal import renew
 from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
     from linkauth.engine.flight import Flight
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from linkauth.protocol.state import CredentialState
 
 __all__ = ["Renewals"]
+
+T = TypeVar("T")
 
 
 class Renewals:
@@ -40,9 +41,9 @@ class Renewals:
         self._context = replica.context
         self._monotonic = replica.context.clock.monotonic
         # Between loops the lease decides, as between processes.
-        self.flights: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[Token]] = WeakKeyDictionary()
+        self.flights: dict[asyncio.AbstractEventLoop, Flight[Token]] = {}
         """The renewal of each event loop, while it is in the air."""
-        self._looks: WeakKeyDictionary[asyncio.AbstractEventLoop, Flight[None]] = WeakKeyDictionary()
+        self._looks: dict[asyncio.AbstractEventLoop, Flight[None]] = {}
 
     @property
     def _state(self) -> CredentialState:
@@ -93,13 +94,13 @@ class Renewals:
         self._distance()
         return await self._join(self._take_off(known, called), called)
 
-    async def renewed(self, known: int) -> Token:
+    def renewed(self, known: int) -> Coroutine[Any, Any, Token]:
         """A token of another version than ``known``: of the flight in the air, or of a new one."""
         flight = self._in_the_air()
         if flight is None:
             self._distance()
             flight = self._take_off(known)
-        return await self._join(flight)
+        return self._join(flight)
 
     async def look(self) -> None:
         """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
@@ -110,7 +111,8 @@ class Renewals:
         flight = self._looks.get(loop)
         if flight is None or flight.landed:
             name = f"linkauth look {self._replica.vendor.name}/{self._replica.account}"
-            flight = self._looks[loop] = self._context.flights.start(self._replica.look(), name)
+            flight = self._context.flights.start(self._replica.look(), name)
+            _kept_in_the_air(self._looks, flight)
         await flight.join()
 
     def _in_the_air(self) -> Flight[Token] | None:
@@ -128,12 +130,9 @@ class Renewals:
         flight.waited_since = flight.waited_since if flight.callers else began
         flight.callers += 1
         try:
-            return await flight.join(max(patience, 0.0))
-        except TimeoutError:
-            pass
+            return await flight.join(max(patience, 0.0), self._late)
         finally:
             self._probe().waited(self._replica.vendor.name, flight.loop.time() - began)
-        raise self._late()
 
     def _late(self) -> VendorUnavailable:
         message = f"{self._replica.vendor.name}: no token within {self._context.timeout:g} s"
@@ -152,15 +151,9 @@ class Renewals:
         irreplaceable = self._replica.vendor.rotation.rotates
         around = self._probe().flight(self._replica.vendor.name, self._replica.account)
         flight = self._context.flights.start(self._fly(known, called, around), name, irreplaceable=irreplaceable)
-        self.flights[flight.loop] = flight
-        flight.task.add_done_callback(lambda _: self._let_go(flight))
+        _kept_in_the_air(self.flights, flight)
+        flight.task.add_done_callback(lambda _: self._replica.events.landed(flight))
         return flight
-
-    def _let_go(self, flight: Flight[Token]) -> None:
-        """Of what has landed, and with it of its token."""
-        if self.flights.get(flight.loop) is flight:
-            del self.flights[flight.loop]
-        self._replica.events.landed(flight)
 
     def _probe(self) -> Probe:
         return self._context.event_log.probe
@@ -215,3 +208,14 @@ class Renewals:
         gap = backoff(self._state.failures, timing.RENEW_FIRST, self._context.world.random.random())
         agreed = getattr(error, "retry_after", None)
         return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
+
+
+def _kept_in_the_air(flights: dict[asyncio.AbstractEventLoop, Flight[T]], flight: Flight[T]) -> None:
+    """Let whoever comes find ``flight`` among ``flights``, and let go of it, and with it of its token, when it has landed."""
+
+    def let_go(_: object) -> None:
+        if flights.get(flight.loop) is flight:
+            del flights[flight.loop]
+
+    flights[flight.loop] = flight
+    flight.task.add_done_callback(let_go)
