@@ -261,6 +261,9 @@ class Credential:
         try:
             return await self.token()
         except ReauthorizationRequired:
+            if self._state.token is not None:  # it was said of the session before, whose renewal was in the air
+                self.replica.learn(lambda state: state.succeeded())
+                return await self.token()
             if adopted.alone:
                 with suppress(StoreError):  # then the refusal stays written
                     await Runtime(self.replica).run(adoption.withdraw, adopted)

@@ -19,7 +19,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.vendors import Dialect
-from tests.engine.fakes import BASE, PAGE, USER, Store, Vendor, Worker, answer, logged_in, refusal
+from tests.engine.fakes import BASE, PAGE, USER, Fault, Store, Vendor, Worker, answer, logged_in, refusal
 from tests.engine.virtual import EPOCH, virtual
 
 DAY = 86400.0
@@ -259,6 +259,37 @@ async def test_beside_a_renewal():
     assert (await credential.token()).access_token == token.access_token
     assert (await Worker(store, vendor).credential(USER).token()).access_token == token.access_token
     assert vendor.counts["reuse"] == 0
+
+
+@virtual
+async def test_what_is_said_of_the_session_before_is_not_said_of_this_one():
+    """The renewal of a session that is being replaced is refused: whoever brings the new one in is told of that alone."""
+    vendor, store = Vendor(), Store()
+    credential = await logged_in(Worker(store, vendor))
+    (refresh,) = await _elsewhere(vendor)
+    gate, stored = asyncio.Event(), asyncio.Event()
+    vendor.faults.append(Fault(refusal(401, "INVALID_CREDENTIALS"), gate=gate))
+    await asyncio.sleep(2000)  # its access token is over
+    renewing = asyncio.create_task(credential.token())
+    await asyncio.sleep(0.5)
+    adopting = asyncio.create_task(credential.adopt(refresh_token=refresh, replace=True))
+
+    async def answered(before):
+        """The mark of the session before is answered only when the new one is stored."""
+        if store.counts["commit"] == before + 1:
+            await stored.wait()
+            await asyncio.sleep(0.1)
+        stored.set()
+
+    before = store.counts["commit"]
+    store.after = lambda name: answered(before) if name == "commit" else None
+    await asyncio.sleep(1.9)
+    gate.set()
+    token = await adopting
+    assert token.refresh_token not in {None, refresh}
+    assert (await Worker(store, vendor).credential(USER).token()) == token
+    await asyncio.gather(renewing, return_exceptions=True)
+    assert (await credential.token()) == token
 
 
 @virtual

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from linkauth.errors import (
@@ -17,12 +18,15 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
+from tests.simulation.plan import ADOPTIONS
 
 if TYPE_CHECKING:
     from linkauth.engine.credential import Credential
     from linkauth.oauth.token import Token
     from tests.simulation.fleet import Worker
+    from tests.simulation.loop import Node
     from tests.simulation.plan import Ask
+    from tests.simulation.vendor import Grant
     from tests.simulation.world import Simulation
 
 __all__ = ["Callers"]
@@ -34,6 +38,9 @@ class Callers:
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
         self.cancelled: set[asyncio.Task[None]] = set()
+        self.begun: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
+        """By account: how many set out to come or go, and how many came to an end of it. Who died did not."""
 
     def ask(self, ask: Ask) -> None:
         worker = self.sim.workers.get(ask.host)
@@ -54,7 +61,7 @@ class Callers:
     async def _caller(self, worker: Worker, ask: Ask) -> None:
         credential = worker.credential(ask.account)
         try:
-            if ask.how in {"login", "logout", "rotate the secret"}:
+            if ask.how in {"login", "logout", "rotate the secret", *ADOPTIONS}:
                 await self._come_or_go(worker, credential, ask)
                 return
             if ask.how == "refresh":
@@ -76,6 +83,11 @@ class Callers:
     async def _come_or_go(self, worker: Worker, credential: Credential, ask: Ask) -> None:
         """The user logs in or out, or an operator replaces the client's secret."""
         account, node, began = ask.account, worker.node, self.sim.loop.now
+        failed, alone = worker.client.failures, self.begun[account] == self.ended[account]
+        stood = not alone or self.sim.store.slot(self.sim.keys[account]).value is not None
+        self.begun[account] += 1
+        before_this = self.begun[account]
+        brought = self._from_elsewhere(node, ask) if ask.how in ADOPTIONS else None
         self.sim.tally[ask.how] += 1
         before = self.sim.vendor.families[account].serial if self.sim.plan.user else 0
         self.sim.judge.upset[account] = self.sim.loop.now
@@ -88,6 +100,9 @@ class Callers:
                 self.sim.judge.leaving(account)
                 await credential.logout()
                 self.sim.judge.gone(worker, account, before)
+            elif brought is not None:
+                token = await credential.adopt(**self._given(brought))
+                self.sim.judge.handed(worker, account, token, began, None)
             else:
                 await credential.rotate_secret()
         except (VendorUnavailable, RateLimited, StoreUnavailable, ConfigurationError) as error:
@@ -95,6 +110,9 @@ class Callers:
         except ReauthorizationRequired as error:  # a logout that came later
             self.sim.tell(node.name, f"  {ask.how}: {error}")
             self.sim.judge.needs_user(node, account, str(error), began)
+            if brought is not None:
+                stood = stood or self.begun[account] > before_this
+                self.sim.judge.refused(worker, brought, began, stood=stood, failed=failed)
         except InvalidClient as error:
             self._client_refused(worker, error)
         except LinkAuthError as error:
@@ -105,7 +123,23 @@ class Callers:
                 self.sim.fail(f"{ask.how} on {node}: {type(error).__name__}: {error}")
         else:
             self.sim.tell(node.name, f"  {ask.how}: done")
+        self.ended[account] += 1
         self.sim.judge.upset[account] = self.sim.loop.now
+
+    def _from_elsewhere(self, node: Node, ask: Ask) -> Grant:
+        """The session of another program that is handed to ``node``."""
+        lifetime = self.sim.plan.lifetime if ask.how == "adopt both" else 0.0  # of what comes in alone nothing is good
+        grant = self.sim.vendor.elsewhere(ask.account, lifetime, dead=ask.how == "adopt dead")
+        grant.replaces = ask.how == "replace"
+        self.sim.judge.handing.add(node)
+        self.sim.tell(node.name, f"  is handed {grant.gives} of another program")
+        return grant
+
+    def _given(self, grant: Grant) -> dict[str, Any]:
+        """What ``adopt`` is given of it."""
+        left = grant.expires - self.sim.loop.now
+        beside = {"access_token": grant.access, "expires_at": self.sim.store.now() + left} if grant.lifetime else {}
+        return {"refresh_token": grant.gives, "replace": grant.replaces, **beside}
 
     def _client_refused(self, worker: Worker, error: InvalidClient) -> None:
         """While the newest secret is on its way, and after it was lost."""

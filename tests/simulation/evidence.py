@@ -125,6 +125,8 @@ class Evidence:
     """By account: when a logout was asked for, and no login has been stored since."""
     back: dict[str, float] = attrs.field(factory=dict)
     """By account: when a login was stored after that."""
+    handing: set[Node] = attrs.field(factory=set)
+    """Who was ever handed a session from elsewhere."""
     upset: dict[str, float] = attrs.field(factory=dict)
     """By account: when a login or logout last began or ended."""
     logging_in: dict[Node, float] = attrs.field(factory=dict)
@@ -190,11 +192,11 @@ class Evidence:
         if found["kind"] == "reauthorize":
             self.gave_up(node, account)
         else:
-            self.first_seen.setdefault((node, found["token"]["access_token"]), self.sim.loop.now)
+            self.first_seen.setdefault((node, self.grant_of(found).access), self.sim.loop.now)
         if self.epoch or not self.sim.comings:
             return
         if found["kind"] == "token":
-            serial = self.sim.vendor.grants[found["token"]["access_token"]].serial
+            serial = self.grant_of(found).serial
             ended = serial - serial % GENERATION
         else:
             ended = self.ended.get(account, 0) if found["by_user"] else 0
@@ -341,7 +343,13 @@ class Evidence:
         if slot is None or slot.value is None:
             return -1
         found = self.read[slot.value]
-        return self.sim.vendor.grants[found["token"]["access_token"]].serial if found["kind"] == "token" else 10**9
+        return self.grant_of(found).serial if found["kind"] == "token" else 10**9
+
+    def grant_of(self, found: Any) -> Grant:
+        """That of a token's record."""
+        grant = self.sim.vendor.grant_of(found["token"])
+        assert grant is not None, "a token that nobody was given"
+        return grant
 
     def superseded(self, who: Node) -> None:
         for answer in self.open:

@@ -47,6 +47,19 @@ class Judge(StoreJudge):
         if family is not None and current and family.alive and not self.epoch and not stopped:
             self.fail(4, f"{worker.node} has logged out {account}, and {family.current} is good at the vendor")
 
+    def refused(self, worker: Worker, brought: Grant, before: float, *, stood: bool, failed: int) -> None:
+        """A session from elsewhere was refused: nothing of it is here, and nothing at all where nothing ``stood`` and nobody else came."""
+        account, node = brought.account, worker.node
+        value = self.sim.store.slot(self.sim.keys[account]).value
+        if value is None or self.epoch:
+            return
+        found = self.read[value]
+        if found["kind"] == "token" and self.grant_of(found) is brought:
+            self.fail(4, f"{brought.gives} came in dead, and the store has it still")
+        undisturbed = worker.client.failures == failed and self.stopped.get(node, -1.0) < before
+        if not stood and undisturbed:
+            self.fail(4, f"{brought.gives} came in dead, and the store has something of it")
+
     def handed(self, worker: Worker, account: str, token: Token, began: float, valid: Grant | None) -> None:
         sim, now, node = self.sim, self.sim.loop.now, worker.node
         grant = sim.vendor.grants.get(token.access_token)
@@ -143,10 +156,15 @@ class Judge(StoreJudge):
         self._check_spread(workers)
 
     def _crossed(self, login: Grant) -> bool:
-        """Whether another login was on its way at the same time: the one that was claimed later stands."""
+        """Whether another login was on its way at the same time, or a session from elsewhere: what was claimed later stands."""
         grants = self.sim.vendor.grants.values()
         others = (each for each in grants if each.account == login.account and not each.refresh and each is not login)
-        return any(login.began < each.at < login.at or each.began < login.at < each.at for each in others)
+        return any(
+            login.began < self.durable_at.get(each.access, -1.0)
+            if each.elsewhere
+            else login.began < each.at < login.at or each.began < login.at < each.at
+            for each in others
+        )
 
     def _check_spread(self, workers: list[Worker]) -> None:
         """Two workers never begin to renew at the very same moment."""

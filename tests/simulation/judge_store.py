@@ -45,7 +45,7 @@ class StoreJudge(VendorJudge):
         account = sim.accounts_by_key.get(key)
         if after.value is None:
             if account is not None:
-                self.fail(4, f"{who} deletes the record")
+                self._deleted(who, key, before)
             return
         new = self.reading(key, after.version, after.value)
         if account is None:
@@ -57,15 +57,18 @@ class StoreJudge(VendorJudge):
                 self.fail(1, f"{who} ends a round of keep-alive that is another's")
             return
         old = self.reading(key, before.version, before.value) if before.value else None
-        held = sim.vendor.grants.get(old["token"]["access_token"]) if old and old["kind"] == "token" else None
+        held = sim.vendor.grant_of(old["token"]) if old and old["kind"] == "token" else None
         if new["kind"] == "token":
-            grant = sim.vendor.grants[new["token"]["access_token"]]
+            grant = self.grant_of(new)
+            if sim.elsewhere and not grant.refresh and grant.access not in self.durable_at:
+                self._came_in(who, grant, held)
             sim.tell("store", f"has {grant.access} of {who.name} as version {after.version}")
             if grant.account != account:
                 self.fail(10, f"{who} writes {grant.account}'s token under {account}'s key")
             grant.overtaken = grant.overtaken or self.numbers.get(key, 0) > after.version
             # Of two logins at the same time the one that was answered later stands, whichever the vendor saw first.
             late = held is not None and not held.refresh and not grant.refresh and held.sent < grant.at
+            late = late or (held is not None and held.elsewhere and not grant.refresh)
             late = late or bool(self.epoch and not sim.plan.user)  # nobody puts back what can be had again
             if held is not None and held.serial > grant.serial:
                 if not late:
@@ -123,6 +126,20 @@ class StoreJudge(VendorJudge):
             if (family := sim.vendor.by_refresh.get(answer.refresh)) is not None and answer.refresh in family.refusals:
                 answer.durable = True
                 self.open.remove(answer)
+
+    def _came_in(self, who: Node, grant: Grant, held: Grant | None) -> None:
+        """A session is stored for the first time. One from elsewhere takes no live one's place, unless it is to."""
+        stood = held is not None and self.durable_at.get(held.access, 1e9) < grant.sent
+        if grant.elsewhere and stood and held is not None and not grant.replaces:
+            self.fail(4, f"{who} brings in {grant.gives} over {held.gives}, and nobody said that it may")
+        self.sim.vendor.becomes(grant)
+
+    def _deleted(self, who: Node, key: str, before: Slot) -> None:
+        """Only what came in dead leaves nothing, and only once its mark has told so."""
+        old = self.reading(key, before.version, before.value) if before.value else None
+        marked = old is None or (old["kind"] == "reauthorize" and not old["by_user"])
+        if who not in self.handing or not marked:
+            self.fail(4, f"{who} deletes the record")
 
     def _secret_written(self, who: Node, serial: int) -> None:
         if serial < self.stored_secret and not self.epoch:

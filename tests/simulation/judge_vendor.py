@@ -9,7 +9,7 @@ import attrs
 from linkauth.protocol import timing
 from tests.model.losses import why_lost
 from tests.simulation.evidence import HEARD, UNHEARD, Claimed, Evidence
-from tests.simulation.vendor import Family, Refusal, field, refresh_token
+from tests.simulation.vendor import DEAD, Family, Refusal, field, refresh_token
 
 if TYPE_CHECKING:
     from linkauth.oauth.exchange import Request
@@ -163,6 +163,8 @@ class VendorJudge(Evidence):
         self.sim.refusals += 1
         if self.sim.refusals > MOST_REFUSALS:
             self.fail(8, f"{self.sim.refusals} requests with dead refresh tokens: a loop")
+        if family.why == DEAD and before is not None and before.by is not refusal.by:
+            return  # nothing of it is left, its mark neither: who had read it is told once more, by the vendor
         if dead is not None and claim is not None and claim.at > dead and not twice:
             self.fail(8, f"{refusal.by} asks about {refusal.refresh}, which the store has as dead since {dead:.2f}")
         worker = self.sim.worker_of(refusal.by)

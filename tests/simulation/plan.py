@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SCENARIOS", "Ask", "Fault", "Plan", "make"]
 
+ADOPTIONS = ("adopt", "adopt both", "adopt dead", "replace")
+"""Sessions that were made elsewhere come in: a refresh token alone, or beside an access token; one that is dead; in another's place."""
 TIMEOUT = 10.0
 """The engine's ``timeout`` in every schedule; leases last 5 s more."""
 
@@ -26,7 +28,7 @@ class Ask:
     how: str = "token"
     """``token``, ``refresh``, or ``use``: take a token, call the API, and on a 401 ask for its replacement.
 
-    Or ``login``, ``logout``, ``rotate the secret``: what a user and an operator do.
+    Or ``login``, ``logout``, ``rotate the secret``: what a user and an operator do; or one of ``ADOPTIONS``.
     """
     patience: float | None = None
     """Seconds after which the caller is cancelled."""
@@ -91,6 +93,8 @@ class Plan:
     """By how much the store's clock is wrong, seconds."""
     secrets: bool = False
     """The client's secret can be replaced."""
+    nobody: bool = False
+    """Nobody has a session when it begins."""
     lapse: float = 0.0
     """Seconds that an unused refresh token lives, and every worker keeps it alive; 0: for ever."""
     lives: int = 2
@@ -114,6 +118,7 @@ class Plan:
             + (", encrypted" if self.sealed else "")
             + (f", the store's clock is wrong by {self.wrong:g} s" if self.wrong else "")
             + (f", refresh tokens of {self.lapse:g} s" if self.lapse else "")
+            + (", nobody connected" if self.nobody else "")
         )
         return "\n".join([head, *(f"  fault {fault}" for fault in self.faults), f"  calm from {self.calm:.1f} on"])
 
@@ -288,6 +293,24 @@ def _comings_and_goings(plan: Plan, rng: Random) -> None:
                 at += rng.choice((0.0, 0.01, 0.3, 3.0, 20.0))
 
 
+def _from_elsewhere(plan: Plan, rng: Random) -> None:
+    """Sessions that were made elsewhere come in, beside logins, logouts and renewals."""
+    plan.user, plan.nobody = True, rng.random() < 0.5
+    for account in plan.accounts:
+        for _ in range(rng.choice((1, 2, 2))):
+            at = (rng.randrange(plan.lives) + rng.choice((rng.uniform(0.78, 1.1), rng.random()))) * plan.lifetime
+            patience = rng.choice((0.01, 0.5)) if rng.random() < 0.1 else None
+            first = rng.choice((*ADOPTIONS, "adopt dead", "logout", "login"))
+            for how in (first, rng.choice(ADOPTIONS)) if rng.random() < 0.6 or first[0] == "l" else (first,):
+                plan.asks.append(
+                    Ask(at=at, host=rng.randrange(plan.workers), account=account, how=how, patience=patience)
+                )
+                at += rng.choice((0.0, 0.01, 0.3, 3.0, 20.0))
+    parts = (_crash, _crash, _close, _stall, _vendor_trouble, _cancel)
+    for part in rng.sample(parts, k=rng.choice((0, 1, 1))):
+        part(plan, rng)
+
+
 def _new_secrets(plan: Plan, rng: Random) -> None:
     """An operator replaces the client's secret."""
     plan.rotates, plan.secrets, plan.window = False, True, 0.0
@@ -367,5 +390,7 @@ SCENARIOS: dict[str, Callable[[Plan, Random], None]] = {
     "new secrets": _troubled(_new_secrets),
     "keep alive": _keep_alive,
     "mixed": _mixed,
+    "sessions from elsewhere": _from_elsewhere,
 }
-NAMES = tuple(SCENARIOS)
+NAMES = tuple(name for name in SCENARIOS if name != "sessions from elsewhere")
+"""Those among which a seed chooses: its plan stays the same, whatever scenarios come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HOST = "https://vendor.test"
 BREAKS = 10.0
 """Seconds after which somebody hears that the connection to the vendor broke under what it asked."""
+DEAD = "it came in dead"
+"""Why a session from elsewhere is over."""
 VAIN = frozenset({"the vendor acted late", "the gateway gave up", "the answer was lost", "the answer came too late"})
 """What cuts an answer so that nobody will ever have it."""
 
@@ -97,6 +99,10 @@ class Grant(Answer):
     """A login's: when the user asked for it."""
     lease: int = 0
     """The number of the lease under which it was asked for; 0: there was none."""
+    elsewhere: bool = False
+    """It was granted to somebody else, who hands the session over."""
+    replaces: bool = False
+    """It is to take the place of a live session."""
     overtaken: bool = False
     """Its lease had ended when it came to the store, and another worker had claimed."""
 
@@ -180,6 +186,28 @@ class VendorNode:
         family = self.families[account] = Family(account, f"r-{account}-{serial}", serial)
         self.by_refresh[family.current] = family
         return family
+
+    def elsewhere(self, account: str, lifetime: float, *, dead: bool) -> Grant:
+        """A session that the user has begun in another program. It counts as the account's once a store has it."""
+        self.count += 1
+        family = Family(account, f"r-{account}-elsewhere-{self.count}", 1, alive=not dead, why=DEAD if dead else "")
+        self.by_refresh[family.current] = family
+        grant = self._grant(family, "", self.node, lifetime)
+        grant.elsewhere, grant.sent, grant.revoked = True, self.sim.loop.now, dead
+        return grant
+
+    def becomes(self, grant: Grant) -> None:
+        """The store has a new session of its account: from elsewhere, or of a login."""
+        family, account = self.by_refresh[grant.gives], grant.account
+        if grant.elsewhere and family is not self.families[account]:
+            before = self.families[account].serial
+            family.serial = grant.serial = before - before % GENERATION + GENERATION
+        self.families[account], self.latest[account] = family, grant
+
+    def grant_of(self, token: Any) -> Grant | None:
+        """The grant of a stored token, which may have come in without an access token."""
+        alone = (grant for grant in self.grants.values() if grant.elsewhere and grant.gives == token["refresh_token"])
+        return self.grants.get(token["access_token"]) or next(alone, None)
 
     def family_of(self, refresh: str) -> Family | None:
         return self.by_refresh.get(refresh)
@@ -328,6 +356,8 @@ class VendorNode:
             for grant in self.grants.values():
                 same = grant.serial // GENERATION == family.serial // GENERATION
                 grant.revoked = grant.revoked or (same and grant.account == family.account)
+        if family.why == DEAD:
+            self.sim.judge.left[family.account] = self.sim.loop.now  # the user is as he was before, without a session
         refusal = Refusal(refresh, by, self.sim.loop.now)
         self.sim.tell("vendor", f"refuses {refresh} of {by.name}")
         if waited_for:

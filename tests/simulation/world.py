@@ -28,7 +28,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.loop import Node, SimLoop, Stuck
 from tests.simulation.mischief import Mischief
 from tests.simulation.net import Net
-from tests.simulation.plan import TIMEOUT, Plan
+from tests.simulation.plan import ADOPTIONS, TIMEOUT, Plan
 from tests.simulation.store import EPOCH, AnnouncingClient, StoreClient, StoreNode
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class Simulation:
         self.tally: Counter[str] = Counter()
         self.keepers: list[asyncio.Task[None]] = []
         self.registration = _registration(plan)
-        self.comings = any(ask.how in {"login", "logout"} for ask in plan.asks)
+        self.elsewhere = any(ask.how in ADOPTIONS for ask in plan.asks)
+        self.comings = self.elsewhere or any(ask.how in {"login", "logout"} for ask in plan.asks)
         self.sealer = Sealer(KEY, Random(plan.seed).randbytes) if plan.sealed else None
         self.codec = Codec(self.sealer)
         self.keys = {account: _key(self.registration, account) for account in plan.accounts}
@@ -168,6 +169,8 @@ class Simulation:
         if plan.user:
             for account, key in self.keys.items():
                 self._login(account, key)
+                if plan.nobody:
+                    self._nobody(account, key)
         for fault in plan.faults:
             if fault.at is not None:
                 loop.call_at(fault.at, self.mischief.act, fault, None)
@@ -190,6 +193,14 @@ class Simulation:
         self.store.slots = {**self.store.slots, key: Slot(last=1, version=1, value=value)}
         self.store.history = [(0.0, self.store.slots)]
         self.judge.durable_at[grant.access] = -1.0
+
+    def _nobody(self, account: str, key: str) -> None:
+        """As it was before that login: the user has no session, and the store nothing of one."""
+        self.vendor.families[account].alive, self.vendor.latest[account].revoked = False, True
+        self.store.slots = {known: slot for known, slot in self.store.slots.items() if known != key}
+        self.store.history = [(0.0, self.store.slots)]
+        self.judge.leaving(account)
+        self.judge.ended[account] = vendors.GENERATION
 
     def start(self, host: Host) -> Worker:
         host.lives += 1

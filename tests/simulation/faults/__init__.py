@@ -5,7 +5,7 @@ Each says what is wrong, which schedules are tried, and within how many of them 
 
 from __future__ import annotations
 
-from tests.simulation.faults import clocks, engine, outage, store, user
+from tests.simulation.faults import clocks, elsewhere, engine, outage, store, user
 from tests.simulation.faults.planting import FAULTS, HARMLESS, Planted, hunt
 
-__all__ = ["FAULTS", "HARMLESS", "Planted", "clocks", "engine", "hunt", "outage", "store", "user"]
+__all__ = ["FAULTS", "HARMLESS", "Planted", "clocks", "elsewhere", "engine", "hunt", "outage", "store", "user"]
