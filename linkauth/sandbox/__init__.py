@@ -3,11 +3,8 @@
 In a test, in the test's own loop::
 
     async with Sandbox(linkxg={"token_lifetime": 2}) as sandbox:
-        linkxg = LinkXG(
-            client_id=sandbox.linkxg.client_id,
-            client_secret=sandbox.linkxg.client_secret,
-            base_url=sandbox.linkxg.base_url,
-        )
+        credential = engine.credential(sandbox.linkxg.vendor())
+        ada = await sandbox.linkkit.connect(engine, "ada")      # sent to Linkkit, and back with her consent
         sandbox.linkxg.fault("token", status=500, times=3)      # the next three requests; see ``Fault``
         with sandbox.linkxg.hold("token") as held:              # answer nobody until the block ends
             task = asyncio.create_task(credential.token())
@@ -18,7 +15,7 @@ In a test, in the test's own loop::
         assert sandbox.linkxg.counts["tokens"] == 1
 
 The vendors are ``linkxg``, ``linkkit``, ``sagex3`` and ``oauth2``; each has ``base_url``, ``client_id``,
-``client_secret``, ``settings`` (the class ``Settings`` in its file says which), ``counts``, ``fault``, ``hold``, ``faults.clear()``
+``client_secret``, ``vendor()`` (the class's object with all of these), ``settings`` (the class ``Settings`` in its file says which), ``counts``, ``fault``, ``hold``, ``faults.clear()``
 and ``tokens.revoke_access()``. ``linkxg.email`` and ``linkxg.password`` log in; ``linkxg.add_client`` and ``add_user`` make more.
 ``linkxg.settings.tier`` is its subscription: calls of the API a minute and a day (``ENTERPRISE`` unless set).
 ``elsewhere.base_url`` is another origin that counts what credentials reach it.

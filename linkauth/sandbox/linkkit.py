@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from linkauth import vendors
 from linkauth.sandbox import samples
+from linkauth.sandbox.connecting import Connecting, Redirecting
 from linkauth.sandbox.consent import Asked, Callback, Consents, followed, is_registered, query, redirect
 from linkauth.sandbox.pages import page
-from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
+from linkauth.sandbox.part import Endpoint, secret
 from linkauth.sandbox.tokens import NotGood, Session, number
 from linkauth.sandbox.wire import BadRequest, Refusal, bearer, form, integer, json_answer
 
@@ -28,7 +30,7 @@ __all__ = ["Linkkit", "Settings"]
 
 
 @attrs.define(kw_only=True)
-class Settings(Registration):
+class Settings(Redirecting):
     """What can be set. Lifetimes in seconds."""
 
     client_id: str = "sandbox-linkkit"
@@ -46,7 +48,7 @@ class Settings(Registration):
     """Answer a refresh with a new refresh token, too, which Linkkit does not document."""
 
 
-class Linkkit(Vendor[Settings]):
+class Linkkit(Connecting[Settings]):
     """Linkkit on loopback."""
 
     name: ClassVar[str] = "linkkit"
@@ -55,6 +57,10 @@ class Linkkit(Vendor[Settings]):
     def __init__(self, clock: Clock, settings: Settings) -> None:
         super().__init__(clock, settings)
         self.consents = Consents(clock)
+
+    def vendor(self, **more: Any) -> vendors.Linkkit:
+        """The registered client, as an app has it; ``more`` are further arguments of ``linkauth.Linkkit``."""
+        return vendors.Linkkit(**{**self.registration, **more})
 
     def consent(self, url: str, *, accept: bool = True) -> Callback:
         """Be the user who was sent to ``url`` (of ``/oauth/authorize``) and accepts, or refuses, without a browser."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import attrs
 
+from linkauth import vendors
 from linkauth.sandbox.linkxg_api import Api, Settings
 from linkauth.sandbox.part import Endpoint, secret
 from linkauth.sandbox.tokens import NotGood, Session, number, signed
@@ -73,6 +74,10 @@ class LinkXG(Api):
     def client_secret(self) -> str:
         """The test client's secret as it is now: a rotation replaces it."""
         return self.clients[self.client_id].client_secret
+
+    def vendor(self, **more: Any) -> vendors.LinkXG:
+        """The registered client, as an app has it; ``more`` are further arguments of ``linkauth.LinkXG``."""
+        return vendors.LinkXG(**{**self.registration, **more})
 
     @property
     def email(self) -> str:

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from linkauth import vendors
 from linkauth.sandbox import openid
 from linkauth.sandbox.client_auth import credentials, refusal
+from linkauth.sandbox.connecting import Connecting, Redirecting
 from linkauth.sandbox.consent import Asked, Callback, Consents, followed, is_registered, query, redirect
 from linkauth.sandbox.pages import page
-from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
+from linkauth.sandbox.part import Endpoint, secret
 from linkauth.sandbox.tokens import NotGood, Session, number
 from linkauth.sandbox.wire import BadRequest, Refusal, bearer, form, json_answer
 
@@ -29,7 +31,7 @@ __all__ = ["OAuth2", "Settings"]
 
 
 @attrs.define(kw_only=True)
-class Settings(Registration):
+class Settings(Redirecting):
     """What can be set. Lifetimes and windows in seconds."""
 
     client_id: str = "sandbox-oauth2"
@@ -63,7 +65,7 @@ class Settings(Registration):
     """Laid over the metadata; a member that is None is left out."""
 
 
-class OAuth2(Vendor[Settings]):
+class OAuth2(Connecting[Settings]):
     """A generic authorization server with one resource, ``GET {api_url}/me``."""
 
     name: ClassVar[str] = "oauth2"
@@ -99,6 +101,16 @@ class OAuth2(Vendor[Settings]):
     def api_url(self) -> str:
         """Where the resource is."""
         return f"{self.base_url}/api"
+
+    @property
+    def registration(self) -> dict[str, Any]:
+        """As for any vendor; the endpoints are named one by one."""
+        urls = {name: getattr(self, name) for name in ("token_url", "authorize_url", "revoke_url", "api_url")}
+        return {"name": self.name, "client_id": self.client_id, "client_secret": self.client_secret, **urls}
+
+    def vendor(self, **more: Any) -> vendors.OAuth2:
+        """The registered client, as an app has it; ``more`` are further arguments of ``linkauth.OAuth2``."""
+        return vendors.OAuth2(**{**self.registration, **more})
 
     def consent(self, url: str, *, accept: bool = True) -> Callback:
         """Be the user who was sent to ``url`` (of ``authorize_url``) and accepts, or refuses, without a browser."""

@@ -171,3 +171,8 @@ class Vendor(Part[R]):
     def client_secret(self) -> str:
         """The test client's secret."""
         return self.settings.client_secret
+
+    @property
+    def registration(self) -> dict[str, Any]:
+        """The test client, by the arguments of the vendor's class."""
+        return {"client_id": self.client_id, "client_secret": self.client_secret, "base_url": self.base_url}

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import attrs
 
+from linkauth import vendors
+from linkauth.sandbox.connecting import Connecting, Redirecting
 from linkauth.sandbox.consent import Callback, is_registered, query, redirect
 from linkauth.sandbox.pages import page, posting
-from linkauth.sandbox.part import Endpoint, Registration, Vendor, secret
+from linkauth.sandbox.part import Endpoint, secret
 from linkauth.sandbox.wire import Refusal, json_answer
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ UNAUTHORISED: Final = (401, "Unauthorised")
 
 
 @attrs.define(kw_only=True)
-class Settings(Registration):
+class Settings(Redirecting):
     """What can be set. Lifetimes in seconds."""
 
     client_id: str = "sandbox-sagex3"
@@ -87,7 +89,7 @@ class Pairing:
     """What the code was exchanged for."""
 
 
-class Pairings(Vendor[Settings]):
+class Pairings(Connecting[Settings]):
     """What a user and a browser see: a pairing request, and its answer."""
 
     name: ClassVar[str] = "sagex3"
@@ -115,6 +117,15 @@ class Pairings(Vendor[Settings]):
         """The pairings that wait for an answer, for the page of counters."""
         waiting = [each for each in self.pairings.values() if each.status == "pending"]
         return {f"Answer the pairing for {each.customer}": self._page_of(each) for each in waiting}
+
+    @property
+    def registration(self) -> dict[str, Any]:
+        """As for any vendor, and the customer."""
+        return {**super().registration, "customer": self.customer}
+
+    def vendor(self, **more: Any) -> vendors.SageX3:
+        """The registered client, as an app has it; ``more`` are further arguments of ``linkauth.SageX3``."""
+        return vendors.SageX3(**{**self.registration, **more})
 
     # The user, without a browser.
 
