@@ -12,6 +12,7 @@ They live in the test's own event loop: by pytest-asyncio in its strict and its 
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,18 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("asyncio"):
         import pytest_asyncio  # noqa: PLC0415  # it is there already
 
-        class WithAsyncio:
-            sandbox = staticmethod(pytest_asyncio.fixture(_sandbox, name="_linkauth_sandbox_by_asyncio"))
-            engine = staticmethod(pytest_asyncio.fixture(_engine, name="_linkauth_engine_by_asyncio"))
+        fixtures = ModuleType("linkauth_pytest.by_asyncio")
+        for name, made in (("sandbox", _sandbox), ("engine", _engine)):
+            setattr(fixtures, name, pytest_asyncio.fixture(made, name=f"_linkauth_{name}_by_asyncio"))
+        config.pluginmanager.register(fixtures)
 
-        config.pluginmanager.register(WithAsyncio(), "linkauth with pytest-asyncio")
 
-
-_by_anyio = (
-    pytest.fixture(_sandbox, name="_linkauth_sandbox_by_anyio"),
-    pytest.fixture(_engine, name="_linkauth_engine_by_anyio"),
-)
-_linkauth_sandbox_by_anyio, _linkauth_engine_by_anyio = _by_anyio
+_linkauth_sandbox_by_anyio = pytest.fixture(_sandbox, name="_linkauth_sandbox_by_anyio")
+_linkauth_engine_by_anyio = pytest.fixture(_engine, name="_linkauth_engine_by_anyio")
 
 
 @pytest.fixture

@@ -82,9 +82,23 @@ def test_every_python_named_is_allowed() -> None:
     assert said["Requires-Python"] == ">=3.11"
 
 
-@pytest.mark.parametrize("statement", ["import linkauth", "import linkauth_stores.memory, linkauth_stores.file"])
+NEIGHBOURS = ["redis", "cryptography", "rich", "httpx", "httpx2", "starlette"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import linkauth, linkauth.web, linkauth.blocking", "import linkauth_stores.memory, linkauth_stores.file"],
+)
 def test_the_core_needs_no_extra(statement: str) -> None:
-    """Without redis, cryptography and rich the core and its two plain stores can be imported."""
-    code = f"import sys; sys.modules.update(dict.fromkeys(['redis', 'cryptography', 'rich'])); {statement}"
+    """Without what the extras bring the core, what serves scripts, and the two plain stores can be imported."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({NEIGHBOURS})); {statement}"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_nothing_is_imported_before_it_is_used() -> None:
+    """``import linkauth`` starts no background loop's file, and imports no web framework and no other client."""
+    unused = {"linkauth.blocking", "linkauth.background", "linkauth.httpx", "linkauth.web", *NEIGHBOURS}
+    code = f"import linkauth, sys; print(sorted(sys.modules.keys() & {unused}))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.stdout.strip() == "[]", answer.stderr
