@@ -70,6 +70,11 @@ class Node:
         return self.name
 
 
+def _who(context: Context) -> Node:
+    """Whose a callback is: what is called in a context of no one's own is whose it is who asks for it."""
+    return context.get(WHO) or WHO.get()
+
+
 class SimLoop(asyncio.AbstractEventLoop):
     """See the module."""
 
@@ -93,7 +98,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        node = context[WHO]
+        node = _who(context)
         handle = Handle(callback, args, context, node, 0.0)
         if node.alive and not self.finished:
             queue = node.queue
@@ -110,7 +115,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        handle = Handle(callback, args, context, context[WHO], when)
+        handle = Handle(callback, args, context, _who(context), when)
         self._count += 1
         if not self.finished:
             heappush(self._timers, (when, self._count, handle))
