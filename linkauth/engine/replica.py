@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import attrs
 
+from linkauth.engine.driver import drive
 from linkauth.engine.events import EventKind
 from linkauth.engine.lease import Lease
-from linkauth.protocol import timing
+from linkauth.protocol import effects, timing
+from linkauth.protocol.claim import acquire
 from linkauth.protocol.lineage import Entry
 from linkauth.protocol.records import SecretRecord, StoredRecord, TokenRecord
-from linkauth.store import Busy, Newer, Superseded
+from linkauth.store import Busy, Superseded
 
 if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
+    from linkauth.protocol.effects import Effect
     from linkauth.protocol.freshness import StoreTime
     from linkauth.store import Claim, Commit, Granted, Reading, Record
 
@@ -83,20 +89,21 @@ class Replica:
     async def acquire(
         self, known: int, *, passing: bool = False, until: float = math.inf, idle: bool = True
     ) -> tuple[Claim, StoreTime]:
-        """Ask for the lease until it is granted; whoever has it is waited for, and at ``until`` (monotonic) it is ``Busy``.
+        """As the steps ``claim.acquire``. ``idle``: closing may call off the waiting."""
+        steps = acquire(self.context.clock.monotonic, known, passing=passing, until=until)
+        return await drive(steps, partial(self._perform, idle=idle))
 
-        A record that is newer than ``known`` comes back as ``Newer``, or is passed by: then the lease is had whatever there is.
-        ``idle``: closing may call off the waiting.
-        """
-        while True:
-            claim, time = await self.claim(b"", known)
-            left = until - self.context.clock.monotonic()
-            if isinstance(claim, Busy) and left > 0:
-                await self.wait(min(claim.remaining, left), known, claim, idle=idle)
-            elif isinstance(claim, Newer) and passing:
-                known = claim.record.version
-            else:
-                return claim, time
+    async def _perform(self, effect: Effect, *, idle: bool) -> Any:
+        match effect:
+            case effects.Claim(newer_than=known, note=note):
+                return await self.claim(note, known)
+            case effects.Wait(seconds=seconds, newer_than=known, busy=busy):
+                return await self.wait(seconds, known, busy, idle=idle)
+            case effects.Sleep(seconds=seconds):
+                with self.context.flights.idle() if idle else nullcontext():
+                    return await asyncio.sleep(seconds)
+            case _:  # ``acquire`` wants nothing else
+                raise NotImplementedError(type(effect).__name__)
 
     async def wait(self, seconds: float, newer_than: int, busy: Busy | None = None, *, idle: bool = True) -> None:
         """Wait for another worker: until the record or the lease changes, at most ``seconds``, and while its process lives.

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from linkauth.engine.dead_marks import forget, mark_dead
+from linkauth.engine.driver import drive
 from linkauth.engine.events import EventKind
 from linkauth.engine.limiter import limiter
 from linkauth.engine.vendor_access import VendorAccess
@@ -72,26 +73,14 @@ class Runtime:
 
     async def run(self, make: Callable[Concatenate[Worker, P], Steps[T]], *args: P.args, **more: P.kwargs) -> T:
         """What the steps return that ``make`` makes. What an effect raises is raised to them, where they stand."""
-        steps = make(self, *args, **more)
         try:
-            effect = next(steps)
-            while True:
-                try:
-                    done = await self._perform(effect)
-                except Exception as error:  # noqa: BLE001  # theirs to judge, whatever it is
-                    effect = steps.throw(error)
-                else:
-                    effect = steps.send(done)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+            return await drive(make(self, *args, **more), self._perform)
         except asyncio.CancelledError:
             if self._granted is not None and self._context.flights.ending:
                 # Called off, which nobody is who has anything to lose: nothing is held up.
                 await self._release(effects.Release(self._granted[0].note))
             raise
         finally:
-            steps.close()
             await self._stop_extending()
             await self._access.release_permit()
 

@@ -1,7 +1,8 @@
-"""Getting the lease on a token: when it is asked for, what note goes with that, and what is done if it is not granted."""
+"""Getting the lease on a record: how it is asked for, whatever the record is of; and when, with what note, on a token."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,18 +12,57 @@ from linkauth.protocol import timing
 from linkauth.protocol.effects import AcquirePermit, Adopt, Claim, Read, Sleep, Wait
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.intent import Note, digest
-from linkauth.store import Newer
+from linkauth.store import Busy, Newer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linkauth.oauth.token import Token
     from linkauth.protocol.effects import Steps
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.worker import Worker
-    from linkauth.store import Busy, Granted, Reading, Record
     from linkauth.store import Claim as Claimed
+    from linkauth.store import Granted, Reading, Record
 
-__all__ = ["Attempt", "WithoutStore", "adopt", "ask_for_lease", "wait"]
+__all__ = ["Attempt", "WithoutStore", "acquire", "adopt", "ask_for_lease", "wait"]
+
+
+def acquire(
+    now: Callable[[], float],
+    known: int = 0,
+    *,
+    look: Callable[[], Steps[Claim]] | None = None,
+    passing: bool = False,
+    until: float = math.inf,
+) -> Steps[tuple[Claimed, StoreTime]]:
+    """Ask for the lease on a record until it is granted; whoever has it is waited for, and at ``until`` it is ``Busy``.
+
+    A record that is newer than ``known`` comes back as ``Newer``, or is passed by: then the lease is had whatever there is.
+    ``look``: what is to be asked for where that is to be looked at before each claim. ``now``: the clock of ``until``, monotonic.
+    Raises ``StoreError``.
+    """
+    while True:
+        asked = Claim(known) if look is None else (yield from look())
+        answer: tuple[Claimed, StoreTime] = yield asked
+        claim = answer[0]
+        if isinstance(claim, Busy) and (left := until - now()) > 0:
+            yield from wait(min(claim.remaining, left), asked.newer_than, claim)
+        elif isinstance(claim, Newer) and passing:
+            known = claim.record.version
+        else:
+            return answer
+
+
+def wait(seconds: float, newer_than: int, busy: Busy) -> Steps[None]:
+    """For whoever has the lease, or for a record above ``newer_than``: what was passed by is there already."""
+    try:
+        yield Wait(seconds, newer_than, busy)
+    except StoreUnavailable:  # the next claim tells what that means
+        yield Sleep(min(seconds, timing.CLAIM_AGAIN))
+
+
+# -- a token's ----------------------------------------------------------------------------------------------------------
 
 
 class WithoutStore(LinkAuthError):
@@ -123,11 +163,3 @@ def adopt(me: Worker, record: Record, time: StoreTime, *, awaited: bool) -> Step
         _unreadable(me, error)
         raise WithoutStore(me.version) from None
     return 0
-
-
-def wait(seconds: float, newer_than: int, busy: Busy) -> Steps[None]:
-    """For whoever has the lease, or for a record above ``newer_than``: what was passed by is there already."""
-    try:
-        yield Wait(seconds, newer_than, busy)
-    except StoreUnavailable:  # the next claim tells what that means for this vendor
-        yield Sleep(min(seconds, timing.CLAIM_AGAIN))

@@ -25,7 +25,8 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.token import Secret
-from linkauth.protocol.effects import Claim, Effect, Exchange, Failed, LeaseLost, Read, Release, Sleep, Suspicion, Wait
+from linkauth.protocol.claim import acquire
+from linkauth.protocol.effects import Claim, Effect, Exchange, Failed, LeaseLost, Read, Release, Sleep, Suspicion
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:
@@ -125,22 +126,15 @@ def adopt(me: Worker, secret: Secret) -> Steps[None]:
 
 
 def _claim(me: Worker) -> Steps[int | None]:
-    """The number of the lease; None: another worker has replaced the secret while this one ``waited``, and it is known."""
-    limit, known, waited = me.now() + 2 * me.ttl, me.version, False
-    while (left := limit - me.now()) > 0:
-        answer: tuple[Claimed, StoreTime] = yield Claim(known)
-        claim = answer[0]
-        if isinstance(claim, Granted):
-            return claim.number
-        if isinstance(claim, Busy):
-            waited = True
-            yield Wait(min(claim.remaining, left), known, claim)
-            continue
-        yield Newest()
-        if waited:
-            return None
-        known = claim.record.version
-    raise VendorUnavailable("another worker has been rotating this client's secret for too long")
+    """The number of the lease; None: another worker has replaced the secret since this one looked, and it is known."""
+    yield Newest()
+    claim, _ = yield from acquire(me.now, me.version, until=me.now() + 2 * me.ttl)
+    if isinstance(claim, Busy):
+        raise VendorUnavailable("another worker has been rotating this client's secret for too long")
+    if isinstance(claim, Granted):
+        return claim.number
+    yield Newest()
+    return None
 
 
 def _ask(me: Worker, number: int) -> Steps[CommitSecret]:

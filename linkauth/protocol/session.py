@@ -10,16 +10,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from linkauth.errors import InvalidGrant, InvalidToken, LinkAuthError, ReauthorizationRequired, StoreUnavailable
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Claim, Commit, Exchange, Failed, Forget, Held, LeaseLost, Read, Release, Wait
+from linkauth.protocol.claim import acquire
+from linkauth.protocol.effects import Claim, Commit, Exchange, Failed, Forget, Held, LeaseLost, Read, Release
 from linkauth.protocol.lineage import ID_BYTES, new_session
 from linkauth.protocol.refusal import hopeless
-from linkauth.store import Busy, Granted
+from linkauth.store import Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from linkauth.protocol.freshness import StoreTime
     from linkauth.protocol.lineage import Lineage
     from linkauth.protocol.worker import Worker
-    from linkauth.store import Claim as Claimed
     from linkauth.store import Reading, Record
     from linkauth.vendors.vendor import Vendor
 
 __all__ = ["begin", "claim", "end"]
+
+TOO_LONG: Final = "another worker holds the lease for too long"
 
 
 @attrs.frozen
@@ -110,34 +112,33 @@ def end(me: Worker) -> Steps[None]:
 
 def claim(me: Worker) -> Steps[Override]:
     """The lease on a credential, whatever its record holds; without it, where a renewal takes long. Raises ``StoreError``."""
-    patience = me.now() + timing.USER_WAITS
     limit = me.now() + 2 * (me.timeout + me.ttl)
-    while me.now() < limit:
+
+    def look() -> Steps[Claim]:
         found: tuple[Reading, StoreTime] = yield Read()
         reading, time = found
         if reading.record is not None:  # what a logout must revoke, and what holds should a login fail
             me.observe(reading.record, time)
-        known = max(me.version, reading.record.version if reading.record else 0)
-        if me.vendor.needs_user:
-            known = max(known, int(time.now * 1000))
-        answer: tuple[Claimed, StoreTime] = yield Claim(known, reading.note)
-        claimed, time = answer
-        if claimed.record is not None:
-            me.observe(claimed.record, time)
-        if isinstance(claimed, Granted):
-            return _override(me, claimed.number, claimed)
-        if isinstance(claimed, Busy):
-            if me.vendor.needs_user and me.now() >= patience:
-                return _override(me, known, claimed)
-            left = (patience if me.vendor.needs_user else limit) - me.now()
-            yield Wait(min(claimed.remaining, left), known, claimed)
-    raise StoreUnavailable("another worker holds the lease for too long")
+        if me.now() >= limit:
+            raise StoreUnavailable(TOO_LONG)
+        return Claim(_above(me, reading, time), reading.note)
 
-
-def _override(me: Worker, known: int, found: Claimed) -> Override:
-    number = known + timing.CLAIMED_MEANWHILE
+    patience = me.now() + timing.USER_WAITS if me.vendor.needs_user else limit
+    claimed, time = yield from acquire(me.now, look=look, passing=True, until=patience)
+    if claimed.record is not None:
+        me.observe(claimed.record, time)
+    leased = isinstance(claimed, Granted)
+    if not (leased or me.vendor.needs_user):
+        raise StoreUnavailable(TOO_LONG)
+    number = (claimed.number if isinstance(claimed, Granted) else _above(me, claimed, time)) + timing.CLAIMED_MEANWHILE
     lineage = new_session(number, me.lineage.session, me.entropy(ID_BYTES))
-    return Override(number, lineage, isinstance(found, Granted), found.record, found.note)
+    return Override(number, lineage, leased, claimed.record, claimed.note)
+
+
+def _above(me: Worker, found: Reading, time: StoreTime) -> int:
+    """Every number that is known, and the store's clock in milliseconds where the user has to bring the token."""
+    known = max(me.version, found.record.version if found.record else 0)
+    return max(known, int(time.now * 1000)) if me.vendor.needs_user else known
 
 
 def _is_undisturbed(override: Override) -> Steps[bool]:
