@@ -50,6 +50,36 @@ async def test_two_rotations_at_once_are_one():
 
 
 @virtual
+async def test_a_rotation_that_ends_before_the_next_claims_is_shared():
+    """Who has looked, and finds another's secret when it claims, was overtaken: nothing is rotated once more."""
+    store, vendor = Store(), Vendor()
+    slow, fast = (Worker(store, vendor).credential(CLIENT) for _ in range(2))
+    await slow.token()
+
+    def first(name):
+        if name == "claim":
+            store.before = lambda _: None
+            return fast.rotate_secret()
+        return None
+
+    store.before = first
+    await slow.rotate_secret()
+    assert vendor.counts[ROTATE] == 1
+    assert (await slow.refresh()).access_token
+
+
+@virtual
+async def test_a_rotation_of_long_ago_is_not_shared():
+    """This worker has not heard of it, and was told to rotate since: so it does."""
+    store, vendor = Store(), Vendor()
+    unaware, other = (Worker(store, vendor).credential(CLIENT) for _ in range(2))
+    await unaware.token()
+    await other.rotate_secret()
+    await unaware.rotate_secret()
+    assert vendor.counts[ROTATE] == 2
+
+
+@virtual
 async def test_a_rotation_that_was_stalled_past_its_lease_is_carried_out_under_another():
     """Stopped between its claim and the sending: nothing goes out under the lost lease, and the caller sees no error."""
     store, vendor = Store(), Vendor()

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Final
 
-from linkauth.protocol import session
+from linkauth.protocol import client_secret, session
 from linkauth.protocol.lineage import Lineage
 from linkauth.protocol.records import Session
+from linkauth.protocol.renewal import renew
 from linkauth_stores.slot import Slot
 from tests.model import vendor
 from tests.model.point import Point, Program
-from tests.model.values import record, stored, token
+from tests.model.values import record, secret, secret_record, stored, token
 from tests.model.vendor import Kind
 from tests.model.worker import Fake, Known
 from tests.model.world import LOGS_OUT, RENEWS, Case, Life, World
 
-__all__ = ["begin", "first_slot"]
+__all__ = ["begin", "first_slot", "steps"]
 
 NAMES: Final = "ABCD"
 BEGUN: Final = Lineage(Session(0, "s"), 0)
@@ -24,6 +25,8 @@ BEGUN: Final = Lineage(Session(0, "s"), 0)
 
 def _first(kind: Kind) -> Known:
     """What everybody knows, and the store has."""
+    if kind.rotates_secret:
+        return Known(record=secret_record(secret(0), 0.0), version=1)
     if not kind.needs_user:
         return Known()
     return Known(record=record(token(0, 0.0, kind.refresh(0)), BEGUN), version=1, new_until=0.0)
@@ -46,8 +49,13 @@ def _of_the_user(what: str, name: str) -> Program:
     return program
 
 
+def steps(me: Fake, *told: Any) -> Generator[Any, Any, Any]:
+    """Of a renewal, or of a rotation where the record is of a client's secret."""
+    return client_secret.rotate(me) if me.vendor.rotates_secret else renew(me, *told)  # type: ignore[arg-type]
+
+
 def begin(case: Case, program: Program) -> World:
-    """``program``: the steps of a renewal."""
+    """``program``: the steps of whoever is not the user."""
     known = _first(case.vendor)
     renews = Point(program, case.vendor)
 

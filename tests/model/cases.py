@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.vendor import CLIENT, KEEPS, ROTATES, ROTATES_MILDLY, window
+from tests.model.vendor import CLIENT, KEEPS, ROTATES, ROTATES_MILDLY, SECRETS, window
 from tests.model.world import LOGS_IN, LOGS_OUT, Case
 
 __all__ = ["CASES", "LONG"]
@@ -10,6 +10,7 @@ __all__ = ["CASES", "LONG"]
 DIES, STOPS, CUT = ("dies", 1), ("stops 20", 1), ("cut 20", 1)
 AWAY, UNHEARD = ("away", 1), ("unheard", 1)
 NOT_SENT, NO_ANSWER, LIMITED = ("not sent", 1), ("no answer", 1), ("rate limited", 1)
+UNREADABLE = ("unreadable", 1)
 REFUSES = ("refuses 20", 1)
 LEASE_ENDS, LOSES_DATA = ("lease ends", 1), ("loses data", 1)
 WORKERS = (DIES, STOPS, CUT)
@@ -87,11 +88,27 @@ CASES = [
     Case(name="two logins", vendor=ROTATES, does=(LOGS_IN, LOGS_IN), starts=THREE, age=OVER),
     *_by_the_user("a logout", LOGS_OUT),
     Case(name="a logout and a login", vendor=ROTATES, does=(LOGS_OUT, LOGS_IN), starts=THREE),
+    Case(name="a client's secret", vendor=SECRETS, renewals=2, faults=(DIES, LEASE_ENDS, NO_ANSWER), together=1),
+    Case(
+        name="a client's secret, and a vendor that takes 8 s",
+        vendor=SECRETS,
+        slow=8.0,
+        faults=(*ALL, UNREADABLE),
+        together=1,
+    ),
+    Case(
+        name="a client's secret, and the store comes back older", vendor=SECRETS, faults=(LOSES_DATA,), loses_all=False
+    ),
     Case(name="client credentials", vendor=CLIENT, age=0.0, renewals=2, faults=ALL, together=1),
     Case(name="client credentials, two faults of the store", vendor=CLIENT, age=0.0, faults=STORE, together=2),
 ]
 
 LONG = [
+    Case(name="a client's secret, rotated twice", vendor=SECRETS, renewals=2, faults=(*ALL, UNREADABLE), together=1),
+    Case(name="a client's secret, two faults", vendor=SECRETS, faults=(*ALL, UNREADABLE), together=2),
+    Case(name="three rotate a client's secret", vendor=SECRETS, starts=THREE, faults=(*ALL, UNREADABLE), together=1),
+    Case(name="a client's secret, and the store comes back empty", vendor=SECRETS, faults=(LOSES_DATA,)),
+    Case(name="the store takes nothing of who rotates", vendor=SECRETS, renewals=2, faults=(REFUSES, DIES)),
     Case(name="a login, and the store comes back empty", vendor=ROTATES, does=(LOGS_IN,), faults=(LOSES_DATA,)),
     Case(name="it comes back empty, and a worker dies", vendor=ROTATES, faults=(LOSES_DATA, DIES)),
     Case(name="it comes back empty, and one waits for 8 s", vendor=ROTATES, faults=(LOSES_DATA,), slow=8.0),

@@ -11,22 +11,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from linkauth.protocol import client_secret, effects, timing
+from linkauth.protocol import effects, timing
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.lineage import Entry
 from linkauth.protocol.timing import replayable
 from linkauth.store import Committed, Granted
 from linkauth_stores.slot import Slot
-from tests.model import promises
-from tests.model.step import EXTENDED, Raised, Step
+from tests.model import secret_effects
+from tests.model.judges import judge
+from tests.model.step import EXTENDED, WAIT, Raised, Step
 from tests.model.values import evolve, goodbye, mark, record, stored
 from tests.model.vendor import Login, Logout
 from tests.model.worker import DONE, TIMEOUT, TTL, Outcome, Raises
 from tests.model.world import NOT_HEARD, Air, Kept, Lease
 
-__all__ = ["NOT_YET", "PERFORM", "WAIT", "take"]
+__all__ = ["PERFORM", "WAIT", "take"]
 
-WAIT: Final = object()
 MOST_CLAIMS: Final = 40
 """In one schedule; more is a loop without a pause."""
 
@@ -65,7 +65,7 @@ def _claim(step: Step, effect: effects.Claim) -> Any:
                 extend_at=step.now + EXTENDED,
             )
         )
-        promises.granted(step)
+        judge(step.case).granted(step)
     return found, step.time()
 
 
@@ -118,7 +118,7 @@ def _exchange(step: Step, effect: effects.Exchange) -> Any:
             return Outcome("no answer" if air else "not sent")
         asks = effect.flow(step.case.vendor)
         if not isinstance(asks, Login | Logout):
-            promises.sending(step, asks)
+            judge(step.case).sending(step, asks)
         if not alone:
             step.lease(sent=True)
         step.set(air=Air(asks, step.now, air.first_at if air else step.now))
@@ -130,10 +130,10 @@ def _exchange(step: Step, effect: effects.Exchange) -> Any:
         if step.now < air.first_at + replayable(window, TIMEOUT):
             step.set(air=evolve(air, answer=Outcome("no answer")))
             return WAIT
-        promises.unheard(step, air)
+        judge(step.case).unheard(step, air)
         step.set(air=None)
         return Outcome("no answer")
-    promises.arrived(step, air)
+    judge(step.case).arrived(step, air)
     step.set(air=None)
     return None if air.answer == DONE else air.answer
 
@@ -262,7 +262,7 @@ def _release(step: Step, effect: effects.Release) -> Any:
     note = effect.note.encode() if isinstance(effect.note, Note) else effect.note
     if not lease.gone:
         _quietly(step, lambda slot: slot.release(lease.number, note, step.now))
-    step.set(lease=None)
+    step.set(lease=None, began_with=None)
 
 
 PERFORM: dict[type, Callable[[Step, Any], Any]] = {
@@ -284,15 +284,8 @@ PERFORM: dict[type, Callable[[Step, Any], Any]] = {
     effects.Serve: _serve,
     effects.Suspicion: _suspicion,
     effects.Release: _release,
+    **secret_effects.PERFORM,
 }
-NOT_YET = {
-    client_secret.Newest,
-    client_secret.Authorize,
-    client_secret.CommitSecret,
-    client_secret.KeepAnswer,
-    client_secret.DropAnswer,
-}
-"""What only client secrets want: their steps are not taken here."""
 
 
 def take(step: Step) -> None:

@@ -8,9 +8,8 @@ from unittest.mock import patch
 import attrs
 
 from linkauth.protocol import timing
-from linkauth.protocol.renewal import renew
-from tests.model import promises
-from tests.model.beginning import begin
+from tests.model.beginning import begin, steps
+from tests.model.judges import judge
 from tests.model.moves import all_settled, moves
 from tests.model.point import Program
 from tests.model.world import Case, World
@@ -40,7 +39,7 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks of one who waits: four times as many bring nothing but sixteen times as many orders."""
 
 
-def explore(case: Case, program: Program = renew, *, most: int = 1_000_000) -> Found:
+def explore(case: Case, program: Program = steps, *, most: int = 1_000_000) -> Found:
     """What may become of a case. Raises ``NotImplementedError`` where the steps yield an effect that nobody has written down."""
     with patch.object(timing, "LOOK_AGAIN", LOOK_AGAIN):
         return _explore(case, program, most)
@@ -55,7 +54,7 @@ def _explore(case: Case, program: Program, most: int) -> Found:
         after = [] if here.bad else list(moves(here))
         bad = here.bad
         if not after and not bad:
-            bad = promises.at_the_end(here)
+            bad = judge(case).at_the_end(here)
         if bad:
             path: list[str] = []
             while (link := came[here]) is not None:

@@ -17,11 +17,12 @@ from linkauth.protocol.intent import Note
 from linkauth.protocol.renewal import renew
 from linkauth.store import Busy, Granted, Reading
 from linkauth_stores.slot import Slot
+from tests.model.beginning import steps
 from tests.model.effects import Step
 from tests.model.point import Program
 from tests.model.worker import Fake
 
-__all__ = ["FAULTS", "Fault"]
+__all__ = ["FAULTS", "Fault", "planted", "replacing", "rewritten"]
 
 
 @attrs.frozen
@@ -56,7 +57,7 @@ def replacing(case: str) -> Any:
 
     def add(where: Callable[[], tuple[Any, str, Any]]) -> Any:
         def program(me: Fake, *told: Any) -> Generator[Any, Any, Token]:
-            return renew(me, *told)
+            return steps(me, *told)
 
         program.__name__, program.__doc__ = where.__name__, where.__doc__
         planted(case, lambda: patch.object(*where()))(program)

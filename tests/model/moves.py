@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from linkauth.oauth.token import Token
-from linkauth.protocol import effects, timing
-from tests.model import promises
+from linkauth.oauth.token import Secret, Token
+from linkauth.protocol import client_secret, effects, timing
 from tests.model.effects import take
+from tests.model.judges import judge
 from tests.model.step import Raised, Step
 from tests.model.troubles import losses, replaced, spend, troubles
 from tests.model.values import evolve
@@ -22,7 +22,16 @@ END = 250.0
 """Seconds after which a world that still moves goes on for ever."""
 STEPS = ("away", "unheard", "not sent", "no answer")
 """Faults that happen to one step."""
-LOCAL = (effects.Adopt, effects.Serve, effects.Settle, effects.AcquirePermit, effects.ReleasePermit, effects.Sleep)
+COMMITS = (effects.Commit, client_secret.CommitSecret)
+LOCAL = (
+    client_secret.Authorize,
+    effects.Adopt,
+    effects.Serve,
+    effects.Settle,
+    effects.AcquirePermit,
+    effects.ReleasePermit,
+    effects.Sleep,
+)
 """Effects that touch nobody else: they are done at once, so that no order is tried in which they come later."""
 
 
@@ -33,6 +42,8 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
     """What everybody may do, and what may happen to them; where nobody has anything to do, time passes."""
     urgent = False
     for who, life in enumerate(world.lives):
+        if any(_is_as(life, other) for other in world.lives[:who]):
+            continue  # what it may do now that one may do instead: the names are all that would differ
         if life.air is not None and life.air.answer is None:
             yield from _acts(world, who)
             urgent |= world.now >= life.air.sent_at + world.case.slow
@@ -49,11 +60,16 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
             yield f"{later - world.now:g} s pass", _passed(world, later)
 
 
+def _is_as(life: Life, other: Life) -> bool:
+    """Whether both are alike in all but their names, and nobody has heard of either: without a claim nothing is left anywhere."""
+    return life.claims == other.claims == 0 and evolve(life, name=other.name) == other
+
+
 def _steps(world: World, who: int) -> Iterator[tuple[str, World]]:
     life = world.lives[who]
     if life.point is not None:
         yield from _tries(world, who, doing(life), take)
-    waits = life.point is not None and isinstance(life.point.effect, effects.Commit)
+    waits = life.point is not None and isinstance(life.point.effect, COMMITS)
     if life.kept is not None and not waits and world.now >= life.kept.offer_at:
         yield from _tries(world, who, f"{life.name} offers what it kept", _offers)
     if life.hear_by < math.inf and life.reaches(world.now):
@@ -130,13 +146,16 @@ def _acts(world: World, who: int) -> Iterator[tuple[str, World]]:
     """The vendor answers a request."""
     life, air = world.lives[who], world.lives[who].air
     assert air is not None
-    after, answer = promises.acted(world, who, air)
+    after, answer = judge(world.case).acted(world, who, air)
     yield f"the vendor answers {life.name}: {said(answer)}", _told(after, who, answer)
+    if isinstance(answer, Secret) and (unread := spend(world, "unreadable")) is not None:
+        bare = evolve(after, faults=unread.faults, together=unread.together)
+        yield f"the vendor answers {life.name} -- UNREADABLE", _told(bare, who, Outcome("unreadable", raw=answer))
     if (fails := spend(world, "rate limited")) is not None:
         yield f"the vendor answers {life.name} -- RATE LIMITED", _told(fails, who, Outcome("rate limited"))
 
 
-def _told(world: World, who: int, answer: Token | Outcome) -> World:
+def _told(world: World, who: int, answer: Token | Secret | Outcome) -> World:
     life = world.lives[who]
     if not life.up:
         return replaced(world, who, air=None)

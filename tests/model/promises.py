@@ -26,14 +26,27 @@ if TYPE_CHECKING:
 GRACE: Final = timing.GRACE
 """As it is, whatever a planted fault makes of it."""
 
-__all__ = ["acted", "arrived", "at_the_end", "granted", "handed", "sending", "served", "unheard", "written"]
+__all__ = [
+    "acted",
+    "arrived",
+    "at_the_end",
+    "granted",
+    "handed",
+    "is_its_turn",
+    "marked",
+    "marks",
+    "sending",
+    "served",
+    "unheard",
+    "written",
+]
 
 
-def _mark(grants: tuple[Grant, ...], serial_: int, **what: bool) -> tuple[Grant, ...]:
+def marked(grants: tuple[Grant, ...], serial_: int, **what: bool) -> tuple[Grant, ...]:
     return tuple(evolve(grant, **what) if grant.serial == serial_ else grant for grant in grants)
 
 
-def _grants(step: Step) -> tuple[Grant, ...]:
+def marks(step: Step) -> tuple[Grant, ...]:
     found: tuple[Grant, ...] = step.more.get("grants", step.before.grants)
     return found
 
@@ -72,7 +85,7 @@ def written(step: Step, before: Slot, after: Slot) -> None:
         step.fail(4, f"brings a{serial_of(new)} back, and the user has gone")
     if older:
         step.fail(4, f"overwrites a{serial_of(old)} with a{serial_of(new)}, which is older")
-    step.more["grants"] = _mark(_grants(step), serial_of(new), durable=True, wiped=False)
+    step.more["grants"] = marked(marks(step), serial_of(new), durable=True, wiped=False)
 
 
 def _sent_at(record: Record | None) -> float:
@@ -89,11 +102,31 @@ def granted(step: Step) -> None:
         evolve(grant, taken_over=True)
         if grant.by in troubled and not (grant.durable or grant.wiped or grant.of_the_user)
         else grant
-        for grant in _grants(step)
+        for grant in marks(step)
     )
 
 
 # -- the vendor ----------------------------------------------------------------------------------------------------------------
+
+
+def is_its_turn(step: Step) -> bool:
+    """Whether all is as it knows, so that it may be judged by what it asks; and nobody else asks, for it has the lease."""
+    me, world, care = step.me, step.before, step.case.vendor.rotation.rotates or step.case.vendor.rotates_secret
+    if me.trouble & UNNOTICED or world.was_lost or (not care and any(life.failures for life in world.lives)):
+        return False
+    for who, life in enumerate(world.lives):
+        of_the_user = life.air is not None and isinstance(life.air.asks, Login | Logout)
+        if who != step.who and life.up and life.air is not None and not life.trouble and not of_the_user:
+            step.fail(1, f"asks the vendor at the same time as {life.name}")
+    if (
+        me.lease is None
+        or step.slot.lease is None
+        or step.slot.lease.number != me.lease.number
+        or not step.slot.held(step.now)
+    ):
+        step.fail(1, "asks the vendor, and the lease is not its own")
+        return False
+    return True
 
 
 def sending(step: Step, spending: Token | None) -> None:
@@ -102,21 +135,11 @@ def sending(step: Step, spending: Token | None) -> None:
     care = kind.rotation.rotates
     if me.kept is not None and care:
         step.fail(5, f"spends {spending and spending.refresh_token}, and has an answer that the store has not")
-    if me.trouble & UNNOTICED or world.was_lost or (not care and any(life.failures for life in world.lives)):
+    if not is_its_turn(step):
         return
     others = [life for who, life in enumerate(world.lives) if who != step.who]
-    for life in others:
-        if life.up and life.air is not None and not life.trouble and not isinstance(life.air.asks, Login | Logout):
-            step.fail(1, f"asks the vendor at the same time as {life.name}")
     lease = me.lease
-    if (
-        lease is None
-        or step.slot.lease is None
-        or step.slot.lease.number != lease.number
-        or not step.slot.held(step.now)
-    ):
-        step.fail(1, "asks the vendor, and the lease is not its own")
-        return
+    assert lease is not None
     has = lease.granted.record if any(life.overtaken for life in others) else step.slot.record(step.now)
     # What stands of a login since, which waited for nobody, is not hurt by what becomes of the session before it.
     same = serial_of(has) // SESSION == serial(spending) // SESSION or spending is None
@@ -200,12 +223,12 @@ def _asked_again(world: World, who: int, serial_: int) -> Fate:
 def unheard(step: Step, air: Air) -> None:
     """An answer is lost on its way, and not asked for again."""
     if isinstance(air.answer, Token):
-        step.more["grants"] = _mark(_grants(step), serial(air.answer), unheard=True)
+        step.more["grants"] = marked(marks(step), serial(air.answer), unheard=True)
 
 
 def arrived(step: Step, air: Air) -> None:
     if isinstance(air.answer, Token):
-        step.more["grants"] = _mark(_grants(step), serial(air.answer), arrived=True)
+        step.more["grants"] = marked(marks(step), serial(air.answer), arrived=True)
     elif air.answer == Outcome("refused") and isinstance(air.asks, Token):
         step.more["refused"] = step.before.refused | {(step.who, air.asks.refresh_token)}
 
@@ -222,7 +245,7 @@ def served(step: Step) -> None:
         step.fail(4, f"lets go of {before and before.access_token} for {held.access_token}, which is older")
     if step.me.failures:
         return
-    if any(grant.serial == serial(held) and not (grant.durable or grant.wiped) for grant in _grants(step)):
+    if any(grant.serial == serial(held) and not (grant.durable or grant.wiped) for grant in marks(step)):
         step.fail(3, f"hands out {held.access_token}, which the store never had")
 
 

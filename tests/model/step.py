@@ -12,17 +12,21 @@ from linkauth.protocol.lineage import Entry
 from linkauth.protocol.records import DeadRecord
 from linkauth.store import Busy, Claim, Committed, Granted, Record
 from linkauth_stores.slot import Slot
-from tests.model import promises
+from tests.model.judges import judge
 from tests.model.point import Told
 from tests.model.values import content, evolve, stored
 from tests.model.worker import TTL, Ended, Raises, adopt, supersedes
 from tests.model.world import Life, World
 
-__all__ = ["EXTENDED", "Raised", "Step"]
+__all__ = ["EXTENDED", "WAIT", "Raised", "Step"]
 
 T = TypeVar("T")
 EXTENDED: Final = TTL / timing.LEASE_PART
 """Seconds between two extensions, and what must be left of a lease when something is sent."""
+
+
+WAIT: Final = object()
+"""An effect comes to nothing yet."""
 
 
 class Raised(Exception):
@@ -63,7 +67,7 @@ class Step:
         self.more.setdefault("bad", f"promise {promise}: {self.me.name} {words}")
 
     def world(self) -> World:
-        promises.served(self)
+        judge(self.case).served(self)
         lives = (*self.before.lives[: self.who], self.me, *self.before.lives[self.who + 1 :])
         return evolve(self.before, lives=lives, slot=self.slot, **self.more)
 
@@ -85,7 +89,7 @@ class Step:
         if not away:
             before = self.slot
             self.slot, answer = change(before)
-            promises.written(self, before, self.slot)
+            judge(self.case).written(self, before, self.slot)
         if away or self.is_fault("unheard"):
             self.set(failed=True, failures=self.me.failures + 1)
             raise Raised(Raises("StoreUnavailable"))
@@ -117,7 +121,7 @@ class Step:
             return
         first = not lease.lost
         self.lease(lost=True, gone=True, extend_at=math.inf)
-        if first and lease.sent:
+        if first and lease.sent and not self.case.vendor.rotates_secret:  # of which nothing is in doubt
             try:
                 found = self.claim(lease.owner, self.me.known.version, lease.note)
             except Raised:
@@ -142,7 +146,7 @@ class Step:
     # -- its own steps ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        self.set(renewals=self.me.renewals - 1, point=self.me.first, result=None, lease=None)
+        self.set(renewals=self.me.renewals - 1, point=self.me.first, result=None, lease=None, began_with=None)
         self.go((self.me.known.version, self.now if self.case.outright else -math.inf))
 
     def go(self, answer: Any) -> None:
@@ -155,7 +159,7 @@ class Step:
             self._end(point.ended)
 
     def _end(self, ended: Ended) -> None:
-        promises.handed(self, ended)
+        judge(self.case).handed(self, ended)
         self.stop_extending()
         begins = self.now + ended.pause
         if ended.token is not None and self.me.renewals:
@@ -203,7 +207,7 @@ class Step:
     def _outlived(self, winner: Record) -> bool:
         kept = self.me.kept
         assert kept is not None
-        if lineage.supersedes(kept.entry, Entry(content(winner), winner.version)):
+        if not lineage.supersedes(Entry(content(winner), winner.version), kept.entry):
             self.set(kept=evolve(kept, above=winner.version))
             return False
         self.set(kept=None)

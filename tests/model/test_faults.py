@@ -6,7 +6,7 @@ import pytest
 
 from tests.model.cases import CASES, LONG
 from tests.model.explore import explore
-from tests.model.faults import FAULTS
+from tests.model.secret_faults import FAULTS
 
 NAMED = {case.name: case for case in CASES + LONG}
 

@@ -101,7 +101,7 @@ def _lost(world: World) -> World:
 
 def _follows(world: World) -> bool:
     """Whether workers listen to what becomes of the record."""
-    return world.case.announces and world.case.vendor.needs_user
+    return world.case.announces and (world.case.vendor.needs_user or world.case.vendor.rotates_secret)
 
 
 def replaced(world: World, who: int, **what: object) -> World:

@@ -1,27 +1,31 @@
-"""Tokens and records with names that can be read: the token of serial 3 is ``a3``, its refresh token ``r3``."""
+"""Tokens and records with names that can be read: the token of serial 3 is ``a3``, its refresh token ``r3``, a client's secret ``s3``."""
 
 from __future__ import annotations
 
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
-from linkauth.oauth.token import Token
+from linkauth.oauth.token import Secret, Token
 from linkauth.protocol.freshness import StoreTime, Windows, windows
 from linkauth.protocol.lineage import Lineage
-from linkauth.protocol.records import DeadRecord, Session, TokenRecord
+from linkauth.protocol.records import DeadRecord, SecretRecord, Session, TokenRecord
 from linkauth.store import Record
 
 __all__ = [
     "LIFETIME",
+    "Content",
     "content",
     "evolve",
     "goodbye",
     "mark",
     "record",
+    "secret",
+    "secret_record",
     "serial",
+    "serial_in",
     "serial_of",
     "stored",
     "token",
@@ -33,7 +37,9 @@ LIFETIME = 60.0
 
 T = TypeVar("T")
 
-_RECORDS: dict[bytes, TokenRecord | DeadRecord] = {}
+Content: TypeAlias = TokenRecord | DeadRecord | SecretRecord
+
+_RECORDS: dict[bytes, Content] = {}
 
 
 @cache
@@ -53,9 +59,22 @@ def windows_of(token: Token) -> Windows:
 
 
 @cache
-def stored(record: TokenRecord | DeadRecord) -> bytes:
+def secret(serial: int) -> Secret:
+    """A client's secret."""
+    return Secret(f"s{serial}")
+
+
+def secret_record(secret: Secret, rotated_at: float) -> SecretRecord:
+    """It, and when it was asked for."""
+    return SecretRecord(vendor="v", client_secret=secret.reveal(), rotated_at=rotated_at)
+
+
+@cache
+def stored(record: Content) -> bytes:
     """Its bytes: words that can be read."""
-    if isinstance(record, TokenRecord):
+    if isinstance(record, SecretRecord):
+        words = f"{record.client_secret} {record.rotated_at:g}"
+    elif isinstance(record, TokenRecord):
         token = record.token
         words = f"{token.access_token} {token.refresh_token} {token.issued_at:g} {record.session} {record.generation}"
     else:
@@ -80,14 +99,20 @@ def record(token: Token, lineage: Lineage) -> TokenRecord:
     return TokenRecord(vendor="v", account="a", token=token, session=lineage.session, generation=lineage.generation)
 
 
-def content(record: Record) -> TokenRecord | DeadRecord:
+def content(record: Record) -> Content:
     return _RECORDS[bytes(record.value)]
 
 
+def serial_in(record: Content | None) -> int:
+    """Which token, or secret, is in a record; -1: none."""
+    if isinstance(record, SecretRecord):
+        return int(record.client_secret[1:])
+    return serial(record.token) if isinstance(record, TokenRecord) else -1
+
+
 def serial_of(record: Record | None) -> int:
-    """Which token a record holds; -1: none."""
-    found = None if record is None else content(record)
-    return serial(found.token) if isinstance(found, TokenRecord) else -1
+    """Which is in what the store has; -1: none."""
+    return -1 if record is None else serial_in(content(record))
 
 
 @cache

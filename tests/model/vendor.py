@@ -16,10 +16,13 @@ __all__ = [
     "LOGIN",
     "ROTATES",
     "ROTATES_MILDLY",
+    "ROTATION",
+    "SECRETS",
     "SESSION",
     "Kind",
     "Login",
     "Logout",
+    "Rotation",
     "Session",
     "window",
 ]
@@ -45,6 +48,14 @@ class Logout:
     token: Token
 
 
+@attrs.frozen(cache_hash=True)
+class Rotation:
+    """Likewise: for another client secret, with a token of the client's."""
+
+
+ROTATION: Final = Rotation()
+
+
 @attrs.frozen(kw_only=True, cache_hash=True)
 class Kind:
     """What ``protocol.Worker.vendor`` is asked for."""
@@ -53,6 +64,8 @@ class Kind:
     rotation: RotationProfile = UNSAID
     needs_user: bool = True
     leaves_open: str = ""
+    rotates_secret: bool = False
+    """The record is of a client's secret, not of a token."""
 
     def refresh(self, serial: int) -> str | None:
         """What renews the token of ``serial``."""
@@ -71,6 +84,9 @@ class Kind:
     def logout(self, token: Token) -> object:
         return Logout(token)
 
+    def rotate_secret(self, _: Token) -> object:
+        return ROTATION
+
 
 ROTATES = Kind(name="rotates", rotation=RotationProfile(rotates=True))
 ROTATES_MILDLY = Kind(
@@ -79,6 +95,7 @@ ROTATES_MILDLY = Kind(
 )
 KEEPS = Kind(name="keeps the refresh token")
 CLIENT = Kind(name="client credentials", needs_user=False)
+SECRETS = Kind(name="a client's secret", needs_user=False, rotates_secret=True)
 
 
 def window(seconds: float) -> Kind:
@@ -91,7 +108,10 @@ def window(seconds: float) -> Kind:
 
 @attrs.frozen(cache_hash=True)
 class Session:
-    """The newest session at the vendor: its newest token, whether it lives, when the last refresh token was spent; and those before."""
+    """The newest session at the vendor: its newest token, whether it lives, when the last refresh token was spent; and those before.
+
+    Of a client: its newest secret, and no other is good.
+    """
 
     kind: Kind
     serial: int = 0
@@ -123,6 +143,10 @@ class Session:
         if refresh == self.kind.refresh(self.serial - 1) and now < self.spent_at + rotation.replay_window:
             return self, self.serial
         return (evolve(self, alive=False) if rotation.reuse_revokes else self), None
+
+    def rotate(self) -> Session:
+        """With another secret."""
+        return evolve(self, serial=self.serial + 1)
 
     def login(self) -> Session:
         """After a login. The session before it lives on."""

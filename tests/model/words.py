@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from linkauth.oauth.token import Token
-from linkauth.protocol import effects
+from linkauth.oauth.token import Secret, Token
+from linkauth.protocol import client_secret, effects
 from tests.model.values import serial
 from tests.model.worker import Outcome
 from tests.model.world import Life
@@ -11,7 +11,9 @@ from tests.model.world import Life
 __all__ = ["doing", "said"]
 
 
-def said(answer: Token | Outcome) -> str:
+def said(answer: Token | Secret | Outcome) -> str:
+    if isinstance(answer, Secret):
+        return answer.reveal()
     return answer.kind if isinstance(answer, Outcome) else f"a{serial(answer)} {answer.refresh_token or ''}".strip()
 
 
@@ -26,7 +28,7 @@ def doing(life: Life) -> str:
             if life.air is None:
                 return f"{life.name} asks the vendor"
             return f"{life.name} hears: {said(life.air.answer)}" if life.air.answer else f"{life.name} asks once more"
-        case effects.Commit(token=fresh):
+        case effects.Commit(token=fresh) | client_secret.CommitSecret(secret=fresh):
             return f"{life.name} commits {said(fresh)}"
         case effects.Wait(seconds=seconds) | effects.Sleep(seconds=seconds):
             return f"{life.name} has waited ({seconds:g} s at the most)"

@@ -18,16 +18,16 @@ from linkauth.errors import (
     StoreUnavailable,
     VendorUnavailable,
 )
-from linkauth.oauth.token import Token
+from linkauth.oauth.token import Secret, Token
 from linkauth.protocol import lineage, timing
 from linkauth.protocol.effects import Failed, LeaseLost
 from linkauth.protocol.freshness import StoreTime, Verdict
 from linkauth.protocol.intent import Note
 from linkauth.protocol.lineage import Entry, Lineage
 from linkauth.protocol.patience import InDoubt
-from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
 from linkauth.store import Record
-from tests.model.values import content, evolve, windows_of
+from tests.model.values import Content, content, evolve, windows_of
 from tests.model.vendor import Kind
 
 __all__ = ["DONE", "TIMEOUT", "TTL", "Ended", "Fake", "Known", "Outcome", "Raises", "adopt", "pause", "supersedes"]
@@ -40,7 +40,7 @@ TTL = TIMEOUT + timing.LEASE_MORE
 class Known:
     """What a worker has in its memory of the credential."""
 
-    record: TokenRecord | DeadRecord | None = None
+    record: Content | None = None
     version: int = 0
     stored: bool = True
     heard_at: float | None = None
@@ -55,7 +55,9 @@ class Known:
 
     @property
     def lineage(self) -> Lineage:
-        return Lineage() if self.record is None else Lineage(self.record.session, self.record.generation)
+        if self.record is None or isinstance(self.record, SecretRecord):
+            return Lineage()
+        return Lineage(self.record.session, self.record.generation)
 
     @property
     def dead(self) -> str:
@@ -71,7 +73,9 @@ class Known:
 
     def is_latest(self, entry: Entry) -> bool:
         """Whether nothing is known that comes after ``entry``."""
-        return self.entry is None or self.lineage.session is None or not lineage.supersedes(self.entry, entry)
+        if self.entry is None or (isinstance(self.record, TokenRecord | DeadRecord) and self.lineage.session is None):
+            return True
+        return not lineage.supersedes(self.entry, entry)
 
     def lacks(self, record: Record | None) -> bool:
         return self.record is not None and self.stored and self.version > (0 if record is None else record.version)
@@ -83,6 +87,9 @@ class Known:
 def supersedes(record: Record, known: Known, kind: Kind, now: float) -> bool:
     """Whether ``record`` comes after what is known: as ``engine.replica`` asks ``lineage``."""
     found = content(record)
+    if isinstance(found, SecretRecord) and known.entry is not None:  # as ``engine.client_secrets``
+        entry = Entry(found, record.version)
+        return entry != known.entry and not lineage.supersedes(known.entry, entry)
     alone = known.token is not None and not kind.rotation.rotates
     if isinstance(found, TokenRecord) and not known.stored and alone:
         return record.version > known.version and found.token.expires_at > now
@@ -204,6 +211,7 @@ class Outcome:
 
     kind: str
     salvage: Token | None = None
+    raw: Secret | None = None
 
     def failed(self) -> Failed:
         match self.kind:
@@ -215,8 +223,8 @@ class Outcome:
                 return Failed(NoAnswer("no answer"), in_doubt=True)
             case "rate limited":
                 return Failed(RateLimited("slow_down", "", status=429), in_doubt=False)
-            case "unusable":
-                return Failed(MalformedResponse("no access token", salvage=self.salvage), in_doubt=True)
+            case "unusable" | "unreadable":
+                return Failed(MalformedResponse("no access token", salvage=self.salvage, raw=self.raw), in_doubt=True)
         raise AssertionError(f"the model has no {self.kind}: worker.Outcome")
 
 

@@ -7,14 +7,14 @@ from typing import Final
 
 import attrs
 
-from linkauth.oauth.token import Token
+from linkauth.oauth.token import Secret, Token
 from linkauth.protocol.lineage import Entry
 from linkauth.store import Granted
 from linkauth_stores.slot import Slot
 from tests.model.losses import Fate
 from tests.model.point import Point
-from tests.model.values import serial
-from tests.model.vendor import Kind, Login, Logout, Session
+from tests.model.values import serial_in
+from tests.model.vendor import Kind, Login, Logout, Rotation, Session
 from tests.model.worker import Ended, Known, Outcome
 
 __all__ = [
@@ -70,11 +70,11 @@ class Lease:
 class Air:
     """A request to the vendor, and the answer once it has acted."""
 
-    asks: Token | Login | Logout | None
+    asks: Token | Login | Logout | Rotation | None
     """What is asked with; None: a client's own secret."""
     sent_at: float
     first_at: float
-    answer: Token | Outcome | None = None
+    answer: Token | Secret | Outcome | None = None
 
 
 @attrs.frozen(cache_hash=True)
@@ -122,6 +122,8 @@ class Life:
     puts_back: Entry | None = None
     """What it is about to put back."""
     claims: int = 0
+    began_with: int | None = None
+    """What the store had when its steps looked before they claimed, by its serial."""
     failed: bool = False
     """Its last call to the store failed."""
     failures: int = 0
@@ -143,7 +145,7 @@ class Life:
 
 @attrs.frozen(cache_hash=True)
 class Grant:
-    """A token that the vendor granted, as the judge sees it."""
+    """A token, or a secret, that the vendor granted, as the judge sees it."""
 
     serial: int
     by: int
@@ -208,6 +210,8 @@ class World:
     left: int = -1
     """The newest session that the store was told to be over by the user."""
     lost_at: float = -math.inf
+    beside: tuple[int, int] = (0, -1)
+    """The answer that is kept beside the record, for a human: under which number, and of which secret."""
     excuse: str = ""
     """Why the session may be lost, as it was at the moment at which that was done."""
     bad: str = ""
@@ -227,4 +231,4 @@ class World:
         return self.lost_at > -math.inf
 
     def is_held(self, serial_: int) -> bool:
-        return any(life.reaches(self.now) and serial(life.known.token) == serial_ for life in self.lives)
+        return any(life.reaches(self.now) and serial_in(life.known.record) == serial_ for life in self.lives)
