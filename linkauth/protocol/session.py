@@ -113,15 +113,20 @@ def end(me: Worker) -> Steps[None]:
 def claim(me: Worker) -> Steps[Override]:
     """The lease on a credential, whatever its record holds; without it, where a renewal takes long. Raises ``StoreError``."""
     limit = me.now() + 2 * (me.timeout + me.ttl)
+    known = 0
 
     def look() -> Steps[Claim]:
+        nonlocal known
         found: tuple[Reading, StoreTime] = yield Read()
         reading, time = found
         if reading.record is not None:  # what a logout must revoke, and what holds should a login fail
             me.observe(reading.record, time)
         if me.now() >= limit:
             raise StoreUnavailable(TOO_LONG)
-        return Claim(_above(me, reading, time), reading.note)
+        known = max(me.version, reading.record.version if reading.record else 0)
+        if me.vendor.needs_user:
+            known = max(known, int(time.now * 1000))
+        return Claim(known, reading.note)
 
     patience = me.now() + timing.USER_WAITS if me.vendor.needs_user else limit
     claimed, time = yield from acquire(me.now, look=look, passing=True, until=patience)
@@ -130,15 +135,10 @@ def claim(me: Worker) -> Steps[Override]:
     leased = isinstance(claimed, Granted)
     if not (leased or me.vendor.needs_user):
         raise StoreUnavailable(TOO_LONG)
-    number = (claimed.number if isinstance(claimed, Granted) else _above(me, claimed, time)) + timing.CLAIMED_MEANWHILE
+    # Not by the answer's time, which may be late: of two logins that cross the one that claimed later stands.
+    number = (claimed.number if isinstance(claimed, Granted) else known) + timing.CLAIMED_MEANWHILE
     lineage = new_session(number, me.lineage.session, me.entropy(ID_BYTES))
     return Override(number, lineage, leased, claimed.record, claimed.note)
-
-
-def _above(me: Worker, found: Reading, time: StoreTime) -> int:
-    """Every number that is known, and the store's clock in milliseconds where the user has to bring the token."""
-    known = max(me.version, found.record.version if found.record else 0)
-    return max(known, int(time.now * 1000)) if me.vendor.needs_user else known
 
 
 def _is_undisturbed(override: Override) -> Steps[bool]:
