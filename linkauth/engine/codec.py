@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
@@ -145,7 +145,8 @@ def _is_plain(members: Mapping[str, Any]) -> bool:
 
     What a vendor said besides (``extra``) stays what it is, and so does an answer kept for the operator.
     """
-    parts = (members, wire.as_object(members.get("token")))
+    token: object = members.get("token")
+    parts = (members, cast("Mapping[str, Any]", token)) if isinstance(token, dict) else (members,)
     return all(value.isprintable() for part in parts for value in part.values() if isinstance(value, str))
 
 
