@@ -6,12 +6,13 @@ from linkauth.vendors.linkkit import Linkkit
 from linkauth.vendors.linkxg import LinkXG
 from linkauth.vendors.linkxg_user import LinkXGUser
 from linkauth.vendors.oauth2 import OAuth2
-from linkauth.vendors.registered import RegisteredClient
+from linkauth.vendors.registered import CodeGrantClient, RegisteredClient
 from linkauth.vendors.sagex3 import SageX3
 from linkauth.vendors.vendor import Pending, RotationProfile, Vendor
 
 __all__ = [
     "ApiKey",
+    "CodeGrantClient",
     "Dialect",
     "LinkXG",
     "LinkXGUser",

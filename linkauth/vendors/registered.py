@@ -5,7 +5,7 @@ Whose session it is, is told from these four, and token requests show the client
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from linkauth.oauth.exchange import Flow
     from linkauth.vendors.vendor import Pending
 
-__all__ = ["RegisteredClient"]
+__all__ = ["CodeGrantClient", "RegisteredClient"]
 
 
 @attrs.frozen(kw_only=True)
@@ -79,3 +79,27 @@ class RegisteredClient(Vendor):
         """POST ``fields`` and the client's id and secret to ``url``; ``how``: as ``linkauth.oauth.grants.grant`` has it."""
         whole = {**fields, "client_id": self.client_id, "client_secret": self.client_secret.reveal()}
         return (yield from grants.grant(url, whole, vendor=self.name, **how))
+
+
+@attrs.frozen(kw_only=True)
+class CodeGrantClient(RegisteredClient):
+    """One with a page for its users: the authorization code grant of RFC 6749 §4.1, and renewals by §6.
+
+    A subclass says where the two endpoints are, below ``base_url``.
+    """
+
+    authorize_path: ClassVar[str]
+    token_path: ClassVar[str]
+    default_type: ClassVar[str | None] = None
+    """The token type where an answer has none; None: such an answer is refused."""
+
+    needs_user = True
+
+    def authorization_url(self, pending: Pending, *, state: str, challenge: str | None) -> str:
+        return self.page(f"{self.base_url}{self.authorize_path}", pending, state=state, challenge=challenge)
+
+    def exchange(self, params: Mapping[str, Any], pending: Pending) -> Flow[Token]:
+        return self.code_grant(f"{self.base_url}{self.token_path}", params, pending, default_type=self.default_type)
+
+    def renew(self, current: Token | None) -> Flow[Token]:
+        return self.refresh_grant(f"{self.base_url}{self.token_path}", current, default_type=self.default_type)

@@ -81,6 +81,7 @@ def test_no_vendor_and_no_flow_is_forgotten() -> None:
     ]
     assert {"renew", "exchange", "login", "logout", "rotate_secret"} <= set(flows)
     kinds = [kind for kind in vars(linkauth.vendors).values() if isinstance(kind, type) and issubclass(kind, Vendor)]
+    kinds = [kind for kind in kinds if hasattr(kind, "name")]  # a base has none, and is no vendor
     theirs = {(kind, name) for kind in kinds for name in flows if getattr(kind, name) is not getattr(Vendor, name)}
     cases = {(type(case.vendor), case.method): case.name for case in (*CASES, *BESIDE)}
     assert theirs == cases.keys()

@@ -1,4 +1,4 @@
-"""A vendor of one registration in a file of its own: what ``RegisteredClient`` brings, and what is left to say."""
+"""A vendor of one registration in a file of its own: what its base brings, and what is left to say."""
 
 from __future__ import annotations
 
@@ -9,29 +9,21 @@ import pytest
 
 from linkauth.errors import AccessDenied, ConfigurationError, InvalidGrant, ReauthorizationRequired
 from linkauth.testing import play
-from linkauth.vendors import RegisteredClient
+from linkauth.vendors import CodeGrantClient
 from linkauth.vendors.vendor import base_url
 from tests.vendors.vendor_answers import CURRENT, PENDING, SENT_AT, answer
 
 
 @attrs.frozen(kw_only=True)
-class Acme(RegisteredClient):
+class Acme(CodeGrantClient):
     """All that a vendor with a consent page has to say."""
 
     base_url: str = attrs.field(default="https://api.acme.example", converter=base_url)
 
     name = "acme"
-    needs_user = True
     uses_pkce = True
-
-    def authorization_url(self, pending, *, state, challenge):
-        return self.page(f"{self.base_url}/ask", pending, state=state, challenge=challenge)
-
-    def exchange(self, params, pending):
-        return self.code_grant(f"{self.base_url}/token", params, pending)
-
-    def renew(self, current):
-        return self.refresh_grant(f"{self.base_url}/token", current)
+    authorize_path = "/ask"
+    token_path = "/token"
 
 
 ACME = Acme(client_id="c", client_secret="canary-secret", scope="read")
