@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import attrs
@@ -45,6 +46,8 @@ class EngineContext:
     refresh_ahead: float | None
     used: Callable[[Cached], None]
     """Tells that something begins with a credential (``CredentialCache.used``)."""
+    learning: Lock = attrs.field(init=False, factory=Lock)
+    """Held for the moment in which what is known of a credential is replaced: two threads' loops may do so at once."""
     read_repair: ReadRepair = attrs.field(init=False, default=attrs.Factory(ReadRepair, takes_self=True))
     client_secrets: ClientSecrets = attrs.field(init=False, default=attrs.Factory(ClientSecrets, takes_self=True))
     session_ends: SessionEnds = attrs.field(init=False, default=attrs.Factory(SessionEnds, takes_self=True))

@@ -73,10 +73,8 @@ class Credential:
         ``MalformedResponse``, ``VendorUnavailable``, ``StoreError``, or ``ConfigurationError`` once the engine is closed; all of
         them only where there is no valid token. Waits no longer than the engine's ``timeout`` and a second.
         """
-        valid, wall = (
-            self.valid,
-            self._wall,
-        )  # by a name of its own: what is called as an attribute is looked for in the class first
+        # The clock by a name of its own: what is called as an attribute is looked for in the class first.
+        valid, wall = self.valid, self._wall
         if valid.since <= wall() < valid.until:
             return valid.token
         return self.replica.serve() or await self.renewals.judge()

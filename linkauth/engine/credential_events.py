@@ -21,11 +21,13 @@ __all__ = ["CredentialEvents"]
 class CredentialEvents:
     """Of ``account``'s credential at ``vendor``."""
 
+    __slots__ = ("_account", "_context", "_not_granted", "_unread", "_vendor")
+
     def __init__(self, context: EngineContext, vendor: Vendor, account: str) -> None:
         self._context = context
         self._vendor = vendor
         self._account = account
-        self._not_granted: list[str] = []
+        self._not_granted: list[str] | None = None
         self._unread = False
         """The record cannot be read, and that was said."""
 
@@ -55,7 +57,7 @@ class CredentialEvents:
         missing = not_granted(asked, token)
         if missing and missing != self._not_granted:
             self.tell(EventKind.SCOPE_REDUCED, f"without {' '.join(missing)}")
-        self._not_granted = missing
+        self._not_granted = missing or None
 
     def unreadable(self, error: CorruptRecord) -> None:
         """Say, once, that the record cannot be read here, and that tokens are fetched for this process alone."""

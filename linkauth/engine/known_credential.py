@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from linkauth.engine.replica import Replica
@@ -32,24 +32,23 @@ __all__ = ["KnownCredential"]
 class KnownCredential(Replica):
     """The token, or the mark, that this worker holds of one credential's record, in ``state``."""
 
+    __slots__ = ("_credential", "account", "state", "vendor")
+
     def __init__(
         self, context: EngineContext, key: str, ttl: float, vendor: Vendor, account: str, credential: Holder
     ) -> None:
         """``credential``: hands the token out, and goes with the error that sends for the user."""
-        super().__init__(context, key, ttl, f"{vendor.name}/{account}")
+        super().__init__(context, key, ttl)
         self.vendor = vendor
         self.account = account
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
-        habits = Habits(
-            refresh_ahead=ahead,
-            needs_user=vendor.needs_user,
-            rotates=vendor.rotation.rotates,
-            renews_late=vendor.rotation.ends_access,
-        )
-        self.state = CredentialState(habits=habits)
-        self._learning = threading.Lock()
-        """Two threads' loops may learn something at the same moment."""
+        self.state = _nothing_known(ahead, vendor.needs_user, vendor.rotation.rotates, vendor.rotation.ends_access)
         self._credential = credential
+
+    @property
+    def name(self) -> str:
+        """As for any record."""
+        return f"{self.vendor.name}/{self.account}"
 
     def current(self) -> Token:
         """The token that is held."""
@@ -101,7 +100,7 @@ class KnownCredential(Replica):
 
     def learn(self, change: Callable[[CredentialState], CredentialState]) -> bool:
         """Replace what is known by what ``change`` makes of it. Whether that is of another record."""
-        with self._learning:
+        with self.context.learning:
             before, self.state = self.state, change(self.state)
             self._credential.forget()
             return self.state.entry != before.entry
@@ -187,3 +186,10 @@ class KnownCredential(Replica):
             session=lineage.session,
             generation=lineage.generation,
         )
+
+
+@lru_cache(maxsize=1000)
+def _nothing_known(ahead: float | None, needs_user: bool, rotates: bool, renews_late: bool) -> CredentialState:  # noqa: FBT001  # the cache knows no names
+    """How every credential of a vendor begins: one value for all of them."""
+    habits = Habits(refresh_ahead=ahead, needs_user=needs_user, rotates=rotates, renews_late=renews_late)
+    return CredentialState(habits=habits)

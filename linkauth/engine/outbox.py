@@ -35,6 +35,8 @@ log = logging.getLogger("linkauth")
 class Outbox:
     """Commits values under the key of a record, and keeps what could not be committed."""
 
+    __slots__ = ("_context", "_left", "_replica", "kept", "saving")
+
     def __init__(self, replica: Replica) -> None:
         self.kept: Kept | None = None
         """What the store has yet to take."""

@@ -26,6 +26,19 @@ ENOUGH: Final = 3
 class Refusals:
     """The 401s that one credential's tokens were answered with. Of the tokens no more than digests is kept."""
 
+    __slots__ = (
+        "_count",
+        "_counted",
+        "_first",
+        "_in_a_row",
+        "_last",
+        "_monotonic",
+        "_random",
+        "_replaced",
+        "_replaced_at",
+        "vain_until",
+    )
+
     def __init__(self, clock: Clock, random: Randomness) -> None:
         self._monotonic = clock.monotonic
         self._random = random

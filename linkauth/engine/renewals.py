@@ -35,15 +35,17 @@ T = TypeVar("T")
 class Renewals:
     """Those of the credential of ``replica``. ``ready`` raises where nothing may begin."""
 
+    __slots__ = ("_context", "_looks", "_monotonic", "_ready", "_replica", "flights")
+
     def __init__(self, replica: TokenReplica, ready: Callable[[], None]) -> None:
         self._replica = replica
         self._ready = ready
         self._context = replica.context
         self._monotonic = replica.context.clock.monotonic
         # Between loops the lease decides, as between processes.
-        self.flights: dict[asyncio.AbstractEventLoop, Flight[Token]] = {}
-        """The renewal of each event loop, while it is in the air."""
-        self._looks: dict[asyncio.AbstractEventLoop, Flight[None]] = {}
+        self.flights: tuple[Flight[Token], ...] = ()
+        """The renewal of each event loop, while it is in the air: with it its token is let go of."""
+        self._looks: tuple[Flight[None], ...] = ()
 
     @property
     def _state(self) -> CredentialState:
@@ -107,17 +109,17 @@ class Renewals:
         if self._context.flights.closing:
             self._replica.believe_wall()
             return
-        loop = asyncio.get_running_loop()
-        flight = self._looks.get(loop)
-        if flight is None or flight.landed:
+        flight = _here(self._looks)
+        if flight is None:
             name = f"linkauth look {self._replica.vendor.name}/{self._replica.account}"
             flight = self._context.flights.start(self._replica.look(), name)
-            _kept_in_the_air(self._looks, flight)
+            with self._context.learning:
+                self._looks = (*self._looks, flight)
+            flight.task.add_done_callback(self._let_go)
         await flight.join()
 
     def _in_the_air(self) -> Flight[Token] | None:
-        flight = self.flights.get(asyncio.get_running_loop())
-        return None if flight is None or flight.landed else flight
+        return _here(self.flights)
 
     async def _join(self, flight: Flight[Token], called: float | None = None) -> Token:
         """What ``flight`` brings to who called just now, or at the moment ``called`` (monotonic)."""
@@ -151,9 +153,16 @@ class Renewals:
         irreplaceable = self._replica.vendor.rotation.rotates
         around = self._probe().flight(self._replica.vendor.name, self._replica.account)
         flight = self._context.flights.start(self._fly(known, called, around), name, irreplaceable=irreplaceable)
-        _kept_in_the_air(self.flights, flight)
+        with self._context.learning:
+            self.flights = (*self.flights, flight)
+        flight.task.add_done_callback(self._let_go)
         flight.task.add_done_callback(lambda _: self._replica.events.landed(flight))
         return flight
+
+    def _let_go(self, _: object) -> None:
+        with self._context.learning:
+            self.flights = tuple(flight for flight in self.flights if not flight.landed)
+            self._looks = tuple(look for look in self._looks if not look.landed)
 
     def _probe(self) -> Probe:
         return self._context.event_log.probe
@@ -210,12 +219,10 @@ class Renewals:
         return gap if agreed is None else min(max(float(agreed), timing.FAILED_AGAIN), timing.LONGEST_ORDER)
 
 
-def _kept_in_the_air(flights: dict[asyncio.AbstractEventLoop, Flight[T]], flight: Flight[T]) -> None:
-    """Let whoever comes find ``flight`` among ``flights``, and let go of it, and with it of its token, when it has landed."""
-
-    def let_go(_: object) -> None:
-        if flights.get(flight.loop) is flight:
-            del flights[flight.loop]
-
-    flights[flight.loop] = flight
-    flight.task.add_done_callback(let_go)
+def _here(flights: tuple[Flight[T], ...]) -> Flight[T] | None:
+    """That of the running loop, while it is in the air."""
+    loop = asyncio.get_running_loop()
+    for flight in flights:
+        if flight.loop is loop and not flight.landed:
+            return flight
+    return None

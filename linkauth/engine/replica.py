@@ -44,6 +44,8 @@ class Landed:
 class Replica:
     """The record under ``key``. Whatever asks the store raises ``StoreError``. Most kinds hold nothing of it between two calls."""
 
+    __slots__ = ("__weakref__", "_key", "_name", "context", "ttl")
+
     account: str = ""
     """Whose it is; empty: nobody's, such as a client's secret."""
 
@@ -51,13 +53,18 @@ class Replica:
         """``ttl``: seconds that a lease on it lasts. ``name``: in the log."""
         self.context = context
         self.ttl = ttl
-        self.name = name or key
+        self._name = name
         self._key = key
 
     @property
     def key(self) -> str:
         """The record's key."""
         return self._key
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        return self._name or self._key
 
     async def read(self) -> tuple[Reading, StoreTime]:
         """The record as it is now."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from linkauth.engine.dead_marks import forget, mark_dead
@@ -41,9 +42,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _method(effect: type[Effect]) -> str:
+@cache
+def _method(effect: str) -> str:
     """The name of the method that does what such an effect wants: ``_commit_secret`` for ``CommitSecret``."""
-    return re.sub("(?=[A-Z])", "_", effect.__name__).lower()
+    return re.sub("(?=[A-Z])", "_", effect).lower()
 
 
 class Runtime:
@@ -85,7 +87,7 @@ class Runtime:
             await self._access.release_permit()
 
     async def _perform(self, effect: Effect) -> Any:
-        return await getattr(self, _method(type(effect)))(effect)
+        return await getattr(self, _method(type(effect).__name__))(effect)
 
     # -- what the steps know ---------------------------------------------------------------------------------------
 
@@ -239,6 +241,8 @@ class Runtime:
     async def _stop_extending(self) -> None:
         if self._granted is not None and self._lease is not None:
             self._granted = None
+            if self._replica.lease_held is self._lease:
+                self._replica.lease_held = None
             await self._lease.__aexit__(None, None, None)
 
     # -- the vendor ------------------------------------------------------------------------------------------------

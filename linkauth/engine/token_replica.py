@@ -39,6 +39,8 @@ log = logging.getLogger("linkauth")
 class TokenReplica(KnownCredential):
     """What is written of one credential, in the store and in ``state``."""
 
+    __slots__ = ("_looked_in_escrow", "busy_until", "events", "lease_held", "outbox", "record_key")
+
     def __init__(self, context: EngineContext, vendor: Vendor, account: str, credential: Holder) -> None:
         """``credential``: hands the token out, and goes with the error that sends for the user."""
         self.record_key = RecordKey(token_keys(vendor, account), context)
@@ -47,7 +49,7 @@ class TokenReplica(KnownCredential):
         self.events = CredentialEvents(context, vendor, account)
         self.outbox = Outbox(self)
         self.lease_held: Lease | None = None
-        """The latest lease of this worker."""
+        """That of a worker of this process that is at work under it."""
         self.busy_until = -math.inf
         """Until when (monotonic) another worker holds the lease, as was told last."""
         self._looked_in_escrow = context.escrow is None

@@ -307,13 +307,9 @@ class Simulation:
         return all(self._is_well(worker.credential(account)) for account in self.plan.accounts)
 
     def _is_well(self, credential: Credential) -> bool:
-        replica, state, flight = (
-            credential.replica,
-            credential.replica.state,
-            credential.renewals.flights.get(self.loop),
-        )
+        replica, state = credential.replica, credential.replica.state
         return (
-            (flight is None or flight.landed)
+            all(flight.landed for flight in credential.renewals.flights)
             and not state.failures
             and state.version <= self.store.slot(replica.key).version
             and (replica.lease_held is None or replica.lease_held.number <= state.version)
