@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from linkauth.errors import LinkAuthError
 from linkauth.protocol import timing
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Flight", "Flights", "called_off", "out_of_sight"]
 
 T = TypeVar("T")
-
-_NO_CONTEXT: Final = Context()
-"""What wakes a waiter looks at no variable; a copy of the caller's own would be one more object for each."""
 
 _current: ContextVar[Flight[Any] | None] = ContextVar("linkauth_flight", default=None)
 
@@ -50,7 +47,19 @@ class Flight(Generic[T]):
     """The work, its guard (``task``) and the outcome."""
 
     __slots__ = (
-        *("_below", "_cut", "_over", "_waiting", "_work", "began", "callers", "coming_down", "idle", "irreplaceable"),
+        *(
+            "_below",
+            "_context",
+            "_cut",
+            "_over",
+            "_waiting",
+            "_work",
+            "began",
+            "callers",
+            "coming_down",
+            "idle",
+            "irreplaceable",
+        ),
         *("loop", "task", "waited_since"),
     )
 
@@ -73,7 +82,8 @@ class Flight(Generic[T]):
         self._work: asyncio.Task[tuple[T | None, Exception | None]] | None = None
         above = _current.get()
         # Contexts of their own: the first caller's context variables are not everybody's.
-        self.task = self.loop.create_task(self._guard(work, name), name=name, context=Context())
+        self._context = Context()
+        self.task = self.loop.create_task(self._guard(work, name), name=name, context=self._context)
         # Cancelled before its first step a task runs nothing of its coroutine: then nothing was begun.
         self.task.add_done_callback(lambda _: self._land() if self._work is None else None)
         self.task.add_done_callback(lambda _: work.close())
@@ -90,10 +100,10 @@ class Flight(Generic[T]):
     async def join(self, timeout: float | None = None, late: Callable[[], Exception] = TimeoutError) -> T:
         """Wait for the outcome, at most ``timeout`` seconds, or raise ``late()``. Being cancelled here harms nobody."""
         if not self._over:
-            # A future of one's own and no more: ten thousand may wait.
+            # A future of one's own, a timer, and no copy of the caller's context: ten thousand may wait.
             waiter: asyncio.Future[None] = self.loop.create_future()
             self._waiting[waiter] = None
-            timer = None if timeout is None else self.loop.call_later(timeout, _wake, waiter, context=_NO_CONTEXT)
+            timer = None if timeout is None else self.loop.call_later(timeout, _wake, waiter, context=self._context)
             try:
                 await waiter
             finally:
