@@ -84,6 +84,7 @@ class Runtime:
             raise
         finally:
             await self._stop_extending()
+            self._let_go_of_lease()
             await self._access.release_permit()
 
     async def _perform(self, effect: Effect) -> Any:
@@ -233,7 +234,12 @@ class Runtime:
                 else self._context.codec.close_note(self._replica.key, effect.note)
             )
             await self._lease.release(note)
+            self._let_go_of_lease()
             self._lease = None
+
+    def _let_go_of_lease(self) -> None:
+        if self._replica.lease_held is self._lease:
+            self._replica.lease_held = None
 
     async def _serve(self, effect: effects.Serve) -> None:
         self._replica.serve_alone(effect.token, effect.lineage, self._time or self._context.clock.here())
@@ -241,8 +247,6 @@ class Runtime:
     async def _stop_extending(self) -> None:
         if self._granted is not None and self._lease is not None:
             self._granted = None
-            if self._replica.lease_held is self._lease:
-                self._replica.lease_held = None
             await self._lease.__aexit__(None, None, None)
 
     # -- the vendor ------------------------------------------------------------------------------------------------
