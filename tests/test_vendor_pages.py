@@ -74,6 +74,14 @@ def test_every_option_is_told() -> None:
     assert table("The dialect").keys() == fields
 
 
+def test_the_readme_names_every_option() -> None:
+    """Its section on OAuth2 has each argument of ``OAuth2`` by name; who needs it is said on the page."""
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    section = text.partition("### Any other OAuth2 vendor\n")[2].partition("\n### ")[0]
+    options = {field.name for field in attrs.fields(OAuth2) if field.init}
+    assert {name for name in options if not re.search(rf"\b{name}\b", section)} == set()
+
+
 @pytest.mark.parametrize("written", [each for each in table("The dialect").values() if "…" not in each and "=" in each])
 def test_what_the_table_shows_works(written: str) -> None:
     """An example of a field's value is one that it takes."""

@@ -113,7 +113,7 @@ class Dialect:
     """
 
     body: Literal["form", "json"] = "form"
-    """How token requests are written."""
+    """How token requests and revocations are written."""
     basic: Literal["rfc6749", "plain"] = "rfc6749"
     """``"plain"``: HTTP Basic without the form-encoding of RFC 6749 §2.3.1."""
     id_in_body: bool = attrs.field(default=False, validator=flag)
@@ -121,7 +121,7 @@ class Dialect:
     token_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False, repr=_mask)
     """Parameters of token requests alone."""
     token_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_headers, hash=False, repr=_mask)
-    """Headers of token requests alone, such as ``User-Agent``."""
+    """Headers of token requests and revocations alone, such as ``User-Agent``."""
     grant_type: str | None = None
     """The machine grant's name; None: ``client_credentials``."""
     refresh_url: str | None = attrs.field(default=None, converter=optional_url)

@@ -14,7 +14,6 @@ from linkauth.errors import (
     UntrustedEndpoint,
 )
 from linkauth.oauth import authorization, generous, grants, heard, id_token, roots, wire
-from linkauth.oauth.exchange import Request
 from linkauth.oauth.token import Token, secret_str
 from linkauth.oauth.url import origin, root_of
 from linkauth.vendors import catalog, metadata, token_endpoint
@@ -218,7 +217,7 @@ class OAuth2(OAuth2Registration):
             return
         url = token_endpoint.token_url(self, self.revoke_url, extra)
         fields, headers = authenticated(self, {"token": value, "token_type_hint": hint})
-        response = yield Request.form(url, fields, headers)
+        response = yield token_endpoint.written(self, url, fields, headers)
         said = generous.members(response)
         # Where the server cannot revoke such a token, nothing is left to do.
         if not heard.is_done(said, response) and said.get("error") != UNSUPPORTED:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from linkauth.vendors.dialect import Ask, Hear
     from linkauth.vendors.oauth2 import OAuth2
 
-__all__ = ["authenticated", "believed", "endpoint", "grant", "lasting", "token_url"]
+__all__ = ["authenticated", "believed", "endpoint", "grant", "lasting", "token_url", "written"]
 
 TOKENS: Final = frozenset({"accesstoken", "refreshtoken"})
 """Members of which an answer has one, as ``folded`` writes them."""
@@ -76,13 +76,14 @@ def grant(
 def _request(vendor: OAuth2, url: str, fields: Mapping[str, str]) -> Request:
     dialect = vendor.dialect
     whole, headers = authenticated(vendor, {**vendor.extra, **dialect.token_extra, **fields})
-    write = Request.json if dialect.body == "json" else Request.form
-    request = write(
-        url,
-        wire.Masked((name, text) for name, text in whole.items() if text),
-        {**dialect.token_headers, **headers},
-    )
+    request = written(vendor, url, wire.Masked((name, text) for name, text in whole.items() if text), headers)
     return request if dialect.ask is None else _asked(vendor, dialect.ask, request)
+
+
+def written(vendor: OAuth2, url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Request:
+    """A request to the token server, for a token or to revoke one, with its body and headers as the vendor's dialect has them."""
+    write = Request.json if vendor.dialect.body == "json" else Request.form
+    return write(url, fields, {**vendor.dialect.token_headers, **headers})
 
 
 def _asked(vendor: OAuth2, ask: Ask, request: Request) -> Request:

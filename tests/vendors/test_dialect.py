@@ -72,6 +72,14 @@ def test_basic_without_form_encoding():
     assert sent == "a b:s:ä&".encode()
 
 
+def test_a_revocation_is_written_as_token_requests_are():
+    """Notion's takes JSON, and whoever throttles aiohttp's User-Agent does so there, too; parameters of token requests stay out."""
+    vendor = _of(body="json", token_headers={"User-Agent": "web:app:1"}, token_extra={"action": "requesttoken"})
+    request = first(vendor.logout(CURRENT))
+    assert json.loads(request.body) == {"token": "canary-refresh", "token_type_hint": "refresh_token"}
+    assert (request.headers["Content-Type"], request.headers["User-Agent"]) == ("application/json", "web:app:1")
+
+
 def test_the_client_id_in_the_body_as_well():
     """Fitbit: beside HTTP Basic; the secret stays where it was."""
     form = _form(first(_of(id_in_body=True).renew(CURRENT)))
