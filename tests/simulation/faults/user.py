@@ -163,11 +163,12 @@ def a_login_under_the_number_of_its_claim() -> Iterator[tuple[Any, str, Any]]:
 def the_number_orders() -> Iterator[tuple[Any, str, Any]]:
     """A login is written as the store counts, and which of two tokens is later is told by the number."""
 
-    def override(me: Any, known: int, found: Any) -> Any:
-        number = max(me.version, found.record.version if found.record else 0) + 1
+    def claim(me: Any) -> Any:
+        override = yield from real(me)
+        number = max(me.version, override.record.version if override.record else 0) + 1
         lineage = new_session(number, me.lineage.session, me.entropy(8))
-        return attrs.evolve(real(me, known, found), number=number, lineage=lineage)
+        return attrs.evolve(override, number=number, lineage=lineage)
 
-    real = sessions._override
-    yield sessions, "_override", override
+    real = sessions.claim
+    yield sessions, "claim", claim
     yield lineages, "_is_later", lambda one, number, other, others: number > others
