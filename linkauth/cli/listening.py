@@ -23,12 +23,14 @@ from linkauth.errors import (
 )
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.landing import CONNECTED, Landing, failure
+from linkauth.web.with_aiohttp import AiohttpVisit
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator
 
     from linkauth import Credential
+    from linkauth.web.visit import Answer
 
 __all__ = ["listening"]
 
@@ -51,20 +53,21 @@ async def listening(
 ) -> AsyncGenerator[None]:
     """Take callbacks until ``done``: one completes the credential, or fails for good."""
 
-    async def callback(request: web.Request) -> web.Response:
+    async def callback(request: web.Request) -> web.StreamResponse:
+        visit = AiohttpVisit.of(request)
         try:
-            await found.complete(await parameters(request))
+            await found.complete(await parameters(visit))
         except BadCallback as bad:
-            return _page(found, bad.landing)
+            return visit.respond(_page(found, bad.landing))
         except LinkAuthError as error:
             if isinstance(error, GO_ON):
                 print(f"A callback that changes nothing: {error}", file=sys.stderr, flush=True)
             elif not done.done():
                 done.set_exception(error)
-            return _page(found, failure(error))
+            return visit.respond(_page(found, failure(error)))
         if not done.done():
             done.set_result(None)
-        return _page(found, CONNECTED)
+        return visit.respond(_page(found, CONNECTED))
 
     app = web.Application()
     app.router.add_get(path, callback, allow_head=False)
@@ -85,8 +88,7 @@ async def listening(
         await runner.cleanup()
 
 
-def _page(found: Credential, landing: Landing) -> web.Response:
+def _page(found: Credential, landing: Landing) -> Answer:
     # It starts in the terminal: a link to start again would lead nowhere.
-    response = attrs.evolve(landing, again=False).page(found.vendor.name, "")
-    response.headers.update(HEADERS)
-    return response
+    answer = attrs.evolve(landing, again=False).page(found.vendor.name, "")
+    return attrs.evolve(answer, headers={**answer.headers, **HEADERS})

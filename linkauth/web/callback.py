@@ -7,15 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
-from aiohttp.web import RequestPayloadError
-
 from linkauth.oauth import wire
 from linkauth.web.landing import Landing, bad_callback
+from linkauth.web.visit import CutOff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aiohttp import web
+    from linkauth.web.visit import Visit
 
 __all__ = ["BadCallback", "parameters"]
 
@@ -35,16 +34,16 @@ class BadCallback(Exception):
         self.landing = landing
 
 
-async def parameters(request: web.Request) -> Mapping[str, str]:
+async def parameters(visit: Visit) -> Mapping[str, str]:
     """The callback's parameters. Raises ``BadCallback``; its page repeats nothing of what came.
 
     A parameter may come once only (RFC 6749 §3.1), in JSON too (RFC 8259 §4 leaves it open which of two counts). Values
     in JSON that are no text are left to the vendor to refuse.
     """
-    if request.method == "GET":
-        return _once(request.query.items())
-    body = await _body(request)
-    match request.content_type:
+    if visit.method == "GET":
+        return _once(visit.query)
+    body = await _body(visit)
+    match visit.content_type:
         case "application/x-www-form-urlencoded":
             try:
                 return _once(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST))
@@ -69,17 +68,17 @@ def _once(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
     return found
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(visit: Visit) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(PATIENCE):
-            async for chunk in request.content.iter_chunked(LARGEST):
+            async for chunk in visit.chunks():
                 body += chunk
                 if len(body) > LARGEST:
                     raise BadCallback(bad_callback(413, "It is too large."))
     except TimeoutError:
         status, text = 408, "It took too long to arrive."
-    except (RequestPayloadError, ConnectionError):  # not packed as it says, or cut off
+    except CutOff:
         status, text = 400, "It did not arrive in one piece."
     else:
         return bytes(body)

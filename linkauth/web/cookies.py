@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from linkauth.web.deliveries import key
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from linkauth.web.visit import Visit
 
 __all__ = ["Cookies"]
 
@@ -26,32 +26,26 @@ class Cookies:
         # __Host-: no other host, not even a neighbour below the same domain, can have set it (RFC 6265bis §4.1.3.2).
         self._prefix = "__Host-" if secure else ""
 
-    def remember(
-        self, request: web.Request, response: web.StreamResponse, word: str, state: str, lifetime: float
-    ) -> None:
-        """Mark the browser that gets ``response``, for ``lifetime`` seconds."""
+    def remember(self, visit: Visit, word: str, state: str, lifetime: float) -> None:
+        """Mark the browser that gets the answer to ``visit``, for ``lifetime`` seconds."""
+        visit.set_cookies.append(self._cookie(self._name(word, state), "1", int(lifetime)))
         # Who starts again and again, or is made to, must not lose the app's own cookie to a browser's limit.
-        ours = [name for name in request.cookies if name.startswith(f"{self._prefix}linkauth-")]
-        for name in ours[: 1 - MOST_STARTED]:  # browsers name the oldest first (RFC 6265 §5.4)
-            response.del_cookie(name, secure=self._secure)
-        response.set_cookie(
-            self._name(word, state),
-            "1",
-            max_age=int(lifetime),
-            path="/",
-            secure=self._secure,
-            httponly=True,
-            samesite="Lax",
-        )
+        ours = [name for name in visit.cookies if name.startswith(f"{self._prefix}linkauth-")]
+        # Browsers name the oldest first (RFC 6265 §5.4).
+        visit.set_cookies += [self._cookie(name, "", 0) for name in ours[: 1 - MOST_STARTED]]
 
-    def forget(self, request: web.Request, response: web.StreamResponse, word: str, state: str) -> None:
+    def forget(self, visit: Visit, word: str, state: str) -> None:
         """The authorization has ended."""
-        if self.started_here(request, word, state) and not response.prepared:
-            response.del_cookie(self._name(word, state), secure=self._secure)
+        if self.started_here(visit, word, state):
+            visit.set_cookies.append(self._cookie(self._name(word, state), "", 0))
 
-    def started_here(self, request: web.Request, word: str, state: str) -> bool:
-        """Whether ``request`` comes from the browser in which this authorization was begun."""
-        return self._name(word, state) in request.cookies
+    def started_here(self, visit: Visit, word: str, state: str) -> bool:
+        """Whether ``visit`` comes from the browser in which this authorization was begun."""
+        return self._name(word, state) in visit.cookies
+
+    def _cookie(self, name: str, value: str, lifetime: int) -> str:
+        secure = "; Secure" if self._secure else ""
+        return f"{name}={value}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
 
     def _name(self, word: str, state: str) -> str:
         return f"{self._prefix}linkauth-{key(word, state).hex()[:32]}"

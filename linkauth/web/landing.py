@@ -14,7 +14,6 @@ from string import Template
 from typing import Final
 
 import attrs
-from aiohttp import web
 
 from linkauth.errors import (
     AccessDenied,
@@ -31,6 +30,7 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
+from linkauth.web.visit import Answer
 
 __all__ = ["CONNECTED", "NOBODY", "NO_PATH", "NO_TENANT", "UNKNOWN", "USED", "Landing", "bad_callback", "failure"]
 
@@ -73,7 +73,7 @@ class Landing:
     final: bool = False
     """Whether the callback's state is used up, so that another delivery of the callback has the same answer."""
 
-    def page(self, vendor: str, start: str) -> web.Response:
+    def page(self, vendor: str, start: str) -> Answer:
         """The page. ``start``: the URL at which the user can try again."""
         title = Template(self.title).substitute(vendor=vendor)
         body = f"<p>{escape(Template(self.text).substitute(vendor=vendor))}</p>"
@@ -81,11 +81,11 @@ class Landing:
             body += f"\n<p>{escape(vendor)} says:</p>\n<blockquote>{escape(self.words)}</blockquote>"
         if self.again:
             body += f'\n<p><a href="{escape(start)}">Try again</a></p>'
-        headers = {"Content-Security-Policy": POLICY}
+        headers = {"Content-Security-Policy": POLICY, "Content-Type": "text/html; charset=utf-8"}
         if self.retry_after is not None:
             headers["Retry-After"] = str(ceil(self.retry_after))
         text = PAGE.substitute(title=escape(title), body=body, style=STYLE)
-        return web.Response(status=self.status, text=text, content_type="text/html", headers=headers)
+        return Answer(status=self.status, text=text, headers=headers)
 
 
 CONNECTED: Final = Landing(title="Connected to $vendor", text="You can close this page.", final=True)

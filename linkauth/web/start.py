@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from linkauth.web.visit import Visit
 
 __all__ = ["Start"]
 
@@ -32,12 +32,12 @@ class Start:
     next_path: str = ""
 
     @classmethod
-    def asked(cls, request: web.Request) -> Self | None:
-        """What ``request`` asks for; None where its ``next`` is no path of the app's own, or one of the two comes twice."""
-        given = [request.query.getall(name, [""]) for name in ("tenant", "next")]
-        if any(len(values) > 1 for values in given) or not _is_path(given[1][0]):
+    def asked(cls, visit: Visit) -> Self | None:
+        """What ``visit`` asks for; None where its ``next`` is no path of the app's own, or one of the two comes twice."""
+        tenants, paths = ([value for key, value in visit.query if key == name] or [""] for name in ("tenant", "next"))
+        if len(tenants) > 1 or len(paths) > 1 or not _is_path(paths[0]):
             return None
-        return cls(request.match_info["vendor"], given[0][0], given[1][0])
+        return cls(visit.word, tenants[0], paths[0])
 
     @property
     def names_a_tenant(self) -> bool:

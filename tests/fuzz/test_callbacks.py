@@ -16,7 +16,7 @@ from yarl import URL
 
 from linkauth.web.start import Start
 from tests.oauth.test_fuzz import params, text, values
-from tests.web.conftest import Site, ada, engine, new_visitor, sandbox, site  # noqa: F401  # fixtures
+from tests.web.conftest import Site, ada, engine, framework, new_visitor, sandbox, site  # noqa: F401  # fixtures
 
 if TYPE_CHECKING:
     from tests.web.conftest import Visitor

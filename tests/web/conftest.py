@@ -9,15 +9,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from linkauth import AuthEngine
 from linkauth.sandbox import Sandbox
 from linkauth.vendors import Linkkit, SageX3, Vendor
-from linkauth.web import connect_app
+from tests.web.frameworks import EVERY, FRAMEWORKS, Aiohttp
 
 
-def whose(request: web.Request) -> str | None:
+def whose(request: Any) -> str | None:
     """The app's own session: a cookie."""
     return request.cookies.get("who")
 
@@ -25,8 +24,8 @@ def whose(request: web.Request) -> str | None:
 class Site:
     """The app, at ``http://localhost:PORT``: another site than the sandbox at 127.0.0.1, as a vendor is."""
 
-    def __init__(self, sandbox: Sandbox, engine: AuthEngine) -> None:
-        self.sandbox, self.engine = sandbox, engine
+    def __init__(self, sandbox: Sandbox, engine: AuthEngine, framework: Any = None) -> None:
+        self.sandbox, self.engine, self.framework = sandbox, engine, framework or Aiohttp()
         linkkit, sage = sandbox.linkkit, sandbox.sagex3
         self.linkkit = Linkkit(
             client_id=linkkit.client_id, client_secret=linkkit.client_secret, base_url=linkkit.base_url
@@ -42,7 +41,7 @@ class Site:
         """Method and names of the app's cookies of each callback."""
         self.signed_in: list[str] = []
         """Who was signed in already, at each sign-in; empty: nobody."""
-        self._runner: web.AppRunner | None = None
+        self._served = False
 
     async def serve(
         self,
@@ -52,36 +51,25 @@ class Site:
         **more: Any,
     ) -> None:
         """Run the app with ``vendors`` (both, unless named), or a mapping of ``words``; ``more`` is for ``connect_app``."""
-        connect = connect_app(
+        connect = self.framework.connect_app(
             self.engine,
             words or vendors or [self.linkkit, self.sagex3],
             public_url=self.public_url,
             account=account,
             **{"titles": {"linkkit": "Linkkit", "sagex3": "Sage X3"}, **more},
         )
-        app = web.Application(middlewares=[self._watch])
-        app.router.add_get("/sign-in/{who}", self._sign_in)
-        app.add_subapp("/connect", connect)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
+        await self.framework.serve(self, connect, self._socket)
+        self._served = True
 
     async def aclose(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._served:
+            await self.framework.aclose()
         self._socket.close()
 
-    @web.middleware
-    async def _watch(self, request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
-        if request.path.endswith("/callback"):
-            self.callbacks.append((request.method, {name.split("-")[0] for name in request.cookies}))
-        return await handler(request)
-
-    async def _sign_in(self, request: web.Request) -> web.Response:
-        self.signed_in.append(request.cookies.get("who", ""))
-        response = web.Response(text="<title>signed in</title>", content_type="text/html")
-        response.set_cookie("who", request.match_info["who"], samesite=request.query.get("samesite", "Lax"))
-        return response
+    def saw(self, path: str, method: str, cookies: Mapping[str, str]) -> None:
+        """A request has come."""
+        if path.endswith("/callback"):
+            self.callbacks.append((method, {name.split("-")[0] for name in cookies}))
 
 
 class Page(HTMLParser):
@@ -133,6 +121,12 @@ class Visitor:
         return page.headers["Location"]
 
 
+@pytest.fixture(params=EVERY)
+def framework(request: pytest.FixtureRequest) -> Any:
+    """Each web framework that serves ``connect_app``."""
+    return FRAMEWORKS[request.param]()
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     anywhere = {"loopback_redirects": True}
@@ -147,8 +141,8 @@ async def engine() -> AsyncIterator[AuthEngine]:
 
 
 @pytest.fixture
-async def site(sandbox: Sandbox, engine: AuthEngine) -> AsyncIterator[Site]:
-    made = Site(sandbox, engine)
+async def site(sandbox: Sandbox, engine: AuthEngine, framework: Any) -> AsyncIterator[Site]:
+    made = Site(sandbox, engine, framework)
     try:
         yield made
     finally:

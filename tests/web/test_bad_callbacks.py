@@ -71,7 +71,7 @@ async def test_packed_bomb(site: Site, ada: Visitor) -> None:
     packed = gzip.compress(b"state=" + b"x" * 5_000_000)
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
     page = await ada.ask("POST", "/sagex3/callback", data=packed, headers=headers)
-    assert page.status == 413
+    assert page.status == (413 if site.framework.unpacks else 400)
 
 
 async def test_body_that_is_not_packed_as_said(site: Site, ada: Visitor) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from aiohttp import web
 
 from linkauth import AuthEngine, Credential
 from linkauth.errors import ConfigurationError, ReauthorizationRequired
 from linkauth.sandbox import Sandbox
 from linkauth.vendors import Linkkit, LinkXG, OAuth2
-from linkauth.web import connect_app
 from tests.web.conftest import Site, Visitor, whose
 from tests.web.pages import is_plain_and_accessible, state_of
 
@@ -70,10 +69,10 @@ async def test_nobody_is_signed_in(site: Site, ada: Visitor) -> None:
 async def test_account_may_be_a_coroutine_and_may_redirect(site: Site, ada: Visitor) -> None:
     """``account`` may wait for a database, and may send to the app's own login."""
 
-    async def account(request: web.Request) -> str:
+    async def account(request: Any) -> str:
         await asyncio.sleep(0)
         if "who" not in request.cookies:
-            raise web.HTTPFound("/login")
+            raise site.framework.to_login()
         return request.cookies["who"]
 
     await site.serve(account=account)
@@ -173,9 +172,9 @@ async def test_on_connected(site: Site, ada: Visitor) -> None:
     """The app answers itself, with the credential in hand; the answer is not stored either."""
     seen: list[Credential] = []
 
-    async def after(request: web.Request, credential: Credential) -> web.Response:
+    async def after(request: Any, credential: Credential) -> Any:
         seen.append(credential)
-        return web.Response(status=303, headers={"Location": "/home"})
+        return site.framework.response(status=303, location="/home")
 
     await site.serve(on_connected=after)
     await ada.sign_in("ada")
@@ -193,7 +192,7 @@ async def test_account_that_is_no_name(
     """What the app's own function must not give is told to those who run it, at both URLs, and the user sees a page."""
     asked = ["ada"]
 
-    def whose_it_is(_: web.Request) -> object:
+    def whose_it_is(_: Any) -> object:
         return asked.pop() if asked else account
 
     await site.serve(account=whose_it_is)
@@ -206,13 +205,13 @@ async def test_account_that_is_no_name(
     assert site.sandbox.linkkit.counts["token_requests"] == 0
 
 
-def test_what_cannot_work_is_refused_at_once(engine: AuthEngine) -> None:
+def test_what_cannot_work_is_refused_at_once(engine: AuthEngine, framework: Any) -> None:
     """Two vendors of one name, a vendor without a page, and an address that is no safe one."""
     app = {"client_id": "c", "client_secret": "s"}
     linkkit = Linkkit(**app)
 
     def made(*vendors: Linkkit | LinkXG | OAuth2, public_url: str = "https://app.example.com/connect") -> None:
-        connect_app(engine, vendors, public_url=public_url, account=whose)
+        framework.connect_app(engine, vendors, public_url=public_url, account=whose)
 
     made(linkkit)
     with pytest.raises(ConfigurationError, match="two vendors are called linkkit"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from aiohttp import web
 
 from linkauth import Credential
 from linkauth.sandbox import Sandbox
@@ -87,7 +87,7 @@ async def test_delivered_again_to_another_process(site: Site, ada: Visitor, sand
     await site.serve()
     await ada.sign_in("ada")
     callback = sandbox.linkkit.consent(await ada.begin("linkkit")).url
-    other = Site(sandbox, site.engine)
+    other = Site(sandbox, site.engine, type(site.framework)())
     try:
         await other.serve()
         assert (await ada.get(callback)).status == 200
@@ -114,8 +114,8 @@ async def test_double_delivery_of_a_post(site: Site, ada: Visitor) -> None:
 async def test_on_connected_at_a_double_click(site: Site, new_visitor: Callable[[], Visitor]) -> None:
     """Each delivery has the app's own answer, by GET and by POST; a stranger with the URL has the plain page."""
 
-    def after(request: web.Request, credential: Credential) -> web.Response:
-        return web.Response(status=303, headers={"Location": f"/home/{credential.account}"})
+    def after(request: Any, credential: Credential) -> Any:
+        return site.framework.response(status=303, location=f"/home/{credential.account}")
 
     await site.serve(on_connected=after)
     ada, stranger = new_visitor(), new_visitor()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 import pytest
-from aiohttp import web
 
 from linkauth.errors import (
     AccessDenied,
@@ -122,10 +121,10 @@ async def test_on_connected_may_leave_it_to_next(site: Site, ada: Visitor, waits
     """It is told, as a function or as a coroutine, gives None, and the user goes on; without ``next`` the page is shown."""
     seen: list[str] = []
 
-    async def later(request: web.Request, credential: Credential) -> None:
+    async def later(request: Any, credential: Credential) -> None:
         seen.append(credential.account)
 
-    def at_once(request: web.Request, credential: Credential) -> None:
+    def at_once(request: Any, credential: Credential) -> None:
         seen.append(credential.account)
 
     await site.serve(on_connected=later if waits else at_once)
@@ -139,18 +138,19 @@ async def test_on_connected_may_leave_it_to_next(site: Site, ada: Visitor, waits
 class Failures:
     """The app's ``on_failed``: what it was told, and whether it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, framework: Any) -> None:
+        self._framework = framework
         self.told: list[LinkAuthError] = []
         self.answers = True
 
-    async def __call__(self, request: web.Request, error: LinkAuthError) -> web.Response | None:
+    async def __call__(self, request: Any, error: LinkAuthError) -> Any:
         self.told.append(error)
-        return web.Response(status=418, text="the app's own") if self.answers else None
+        return self._framework.response(status=418, text="the app's own") if self.answers else None
 
 
 async def test_on_failed(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever fails, at the start and at the callback, comes to the app as the error that it is; its answer is shown."""
-    failures = Failures()
+    failures = Failures(site.framework)
     asked: list[Any] = ["ada"] * 6 + [7]
     await site.serve(account=lambda _: asked.pop(0), on_failed=failures)
     callback = site.sandbox.linkkit.consent(await ada.begin("linkkit"))
@@ -171,7 +171,7 @@ async def test_on_failed(site: Site, ada: Visitor, monkeypatch: pytest.MonkeyPat
 
 async def test_on_failed_may_leave_it_to_the_page(site: Site, ada: Visitor) -> None:
     """It gives None: whoever was not connected sees the page, and is not sent to ``next``; a double click is told twice."""
-    failures = Failures()
+    failures = Failures(site.framework)
     failures.answers = False
     await site.serve(on_failed=failures)
     await ada.sign_in("ada")

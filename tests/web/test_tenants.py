@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import web
 
 from linkauth.errors import ConfigurationError
 from linkauth.protocol.keys import TENANTS, token_key
@@ -202,9 +201,9 @@ async def test_delivered_twice(site: Site, ada: Visitor, companies: Companies) -
     """A double click: ``on_connected`` has the tenant's credential both times, though the state was used up by the first."""
     seen: list[Credential] = []
 
-    def after(request: web.Request, credential: Credential) -> web.Response:
+    def after(request: Any, credential: Credential) -> Any:
         seen.append(credential)
-        return web.Response(text="done")
+        return site.framework.response(text="done")
 
     await site.serve(words={"sagex3": companies}, on_connected=after)
     await ada.sign_in("ada")
