@@ -1,0 +1,71 @@
+"""A mountable aiohttp app with the operator's page: who is connected, until when, and what failed."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from aiohttp import web
+
+from linkauth.errors import StoreError
+from linkauth.web.status_page import HEADERS, Found, Wanted, message, page, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from linkauth.engine.status import Status
+    from linkauth.front import AuthEngine
+
+__all__ = ["status_app"]
+
+Allowed: TypeAlias = "Callable[[web.Request], bool | Awaitable[bool]]"
+ConnectURL: TypeAlias = "Callable[[Status], str | Awaitable[str | None] | None]"
+
+
+def status_app(engine: AuthEngine, *, allowed: Allowed, connect_url: ConnectURL | None = None) -> web.Application:
+    """The operator's page, to mount with ``app.add_subapp("/connections", …)``: it reads the store, and asks and changes nothing.
+
+    ``allowed``: whether whoever sends the request may see it; asked each time, and nothing is read where it says no.
+    ``connect_url``: from a ``Status`` to the app's page where that user starts again, or None. It is shown, of those who need it, as
+    a link to pass on: an operator who opened it would connect an account of his own in the user's place. Both may be coroutine functions.
+    """
+    app = web.Application()
+    app.router.add_get("", _Page(engine, allowed, connect_url).show)
+    app.router.add_get("/", _Page(engine, allowed, connect_url).show)
+    return app
+
+
+class _Page:
+    def __init__(self, engine: AuthEngine, allowed: Allowed, connect_url: ConnectURL | None) -> None:
+        self._engine = engine
+        self._allowed = allowed
+        self._connect_url = connect_url
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The page that the query asks for."""
+        if not await _done(self._allowed(request)):
+            return _answer(403, message("Not for you", "Sign in to this app as somebody who runs it."))
+        found = Found(Wanted.read(request.query))
+        try:
+            async for status in self._engine.statuses():
+                found.add(status)
+        except StoreError as error:
+            return _answer(503, message("The store cannot be read just now", f"{error}. Reload this page in a moment."))
+        return _answer(200, page(found, await self._links(found)))
+
+    async def _links(self, found: Found) -> dict[str, str]:
+        links: dict[str, str] = {}
+        if self._connect_url is None:
+            return links
+        for status in found.page():
+            if status.account and state_of(status) in {"needs-user", "ends-soon"}:
+                links[status.key] = await _done(self._connect_url(status)) or ""
+        return links
+
+
+async def _done(given: Any) -> Any:
+    return await given if isawaitable(given) else given
+
+
+def _answer(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text, content_type="text/html", headers=HEADERS)

@@ -1,0 +1,231 @@
+"""The operator's page over real HTTP: whom it lets in, what it shows of ten or of thousands, and that nothing in it can be run."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from linkauth import AuthEngine, LinkXGUser, StoreUnavailable
+from linkauth.oauth.token import Token
+from linkauth.protocol.keys import token_key
+from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth.web import status_app
+from linkauth_stores.memory import MemoryStore
+
+USER = LinkXGUser(base_url="http://127.0.0.1:1")
+DAY = 86400.0
+
+
+class Store(MemoryStore):
+    """One that may be away."""
+
+    away = False
+
+    async def keys(self, prefix=""):
+        if self.away:
+            raise StoreUnavailable("Redis: nobody answers")
+        async for key in super().keys(prefix):
+            yield key
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+async def engine(store):
+    async with AuthEngine(store) as made:
+        yield made
+
+
+async def keep(
+    engine: AuthEngine, account: str, *, dead: str = "", note: bytes = b"", vendor: str = "linkxg-user"
+) -> None:
+    """A credential in the store, as a worker would have left it."""
+    now = engine.context.clock.wall()
+    key = token_key(USER, account)
+    token = Token(
+        access_token="an-access-token",
+        refresh_token="a-refresh-token",
+        issued_at=now,
+        expires_at=now + 900,
+        refresh_expires_at=now + 7 * DAY,
+        scope="products:read",
+    )
+    record: Any = TokenRecord(vendor=vendor, account=account, token=token)
+    if dead:
+        record = DeadRecord(vendor=vendor, account=account, reason=dead)
+    await engine.context.store_client.store.commit(key, 1, engine.context.codec.close(key, 1, record))
+
+
+class Read(HTMLParser):
+    """The text of a page, its items and its links."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.items: list[str] = []
+        self.links: dict[str, str] = {}
+        self.tags: set[str] = set()
+        self._rel = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        if tag == "li":
+            self.items.append("")
+        if tag == "a":
+            self.links[dict(attrs).get("rel")] = dict(attrs)["href"]
+
+    def handle_data(self, data: str) -> None:
+        if self.items:
+            self.items[-1] += data
+
+
+@pytest.fixture
+async def serve(engine):
+    clients = []
+
+    async def start(**more: Any) -> TestClient:
+        app = web.Application()
+        app.add_subapp("/connections", status_app(engine, **{"allowed": lambda _: True, **more}))
+        clients.append(client := TestClient(TestServer(app)))
+        await client.start_server()
+        return client
+
+    yield start
+    for client in clients:
+        await client.close()
+
+
+async def test_who_may_see_it(engine, serve, store) -> None:
+    """Asked at each request, by a function or a coroutine function; who may not is told nothing, and nothing is read for him."""
+    await keep(engine, "ada")
+
+    async def allowed(request: web.Request) -> bool:
+        return request.headers.get("who") == "operator"
+
+    for given in (allowed, lambda request: request.headers.get("who") == "operator"):
+        client = await serve(allowed=given)
+        store.away = True  # which nobody notices whose request reads nothing
+        async with client.get("/connections?account=ada") as response:
+            assert response.status == 403
+            assert "ada" not in await response.text()
+        store.away = False
+        async with client.get("/connections", headers={"who": "operator"}) as response:
+            assert response.status == 200
+            assert "ada" in await response.text()
+
+
+async def test_what_it_says_of_each(engine, serve) -> None:
+    """Who is well and until when, who has to consent again and why; and no secret."""
+    await keep(engine, "ada")
+    await keep(engine, "bob", dead="the refresh token was refused")
+    client = await serve()
+    async with client.get("/connections/") as response:
+        text = await response.text()
+        page = Read(text)
+    ada, bob = page.items
+    assert ada.startswith("linkxg-user / ada")
+    assert "Well" in ada
+    assert "(in 15 min)" in ada
+    assert "(in 7 d)" in ada
+    assert "Needs its user: the refresh token was refused" in bob
+    assert "2 in the store, 1 need their user, 1 well." in text
+    assert "token</" not in text
+    assert "an-access-token" not in text
+    assert "a-refresh-token" not in text
+
+
+async def test_nothing_that_is_stored_or_asked_can_be_run(engine, serve) -> None:
+    """A name, a reason, a query and a link that are markup are shown as text, and the page's policy lets no script run."""
+    await keep(engine, "<script>alert(1)</script>", dead='"><img src=x>')
+    client = await serve(connect_url=lambda status: "https://app.example/?a=<b>")
+    async with client.get("/connections", params={"account": '"><script>', "vendor": "<i>"}) as response:
+        asked = Read(await response.text())
+    async with client.get("/connections") as response:
+        stored = Read(await response.text())
+        policy = response.headers["Content-Security-Policy"]
+    assert {"script", "img", "i", "b"}.isdisjoint(asked.tags | stored.tags)
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_a_link_to_pass_on(engine, serve) -> None:
+    """Whose session is over has the link at which the user starts again: as text, not as something to click on; nobody else has one."""
+    await keep(engine, "ada")
+    await keep(engine, "bob", dead="over")
+    await keep(engine, "eve", dead="over")
+
+    async def connect_url(status):
+        return None if status.account == "eve" else f"https://app.example/connect/{status.vendor}?for={status.account}"
+
+    client = await serve(connect_url=connect_url)
+    async with client.get("/connections") as response:
+        text = await response.text()
+    assert re.findall("https://app.example/[^ <]*", text) == ["https://app.example/connect/linkxg-user?for=bob"]
+    assert "<a " not in text
+
+
+async def test_pages_and_filters(engine, serve) -> None:
+    """A hundred on a page, in order, each once; the links lead through all of them, with what was asked for; filters narrow it."""
+    count = 250
+    for number in range(count):
+        await keep(engine, f"user{number:05}", dead="over" if number % 50 == 0 else "")
+    client = await serve()
+    seen: list[str] = []
+    where = "?page=1"
+    while where:
+        async with client.get(f"/connections{where}") as response:
+            page = Read(await response.text())
+        assert len(page.items) <= 100
+        seen += [item.split(" / ")[1][:9] for item in page.items]
+        where = page.links.get("next", "")
+    assert seen == [f"user{number:05}" for number in range(count)]
+    async with client.get("/connections", params={"state": "needs-user", "account": "USER00"}) as response:
+        page = Read(await response.text())
+    assert len(page.items) == 5
+    async with client.get("/connections", params={"vendor": "linkkit"}) as response:
+        assert Read(await response.text()).items == []
+    for strange in ("0", "-1", "999999999999999999", "x", "\u0661", "999"):
+        async with client.get("/connections", params={"page": strange, "state": "strange"}) as response:
+            assert response.status == 200
+            assert Read(await response.text()).items
+
+
+@pytest.mark.long
+@pytest.mark.leaks
+@pytest.mark.blocking
+async def test_ten_thousand(engine, serve) -> None:
+    """Their page is as long as any: the first hundred, and the last; and the one who is looked for among them."""
+    for number in range(10_000):
+        await keep(engine, f"user{number:05}", dead="over" if number == 7777 else "")
+    client = await serve()
+    for query, last in ({"page": "1"}, "00099"), ({"page": "100"}, "09999"), ({"state": "needs-user"}, "07777"):
+        async with client.get("/connections", params=query) as response:
+            text = await response.text()
+        assert f"user{last}" in Read(text).items[-1]
+        assert len(text) < 100_000
+
+
+async def test_a_store_that_is_away(serve, store) -> None:
+    """A page that says so, with 503, and no traceback."""
+    store.away = True
+    client = await serve()
+    async with client.get("/connections") as response:
+        assert response.status == 503
+        assert "The store cannot be read just now" in await response.text()
+
+
+async def test_an_empty_store(serve) -> None:
+    """A page as any other."""
+    client = await serve()
+    async with client.get("/connections") as response:
+        assert response.status == 200
+        assert "0 in the store." in await response.text()
