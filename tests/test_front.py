@@ -133,6 +133,12 @@ async def test_statuses_tell_operators_and_show_nothing(sandbox):
     assert token.refresh_token not in repr(found)
 
 
+def test_an_engine_shows_its_store_and_no_secret():
+    """Its repr names the kind of its store, not its URL, which may hold a password."""
+    assert repr(AuthEngine("memory:")) == "<AuthEngine with a MemoryStore>"
+    assert "hunter2" not in repr(AuthEngine("redis://:hunter2@127.0.0.1:1/0"))
+
+
 async def test_events_tell_what_happened(sandbox):
     """The hook hears of renewals and failures with vendor, account and duration; what it raises stops nothing."""
     events = []

@@ -98,6 +98,9 @@ class Engine(Generic[C]):
             used=self._credentials.used,
         )
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with a {type(self.context.store_client.store).__name__}>"  # whose URL may hold a password
+
     def credential(self, vendor: Vendor, account: str = "default") -> C:
         """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object as long as it is held or needed.
 
