@@ -101,16 +101,13 @@ class Replica:
         return await drive(steps, partial(self._perform, idle=idle))
 
     async def _perform(self, effect: Effect, *, idle: bool) -> Any:
-        match effect:
-            case effects.Claim(newer_than=known, note=note):
-                return await self.claim(note, known)
-            case effects.Wait(seconds=seconds, newer_than=known, busy=busy):
-                return await self.wait(seconds, known, busy, idle=idle)
-            case effects.Sleep(seconds=seconds):
-                with self.context.flights.idle() if idle else nullcontext():
-                    return await asyncio.sleep(seconds)
-            case _:  # ``acquire`` wants nothing else
-                raise NotImplementedError(type(effect).__name__)
+        if isinstance(effect, effects.Claim):
+            return await self.claim(effect.note, effect.newer_than)
+        if isinstance(effect, effects.Wait):
+            return await self.wait(effect.seconds, effect.newer_than, effect.busy, idle=idle)
+        assert isinstance(effect, effects.Sleep)  # noqa: S101  # ``acquire`` wants nothing else
+        with self.context.flights.idle() if idle else nullcontext():
+            return await asyncio.sleep(effect.seconds)
 
     async def wait(self, seconds: float, newer_than: int, busy: Busy | None = None, *, idle: bool = True) -> None:
         """Wait for another worker: until the record or the lease changes, at most ``seconds``, and while its process lives.

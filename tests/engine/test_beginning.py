@@ -12,6 +12,7 @@ from linkauth import OAuth2
 from linkauth.errors import (
     StateMismatch,
 )
+from linkauth.protocol import timing
 from linkauth.protocol.keys import pending_list_key, state_key
 from linkauth.protocol.records import PendingRecord
 from tests.engine.fakes import BASE, Store, Vendor, Worker, answer
@@ -136,6 +137,21 @@ async def test_a_worker_that_died_while_beginning_holds_up_nobody_for_long():
     await store.claim(key, "a dead worker", 5.0, 0, b"")
     async with asyncio.timeout(6):
         await begun(worker)
+
+
+@virtual
+async def test_a_store_that_cannot_tell_of_a_change_is_asked_again():
+    """Whoever waits for the list hears of no change, and asks again half a second later until the list is free."""
+    store = Store()
+    worker = Worker(store, Tokens())
+    key = pending_list_key(LINKKIT, "default")
+    claimed = await store.claim(key, "another", 60.0, 0, b"")
+    store.down.add("wait_for_change")
+    beginning = asyncio.create_task(begun(worker))
+    await asyncio.sleep(1.8)
+    await store.release(key, claimed.number)
+    async with asyncio.timeout(timing.CLAIM_AGAIN):
+        await beginning
 
 
 @virtual
