@@ -36,6 +36,7 @@ from tests.engine.fakes import (
     remembered,
 )
 from tests.engine.scenes import renewing, stalls_after_its_claim
+from tests.engine.test_waiting import FOR_EVER
 from tests.engine.virtual import monotonic, virtual
 
 APP = {"client_id": "c", "client_secret": "s"}
@@ -154,6 +155,19 @@ async def test_a_logout_that_gives_up_knows_what_it_has_seen():
     with pytest.raises(StoreUnavailable):
         await credential.logout()
     assert remembered(credential).version == (await store.read(credential.replica.key)).record.version
+
+
+@virtual
+async def test_a_logout_where_no_user_is_needed_waits_for_its_lease_but_not_for_ever():
+    """Whoever has the lease may be storing a token just now, which would stay there; after two leases it is given up."""
+    store = Store()
+    credential = Worker(store, Vendor()).credential(CLIENT)
+    await credential.token()
+    await store.inner.claim(credential.replica.key, "stranger", FOR_EVER, 99, b"")
+    begun = monotonic()
+    with pytest.raises(StoreUnavailable, match="for too long"):
+        await credential.logout()
+    assert monotonic() - begun == 2 * (credential.replica.ttl + credential.replica.context.timeout)
 
 
 @virtual
