@@ -16,7 +16,6 @@ from linkauth.cli.registration import credential, engine, existing, exists, vend
 from linkauth.cli.vendor_of import vendor_of
 from linkauth.cli.words import left, moment
 from linkauth.engine.encryption import KEY_BYTES
-from linkauth.protocol.keys import token_keys
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +57,7 @@ async def keep_alive(chosen: argparse.Namespace) -> int:
     """Make rounds until stopped."""
     async with engine(chosen) as opened:
         which = vendor_of(chosen.vendor_of) if chosen.vendor_of else await vendor(opened, chosen)
-        if isinstance(which, Vendor) and not await _has_any(opened, which):
+        if isinstance(which, Vendor) and not (await exists(opened) and await _has_any(opened, which)):
             print(
                 f"linkauth: no credential in the store is of this registration at {which.name}: the client's id, the "
                 "base URL and the scope must be those that it was connected with",
@@ -75,8 +74,8 @@ async def keep_alive(chosen: argparse.Namespace) -> int:
 
 
 async def _has_any(opened: AuthEngine, which: Vendor) -> bool:
-    async for each in opened.statuses():
-        if each.account and each.key in token_keys(which, each.account):
+    async for each in opened.statuses(vendor=which):
+        if each.account:
             return True
     return False
 

@@ -29,7 +29,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.elsewhere import Elsewhere
-from linkauth.oauth.token import secret_str
+from linkauth.oauth.token import secret_bytes
 from linkauth.protocol.timing import LONGEST_BACKOFF
 
 if TYPE_CHECKING:
@@ -91,13 +91,15 @@ _ALWAYS: Final = ("stored", "there already", "refused")
 _SOMETIMES: Final = ("of another registration", "renewed", "left to be renewed at first use", "needs its user")
 
 
-def _read_input() -> list[str]:
+def _read_input() -> list[bytes]:
     # All of it, before anything is opened: so it is known how many there are, and nothing waits for a slow pipe.
+    if sys.stdin.isatty():
+        print("Lines of JSON are read; Ctrl-D ends them.", file=sys.stderr)
     with interruptible():
-        return [secret_str(text) for text in sys.stdin.read().splitlines()]
+        return [secret_bytes(text) for text in sys.stdin.buffer.read().splitlines()]
 
 
-def _understood(texts: list[str], counts: Counter[str]) -> Iterable[Line]:
+def _understood(texts: list[bytes], counts: Counter[str]) -> Iterable[Line]:
     for number, text in enumerate(texts, 1):
         if text.strip():
             try:
@@ -209,6 +211,11 @@ async def _renewed(credential: Credential) -> str:
             told = getattr(error, "retry_after", None)
             wait = 2.0**failures if told is None else float(told)
             await asyncio.sleep(min(max(wait, LEAST_WAIT), LONGEST_BACKOFF))
+        except LinkAuthError as error:
+            if error.who == "you":  # a wrong client secret: so it would be with all of them
+                raise
+            print(f"{credential.vendor.name}/{credential.account}: {error}", file=sys.stderr)
+            break
         else:
             return "renewed"
     return "left to be renewed at first use"

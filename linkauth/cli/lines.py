@@ -9,7 +9,7 @@ import attrs
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth import wire
-from linkauth.oauth.token import masked, secret_str
+from linkauth.oauth.token import masked, secret_bytes, secret_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,10 +42,9 @@ class Line:
     """Arguments of ``Credential.adopt``; a name that is null is left out."""
 
 
-def read(number: int, text: str) -> Line:
+def read(number: int, text: bytes) -> Line:
     """The session in ``text``. Raises ``ConfigurationError``, which says what is wrong and shows nothing of the line."""
-    text = secret_str(text)
-    members = wire.as_object(masked(wire.decode(text.encode(errors="replace"))))
+    members = wire.as_object(masked(wire.decode(secret_bytes(text))))
     if not members:
         raise ConfigurationError("it is no JSON object")
     if members.keys() - {*WHOSE, *SESSION}:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "parser"]
 
+VERBOSE: Final = "log what happens, never a secret"
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -117,13 +118,15 @@ def parser() -> argparse.ArgumentParser:
     """Everything that can be typed."""
     whole = _Parser(prog="linkauth", description="OAuth2 tokens that are always fresh.")
     whole.add_argument("--version", action="version", version=f"linkauth {__version__}")
-    whole.add_argument("--verbose", action="store_true", help="log what happens, never a secret")
+    whole.add_argument("-v", "--verbose", action="store_true", help=VERBOSE)
     whole.set_defaults(run=None)
     several = whole.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, run: _Run, words: str) -> argparse.ArgumentParser:
         one = several.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         one.set_defaults(run=run)
+        # Before the command or after it; what is not given here leaves what was given there.
+        one.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=VERBOSE)
         return one
 
     _add_first_steps(add)

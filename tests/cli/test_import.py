@@ -142,7 +142,8 @@ def test_what_is_refused_is_told_by_its_line_and_keeps_no_other_out(vendors: Ven
         {"account": "ada", "vendor": "linkkit", "refresh_token": "canary"},
         {"account": "dead", "refresh_token": "canary"},
     ]
-    ended = brought_in(vendors, store, "".join(json.dumps(one) + "\n" for one in wrong) + good)
+    text = "".join(json.dumps(one) + "\n" for one in wrong) + good
+    ended = brought_in(vendors, store, text)
     assert ended.status == 1
     assert ended.out == (
         "stored 2, there already 0, refused 4, of another registration 1, renewed 1, needs its user 1\n"

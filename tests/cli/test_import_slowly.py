@@ -32,7 +32,7 @@ def elsewhere(vendor: Vendor, count: int) -> list[lines.Line]:
     """As many sessions of another program."""
     tokens = [json.loads(vendor._pair(10**6 + n, f"elsewhere-{n}").body)["data"]["refreshToken"] for n in range(count)]
     texts = [json.dumps({"account": f"user-{n}", "refresh_token": token}) for n, token in enumerate(tokens)]
-    return [lines.read(number, text) for number, text in enumerate(texts, 1)]
+    return [lines.read(number, text.encode()) for number, text in enumerate(texts, 1)]
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])

@@ -126,7 +126,7 @@ def test_a_reader_that_has_gone(vendors: Vendors, store: str) -> None:
 def test_verbose_shows_no_secret(vendors: Vendors, store: str) -> None:
     """With every logger at DEBUG, a login's output holds neither password nor token."""
     how = [*vendors.options("linkxg-user"), "--store", store]
-    said = run("--verbose", "connect", *how, PYTHONASYNCIODEBUG="1", **vendors.secrets("linkxg-user"))
+    said = run("connect", *how, "-v", PYTHONASYNCIODEBUG="1", **vendors.secrets("linkxg-user"))
     token = run("token", *how[:3], "--store", store, "--reveal").well().strip()
     assert said.status == 0
     assert "DEBUG" in said.err
