@@ -118,7 +118,7 @@ def test_signatures() -> None:
     unknown = dict.fromkeys(
         ("refresh_token", "access_token", "expires_at", "refresh_expires_at", "scope", "extra", "endpoint")
     )
-    assert list(parameters(Credential.adopt).items()) == list(keywords(**unknown, replace=False).items())
+    assert list(parameters(Credential.adopt).items()) == list(keywords(**unknown, replace=False, renew=True).items())
     assert parameters(Credential.login) == keywords(email=EMPTY, password=EMPTY)
     assert parameters(Credential.authorization_url) == plain(redirect_uri=EMPTY) | keywords(
         scope=None, tenant="", next_path=""
