@@ -33,6 +33,8 @@ OMIT: Final = {"omit": True}
 _TELLING: Final = re.compile(r"(token|secret|password|assertion|nonce)$", re.IGNORECASE)
 """Names of members that are secrets, such as ``id_token`` and ``clientSecret``; not of ``token_type``."""
 
+_NESTED: Final = (dict, list)
+
 
 class Secret:
     """A secret that never prints itself: not in ``repr``, ``str``, a format string, a log or a pickle.
@@ -147,12 +149,16 @@ def secret_str_or_none(value: str | None) -> str | None:
     return None if value is None else secret_str(value)
 
 
+def _hides(name: object, value: object) -> bool:
+    return isinstance(value, str) and not isinstance(value, SecretStr) and _TELLING.search(str(name)) is not None
+
+
 def discreet(value: Any) -> Any:
     """A vendor's JSON value with all texts masked in ``repr`` whose name says that they are secrets, at any depth."""
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         return {
-            name: secret_str(each) if isinstance(each, str) and _TELLING.search(str(name)) else discreet(each)
+            name: discreet(each) if isinstance(each, _NESTED) else secret_str(each) if _hides(name, each) else each
             for name, each in members.items()
         }
     return [discreet(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
@@ -177,7 +183,7 @@ def bare(value: object) -> Any:
 
 
 def _extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", discreet(dict(value)))
+    return cast("Mapping[str, Any]", discreet(dict(value))) if value else {}
 
 
 def _mask_extra(value: Mapping[str, Any]) -> str:

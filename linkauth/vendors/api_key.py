@@ -15,7 +15,7 @@ from linkauth.vendors.vendor import Vendor, client_secret, plain_name, required
 __all__ = ["ApiKey"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class ApiKey(Vendor):
     """An API that takes one key for ever. A 401 is the caller's, for there is no other key to try.
 

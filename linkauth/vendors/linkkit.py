@@ -22,7 +22,7 @@ def _pkce(linkkit: Linkkit) -> bool:
     return linkkit.pkce
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class Linkkit(CodeGrantClient):
     """Linkkit, for one of its users. Tokens live 3600 s, the refresh token stays the same.
 

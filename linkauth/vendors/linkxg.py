@@ -47,7 +47,7 @@ CODES: Final[dict[str, type[errors.OAuthError]]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class LinkXG(RegisteredClient):
     """LinkXG, machine to machine. Tokens live 900 s; renewal is the same request again.
 

@@ -40,7 +40,7 @@ AT_REFRESH: Final = {
 NO_CLIENT: Final = {401: errors.OAuthError}
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class LinkXGUser(Vendor):
     """LinkXG for one of its users. Access tokens live 15 minutes, refresh tokens 7 days and are good for one use.
 

@@ -16,7 +16,7 @@ from linkauth.errors import (
 from linkauth.oauth import authorization, generous, grants, heard, id_token, roots, wire
 from linkauth.oauth.token import Token, secret_str
 from linkauth.oauth.url import origin, root_of
-from linkauth.vendors import catalog, metadata, token_endpoint
+from linkauth.vendors import metadata, token_endpoint
 from linkauth.vendors.oauth2_registration import OAuth2Registration
 from linkauth.vendors.signing import signature
 from linkauth.vendors.token_endpoint import authenticated
@@ -35,7 +35,7 @@ UNSUPPORTED: Final = "unsupported_token_type"
 """A server that cannot revoke a kind of token says so (RFC 7009 §2.2.1)."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class OAuth2(OAuth2Registration):
     """A vendor as RFC 6749 has it. Client credentials where there is no ``authorize_url``, else authorization code.
 
@@ -66,6 +66,8 @@ class OAuth2(OAuth2Registration):
         ``authorize_url=None`` makes it client credentials. Raises ``ConfigurationError`` for a name that is not there.
         """
         arguments = discreet(arguments)
+        from linkauth.vendors import catalog  # noqa: PLC0415  # many vendors, of which an app names a few or none
+
         return cls(**catalog.registration(vendor, arguments))
 
     @classmethod

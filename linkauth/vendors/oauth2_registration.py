@@ -41,7 +41,7 @@ def _pkce(vendor: OAuth2Registration) -> bool:
     return vendor.pkce and vendor.authorize_url is not None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class OAuth2Registration(Vendor):
     """The fields of ``OAuth2``, which says what each means."""
 

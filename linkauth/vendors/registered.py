@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeGrantClient", "RegisteredClient"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class RegisteredClient(Vendor):
     """What a vendor's file begins with. A subclass names itself, and overrides the flows that the vendor has.
 

@@ -56,7 +56,7 @@ def _roots(vendor: SageX3) -> frozenset[str]:
     return frozenset({str(vendor.base_url), *map(str, named)})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class SageX3(RegisteredClient):
     """Sage X3, for one of its customers. Access tokens live 300 s, refresh tokens 31 days and are good for one use.
 
