@@ -15,6 +15,8 @@ from linkauth.oauth.moments import http_date, iso_date
 from linkauth.oauth.token import bare, masked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from linkauth.oauth.exchange import Response
 
 __all__ = ["content_type", "folded", "members", "plain", "renamed"]
@@ -110,11 +112,17 @@ def _form(response: Response) -> wire.Masked:
     return wire.Masked((name, texts[0] if len(texts) == 1 else texts) for name, texts in fields.items())
 
 
-def renamed(said: wire.Masked) -> wire.Masked:
-    """``said`` with ``NAMES`` as RFC 6749 spells them, where they are spelt otherwise alone: ``accessToken``."""
-    spelt = {folded(name): name for name in NAMES if name not in said}
-    members: wire.Masked = masked(wire.as_object({spelt.get(folded(name), name): one for name, one in said.items()}))
-    return members
+def renamed(said: Mapping[str, Any], names: Mapping[str, str]) -> wire.Masked:
+    """``said`` with its members by the names that ``names`` has for them, and with ``NAMES`` as RFC 6749 spells them (``accessToken``).
+
+    One that is spelt right goes before.
+    """
+    given = {name: names.get(name, name) for name in said}
+    spelt = {folded(name): name for name in NAMES if name not in given.values()}
+    given = {name: spelt.get(folded(theirs), theirs) for name, theirs in given.items()}
+    # What has another name now may be a secret by it.
+    anew = masked(wire.as_object({theirs: said[name] for name, theirs in given.items() if theirs != name}))
+    return wire.Masked({**{name: said[name] for name, theirs in given.items() if theirs == name}, **anew})
 
 
 def plain(said: wire.Masked, response: Response, *, lifetime: float | None, separator: str = " ") -> wire.Masked:

@@ -125,7 +125,7 @@ def _said(vendor: OAuth2, response: Response, keep: Token | None) -> wire.Masked
     members = cast("dict[str, object]", inner) if isinstance(inner, dict) else said
     if dialect.answer_in and not _is_there(members, dialect.answer_names):
         members = said
-    return generous.renamed(wire.Masked((dialect.answer_names.get(name, name), one) for name, one in members.items()))
+    return generous.renamed(members, dialect.answer_names)
 
 
 def _is_there(members: Mapping[str, object], names: Mapping[str, str]) -> bool:
