@@ -27,7 +27,7 @@ CONTRACTS = {contract["id"]: contract["name"] for contract in CONFIG["tool"]["im
 
 TOP_LEVEL = {
     ".ci", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml", ".python-version", "CHANGELOG.md",
-    "LICENSE", "README.md", "benchmarks", "docs", "linkauth", "linkauth_pytest", "pyproject.toml", "stores", "tests",
+    "LICENSE", "README.md", "benchmarks", "docs", "linkauth", "linkauth_pytest", "mkdocs.yml", "pyproject.toml", "stores", "tests",
 }  # fmt: skip
 
 NEIGHBOURS = {"httpx", "httpx2", "starlette"}
