@@ -155,7 +155,7 @@ class AuthEngine:
         refresh_ahead: float | None = None,
         timeout: float = 10.0,
         escrow: str | os.PathLike[str] | Escrow | None = None,
-        on_event: Listener | None = None,
+        on_event: Listener | Sequence[Listener] | None = None,
         proxy: str | URL | Secret | None = None,
         ssl: SSLContext | bool | None = None,
         trust_env: bool = False,

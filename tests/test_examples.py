@@ -49,7 +49,7 @@ def name(example: Example) -> str:
 async def run(example: Example, namespace: dict[str, Any]) -> None:
     source = "\n" * example.line + str(example.parsed)  # so that a traceback names the document's own line
     code = compile(source, example.path, "exec", flags=ALL, dont_inherit=True)
-    if "asyncio.run(" in source:
+    if "asyncio.run(" in source or "linkauth.blocking" in source:
         await asyncio.to_thread(exec, code, namespace)  # it brings its own loop
     elif inspect.iscoroutine(ran := eval(code, namespace)):
         await ran

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 
 from linkauth import OAuth2
 from linkauth.blocking import AuthEngine
@@ -45,6 +46,7 @@ def fork(credential, engine) -> None:
 
     threading.Thread(target=hold).start()
     held.wait()
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and newer warn of a fork beside threads
     pid = os.fork()
     if pid == 0:
         done.set()
