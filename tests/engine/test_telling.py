@@ -153,7 +153,17 @@ async def test_an_async_listener_that_fails_disturbs_nobody(fault, caplog) -> No
     assert error.getMessage() == "the event listener failed at renewed"
 
 
-@pytest.mark.parametrize("listeners", [3, ["no function"]])
+@virtual
+async def test_listeners_may_be_given_as_a_list() -> None:
+    """Each of them hears."""
+    one, two = [], []
+    engine = AuthEngine(MemoryStore(), on_event=[one.append, two.append])
+    engine.context.event_log.tell(EventKind.STORE_BACK, "store", "")
+    assert len(one) == 1
+    assert one == two
+
+
+@pytest.mark.parametrize("listeners", [[], 3, ["no function"]])
 def test_what_cannot_listen_is_refused(listeners) -> None:
     """Where the engine is made, and not at the first event."""
     with pytest.raises(ConfigurationError):
