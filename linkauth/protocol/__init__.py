@@ -12,7 +12,7 @@ The life of a token in a worker (``freshness``)::
 **To know what a renewal does, read** ``renewal``. To know how, these as well, in this order:
 
 ============= =================================================================================================
-``claim``     step 1: the lease is asked for, and a note left of what is about to be spent
+``claim``     the loop in which a lease is waited for; step 1: when a token's is asked for, and what note goes with it
 ``patience``  step 2: who may hold something newer is given time
 ``refusal``   steps 3 and 4, where the vendor gives no token: a note for the fleet, or the end of a session
 ``intent``    the note: what a claimant leaves for whoever comes after a crash

@@ -1,6 +1,7 @@
 """Replacing a client's secret, once for all workers. The steps, in the order in which they are taken:
 
-1. **Claim** the lease on the client's record. Whoever finds another worker at it waits, and shares the secret that it brings.
+1. **Claim** the lease on the client's record, after a look. Whoever finds another worker at it waits, and shares the secret that it
+   brings; so does who finds, as it claims, that another has come since that look.
 2. **Look** what stands, under the lease and with a token in hand: others may have put back what the store had lost.
 3. **Ask** the vendor, which kills the old secret at once. A lost answer took the new one with it: while the token lives,
    asking again is the one way to another.
