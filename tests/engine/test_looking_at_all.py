@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from linkauth.engine.forgetting import forget
 from linkauth.engine.readings import AT_ONCE, readings
 from linkauth.errors import CorruptRecord
 from linkauth.protocol.keys import token_key
 from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, logged_in
+from tests.engine.test_keys import NEW, OLD
 from tests.engine.test_suspicion import Deaf
 from tests.engine.virtual import virtual
 
@@ -115,3 +118,50 @@ async def test_machines_tokens_marks_and_what_nobody_can_read_are_forgotten():
     assert await forget(worker.context, "token/acme/broken")
     assert [key async for key in store.keys("")] == []
     assert not await forget(worker.context, "token/acme/broken")
+
+
+@virtual
+async def test_a_record_that_the_store_cannot_read_holds_up_no_round(caplog):
+    """It is told by its key, and the others are renewed."""
+    store, vendor = Single(), Vendor()
+    worker = Worker(store, vendor)
+    await logged_in(worker, "ada")
+    await logged_in(worker, "bob")
+    store.broken = token_key(USER, "bob")
+    await asyncio.sleep(0.8 * 7 * 86400)
+    assert await Worker(store, vendor).keep_alive(USER, rounds=1) == 1
+    assert store.broken in caplog.text
+
+
+@virtual
+async def test_the_keys_that_there_are():
+    """Each by its id, the newest first; none where nothing is encrypted."""
+    worker = Worker(Store(), Vendor(), keys=[NEW, OLD])
+    ids = worker.context.codec.key_ids
+    assert ids == [worker.context.codec.newest, *Worker(Store(), Vendor(), keys=OLD).context.codec.key_ids]
+    assert len(set(ids)) == 2
+    assert Worker(Store(), Vendor()).context.codec.key_ids == []
+
+
+@virtual
+async def test_a_round_that_finds_its_lease_lost_looks_no_further():
+    """Stopped behind its claim for longer than that lasts: nothing is due, and yet somebody else makes the round."""
+    store, vendor = Store(), Vendor()
+    worker = Worker(store, vendor)
+    await logged_in(worker, "ada")
+    store.down.add("extend")
+
+    def stop(name):
+        if name == "read_many" and not store.counts["commit"] > commits:
+            worker.slept -= 100
+
+    commits = store.counts["commit"]
+    store.before = stop
+    keeper = asyncio.create_task(worker.keep_alive(USER, rounds=1))
+    await asyncio.sleep(5)
+    assert not keeper.done()
+    assert store.counts["commit"] == commits  # no word of a round that was made
+    store.before = lambda name: None
+    store.down.clear()
+    assert await keeper == 0
+    assert store.counts["commit"] == commits + 1

@@ -107,3 +107,21 @@ async def test_each_client_has_a_pace_of_its_own():
         await pace.turn(STATED)
         await pace.turn(USER)
     assert monotonic() - begun == pytest.approx(10.0, abs=0.1)
+
+
+@virtual
+async def test_who_waits_for_a_turn_finds_that_the_lease_is_lost():
+    """It cannot be extended and ends after a minute, with some still in line: they are the next round's, and nobody renews twice."""
+    vendor, store = Vendor(), Store()
+    worker = Worker(store, vendor)
+    for number in range(8):
+        await worker.credential(STATED, f"account{number}").login(email="ada@example.com", password="correct horse")
+        await asyncio.sleep(10)
+    await asyncio.sleep(0.8 * WEEK)
+    store.down.add("extend")
+    keeper = asyncio.create_task(Worker(store, vendor).keep_alive(STATED, rounds=1))
+    await asyncio.sleep(75)
+    assert vendor.counts["/auth/refresh"] < 8
+    store.down.clear()
+    assert 0 < await keeper < 8  # in the round that came to its end
+    assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (8, 0)

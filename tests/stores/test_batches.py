@@ -10,7 +10,7 @@ from linkauth.errors import CorruptRecord, StoreUnavailable
 from linkauth.store import Reading, Record
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
-from linkauth_stores.redis import RedisStore
+from linkauth_stores.redis import RedisStore, batches
 from tests.stores.counting import PATIENCE
 from tests.stores.test_redis_errors import Fake
 
@@ -122,3 +122,10 @@ async def test_whether_a_store_is_there(tmp_path: Path):
     assert not await memory.exists()
     await memory.commit("a/b/c", 1, b"")
     assert await memory.exists()
+
+
+@pytest.mark.parametrize("answer", [b"OK", [b"1"], [b"1", b"v", b"more"]], ids=["a word", "too few", "too many"])
+def test_a_record_is_not_made_of_another_commands_answer(answer):
+    """What HMGET cannot have said is no record, and no broken one: something stands in between."""
+    with pytest.raises(StoreUnavailable, match="stands in between"):
+        batches._reading("token/a/1", answer, [None], 0.0)
