@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Cached", "CredentialCache"]
 
 RECENT: Final = 10_000
-"""Credentials that are kept though nobody holds them: some 50 MB with their tokens. They are also what this worker can put
+"""Credentials that are kept though nobody holds them: some 30 MB with their tokens. They are also what this worker can put
 back into a store that lost data, so they are more than a worker renews between two snapshots of it.
 """
 

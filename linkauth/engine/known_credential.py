@@ -135,8 +135,8 @@ class KnownCredential(Replica):
 
     def hand_out(self, state: CredentialState, until: float, wall_until: float = math.inf) -> None:
         """Nothing is to be done about the token of ``state`` before ``until`` (monotonic) unless something is learned."""
-        if state.token is not None:
-            self._credential.valid = valid_token(state.token, self.context.clock, until, wall_until)
+        token, clock = state.token, self.context.clock
+        self._credential.valid = NONE if token is None else valid_token(token, clock, until, wall_until)
         if self.state is not state:  # another thread's loop has learned something meanwhile
             self._credential.valid = NONE
 
