@@ -136,8 +136,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_first_steps(add: _Add) -> None:
-    one = add("demo", demo.run, "see 200 tasks in 4 processes share one token, beside 200 that do not")
-    one.add_argument("--seconds", type=_seconds, default=15.0, help="how long (default 15)")
+    one = add(
+        "demo", demo.run, "see processes share a user's session through linkauth, beside the same with a lock by hand"
+    )
+    one.add_argument("--lifetime", type=_seconds, default=4.0, help="seconds that an access token lives (default 4)")
     one = add("sandbox", sandbox.run, "serve the vendors on loopback, as documented, and say what to type to try each")
     one.add_argument("--host", default="127.0.0.1", help="an IPv4 loopback address (default 127.0.0.1)")
     one.add_argument("--port", type=int, default=8765, help="0 for any that is free (default 8765)")

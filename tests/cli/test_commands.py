@@ -281,7 +281,7 @@ def test_a_mistake_is_told_in_a_sentence(here: Any, arguments: list[str], env: d
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["frobnicate"], ["token", "frobnicate"], ["demo", "--seconds", "-1"], ["demo", "--seconds", "nan"],
+        ["frobnicate"], ["token", "frobnicate"], ["demo", "--lifetime", "-1"], ["demo", "--lifetime", "nan"],
         ["keep-alive", "linkxg-user", "--every", "0"], ["sandbox", "--port", "x"],
         ["rotate-secret", "--recover", "--adopt"], ["token", "linkxg", "--client-secret", "on-the-command-line"],
     ],

@@ -134,7 +134,7 @@ def typed(arguments: list[str]) -> tuple[int | str | None, str]:
 @example(arguments=["sandbox", "--port", "-1"])
 @example(arguments=["sandbox", "--host", "\udcff"])
 @example(arguments=["sandbox", "--host", "0.0.0.0"])
-@example(arguments=["demo", "--seconds", "nan"])
+@example(arguments=["demo", "--lifetime", "nan"])
 def test_anything_typed_ends_in_words(alone, arguments):
     """Well, an error with who has to act, or not understood; no traceback, and the secret is not shown."""
     if "keep-alive" in arguments and "--once" not in arguments:
