@@ -68,6 +68,7 @@ class Session:
         self._lock = asyncio.Lock()
         self._saved: Saved | None = None
         self._dead: Secret | None = None
+        self._words = ""
 
     async def token(self, refused: Secret | None = None) -> Secret:
         """An access token, another than the one that was ``refused``. Raises ``LoggedOut`` and ``aiohttp.ClientError``."""
@@ -88,24 +89,24 @@ class Session:
         try:
             found = json.loads(self._file.read_text())
         except FileNotFoundError:
-            raise LoggedOut("there is no session: the file is gone") from None
+            raise LoggedOut("the file is gone") from None
         secrets = {name: Secret(found[name]) for name in ("access_token", "refresh_token")}
         return Saved(**secrets, renew_at=found["renew_at"])
 
     async def _renewed(self, refresh_token: Secret) -> Saved:
         if refresh_token == self._dead:
-            raise LoggedOut("the session has ended")
+            raise LoggedOut(self._words)
         self.renewing = True
         try:
             fields = {"refreshToken": refresh_token.reveal()}
             async with self._http.post(f"{self._base_url}/auth/refresh", json=fields) as response:
                 answer = await response.json()
         finally:
-            fields = {}
+            fields = {}  # no traceback shows it
             self.renewing = False
         if response.status != OK:
-            self._dead = refresh_token
-            raise LoggedOut(answer["error"]["code"])
+            self._dead, self._words = refresh_token, answer["error"]["code"]
+            raise LoggedOut(self._words)
         saved = Saved.of(answer["data"], self._lifetime)
         save(self._file, saved)
         return saved

@@ -103,12 +103,12 @@ class Play:
             for worker in side.workers:
                 await worker.order({**side.order, "tasks": self.tasks})
         self.say("the user logs in, once on each side")
-        await self._until(lambda: self.linkauth.seen("tokens") > 1 and self.linkauth.agreed(), "the first renewal")
+        await self._renewed(1, "the first renewal")
         self.say("linkauth: one worker has renewed, and all have its token", "green")
 
     async def _kill(self) -> None:
         before = [await self._control(side, {"clear": True, "faults": [HELD]}) for side in self.sides]
-        asked, tokens = before[0].get("refresh_requests", 0), self.linkauth.seen("tokens")
+        asked, tokens = before[0].get("refresh_requests", 0), len(self.linkauth.numbers)
         await self._until(lambda: self.linkauth.seen("refresh_requests") > asked, "the renewal that is held")
         since = time.monotonic()
         number = await self._until(lambda: _renewing(self.linkauth, since), "the worker that renews")
@@ -117,21 +117,23 @@ class Play:
         self.say("a worker of each side is killed in the middle of a renewal", "bold")
         for side in self.sides:
             await self._control(side, {"clear": True, "faults": [LATENCY]})
-        await self._until(lambda: self.linkauth.seen("tokens") > tokens, "a renewal by another worker")
+        await self._renewed(tokens, "a renewal by another worker")
         self.say("linkauth: another worker has taken over, and renewed", "green")
 
     async def _empty(self) -> None:
         await self._until(self.linkauth.settled, "a moment at which all workers have the same token")
-        tokens = self.linkauth.seen("tokens")
+        tokens = len(self.linkauth.numbers)
         for side in self.sides:
             side.empty()
         self.say("the store of each side is emptied", "bold")
-        await self._until(
-            lambda: self.linkauth.seen("tokens") > tokens and self.linkauth.agreed(), "a renewal after the loss"
-        )
+        await self._renewed(tokens, "a renewal after the loss")
         if not await self.linkauth.stored():
             raise Broken("nobody has put the session back into the store")
         self.say("linkauth: the workers have put the session back, and renewed", "green")
+
+    async def _renewed(self, tokens: int, what: str) -> None:
+        """Wait until all of linkauth's workers have another token than the first ``tokens`` that they had."""
+        await self._until(lambda: len(self.linkauth.numbers) > tokens and self.linkauth.agreed(), what)
 
     async def _user(self, side: Side) -> None:
         """Log in again whenever a worker finds that only that helps."""

@@ -30,7 +30,7 @@ def _figures(play: Play) -> Table:
         "the user is": [
             Text("LOGGED OUT", bad) if each.logged_out else Text("logged in", "green") for each in play.sides
         ],
-        "each worker's token": [_workers(each) for each in play.sides],
+        "each worker's token (✗ killed)": [_workers(each) for each in play.sides],
         "calls answered": [Text(f"{each.total('answered'):,}") for each in play.sides],
         "calls failed": [_bad(each.total("failed"), 0) for each in play.sides],
         "access tokens issued": [Text(f"{each.seen('tokens')}") for each in play.sides],
