@@ -137,3 +137,17 @@ async def test_what_another_thread_learns_while_the_clocks_are_compared_counts()
     await credential.logout()
     credential.replica.hand_out(before, before.soft)
     assert credential.peek() is None
+
+
+@virtual
+async def test_a_closed_engine_hands_out_what_is_good_and_renews_nothing_behind():
+    """It was closed before the token's moment to be renewed: until its end callers get it, and the vendor is not asked."""
+    vendor = Vendor()
+    worker = Worker(Store(), vendor)
+    credential = worker.credential(CLIENT)
+    token = await credential.token()
+    await worker.aclose()
+    await asyncio.sleep(remembered(credential).windows.soft - monotonic() + 0.1)
+    assert await credential.token() is await credential.token() is token
+    await asyncio.sleep(0.1)
+    assert vendor.counts["requests"] == 1

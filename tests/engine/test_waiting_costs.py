@@ -6,7 +6,8 @@ import asyncio
 import gc
 from typing import TYPE_CHECKING, Any
 
-from tests.counts import calls_of
+from linkauth.engine.flight import Flights
+from tests.counts import calls_of, sent
 from tests.engine.fakes import CLIENT, Store, Vendor, Worker
 from tests.engine.virtual import virtual
 
@@ -71,3 +72,15 @@ async def test_who_waits_asks_for_no_more_than_45_calls():
     call.close()
     gate.set()
     await first
+
+
+@virtual
+async def test_who_comes_after_the_landing_waits_for_nothing():
+    """A flight that has landed tells its outcome at the first step, with a time limit of no time at all."""
+
+    async def work() -> str:
+        return "landed"
+
+    flight = Flights().start(work(), "work")
+    await flight.join()
+    assert sent(flight.join(0.0)) == "landed"
