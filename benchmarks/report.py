@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MARKS = ("<!-- costs: python -m benchmarks --save -->", "<!-- end of costs -->")
 """Between these the README holds what ``readme`` says."""
 
+BUSY = """The machine was busy: what is told in elapsed time (processes, loops that call an API) is rough, processor time less so."""
+
 
 def number(value: float) -> str:
     """Three digits, and no more noughts than that takes."""
@@ -95,6 +97,7 @@ def readme(result: Result) -> str:
         "",
         f"Medians of ratios within rounds, {result.taken.split()[0]}, {result.cores} cores with a load of {result.load[0]:.0f},",
         f"Python {result.versions['Python']}; every peer, the spread and the versions are in `benchmarks/results/results.md`.",
+        *([BUSY] if max(result.load) > result.cores else []),
         MARKS[1],
     ]
     return "\n".join(lines)
