@@ -16,10 +16,17 @@ from yarl import URL
 
 from linkauth.web.start import Start
 from tests.oauth.test_fuzz import params, text, values
-from tests.web.conftest import Site, ada, engine, framework, new_visitor, sandbox, site  # noqa: F401  # fixtures
+from tests.web.conftest import Site, ada, engine, new_visitor, sandbox, site  # noqa: F401  # fixtures
+from tests.web.frameworks import Aiohttp
 
 if TYPE_CHECKING:
     from tests.web.conftest import Visitor
+
+
+@pytest.fixture
+def framework():
+    return Aiohttp()
+
 
 TIMES = 40 * int(os.environ.get("LINKAUTH_FUZZ", "1"))
 MARK = "<b>mark"
@@ -131,7 +138,7 @@ async def asked(where: Site, method: str, target: bytes, head: list[tuple[str, b
 )
 async def test_any_request_gets_a_page(site: Site, method, target, kind, head, body):  # noqa: F811  # a fixture
     """Nothing that comes in makes the app fail, and nothing of it is repeated unescaped."""
-    if site._runner is None:
+    if not site.served:
         tenants = {"acme": site.sagex3}
         await site.serve(words={"linkkit": site.linkkit, "sagex3": site.sagex3, "tenants": tenants.get})
     answer = await asked(site, method, target, [("Host", b"localhost"), ("Content-Type", kind.encode()), *head], body)
@@ -167,7 +174,7 @@ def test_next_never_leaves_the_apps_origin(path: str) -> None:
 @given(more=params)
 async def test_any_callback_with_a_good_state_gets_a_page(site: Site, ada: Visitor, more):  # noqa: F811  # fixtures
     """With a state that is good, whatever stands beside it: a page, and a vendor that sees at most one request."""
-    if site._runner is None:
+    if not site.served:
         await site.serve()
         await ada.sign_in("ada")
     before = site.sandbox.sagex3.counts["token_requests"]

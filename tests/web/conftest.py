@@ -41,7 +41,7 @@ class Site:
         """Method and names of the app's cookies of each callback."""
         self.signed_in: list[str] = []
         """Who was signed in already, at each sign-in; empty: nobody."""
-        self._served = False
+        self.served = False
 
     async def serve(
         self,
@@ -59,10 +59,10 @@ class Site:
             **{"titles": {"linkkit": "Linkkit", "sagex3": "Sage X3"}, **more},
         )
         await self.framework.serve(self, connect, self._socket)
-        self._served = True
+        self.served = True
 
     async def aclose(self) -> None:
-        if self._served:
+        if self.served:
             await self.framework.aclose()
         self._socket.close()
 
