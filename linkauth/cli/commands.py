@@ -16,6 +16,7 @@ from linkauth.cli.registration import credential, engine, existing, exists, vend
 from linkauth.cli.vendor_of import vendor_of
 from linkauth.cli.words import left, moment
 from linkauth.engine.encryption import KEY_BYTES
+from linkauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
@@ -54,16 +55,14 @@ def _tell(found: Token, chosen: argparse.Namespace) -> int:
 
 
 async def keep_alive(chosen: argparse.Namespace) -> int:
-    """Make rounds until stopped."""
+    """Make rounds until stopped. Raises ``ConfigurationError`` for a registration that the store does not know."""
     async with engine(chosen) as opened:
         which = vendor_of(chosen.vendor_of) if chosen.vendor_of else await vendor(opened, chosen)
         if isinstance(which, Vendor) and not (await exists(opened) and await _has_any(opened, which)):
-            print(
-                f"linkauth: no credential in the store is of this registration at {which.name}: the client's id, the "
-                "base URL and the scope must be those that it was connected with",
-                file=sys.stderr,
+            raise ConfigurationError(
+                f"no credential in the store is of this registration at {which.name}: the client's id, the base URL and the "
+                "scope must be those that it was connected with"
             )
-            return 1
         # Once: the next call may make a round whenever it comes; who goes on makes one for the fleet per interval.
         every, rounds = (0.0, 1) if chosen.once else (chosen.every, None)
         renewed = await opened.keep_alive(
@@ -92,15 +91,11 @@ async def reseal(chosen: argparse.Namespace) -> int:
 
 
 async def logout(chosen: argparse.Namespace) -> int:
-    """Revoke and forget."""
+    """Revoke and forget. Raises ``ConfigurationError`` for what is not in the store."""
     async with engine(chosen) as opened:
         found = await credential(opened, chosen)
         if not await exists(opened) or not (await found.status()).version:
-            print(
-                f"linkauth: {found.vendor.name}/{found.account} of this registration is not in the store",
-                file=sys.stderr,
-            )
-            return 1
+            raise ConfigurationError(f"{found.vendor.name}/{found.account} of this registration is not in the store")
         await found.logout()
     print(f"Logged out: {found.vendor.name}/{found.account}")
     if found.vendor.leaves_open:

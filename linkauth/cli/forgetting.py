@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from linkauth.cli.registration import existing
@@ -27,7 +26,7 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
 
 
 async def run(chosen: argparse.Namespace) -> int:
-    """Forget; exit status 1 where there is no such credential."""
+    """Forget. Raises ``ConfigurationError`` where there is no such credential."""
     if chosen.key is not None and not chosen.key.startswith("token/"):
         raise ConfigurationError("--key: a credential's key begins with token/")
     forgotten = 0
@@ -38,7 +37,6 @@ async def run(chosen: argparse.Namespace) -> int:
                 forgotten += 1
                 print(f"Forgotten: {each.vendor}/{each.account or '?'}")
     if not forgotten:
-        print("linkauth: the store holds no such credential", file=sys.stderr)
-        return 1
+        raise ConfigurationError("the store holds no such credential")
     print("The vendor was not asked: a session that is still open there stays open.")
     return 0

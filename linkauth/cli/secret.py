@@ -87,11 +87,9 @@ async def _reveal(found: Credential, opened: AuthEngine) -> int:
     newest = opened.context.client_secrets.of(found.vendor)
     await newest.look()
     if newest.secret is None:
-        print(
-            "The store has no secret of this client: linkauth has rotated none, so the app's own is the one.",
-            file=sys.stderr,
+        raise ConfigurationError(
+            "the store has no secret of this client: linkauth has rotated none, so the app's own is the one"
         )
-        return 1
     print(newest.secret.reveal())
     return 0
 
@@ -107,8 +105,7 @@ async def _rotated(found: Credential, opened: AuthEngine, older_than: float | No
 async def _recover(found: Credential, *, reveal: bool) -> int:
     answer = await found.unread_answer()
     if answer is None:
-        print("No answer that was not understood is kept for this client.", file=sys.stderr)
-        return 1
+        raise ConfigurationError("no answer that was not understood is kept for this client")
     if reveal:
         print(answer.reveal())
     else:

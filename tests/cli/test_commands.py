@@ -146,7 +146,7 @@ def test_nothing_is_logged_out_that_never_was(here: Any, vendors: Vendors, store
     user = [*vendors.options("linkxg-user")[:3], "--store", store]
     here("connect", *user, "--email", vendors.at["linkxg"]["email"], **vendors.secrets("linkxg-user")).well()
     said = here("logout", *user, "--account", "nobody").err
-    assert said == "linkauth: linkxg-user/nobody of this registration is not in the store\n"
+    assert said == "linkauth: linkxg-user/nobody of this registration is not in the store\nWho has to act: you.\n"
     assert here("logout", *user, "--account", "nobody").status == 1
     assert here("logout", *user).well() == "Logged out: linkxg-user/default\n"
 

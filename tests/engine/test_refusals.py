@@ -59,6 +59,14 @@ async def test_one_401_is_the_callers_and_costs_nobody_the_token():
     assert vendor.counts["requests"] == 0
 
 
+@virtual
+async def test_what_was_never_refused_is_taken_without_a_note_of_it():
+    """Nearly every answer is one: nothing is kept for it."""
+    credential = await connected(store := Store(), Worker(store, Vendor()))
+    credential.accepted(await credential.token(), yes=True)
+    assert credential.refusals is None
+
+
 @pytest.mark.parametrize("pauses", [(30, 31), (10, 50), (15, 15, 15, 15), (3000, 3000)])
 @virtual
 async def test_several_over_a_minute_send_for_the_user(pauses):

@@ -175,14 +175,14 @@ def linkauth_version() -> str:
 
 
 def kinds() -> list[type[Vendor]]:
-    """Every vendor that linkauth has."""
+    """Every vendor that linkauth has; what vendors are made of has no name."""
     for found in pkgutil.walk_packages(vendors.__path__, f"{vendors.__name__}."):
         importlib.import_module(found.name)
     seen, rest = set(), [Vendor]
     while rest:
         rest += (inner := rest.pop()).__subclasses__()
         seen.add(inner)
-    return [kind for kind in seen - {Vendor} if kind.__module__.startswith(f"{vendors.__name__}.")]
+    return [kind for kind in seen if kind.__module__.startswith(f"{vendors.__name__}.") and hasattr(kind, "name")]
 
 
 def flows() -> list[str]:
