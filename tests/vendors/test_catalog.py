@@ -237,6 +237,12 @@ def test_what_an_apps_settings_decide():
     assert all(of(name).rotation.rotates for name in ("cognito", "okta"))
 
 
+@pytest.mark.parametrize("name", ["amazon-selling-partner", "asana", "heroku", "pipedrive"])
+def test_whose_renewals_leave_the_refresh_token(name):
+    """Their pages say that it stays or print it again: a renewal whose answer was lost may be sent once more."""
+    assert not of(name).rotation.rotates
+
+
 def test_whose_renewals_end_the_access_token():
     """Those whose pages say so, or whose source (Nextcloud's); they rotate, too."""
     profiles = {name: of(name).rotation for name in ENTRIES}

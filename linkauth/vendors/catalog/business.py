@@ -34,6 +34,7 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://api.amazon.com/auth/o2/token",
         api_url="https://sellingpartnerapi-na.amazon.com",
         authorize_extra={"application_id": "{application_id}"},
+        rotation=KEEPS,
         dialect=Dialect(code_name="spapi_oauth_code", keep_params=("selling_partner_id",), header="x-amz-access-token"),
     ),
     "ebay": entry(  # of an app, not of a user: its redirect URI is a name, which is no URL
@@ -96,6 +97,8 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         token_url="https://oauth.pipedrive.com/oauth/token",
         api_url="https://api.pipedrive.com",
         client_auth="basic",
+        # https://pipedrive.readme.io/docs/marketplace-oauth-authorization: a renewal answers with the same one, for 60 days more.
+        rotation=KEEPS,
         refresh_lifetime=60 * DAY,
         dialect=Dialect(api_from={"api_domain": ["https://*.pipedrive.com"]}),
     ),
@@ -162,10 +165,13 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         authorize_url="https://{subdomain}.zendesk.com/oauth/authorizations/new",
         token_url="https://{subdomain}.zendesk.com/oauth/tokens",
         api_url="https://{subdomain}.zendesk.com",
+        pkce=True,
         # https://support.zendesk.com/hc/en-us/articles/9182123625370: a client of before may have tokens that do not expire, whose
         # answers state no lifetime; and a renewal deletes the access token before it.
         lifetime=math.inf,
         rotation=RotationProfile(rotates=True, ends_access=True),
+        # https://developer.zendesk.com/api-reference/ticketing/oauth/grant_type_tokens/: "must be formatted as JSON"
+        dialect=Dialect(body="json"),
     ),
     "zoho": entry(
         "https://zoho.com/writer/help/api/v1/oauth-step3.html",

@@ -36,6 +36,10 @@ WORK: Final[Mapping[str, Entry]] = {
         "2026-11-30",
         authorize_url="https://app.asana.com/-/oauth_authorize",
         token_url="https://app.asana.com/-/oauth_token",
+        # https://developers.asana.com/docs/oauth: PKCE, and one refresh token for long. Its revocation is not RFC 7009's: it
+        # refuses access tokens, so that a logout that has succeeded would end in an error.
+        pkce=True,
+        rotation=KEEPS,
     ),
     "atlassian": entry(
         "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/",
@@ -136,6 +140,7 @@ WORK: Final[Mapping[str, Entry]] = {
         authorize_url="https://id.heroku.com/oauth/authorize",
         token_url="https://id.heroku.com/oauth/token",
         api_url="https://api.heroku.com",
+        rotation=KEEPS,  # https://devcenter.heroku.com/articles/oauth: a renewal answers with the same one, which does not expire
     ),
     "nextcloud": entry(
         "https://docs.nextcloud.com/server/latest/admin_manual/configuration_server/oauth2.html",

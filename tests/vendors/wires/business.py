@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from tests.vendors.wires.form import BASIC, CODE, Recorded, bearer
+from tests.vendors.wires.form import BASIC, CODE, Recorded, bearer, renewed
 
 DAY = 86400
 
 BUSINESS = {
+    "amazon-selling-partner": Recorded(
+        page_read="https://github.com/amzn/selling-partner-api-docs/blob/main/guides/en-US/developer-guide/SellingPartnerApiDeveloperGuide.md",
+        given={"application_id": "appidexample"},
+        page="https://sellercentral.amazon.com/apps/authorize/consent",
+        query={"application_id": "appidexample"},
+        callback={"spapi_oauth_code": CODE, "selling_partner_id": "sellingpartneridexample"},
+        kept={"selling_partner_id": "sellingpartneridexample"},
+        token="https://api.amazon.com/auth/o2/token",
+        granted=bearer(3600, "rt-1"),
+        renewed=renewed(3600, "rt-1"),
+        stays=True,
+        header=("x-amz-access-token", "at-1"),
+    ),
     "ebay": Recorded(
         page_read="https://github.com/eBay/ebay-oauth-nodejs-client/blob/master/src/index.js",
         scope="https://api.ebay.com/oauth/api_scope",
@@ -89,6 +102,19 @@ BUSINESS = {
         },
         has="https://uri.paypal.com/services/invoicing openid",
     ),
+    "pipedrive": Recorded(
+        page_read="https://pipedrive.readme.io/docs/marketplace-oauth-authorization",
+        scope="base",
+        page="https://oauth.pipedrive.com/oauth/authorize",
+        token="https://oauth.pipedrive.com/oauth/token",
+        client=BASIC,
+        granted=bearer(3599, "rt-1", scope="base", api_domain="https://user-company.pipedrive.com"),
+        has="base",
+        lapses=60 * DAY,
+        renewed=renewed(3599, "rt-1", scope="base", api_domain="https://user-company.pipedrive.com"),
+        stays=True,
+        api="https://user-company.pipedrive.com",
+    ),
     "quickbooks": Recorded(
         page_read="https://github.com/intuit/oauth-pythonclient/blob/master/intuitlib/client.py",
         scope="com.intuit.quickbooks.accounting",
@@ -142,6 +168,21 @@ BUSINESS = {
         renewed={"access_token": "at-2", "expires_in": 1800, "token_type": "Bearer", "refresh_token": "rt-2"},
         window=30 * 60,
         refused=((400, {"error": "invalid_grant"}),),
+    ),
+    "zendesk": Recorded(
+        page_read="https://developer.zendesk.com/api-reference/ticketing/oauth/grant_type_tokens/",
+        given={"subdomain": "acme"},
+        scope="organizations:write read",
+        page="https://acme.zendesk.com/oauth/authorizations/new",
+        query={"scope": "organizations:write read"},
+        token="https://acme.zendesk.com/oauth/tokens",
+        json=True,
+        pkce=True,
+        granted=bearer(86400, "rt-1", refresh_token_expires_in=604800, scope="read"),
+        has="read",
+        lapses=604800,
+        renewed=renewed(86400, "rt-2", refresh_token_expires_in=604800, scope="read"),
+        ends_access=True,
     ),
     "zoho": Recorded(
         page_read="https://zoho.com/writer/help/api/v1/oauth-step4.html",

@@ -20,6 +20,17 @@ WORK = {
         lapses=5184000,
         renewed=renewed(3600, "rt-2", refresh_expires_in=5184000),
     ),
+    "asana": Recorded(
+        page_read="https://developers.asana.com/docs/oauth",
+        scope="projects:read tasks:read",
+        page="https://app.asana.com/-/oauth_authorize",
+        query={"scope": "projects:read tasks:read"},
+        token="https://app.asana.com/-/oauth_token",
+        pkce=True,
+        granted=bearer(3600, "rt-1", data={"id": 4673218951, "gid": "4673218951", "name": "Greg Sanchez"}),
+        renewed=renewed(3600),
+        stays=True,
+    ),
     "atlassian": Recorded(
         page_read="https://developer.atlassian.com/cloud/jira/software/oauth-2-3lo-apps/",
         scope="read:jira-work offline_access",
@@ -129,6 +140,17 @@ WORK = {
         ),  # the page's example repeats redirect_uri, which RFC 6749 §6 has not
         ends_access=True,
         revoke="https://gitlab.example.com/oauth/revoke",
+    ),
+    "heroku": Recorded(
+        page_read="https://devcenter.heroku.com/articles/oauth",
+        scope="read-protected write-protected",
+        page="https://id.heroku.com/oauth/authorize",
+        query={"scope": "read-protected write-protected"},
+        token="https://id.heroku.com/oauth/token",
+        granted=bearer(28799, "rt-1", token_type="Bearer", user_id="01234567", session_nonce="2bf3ec81701ec291"),
+        renewed=renewed(7199, "rt-1", token_type="Bearer", user_id="01234567", session_nonce="2bf3ec81701ec291"),
+        renewed_lifetime=7199,
+        stays=True,
     ),
     "nextcloud": Recorded(
         page_read="https://github.com/nextcloud/server/blob/master/apps/oauth2/lib/Controller/OauthApiController.php",
