@@ -170,9 +170,7 @@ class KeepAlive:
             log.warning("keep-alive: of %d that were due %d were not renewed", renewed + failed, failed)
         if self._context.codec.seals:
             await reseal(self._context, LASTING)
-        for vendor in self._clients():
-            if not await lease.held():
-                return None
+        for vendor in self._clients():  # once in the fleet by a lease of its own
             await self._rotate(vendor)
         return renewed
 

@@ -158,6 +158,28 @@ async def test_a_logout_that_gives_up_knows_what_it_has_seen():
 
 
 @virtual
+async def test_a_logout_where_no_user_is_needed_goes_by_no_answer_of_long_ago():
+    """Stopped while it asked for a lease that somebody has: its time is over when it hears so."""
+    store = Store()
+    worker = Worker(store, Vendor())
+    credential = worker.credential(CLIENT)
+    await credential.token()
+    await store.inner.claim(credential.replica.key, "stranger", FOR_EVER, 99, b"")
+    inner_claim = store.inner.claim
+
+    async def claim_and_stop(*args):
+        answer = await inner_claim(*args)
+        worker.slept -= 100
+        return answer
+
+    store.inner.claim = claim_and_stop
+    begun = monotonic()
+    with pytest.raises(StoreUnavailable, match="for too long"):
+        await credential.logout()
+    assert monotonic() == begun
+
+
+@virtual
 async def test_a_logout_where_no_user_is_needed_waits_for_its_lease_but_not_for_ever():
     """Whoever has the lease may be storing a token just now, which would stay there; after two leases it is given up."""
     store = Store()

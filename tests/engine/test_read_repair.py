@@ -180,6 +180,22 @@ async def test_nobody_is_waited_for_longer_than_half_a_minute():
 
 
 @virtual
+async def test_nobody_puts_back_into_a_store_that_is_away_for_longer():
+    """Tried again while the store may come back at any moment; afterwards each session brings its record with its next use."""
+    store, vendor = Slow(), Vendor()
+    (session,) = await holder_of(store, vendor, 1)
+    store.empty()
+    store.down = {"read", "claim", "commit"}
+    store.tell(None)
+    await asyncio.sleep(timing.REPAIR_LONGEST + 3)
+    store.down = set()
+    await asyncio.sleep(timing.REPAIR_LONGEST)
+    assert not await store.version(session.replica.key)
+    await session.refresh()
+    assert await store.version(session.replica.key)
+
+
+@virtual
 async def test_out_of_suspicion_nobody_reads_the_notice():
     """A renewal with no loss in the air costs its claim and its commit, as ever."""
     store, vendor = Telling(), Vendor()

@@ -142,13 +142,16 @@ class _Spread(aioredis.RedisCluster):
 
 
 class _Unasked:
-    """Instead of redis-py's knowledge of commands: a script names its keys itself.
+    """Instead of redis-py's knowledge of commands: a script names its keys itself, and every other command here begins with its key.
 
     redis-py asks for all that the server knows, at the start and after each failure, and to read the answer holds up the
     loop for a tenth of a second.
     """
 
     async def initialize(self, node: object = None) -> None: ...
+
+    async def get_keys(self, _: str, *args: object) -> list[object]:
+        return list(args[:1])
 
 
 async def listener(client: Client) -> Any:
