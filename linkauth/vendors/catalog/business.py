@@ -123,6 +123,10 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         },
         authorize_url="https://{host}/services/oauth2/authorize",
         token_url="https://{host}/services/oauth2/token",
+        # https://developer.salesforce.com/docs/platform/mobile-sdk/guide/oauth-revoking-tokens.html
+        revoke_url="https://{host}/services/oauth2/revoke",
+        # https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_pkce.htm&type=5: an organization may demand it.
+        pkce=True,
         # Answers state none: it is the organization's session timeout, of which this is the shortest
         # (https://teams-and-crews.beta.docs.skedulo.com/user-guides/admin-and-config/admin-and-config-salesforce/change-inactivity-timeout).
         lifetime=15 * MINUTE,

@@ -54,6 +54,8 @@ IDENTITY: Final[Mapping[str, Entry]] = {
         authorize_url="{base}/realms/{realm}/protocol/openid-connect/auth",
         token_url="{base}/realms/{realm}/protocol/openid-connect/token",
         revoke_url="{base}/realms/{realm}/protocol/openid-connect/revoke",
+        # https://www.keycloak.org/docs/latest/server_admin/#_proof-key-for-code-exchange: a client's settings may demand it.
+        pkce=True,
     ),
     "microsoft": entry(
         "https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tests.vendors.wires.form import BASIC, CODE, Recorded, bearer, renewed
 
 DAY = 86400
@@ -70,6 +72,13 @@ BUSINESS = {
         },
         stays=True,
     ),
+    "mailchimp": Recorded(
+        page_read="https://mailchimp.com/developer/marketing/guides/access-user-data-oauth-2/",
+        page="https://login.mailchimp.com/oauth2/authorize",
+        token="https://login.mailchimp.com/oauth2/token",
+        granted={"access_token": "at-1", "expires_in": 0, "scope": None},  # as its server answers: the page prints none
+        lifetime=math.inf,
+    ),
     "mercadolibre": Recorded(
         page_read="https://developers.mercadolibre.com.ar/en_us/authentication-and-authorization",
         given={"host": "auth.mercadolibre.com.ar"},
@@ -128,6 +137,40 @@ BUSINESS = {
         lapses=8726400,
         renewed={**bearer(3600, "rt-2", x_refresh_token_expires_in=8726400), "access_token": "at-2"},
         window=DAY,
+    ),
+    "salesforce": Recorded(
+        page_read="https://help.salesforce.com/HTViewHelpDoc?id=remoteaccess_oauth_web_server_flow.htm&language=en_US",
+        given={"host": "login.salesforce.com"},
+        scope="api refresh_token",
+        page="https://login.salesforce.com/services/oauth2/authorize",
+        query={"scope": "api refresh_token"},
+        token="https://login.salesforce.com/services/oauth2/token",
+        pkce=True,
+        granted={  # as https://cloudsfdc.com/refresh-token-flow has a renewal's, with the refresh token
+            "access_token": "at-1",
+            "refresh_token": "rt-1",
+            "signature": "HfBA4xxxxSOUcg8ndBMnw4GuvDY1M+oWUQ8PU1l0HWbc=",
+            "scope": "refresh_token api",
+            "instance_url": "https://acme.my.salesforce.com",
+            "id": "https://login.salesforce.com/id/00Dxxxxxxxxxxxx/005xxxxxxxxxxx",
+            "token_type": "Bearer",
+            "issued_at": "1708058728442",
+        },
+        has="refresh_token api",
+        lifetime=900,
+        renewed={
+            "access_token": "at-2",
+            "signature": "HfBA4xxxxSOUcg8ndBMnw4GuvDY1M+oWUQ8PU1l0HWbc=",
+            "scope": "refresh_token api",
+            "instance_url": "https://acme.my.salesforce.com",
+            "id": "https://login.salesforce.com/id/00Dxxxxxxxxxxxx/005xxxxxxxxxxx",
+            "token_type": "Bearer",
+            "issued_at": "1708058728443",
+        },
+        stays=True,
+        api="https://acme.my.salesforce.com",
+        revoke="https://login.salesforce.com/services/oauth2/revoke",
+        refused=((400, {"error": "invalid_grant", "error_description": "expired access/refresh token"}),),
     ),
     "shopify": Recorded(
         page_read="https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens",

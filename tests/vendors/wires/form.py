@@ -65,8 +65,8 @@ class Recorded:
     api: str | None = None
     """The API's base, where the answer names it."""
     revoke: str | None = None
-    page_read: str = ""
-    """The page of the second reading, by somebody who had not seen the entry; empty: there was none."""
+    page_read: str
+    """The page of the second reading, by somebody who had not seen the entry."""
     window: float = 0.0
     """Seconds in which the page lets a spent refresh token be sent again."""
     ends_access: bool = False

@@ -56,6 +56,20 @@ WORK = {
         lapses=60 * DAY,
         renewed=renewed(3600, "rt-2"),
     ),
+    "bynder": Recorded(
+        page_read="https://github.com/Bynder/bynder-c-sharp-sdk/blob/master/Bynder/Sdk/Service/OAuth/OAuthService.cs",
+        given={"domain": "acme.bynder.com"},
+        scope="offline asset:read collection:read",
+        page="https://acme.bynder.com/v6/authentication/oauth2/auth",
+        query={"scope": "offline asset:read collection:read"},
+        token="https://acme.bynder.com/v6/authentication/oauth2/token",
+        # The members of its Token.cs; no page that was reached prints their values.
+        granted=bearer(3600, "rt-1", scope="offline asset:read collection:read"),
+        has="offline asset:read collection:read",
+        # Without a refresh token: https://github.com/Bynder/bynder-php-sdk/pull/72
+        renewed=renewed(3600, scope="offline asset:read collection:read"),
+        stays=True,
+    ),
     "discord": Recorded(
         page_read="https://github.com/discord/discord-api-docs/blob/main/docs/topics/OAuth2.mdx",
         scope="identify guilds.join",
