@@ -139,13 +139,13 @@ BUSINESS = {
         window=DAY,
     ),
     "salesforce": Recorded(
-        page_read="https://help.salesforce.com/HTViewHelpDoc?id=remoteaccess_oauth_web_server_flow.htm&language=en_US",
+        page_read="https://developer.salesforce.com/docs/atlas.en-us.chatterapi.meta/chatterapi/intro_oauth_tokens.htm",
         given={"host": "login.salesforce.com"},
         scope="api refresh_token",
         page="https://login.salesforce.com/services/oauth2/authorize",
         query={"scope": "api refresh_token"},
         token="https://login.salesforce.com/services/oauth2/token",
-        pkce=True,
+        pkce=True,  # which this page leaves open, as it does revocation: the entry's pages say it
         granted={  # as https://cloudsfdc.com/refresh-token-flow has a renewal's, with the refresh token
             "access_token": "at-1",
             "refresh_token": "rt-1",
