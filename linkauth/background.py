@@ -25,6 +25,9 @@ __all__ = ["BACKGROUND"]
 
 T = TypeVar("T")
 
+THREADS: Final = 4
+"""For files and look-ups of names; started beforehand."""
+
 
 class Background:
     """Runs coroutines in the background loop, and lands what is in the air when the process ends."""
@@ -64,19 +67,35 @@ class Background:
             raise ConfigurationError("linkauth.blocking: the process is ending")
         if self._loop is None:
             began = threading.Event()
-            self._thread = threading.Thread(
-                target=asyncio.run, args=[self._until_over(began)], name="linkauth", daemon=True
-            )
+            self._thread = threading.Thread(target=self._live, args=[began], name="linkauth", daemon=True)
             self._thread.start()
             began.wait()
         return cast("asyncio.AbstractEventLoop", self._loop)
 
+    def _live(self, began: threading.Event) -> None:
+        """The thread: as ``asyncio.run``, which at its end starts a thread to end others. On Python 3.12 none can be started then."""
+        loop = asyncio.new_event_loop()
+        with ThreadPoolExecutor(THREADS, "linkauth") as executor:
+            all_there = threading.Barrier(THREADS + 1)
+            for _ in range(THREADS):
+                executor.submit(all_there.wait)
+            all_there.wait()
+            loop.set_default_executor(executor)
+            loop.run_until_complete(self._until_over(began))
+        loop.close()
+
     async def _until_over(self, began: threading.Event) -> None:
-        """What the loop runs. ``asyncio.run`` then waits for flights of engines that are gone, and calls off who is left."""
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        """What the loop runs. At the end it waits for flights of engines that are gone, too, and calls off who is left."""
+        loop = self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
         began.set()
         await self._over.wait()
         await asyncio.gather(*(engine.aclose() for engine in list(self._engines)), return_exceptions=True)
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in rest:
+            each.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await loop.shutdown_asyncgens()
 
     def end(self) -> None:
         """Land what is in the air, then end the loop."""

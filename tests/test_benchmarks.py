@@ -39,6 +39,7 @@ def committed() -> result.Result:
     return result.read(json.loads(COMMITTED.read_text()))
 
 
+@pytest.mark.long
 def test_the_benchmarks_run(tmp_path: Path) -> None:
     """``python -m benchmarks`` measures, keeps what it found, and of many tasks without a token one asks."""
     ran = program("--only", "hit", "peek", "requests", "storm", "--rounds", "1", "--scale", "0.01", "--save", tmp_path)
@@ -85,6 +86,7 @@ def test_the_committed_run_was_a_whole_one() -> None:
     }
 
 
+@pytest.mark.long
 async def test_ratios_are_taken_within_a_round() -> None:
     """A machine that is three times as slow in one round changes figures and no ratio; whoever warms up is not counted."""
     slowness = {"limit": iter([100.0, 1.0, 3.0, 1.0]), "linkauth": iter([1.0, 2.0, 6.0, 2.0])}

@@ -78,7 +78,7 @@ def lint_imports(where: Path, *contracts: str) -> subprocess.CompletedProcess[st
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     no_litter = shutil.ignore_patterns("__pycache__")
-    for name in ("linkauth", "stores"):
+    for name in ("linkauth", "linkauth_pytest", "stores"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=no_litter)
     (tmp_path / "tests/typing").mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -98,6 +98,7 @@ def test_the_tiers_hold() -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("contract", "file", "line"), PLANTS)
 def test_a_broken_tier_is_found(copy: Path, contract: str, file: str, line: str) -> None:
     """A single import that breaks a contract makes import-linter fail and name that contract."""

@@ -40,10 +40,8 @@ def page() -> str:
     return "\n".join(str(example.parsed) for example in document.examples())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "by", [pytest.param(by, id=by.replace(" ", "-"), marks=() if by == "strict" else pytest.mark.long) for by in BY]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("by", [pytest.param(by, id=by.replace(" ", "-")) for by in BY])
 def test_the_page_on_testing_is_run(tmp_path: Path, by: str) -> None:
     """Each of its tests passes with each plugin that has a loop; before they ask, nothing of linkauth has been imported."""
     if "anyio" in by:

@@ -32,6 +32,7 @@ def words_of(out: str) -> str:
     return " ".join(re.sub(r"[^\w(),.:]", " ", out).split())
 
 
+@pytest.mark.long
 def test_it_ends_with_the_table(tmp_path: Path) -> None:
     """A worker was killed, the store emptied: one login with linkauth, more by hand. No terminal, 40 columns; no folder stays."""
     out = run("demo", "--lifetime", "1", timeout=SLOW, COLUMNS="40", TMPDIR=str(tmp_path)).well()

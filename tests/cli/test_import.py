@@ -108,6 +108,7 @@ def test_a_kill_in_the_middle_loses_nothing(own: Vendors, store: str) -> None:
     assert not [each for each in accounts(store).values() if each["needs_user"] or each["expires_at"] is None]
 
 
+@pytest.mark.long
 def test_a_dry_run_changes_nothing(vendors: Vendors, store: str, tmp_path: Path) -> None:
     """It says what would come in, of whom, and which lines cannot; no store is made, no vendor asked, and nothing stored."""
     text = lines(vendors, 2) + '{"account": "ada", "expires_at": 5}\nno JSON\n'
@@ -122,6 +123,7 @@ def test_a_dry_run_changes_nothing(vendors: Vendors, store: str, tmp_path: Path)
     assert renewals(vendors) == before
 
 
+@pytest.mark.long
 def test_without_renewal_each_is_renewed_at_first_use(vendors: Vendors, store: str) -> None:
     """``--no-renew`` asks the vendor nothing; ``token`` then gets what the stored refresh token brings."""
     before = renewals(vendors)
@@ -131,6 +133,7 @@ def test_without_renewal_each_is_renewed_at_first_use(vendors: Vendors, store: s
     assert "valid until" in run("token", *how).well()
 
 
+@pytest.mark.long
 def test_what_is_refused_is_told_by_its_line_and_keeps_no_other_out(vendors: Vendors, store: str) -> None:
     """Faults of a line, other registrations, and a refresh token that the vendor refuses: the others come in, status 1."""
     good = lines(vendors, 1)
@@ -161,6 +164,7 @@ def test_a_vendor_of_machines_has_no_sessions_to_bring_in(vendors: Vendors, stor
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.long
 def test_what_is_exported_comes_in_elsewhere(vendors: Vendors, store: str) -> None:
     """``export --reveal`` of one store is what ``import`` reads into another, access token and all; the vendor is not asked."""
     brought_in(vendors, store, lines(vendors, 2)).well()
@@ -179,6 +183,7 @@ def _parts(one: Ran) -> tuple[int, str, str]:
     return one.status, one.out, one.err
 
 
+@pytest.mark.long
 def test_a_pipe_gets_no_secrets_unasked(vendors: Vendors, store: str) -> None:
     """Without --reveal ``export`` prints nothing into a pipe."""
     brought_in(vendors, store, lines(vendors, 1), "--no-renew").well()

@@ -24,6 +24,7 @@ def test_a_planted_fault_is_caught(fault: Planted):
     assert caught is not None, f"{fault.what} was not caught in {tried} schedules"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", HARMLESS, ids=lambda fault: fault.name)
 def test_a_second_guard_holds(fault: Planted):
     """What is wrong in one place, and guarded in another as well, breaks no promise."""
