@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from linkauth.engine.credential import Credential
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_session_that_is_lost_says_why_and_is_asked_about_once():
     """Killed after the vendor acted: one worker tries once, all others know it from the store, in words."""

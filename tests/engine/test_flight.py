@@ -88,6 +88,7 @@ def test_cancelling_any_subset_of_callers_a_thousand_times(loop):
     run(loop, storm(1000, 8, random.Random(11)))
 
 
+@pytest.mark.slow
 def test_cancelling_callers_of_a_real_renewal():
     """The same through a credential: claim, exchange and commit go on whoever is cancelled, two hundred times."""
     chance = random.Random(5)

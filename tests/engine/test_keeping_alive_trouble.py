@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from linkauth.engine.escrow import Kept
 from linkauth.protocol.keys import token_key
 from linkauth.vendors.linkxg_user import LinkXGUser
@@ -98,6 +100,7 @@ async def test_a_store_that_goes_away_in_the_round_is_waited_for():
     assert (vendor.counts["/auth/refresh"], vendor.counts["reuse"]) == (4, 0)
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_round_whose_lease_was_lost_is_left_to_whoever_comes_next():
     """Its lease could not be extended and ended: it stops where it is, and a new round renews what is left."""

@@ -160,6 +160,7 @@ async def test_one_account_that_fails_by_itself_hides_nothing(said):
     assert [line.split(": ")[0] for line in said()] == ["WARNING linkxg-user/three"]
 
 
+@pytest.mark.slow
 @virtual
 async def test_a_round_of_keep_alive_says_how_many_failed(said):
     """And not which, for that was said of each renewal."""

@@ -61,6 +61,7 @@ def histories(draw: st.DrawFn) -> list[Entry]:
     return entries
 
 
+@pytest.mark.slow
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(entries, random):
     """Whatever the order in which records are seen, and however often: what is known in the end is the latest, and the same."""

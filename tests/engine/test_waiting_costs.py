@@ -6,6 +6,8 @@ import asyncio
 import gc
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from linkauth.engine.flight import Flights
 from tests.counts import calls_of, sent
 from tests.engine.fakes import CLIENT, Store, Vendor, Worker
@@ -38,6 +40,7 @@ async def _objects(call: Callable[[], Coroutine[Any, Any, Any]]) -> float:
     return found
 
 
+@pytest.mark.slow
 @virtual
 async def test_who_waits_costs_six_objects_more_than_a_future_of_its_own():
     """A task that waits for a token, beside one that waits for a bare future: each object is one more for the collector."""

@@ -175,6 +175,7 @@ def test_any_vendors_answer_is_read_in_bounded_time(body):
             _fit(outcome)
 
 
+@pytest.mark.slow
 def test_a_token_with_a_megabyte_of_members():
     """What has no room beside it is left out in no more steps than there are members."""
     members = b"".join(b',"x%d":"y"' % number for number in range(2**16))
@@ -184,6 +185,7 @@ def test_a_token_with_a_megabyte_of_members():
     assert len(outcome.extra) + len(outcome.left_out) >= 2**16
 
 
+@pytest.mark.slow
 @settings(max_examples=TIMES * 2, **COMMON)
 @given(response=responses)
 def test_the_other_verbs(response):
@@ -235,6 +237,7 @@ endpoints = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=TIMES * 6, **COMMON)
 @given(endpoint=endpoints)
 def test_sages_endpoint(endpoint):
@@ -286,6 +289,7 @@ def test_urls(value):
             assert read(taken) == taken
 
 
+@pytest.mark.slow
 @settings(max_examples=TIMES * 2, **COMMON)
 @given(
     responses=st.lists(responses, min_size=2, max_size=2),
