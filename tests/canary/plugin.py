@@ -138,7 +138,8 @@ def _heeded() -> None:
     RaisesExc.__exit__ = leave  # type: ignore[method-assign, assignment]
     logging.getLogger().addHandler(CANARY)
     logging.getLogger().setLevel(logging.DEBUG)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    for server in ("aiohttp.access", "uvicorn.access"):
+        logging.getLogger(server).setLevel(logging.WARNING)
     # Said by every loop: a third of all records, each of which pytest formats twice.
     logging.getLogger("asyncio").addFilter(lambda record: record.msg != "Using selector: %s")
 
