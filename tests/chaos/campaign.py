@@ -80,8 +80,13 @@ class Campaign:
             assert host.worker
             host.worker.ask("rest")
         await asyncio.sleep(1)  # for what is in the air
-        for task in background:
-            task.cancel()
+        working = set(background)
+        while (
+            working
+        ):  # redis-py may keep a cancellation to itself, where a time-out of its own came at the same moment
+            for task in working:
+                task.cancel()
+            _, working = await asyncio.wait(working, timeout=1)
         for outcome in await asyncio.gather(*background, return_exceptions=True):
             if not isinstance(outcome, asyncio.CancelledError):
                 self.failures.append(f"the campaign itself failed: {outcome!r}")
