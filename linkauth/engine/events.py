@@ -47,15 +47,19 @@ class EventKind(Enum):
     REAUTHORIZATION_REQUIRED = "reauthorization required"
     """Only the user can help."""
     SCOPE_REDUCED = "less granted than asked for"
+    """The vendor granted a smaller scope than the vendor object asks for; told once."""
     SESSION_ENDING = "session ends soon"
     """The user has to consent again within a week, whatever is renewed."""
     LOGGED_OUT = "logged out"
+    """A user has logged out here; ``outcome``: what that leaves open at the vendor."""
     SECRET_ROTATED = "secret rotated"  # a name, not a secret
+    """The client's secret was replaced, and the store has the new one."""
     UNREADABLE = "record unreadable"
     """A token is fetched for this process alone, for what the store has cannot be read here."""
     STORE_LOST = "store lost"
     """The store does not answer."""
     STORE_BACK = "store back"
+    """It answers again."""
     REPAIRED = "record repaired"
     """The store had lost a record that this worker holds; it is put back."""
 
@@ -166,7 +170,7 @@ async def _to_its_end(event: Event, going_on: Awaitable[object]) -> None:
     try:
         async with asyncio.timeout(LISTENS):
             await going_on
-    except Exception:
+    except Exception:  # as above
         log.exception("the event listener failed at %s", event.kind.value)
 
 

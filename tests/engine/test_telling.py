@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import inspect
 import logging
+from itertools import pairwise
 
 import pytest
 
@@ -168,3 +171,17 @@ def test_what_cannot_listen_is_refused(listeners) -> None:
     """Where the engine is made, and not at the first event."""
     with pytest.raises(ConfigurationError):
         AuthEngine(MemoryStore(), on_event=listeners)
+
+
+def test_each_kind_of_event_has_its_sentence() -> None:
+    """Whoever listens finds in the source what each kind means."""
+    (members,) = (
+        node.body for node in ast.walk(ast.parse(inspect.getsource(EventKind))) if isinstance(node, ast.ClassDef)
+    )
+    named = [member.targets[0].id for member in members if isinstance(member, ast.Assign)]
+    said = [
+        one.targets[0].id
+        for one, next_one in pairwise(members)
+        if isinstance(one, ast.Assign) and isinstance(next_one, ast.Expr)
+    ]
+    assert named == said == [kind.name for kind in EventKind]
