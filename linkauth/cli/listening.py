@@ -23,6 +23,7 @@ from linkauth.errors import (
 )
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.landing import CONNECTED, Landing, failure
+from linkauth.web.visit import HEADERS
 from linkauth.web.with_aiohttp import AiohttpVisit
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["listening"]
 
-HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 GO_ON: Final = (
     AuthorizationPending,
     InvalidRequest,

@@ -6,8 +6,6 @@ page's policy would not run it anyway.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
 from html import escape
 from math import ceil
 from string import Template
@@ -30,6 +28,7 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
+from linkauth.web.document import document, policy
 from linkauth.web.visit import Answer
 
 __all__ = ["CONNECTED", "NOBODY", "NO_PATH", "NO_TENANT", "UNKNOWN", "USED", "Landing", "bad_callback", "failure"]
@@ -42,19 +41,7 @@ blockquote { margin: 1rem 0; padding-left: 1rem; border-left: .25rem solid; over
 a { display: inline-block; padding: .5rem 1.25rem; border: .125rem solid; border-radius: .5rem; }
 """
 
-PAGE: Final = Template(
-    "<!doctype html>\n"
-    '<html lang="en">\n'
-    '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<meta name="robots" content="noindex"><title>$title</title><style>$style</style></head>\n'
-    "<body><main><h1>$title</h1>\n$body\n</main></body>\n"
-    "</html>\n"
-)
-
-POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+POLICY: Final = policy(STYLE, form_action="'none'")
 
 
 @attrs.frozen(kw_only=True)
@@ -84,8 +71,7 @@ class Landing:
         headers = {"Content-Security-Policy": POLICY, "Content-Type": "text/html; charset=utf-8"}
         if self.retry_after is not None:
             headers["Retry-After"] = str(ceil(self.retry_after))
-        text = PAGE.substitute(title=escape(title), body=body, style=STYLE)
-        return Answer(status=self.status, text=text, headers=headers)
+        return Answer(status=self.status, text=document(title, body, STYLE), headers=headers)
 
 
 CONNECTED: Final = Landing(title="Connected to $vendor", text="You can close this page.", final=True)

@@ -5,15 +5,15 @@ What comes from the store or the query is escaped, and the page's policy would n
 
 from __future__ import annotations
 
-from base64 import b64encode
 from datetime import UTC, datetime
-from hashlib import sha256
 from html import escape
-from string import Template
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 import attrs
+
+from linkauth.web import visit
+from linkauth.web.document import document, policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,24 +56,8 @@ nav { display: flex; gap: 1.5rem; }
 nav a { padding: .625rem 0; }
 """
 
-PAGE: Final = Template(
-    "<!doctype html>\n"
-    '<html lang="en">\n'
-    '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<meta name="robots" content="noindex"><title>$title</title><style>$style</style></head>\n'
-    "<body><main><h1>$title</h1>\n$body\n</main></body>\n"
-    "</html>\n"
-)
-
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",  # the query may hold an account's name
-    "X-Content-Type-Options": "nosniff",
-}
+# No referrer: the query may hold an account's name.
+HEADERS: Final = {**visit.HEADERS, "Content-Security-Policy": policy(STYLE, form_action="'self'")}
 
 
 @attrs.frozen(kw_only=True)
@@ -160,12 +144,12 @@ def page(found: Found, links: Mapping[str, str]) -> str:
     body = f"<p>{found.total} in the store{counted}.</p>\n{_form(found)}\n"
     items = "\n".join(_item(status, links.get(status.key, "")) for status in found.page())
     body += f"<ol>\n{items}\n</ol>\n{_turn(found)}" if items else "<p>None of them is what you look for.</p>"
-    return PAGE.substitute(title="Connections", style=STYLE, body=body)
+    return document("Connections", body, STYLE)
 
 
 def message(title: str, text: str) -> str:
     """A page that says one thing."""
-    return PAGE.substitute(title=escape(title), style=STYLE, body=f"<p>{escape(text)}</p>")
+    return document(title, f"<p>{escape(text)}</p>", STYLE)
 
 
 def _form(found: Found) -> str:
