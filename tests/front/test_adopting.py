@@ -78,7 +78,10 @@ async def test_a_process_that_is_killed_while_the_vendor_is_away(url: str, vendo
     with vendors.sandbox.linkxg.fault("refresh", status=503, times=None):
         worker = await process(timeout=1.0)
         answer = await worker("adopt", session={"refresh_token": session.refresh_token}, **order)
-        assert answer["error"] == "VendorUnavailable"
+        assert answer["error"] in {
+            "VendorUnavailable",
+            "NotSent",
+        }  # the second, where no time was left for one more try
         await worker.kill()
     async with AuthEngine(url) as engine:
         token = await when_it_is_back(engine.credential(vendors.make("LinkXGUser")))
