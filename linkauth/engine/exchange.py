@@ -110,10 +110,13 @@ class Exchange(Generic[T]):
                 wait = self._wait(error, self._tries)
                 if wait is None or self._world.monotonic() + wait + self._least >= self._deadline:
                     raise
+                failure = error.again()
             # Outside the handler, so that what is slept through holds no exception with its frames.
             await asyncio.sleep(wait)
             if self._permit is not None:
                 await self._permit.again()
+            if self._is_late():  # on a busy machine a pause takes longer: then what was heard is told
+                raise failure
             self._tries += 1
 
     def _wait(self, error: VendorUnavailable | RateLimited, tries: int) -> float | None:
@@ -126,6 +129,10 @@ class Exchange(Generic[T]):
             # What the vendor says may make the gap longer, never shorter: "Retry-After: 0" is no leave to hammer it.
             wait = max(error.retry_after or 0.0, backoff(tries, timing.TRY_FIRST, self._world.random.random()))
         return None if self._spent(wait) else wait
+
+    def _is_late(self) -> bool:
+        """Whether what is sent now would not be answered in time."""
+        return self._world.monotonic() + self._least > self._deadline
 
     def _spent(self, wait: float = 0.0) -> bool:
         """Whether what is sent in ``wait`` seconds may be taken for a second use: beyond the vendor's replay window."""
@@ -144,7 +151,7 @@ class Exchange(Generic[T]):
     async def _once(self) -> T:
         flow = await self._begin()
         # That, or the pause before it, may have lasted: the process was stopped.
-        if self._spent() or self._world.monotonic() + self._least > self._deadline:
+        if self._spent() or self._is_late():
             raise NotSent("the time for one exchange is nearly over")
         return await drive(flow, self._send)
 
