@@ -42,7 +42,7 @@ def load(group: str, name: str, *, what: str, named: str) -> Callable[..., Any]:
         missing = error.name or "a package"
         cure = "pip install 'linkauth[redis]'" if missing.partition(".")[0] == "redis" else "install it"
         raise ConfigurationError(f"the {what} for {name!r} needs {missing}: {cure}") from None
-    except Exception as error:
+    except Exception as error:  # somebody else's module, which runs as it is imported
         raise ConfigurationError(f"the {what} for {name!r} cannot be loaded from {whose[0]}: {error!r}") from error
     if not callable(found):
         raise ConfigurationError(f"the {what} for {name!r} of {whose[0]} is no callable")

@@ -150,7 +150,7 @@ async def finish(replica: TokenReplica, params: Mapping[str, str]) -> Token:
         # And what was called off while it waited for its turn has sent nothing.
         await lease.release()
         raise
-    except Exception:
+    except Exception:  # whatever it is, the vendor has judged the code, or may have
         await _use_up(stored, lease.number)
         raise
     await _use_up(stored, lease.number)

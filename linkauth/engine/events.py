@@ -170,7 +170,7 @@ async def _to_its_end(event: Event, going_on: Awaitable[object]) -> None:
     try:
         async with asyncio.timeout(LISTENS):
             await going_on
-    except Exception:  # as above
+    except Exception:  # nobody awaits this task, who could be told of it
         log.exception("the event listener failed at %s", event.kind.value)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from linkauth.engine.limiter import Permit
     from linkauth.engine.world import World
     from linkauth.oauth.exchange import Flow, Request, Response
+    from linkauth.protocol import effects
     from linkauth.protocol.freshness import StoreTime
     from linkauth.vendors.vendor import RotationProfile
 
@@ -45,11 +46,12 @@ async def drive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -
 
 
 class Exchange(Generic[T]):
-    """One exchange. Its tries begin within ``limit`` seconds, and end then; but ``answer`` seconds are waited for at least.
+    """One exchange, as the steps have ``wanted`` it. Its tries begin within ``limit`` seconds.
 
-    ``begin`` is asked for the flow before each try. ``permit``: the one to ask with.
-    ``single_use``: what is sent is good for one use, so a try that may have been acted on is not repeated, except
-    within the vendor's replay window. ``in_doubt`` tells afterwards whether some try may have been.
+    They end then, too, but ``wanted.answer`` seconds are waited for at least. ``begin`` is asked for the flow before each try.
+    ``permit``: the one to ask with. ``tried``: is told of each request. What is sent may be good for one use
+    (``wanted.single_use``): a try that may have been acted on is not repeated then, except within the vendor's replay window.
+    ``in_doubt`` tells afterwards whether some try may have been.
     """
 
     __slots__ = (
@@ -63,38 +65,37 @@ class Exchange(Generic[T]):
         "_replayable",
         "_single_use",
         "_time",
+        "_tried",
         "_tries",
         "_world",
         "in_doubt",
-        "tried",
     )
 
     def __init__(
         self,
         world: World,
         time: StoreTime,
+        wanted: effects.Exchange,
         begin: Callable[[], Awaitable[Flow[T]]],
         *,
         limit: float,
-        answer: float = 0.0,
         lease: Lease | None = None,
         profile: RotationProfile,
-        single_use: bool,
+        tried: Tried,
         permit: Permit | None = None,
     ) -> None:
         self._world = world
         self._time = time
         self._begin = begin
         self._deadline = world.monotonic() + limit
-        self._longest = answer
-        self._least = limit * (timing.LEAST_SINGLE_USE if single_use else timing.LEAST)
+        self._longest = wanted.answer
+        self._least = limit * (timing.LEAST_SINGLE_USE if wanted.single_use else timing.LEAST)
         self._lease = lease
         self._replayable = replayable(profile.replay_window, limit)
-        self._single_use = single_use
+        self._single_use = wanted.single_use
         self._first_sent = math.inf
         self._permit = permit
-        self.tried: Tried | None = None
-        """Is told of each request."""
+        self._tried = tried
         self._tries = 0
         self.in_doubt = False
 
@@ -179,6 +180,5 @@ class Exchange(Generic[T]):
             error = type(fault).__name__
             raise
         finally:
-            if self.tried is not None:
-                self.tried(request, self._tries + 1, self._world.monotonic() - now, status, error)
+            self._tried(request, self._tries + 1, self._world.monotonic() - now, status, error)
         return response

@@ -47,20 +47,20 @@ class Flight(Generic[T]):
     """The work, its guard (``task``) and the outcome."""
 
     __slots__ = (
-        *(
-            "_below",
-            "_context",
-            "_cut",
-            "_over",
-            "_waiting",
-            "_work",
-            "began",
-            "callers",
-            "coming_down",
-            "idle",
-            "irreplaceable",
-        ),
-        *("loop", "task", "waited_since"),
+        "_below",
+        "_context",
+        "_cut",
+        "_over",
+        "_waiting",
+        "_work",
+        "began",
+        "callers",
+        "coming_down",
+        "idle",
+        "irreplaceable",
+        "loop",
+        "task",
+        "waited_since",
     )
 
     def __init__(self, work: Coroutine[Any, Any, T], name: str, *, irreplaceable: bool = False) -> None:

@@ -179,7 +179,7 @@ class Renewals:
         except LinkAuthError as error:
             self._replica.failed(error, self._gap(error))
             raise
-        except Exception as error:
+        except Exception as error:  # a fault in a vendor's flow, say: it is raised, and not tried again at once
             self._replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
             raise
         raise failure

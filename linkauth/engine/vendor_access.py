@@ -121,15 +121,14 @@ class VendorAccess:
         exchange: Exchange[Any] = Exchange(
             self._context.world,
             time,
+            wanted,
             begin,
             limit=self._context.timeout,
-            answer=wanted.answer,
             lease=lease,
             profile=self._vendor.rotation,
-            single_use=wanted.single_use,
             permit=self._permit,
+            tried=self._tell,
         )
-        exchange.tried = self._tell
         try:
             found = await exchange.run()
         except LeaseLost:

@@ -96,7 +96,7 @@ def rotate(me: Worker) -> Steps[None]:
         except LeaseLost:  # this process was stopped for longer than its lease
             yield Release()
             continue
-        except Exception:
+        except Exception:  # whatever it is: nobody is to wait for this lease's end
             yield Release()
             raise
         yield from _store(commit)
