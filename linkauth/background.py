@@ -114,9 +114,7 @@ class Background:
 
 BACKGROUND: Final = Background()
 
-# Nothing public runs so early: it is what concurrent.futures ends by, and the last to register is the first to be called. So
-# its executors have to have been named before this.
-EXECUTOR: Final = ThreadPoolExecutor
-cast("Any", threading)._register_atexit(BACKGROUND.end)  # noqa: SLF001
+# The last to register is the first to be called: concurrent.futures has registered its own end, when its executor was imported above.
+cast("Any", threading)._register_atexit(BACKGROUND.end)  # noqa: SLF001  # nothing public runs before that end
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=BACKGROUND.after_fork)

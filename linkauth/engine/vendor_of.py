@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from linkauth.engine.awaited import awaited
 from linkauth.engine.status import Status
 from linkauth.errors import StoreError
 from linkauth.protocol.keys import token_keys
@@ -39,8 +39,7 @@ async def _asked(function: VendorOf, status: Status) -> Sequence[Vendor]:
     By its class alone, for its words may hold a secret. Raises ``StoreError``.
     """
     try:
-        given = function(status)
-        found = cast("object", await given if isawaitable(given) else given)
+        found: object = await awaited(function(status))
         several = [found] if isinstance(found, Vendor) else [*cast("Iterable[object]", found or ())]
         fault = "" if all(isinstance(one, Vendor) for one in several) else "gave what is no vendor"
     except StoreError:

@@ -8,12 +8,12 @@ name, have another person accept, and so get at that person's data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, quote, urlsplit
 
 import attrs
 
+from linkauth.engine.awaited import awaited
 from linkauth.errors import ConfigurationError, InvalidRequest, LinkAuthError, StateMismatch
 from linkauth.oauth.url import base_url, given
 from linkauth.web.callback import BadCallback, parameters
@@ -37,19 +37,20 @@ __all__ = ["Connecting"]
 
 log = logging.getLogger("linkauth.web")
 
-T = TypeVar("T")
-
 AndThen: TypeAlias = "Callable[[Native, Credential], Native]"
 OrElse: TypeAlias = "Callable[[Native, LinkAuthError], Native]"
 """The app's own functions take and give the framework's requests and responses, and may be coroutine functions."""
 
 
+NO_POST = Answer(
+    status=405,
+    headers={"Allow": "GET", "Content-Type": "text/plain; charset=utf-8"},
+    text="405: Method Not Allowed",
+)
+
+
 class NoPost(Exception):
     """A vendor that answers by GET was said to have answered by POST."""
-
-
-async def _awaited(value: T | Awaitable[T]) -> T:
-    return await cast("Awaitable[T]", value) if isinstance(value, Awaitable) else value
 
 
 class Connecting:
@@ -84,7 +85,7 @@ class Connecting:
         try:
             return visit.respond(await self._called_back(visit))
         except NoPost:
-            return visit.respond(Answer(status=405, headers={"Allow": "GET"}, text="405: Method Not Allowed"))
+            return visit.respond(NO_POST)
 
     def _redirect_uri(self, word: str) -> str:
         return f"{self._public_url}/{quote(word, safe='')}/callback"
@@ -96,7 +97,7 @@ class Connecting:
         return landing.page(title, f"{self._public_url}{start.path}")
 
     async def _whose(self, visit: Visit) -> str | None:
-        account = cast("object", await _awaited(self._account(visit.request)))
+        account: object = await awaited(self._account(visit.request))
         if account is None or isinstance(account, str):
             return account
         raise ConfigurationError(f"connect_app: account() gave {type(account).__name__}, where str or None is needed")
@@ -188,10 +189,10 @@ class Connecting:
         start = outcome.start or start
         said: Answer | Native | None = None
         if outcome.error is not None and self._on_failed is not None:
-            said = await _awaited(self._on_failed(visit.request, outcome.error.again()))
+            said = await awaited(self._on_failed(visit.request, outcome.error.again()))
         elif outcome.connected is not None and theirs:
             if self._on_connected is not None:
-                said = await _awaited(self._on_connected(visit.request, self._engine.credential(*outcome.connected)))
+                said = await awaited(self._on_connected(visit.request, self._engine.credential(*outcome.connected)))
             if said is None and start.location:
                 said = Answer(status=303, headers={"Location": start.location})
         return self._page(outcome.landing, start) if said is None else said

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from aiohttp import web
 
+from linkauth.engine.awaited import awaited
 from linkauth.errors import StoreError
 from linkauth.web.status_page import HEADERS, Found, Wanted, message, page, state_of
 
@@ -29,9 +29,9 @@ def status_app(engine: AuthEngine, *, allowed: Allowed, connect_url: ConnectURL 
     ``connect_url``: from a ``Status`` to the app's page where that user starts again, or None. It is shown, of those who need it, as
     a link to pass on: an operator who opened it would connect an account of his own in the user's place. Both may be coroutine functions.
     """
-    app = web.Application()
-    app.router.add_get("", _Page(engine, allowed, connect_url).show)
-    app.router.add_get("/", _Page(engine, allowed, connect_url).show)
+    app, pages = web.Application(), _Page(engine, allowed, connect_url)
+    app.router.add_get("", pages.show)
+    app.router.add_get("/", pages.show)
     return app
 
 
@@ -43,7 +43,7 @@ class _Page:
 
     async def show(self, request: web.Request) -> web.Response:
         """The page that the query asks for."""
-        if not await _done(self._allowed(request)):
+        if not await awaited(self._allowed(request)):
             return _answer(403, message("Not for you", "Sign in to this app as somebody who runs it."))
         found = Found(Wanted.read(request.query))
         try:
@@ -59,12 +59,8 @@ class _Page:
             return links
         for status in found.page():
             if status.account and state_of(status) in {"needs-user", "ends-soon"}:
-                links[status.key] = await _done(self._connect_url(status)) or ""
+                links[status.key] = await awaited(self._connect_url(status)) or ""
         return links
-
-
-async def _done(given: Any) -> Any:
-    return await given if isawaitable(given) else given
 
 
 def _answer(status: int, text: str) -> web.Response:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from linkauth.engine.awaited import awaited
 from linkauth.errors import ConfigurationError, UnsupportedGrant
 from linkauth.vendors.vendor import Pending, Vendor
 
@@ -72,8 +72,7 @@ class Vendors:
             return found
         if not start.names_a_tenant:
             return None
-        given = found(start.tenant)
-        vendor = cast("object", await given if isawaitable(given) else given)
+        vendor: object = await awaited(found(start.tenant))
         if vendor is None or isinstance(vendor, Vendor):
             return vendor
         raise ConfigurationError(

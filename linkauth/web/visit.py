@@ -34,7 +34,7 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     text: str = ""
-    """HTML."""
+    """HTML, or what ``Content-Type`` says."""
 
 
 class Visit(ABC):

@@ -134,7 +134,8 @@ async def test_post_is_for_those_who_post(site: Site, ada: Visitor) -> None:
     await ada.sign_in("ada")
     callback = site.sandbox.linkkit.consent(await ada.begin("linkkit"))
     page = await ada.ask("POST", callback.redirect_uri, data=callback.params)
-    assert page.status == 405
+    assert (page.status, page.headers["Allow"]) == (405, "GET")
+    assert page.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert site.sandbox.linkkit.counts["token_requests"] == 0
 
 
