@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from linkauth.oauth.grants import LONGEST_LIFETIME
+
 __all__ = ["left", "length", "moment"]
 
 UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60))
@@ -12,6 +14,8 @@ UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60))
 
 def left(seconds: float) -> str:
     """For how long something is good."""
+    if seconds > LONGEST_LIFETIME:
+        return "without end"
     return f"for {length(seconds)}" if seconds > 0 else "expired"
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import attrs
 
+from linkauth.oauth.grants import NEVER
 from linkauth.web import visit
 from linkauth.web.document import document, policy
 
@@ -210,10 +211,9 @@ def _moment(at: float | None, now: float) -> str:
     """When that is, and how far from ``now``, the store's clock."""
     if at is None:
         return ""
-    try:
-        written = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):  # without end
+    if not 0 <= at < NEVER:
         return "without end"
+    written = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
     left = _span(abs(at - now))
     return f'<time datetime="{written.replace(" ", "T")}Z">{written} UTC</time> ({f"in {left}" if at > now else f"{left} ago"})'
 

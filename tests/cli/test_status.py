@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from linkauth import AuthEngine, OAuth2
@@ -89,3 +91,15 @@ def test_a_token_as_json(here: Any, vendors: Vendors, store: str) -> None:
     revealed = json.loads(here(*how, "--reveal", **vendors.secrets("linkxg")).well())
     assert revealed.pop("access_token").count(".") == 2
     assert revealed == told
+
+
+def test_a_token_that_never_expires(here: Any, store: str) -> None:
+    """It is good without end, and not for millions of days."""
+    for_ever = attrs.evolve(vendor("acme"), lifetime=math.inf)
+
+    async def fill() -> None:
+        async with AuthEngine(store) as engine:
+            await engine.credential(for_ever).adopt(access_token="at")
+
+    asyncio.run(fill())
+    assert here("status", "--store", store).well() == "acme/default  token without end\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -11,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from linkauth import AuthEngine, LinkXGUser, StoreUnavailable
+from linkauth.oauth.grants import NEVER
 from linkauth.oauth.token import Token
 from linkauth.protocol.keys import token_key
 from linkauth.protocol.records import DeadRecord, TokenRecord
@@ -45,7 +47,7 @@ async def engine(store):
 
 
 async def keep(
-    engine: AuthEngine, account: str, *, dead: str = "", note: bytes = b"", vendor: str = "linkxg-user"
+    engine: AuthEngine, account: str, *, dead: str = "", vendor: str = "linkxg-user", lives: float = 900.0
 ) -> None:
     """A credential in the store, as a worker would have left it."""
     now = engine.context.clock.wall()
@@ -54,7 +56,7 @@ async def keep(
         access_token="an-access-token",
         refresh_token="a-refresh-token",
         issued_at=now,
-        expires_at=now + 900,
+        expires_at=min(now + lives, NEVER),
         refresh_expires_at=now + 7 * DAY,
         scope="products:read",
     )
@@ -140,6 +142,15 @@ async def test_what_it_says_of_each(engine, serve) -> None:
     assert "token</" not in text
     assert "an-access-token" not in text
     assert "a-refresh-token" not in text
+
+
+async def test_a_token_that_never_expires(engine, serve) -> None:
+    """It is good without end, and no date and no number of days is made of that."""
+    await keep(engine, "ada", lives=math.inf)
+    client = await serve()
+    async with client.get("/connections") as response:
+        (ada,) = Read(await response.text()).items
+    assert "Token untilwithout endRenewable" in ada
 
 
 async def test_nothing_that_is_stored_or_asked_can_be_run(engine, serve) -> None:

@@ -5,6 +5,22 @@ a person must log in again. Each side has a LinkXG of its own on loopback, so th
 to both at the same moments (``play``): tokens end, a worker is killed in the middle of a renewal, the store is emptied.
 """
 
-from linkauth.cli.demo.show import run
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linkauth.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["run"]
+
+
+async def run(chosen: argparse.Namespace) -> int:
+    """Show it (``show.run``). Raises ``ConfigurationError`` where rich, which draws it, is not installed."""
+    try:
+        from linkauth.cli.demo import show  # noqa: PLC0415  # it needs rich, which is an extra and no other command's
+    except ImportError:
+        raise ConfigurationError("the demo draws with rich: pip install 'linkauth[cli]'") from None
+    return await show.run(chosen)

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from rich.console import Console
+from rich.live import Live
 
 from linkauth.cli.demo.crew import Broken, Crew
 from linkauth.cli.demo.play import Play
 from linkauth.cli.demo.sides import ByHand, Linkauth, Place
-from linkauth.errors import ConfigurationError
+from linkauth.cli.demo.view import picture
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncGenerator
-
-    from rich.console import Console
 
     from linkauth.cli.demo.sides import Side
 
@@ -31,10 +31,6 @@ TASKS: Final = 25
 
 async def run(chosen: argparse.Namespace) -> int:
     """Show it. Exit status 0 only if linkauth's side had no error, one login, and no more tokens than it should."""
-    try:
-        from rich.console import Console  # noqa: PLC0415  # an extra
-    except ImportError:
-        raise ConfigurationError("the demo draws with rich: pip install 'linkauth[cli]'") from None
     console, lifetime = Console(), chosen.lifetime
     console.print(
         f"Two times {WORKERS} processes of {TASKS} tasks call LinkXG's sandbox in a user's name. An access token lives "
@@ -50,10 +46,6 @@ async def run(chosen: argparse.Namespace) -> int:
 
 async def show(console: Console, lifetime: float) -> Play:
     """Watch it on ``console``; how it ended. Raises ``Broken`` where it did not come to its end."""
-    from rich.live import Live  # noqa: PLC0415  # an extra
-
-    from linkauth.cli.demo.view import picture  # noqa: PLC0415  # as it is
-
     with tempfile.TemporaryDirectory(prefix="linkauth-demo-") as folder:
         sides = (
             Linkauth("linkauth", "through linkauth", Path(folder, "store"), lifetime),
