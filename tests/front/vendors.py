@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 REDIRECT = "http://127.0.0.1:1/callback"
 KINDS = {"LinkXG": LinkXG, "LinkXGUser": LinkXGUser, "Linkkit": Linkkit, "SageX3": SageX3, "OAuth2": OAuth2}
+ALL = [*KINDS]
 
 
 class Vendors:
