@@ -81,9 +81,8 @@ class Campaign:
             host.worker.ask("rest")
         await asyncio.sleep(1)  # for what is in the air
         working = set(background)
-        while (
-            working
-        ):  # redis-py may keep a cancellation to itself, where a time-out of its own came at the same moment
+        # redis-py may keep a cancellation to itself, where a time-out of its own came at the same moment.
+        while working:
             for task in working:
                 task.cancel()
             _, working = await asyncio.wait(working, timeout=1)

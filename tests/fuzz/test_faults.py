@@ -28,9 +28,9 @@ def test_a_planted_fault_is_caught(fault: Planted):
 @pytest.mark.long
 @pytest.mark.leaks  # a callback's parameters are all masked, the error code that is told among them
 def test_without_a_fault_nothing_is_caught():
-    """What catches the faults are the faults: as many examples of the right code pass."""
+    """What catches the faults are the faults: as many examples of the right code pass as the rarest of them needed."""
     for fault in {fault.machine: fault for fault in FAULTS}.values():
-        assert caught(attrs.evolve(fault, plant=lambda: iter(()), within=150)) is None
+        assert caught(attrs.evolve(fault, plant=lambda: iter(()), within=400)) is None
 
 
 TestAuthorizations = pytest.mark.leaks(Authorizations.TestCase)  # as above
