@@ -48,6 +48,10 @@ T = TypeVar("T")
 TRIES: Final = 5
 """Failures of the vendor in a row after which a session is left to whoever uses it first. To be told to wait is no failure."""
 LEAST_WAIT: Final = 1.0
+"""Seconds between two tries."""
+ALWAYS: Final = ("stored", "there already", "refused")
+SOMETIMES: Final = ("of another registration", "renewed", "left to be renewed at first use", "needs its user")
+"""What is told of the lines, and what only where it is so of any."""
 
 
 def add_arguments(one: argparse.ArgumentParser) -> None:
@@ -79,16 +83,9 @@ async def run(chosen: argparse.Namespace) -> int:
             await work.store(own)
             if not chosen.no_renew:
                 await work.renew(list(dict.fromkeys(line.account for line in own)))
-    print(
-        ", ".join(
-            f"{words} {counts[words]:,}" for words in (*_ALWAYS, *_SOMETIMES) if words in _ALWAYS or counts[words]
-        )
-    )
+    told = [*ALWAYS, *(words for words in SOMETIMES if counts[words])]
+    print(", ".join(f"{words} {counts[words]:,}" for words in told))
     return 1 if counts["refused"] or counts["needs its user"] else 0
-
-
-_ALWAYS: Final = ("stored", "there already", "refused")
-_SOMETIMES: Final = ("of another registration", "renewed", "left to be renewed at first use", "needs its user")
 
 
 def _read_input() -> list[bytes]:

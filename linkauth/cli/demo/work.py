@@ -40,8 +40,6 @@ class Told:
     """Seconds of the monotonic clock, which the processes of a machine have in common."""
     answered: int = 0
     """Calls that LinkXG answered as it should."""
-    waited: int = 0
-    """Calls that had to wait for a token."""
     failed: int = 0
     error: str = ""
     """The words of the last that failed."""
@@ -100,7 +98,6 @@ async def through_linkauth(order: Mapping[str, Any]) -> None:
             async with credential.session() as session:
 
                 async def call() -> None:
-                    told.waited += credential.peek() is None
                     try:
                         async with session.get("products") as response:
                             await _heard(response, told)
