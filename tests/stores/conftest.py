@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from linkauth_stores.file import FileStore
 from linkauth_stores.redis import RedisStore
 from tests.servers import Server, binary, cluster
 from tests.stores.counting import PATIENCE, warm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from pathlib import Path
 
 
 def _without(what: str) -> None:
@@ -73,3 +75,17 @@ async def mine(server):
     await warm(store)
     yield store
     await store.aclose()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where a file store may make its folder."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+async def file_store(place: Path) -> AsyncIterator[FileStore]:
+    """One there."""
+    made = FileStore(place)
+    yield made
+    await made.aclose()

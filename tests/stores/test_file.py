@@ -69,11 +69,6 @@ def test_a_lease_of_an_earlier_linkauth_has_ten_minutes_left_at_the_most() -> No
     assert claim.remaining == 600
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
 class Held:
     """Keeps the lock that guards ``key``, as a process does that was stopped at the worst moment."""
 
