@@ -18,6 +18,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.oauth.exchange import Request, Response
+from linkauth.protocol import effects
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.timing import backoff, replayable
 from linkauth.vendors.vendor import KEEPS, RotationProfile
@@ -47,7 +48,8 @@ async def test_a_flow_of_several_requests_has_one_time_limit():
 
     world = attrs.evolve(Worker(Store(), Vendor()).context.world, send=send)
     time = StoreTime(wall(), monotonic(), monotonic())
-    exchange = Exchange(world, time, begin, limit=10, profile=KEEPS, single_use=True)
+    wanted = effects.Exchange(lambda _: flow(), single_use=True)
+    exchange = Exchange(world, time, wanted, begin, limit=10, profile=KEEPS, tried=untold)
     with pytest.raises(NotSent, match="time for one exchange"):
         await exchange.run()
     assert sent == [10]
@@ -55,6 +57,10 @@ async def test_a_flow_of_several_requests_has_one_time_limit():
 
 
 ASKED = Request(method="POST", url="https://vendor.example/token", headers={}, body=b"")
+
+
+def untold(*_: object) -> None:
+    """Nobody wants to know of a request."""
 
 
 def asking() -> Generator[Request, Response, str]:
@@ -101,7 +107,8 @@ class Wire:
         async def begin() -> Any:
             return asking()
 
-        return Exchange(world, time, begin, limit=limit, profile=profile, single_use=single_use)
+        wanted = effects.Exchange(lambda _: asking(), single_use=single_use)
+        return Exchange(world, time, wanted, begin, limit=limit, profile=profile, tried=untold)
 
     def gaps(self) -> list[float]:
         return [round(after - before, 6) for before, after in zip(self.sent, self.sent[1:], strict=False)]
