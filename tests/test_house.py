@@ -29,6 +29,8 @@ TOP_LEVEL = {
     ".ci", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml", ".python-version", "CHANGELOG.md",
     "LICENSE", "README.md", "benchmarks", "docs", "linkauth", "linkauth_pytest", "mkdocs.yml", "pyproject.toml", "stores", "tests",
 }  # fmt: skip
+"""``linkauth_pytest`` lies beside ``linkauth``, for it is imported by everybody's pytest, and must not import that. ``mkdocs.yml``
+lies here because MkDocs refuses one that is inside the folder of its pages."""
 
 NEIGHBOURS = {"httpx", "httpx2", "starlette"}
 """What only an extra brings, which the test command does without: the long tests import the files that need it."""

@@ -156,9 +156,8 @@ class VendorJudge(Evidence):
         before = family.refusals.get(refusal.refresh)
         key = self.sim.keys[family.account]
         claim = self.claims.get((refusal.by, key))
-        twice = claim is not None and not self.is_settled(
-            key, claim
-        )  # the record that says so has a number given twice
+        # The record that says so has a number given twice.
+        twice = claim is not None and not self.is_settled(key, claim)
         dead = self.dead_at.get(key) if before is not None and before.durable else None
         self.sim.refusals += 1
         if self.sim.refusals > MOST_REFUSALS:

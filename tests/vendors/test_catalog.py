@@ -28,6 +28,12 @@ def of(name, **more):
     return OAuth2.of(name, client_id=ID, client_secret=SECRET, **RECORDED[name].given, **more)
 
 
+def connected(recorded, vendor):
+    """The user's consent, as recorded -> the token, and what the vendor was asked."""
+    pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
+    return play(vendor.exchange({**recorded.callback, "state": STATE}, pending), answer(recorded.granted))
+
+
 def sent(request, url, client, fields, *, json=False):
     """``request`` goes to ``url``, has ``fields`` as recorded, shows the client as ``client`` says, and nothing else."""
     assert (request.method, request.url) == ("POST", url)
@@ -58,9 +64,7 @@ def test_the_wire_is_as_the_vendors_page_has_it(name):
         if recorded.pkce:
             wanted |= {"code_challenge": "ch-1", "code_challenge_method": "S256"}
         assert {one: query.get(one) for one in wanted} == wanted
-        pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
-        flow = vendor.exchange({**recorded.callback, "state": STATE}, pending)
-        token, (request,) = play(flow, answer(recorded.granted))
+        token, (request,) = connected(recorded, vendor)
         standard = {"grant_type": "authorization_code", "code": CODE, "redirect_uri": BACK}
         verifier = {"code_verifier": "canary-verifier"} if recorded.pkce else {}
         fields = {**standard, **verifier, **recorded.form}
@@ -84,8 +88,7 @@ def test_the_wire_is_as_the_vendors_page_has_it(name):
 def test_a_renewal_is_as_the_vendors_page_has_it(name):
     """Where it goes, how the client is shown, and which refresh token is held afterwards."""
     recorded, vendor = RECORDED[name], of(name, scope=RECORDED[name].scope)
-    pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
-    first, _ = play(vendor.exchange({**recorded.callback, "state": STATE}, pending), answer(recorded.granted))
+    first, _ = connected(recorded, vendor)
     token, (request,) = play(vendor.renew(first), answer(recorded.renewed))
     fields = {"grant_type": "refresh_token", "refresh_token": "rt-1", **recorded.renewal_form}
     sent(request, recorded.renewal or recorded.token, recorded.client, fields, json=recorded.json)
@@ -100,8 +103,7 @@ def test_a_renewal_is_as_the_vendors_page_has_it(name):
 def test_a_refused_renewal_is_heard(name, status, no):
     """In the vendor's own words: the refresh token is dead, and neither the client nor the network is blamed."""
     recorded, vendor = RECORDED[name], of(name, scope=RECORDED[name].scope)
-    pending = PENDING if vendor.uses_pkce else attrs.evolve(PENDING, verifier=None)
-    first, _ = play(vendor.exchange({**recorded.callback, "state": STATE}, pending), answer(recorded.granted))
+    first, _ = connected(recorded, vendor)
     with pytest.raises(InvalidGrant):
         play(vendor.renew(first), answer(no, status))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.vendors.catalog.entry import HOST, TEXT, entry, varies
+from linkauth.vendors.catalog.entry import DAY, ENDS_ACCESS, HOST, MINUTE, TEXT, entry, varies
 from linkauth.vendors.dialect import Dialect
 from linkauth.vendors.vendor import KEEPS, RotationProfile
 
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUSINESS"]
 
-MINUTE: Final = 60.0
-DAY: Final = 86_400.0
-
-ZOHO: Final = (*("zoho.com", "zoho.com.au", "zoho.com.cn", "zoho.eu", "zoho.in", "zoho.jp", "zoho.sa", "zohocloud.ca"),)
+ZOHO: Final = ("zoho.com", "zoho.com.au", "zoho.com.cn", "zoho.eu", "zoho.in", "zoho.jp", "zoho.sa", "zohocloud.ca")
 """Zoho's data centers, as its accounts' hosts name them."""
 
 BUSINESS: Final[Mapping[str, Entry]] = {
@@ -173,7 +170,7 @@ BUSINESS: Final[Mapping[str, Entry]] = {
         # https://support.zendesk.com/hc/en-us/articles/9182123625370: a client of before may have tokens that do not expire, whose
         # answers state no lifetime; and a renewal deletes the access token before it.
         lifetime=math.inf,
-        rotation=RotationProfile(rotates=True, ends_access=True),
+        rotation=ENDS_ACCESS,
         # https://developer.zendesk.com/api-reference/ticketing/oauth/grant_type_tokens/: "must be formatted as JSON"
         dialect=Dialect(body="json"),
     ),

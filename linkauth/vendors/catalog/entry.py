@@ -11,8 +11,14 @@ import attrs
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.url import base_url
+from linkauth.vendors.vendor import RotationProfile
 
-__all__ = ["HOST", "LABEL", "ROOT", "TEXT", "Entry", "Varies", "entry", "varies"]
+__all__ = ["DAY", "ENDS_ACCESS", "HOST", "LABEL", "MINUTE", "ROOT", "TEXT", "Entry", "Varies", "entry", "varies"]
+
+MINUTE: Final = 60.0
+DAY: Final = 86_400.0
+ENDS_ACCESS: Final = RotationProfile(rotates=True, ends_access=True)
+"""Each use of a refresh token brings a new one, and ends the access token before it at once."""
 
 LABEL: Final = "label"
 """One label of a host, or one segment of a path."""
@@ -20,13 +26,11 @@ HOST: Final = "host"
 """The name of a host."""
 ROOT: Final = "root"
 """A whole root URL."""
-
 TEXT: Final = "text"
 """Letters, digits, dots and dashes, in a parameter."""
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _HOST: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}")
-
 _TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 _FORMS: Final = {LABEL: _LABEL, HOST: _HOST, TEXT: _TEXT}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from linkauth.vendors.catalog.entry import HOST, ROOT, entry, varies
+from linkauth.vendors.catalog.entry import DAY, HOST, ROOT, entry, varies
 from linkauth.vendors.dialect import Dialect
 from linkauth.vendors.vendor import KEEPS, ROTATES, RotationProfile
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from linkauth.vendors.catalog.entry import Entry
 
 __all__ = ["IDENTITY"]
-
-DAY: Final = 86_400.0
 
 IDENTITY: Final[Mapping[str, Entry]] = {
     "auth0": entry(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.vendors.catalog.entry import HOST, entry, varies
+from linkauth.vendors.catalog.entry import DAY, ENDS_ACCESS, HOST, entry, varies
 from linkauth.vendors.dialect import Dialect
-from linkauth.vendors.vendor import RotationProfile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PEOPLE"]
 
-DAY: Final = 86_400.0
-
 PEOPLE: Final[Mapping[str, Entry]] = {
     "digitalocean": entry(
         "https://docs.digitalocean.com/reference/api/oauth",
@@ -25,7 +22,7 @@ PEOPLE: Final[Mapping[str, Entry]] = {
         authorize_url="https://cloud.digitalocean.com/v1/oauth/authorize",
         token_url="https://cloud.digitalocean.com/v1/oauth/token",
         api_url="https://api.digitalocean.com",
-        rotation=RotationProfile(rotates=True, ends_access=True),
+        rotation=ENDS_ACCESS,
         dialect=Dialect(refresh_url="https://cloud.digitalocean.com/v1/oauth/refresh"),
     ),
     "mastodon": entry(

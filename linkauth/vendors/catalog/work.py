@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from linkauth.vendors.catalog.entry import HOST, ROOT, TEXT, entry, varies
+from linkauth.vendors.catalog.entry import DAY, ENDS_ACCESS, HOST, MINUTE, ROOT, TEXT, entry, varies
 from linkauth.vendors.dialect import Dialect
 from linkauth.vendors.vendor import KEEPS, ROTATES, RotationProfile
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from linkauth.vendors.catalog.entry import Entry
 
 __all__ = ["WORK"]
-
-MINUTE: Final = 60.0
-DAY: Final = 86_400.0
-ENDS_ACCESS: Final = RotationProfile(rotates=True, ends_access=True)
-"""Each use of a refresh token brings a new one, and ends the access token before it at once."""
 
 WORK: Final[Mapping[str, Entry]] = {
     "airtable": entry(

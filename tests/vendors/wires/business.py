@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tests.vendors.wires.form import BASIC, CODE, Recorded, bearer, renewed
-
-DAY = 86400
+from tests.vendors.wires.form import BASIC, CODE, DAY, Recorded, bearer, renewed
 
 BUSINESS = {
     "amazon-selling-partner": Recorded(
@@ -135,7 +133,7 @@ BUSINESS = {
         client=BASIC,
         granted=bearer(3600, "rt-1", x_refresh_token_expires_in=8726400),
         lapses=8726400,
-        renewed={**bearer(3600, "rt-2", x_refresh_token_expires_in=8726400), "access_token": "at-2"},
+        renewed=renewed(3600, "rt-2", x_refresh_token_expires_in=8726400),
         window=DAY,
     ),
     "salesforce": Recorded(

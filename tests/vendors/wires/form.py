@@ -16,6 +16,7 @@ BODY = "body"
 """In the body, and not by HTTP Basic."""
 BOTH = "both"
 """By HTTP Basic, and the id in the body, too."""
+DAY = 86400
 
 
 @attrs.frozen(kw_only=True)

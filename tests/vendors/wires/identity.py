@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.vendors.wires.form import BASIC, BOTH, Recorded
+from tests.vendors.wires.form import BASIC, BOTH, DAY, Recorded
 
-DAY = 86400
 AADSTS = {
     "error": "invalid_grant",
     "error_description": "AADSTS70008: The provided refresh token is expired.\r\nTrace ID: 0000aaaa-11bb-cccc-dd22-eeeeee333333",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tests.vendors.wires.form import BASIC, BOTH, Recorded, bearer, renewed
-
-DAY = 86400
+from tests.vendors.wires.form import BASIC, BOTH, DAY, Recorded, bearer, renewed
 
 PEOPLE = {
     "digitalocean": Recorded(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vendors.wires.form import BASIC, Recorded, bearer, renewed
-
-DAY = 86400
+from tests.vendors.wires.form import BASIC, DAY, Recorded, bearer, renewed
 
 WORK = {
     "airtable": Recorded(
