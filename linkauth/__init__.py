@@ -35,6 +35,7 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.front import AuthEngine, Credential, OAuth2
+from linkauth.oauth.binding import BrowserBinding
 from linkauth.oauth.token import Secret, Token
 from linkauth.store import TokenStore, open_store
 from linkauth.vendors import ApiKey, Dialect, Linkkit, LinkXG, LinkXGUser, RotationProfile, SageX3, Vendor
@@ -46,6 +47,7 @@ __all__ = [
     "ApiKey",
     "AuthEngine",
     "AuthorizationPending",
+    "BrowserBinding",
     "ConfigurationError",
     "Conflict",
     "CorruptRecord",

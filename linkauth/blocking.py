@@ -99,7 +99,7 @@ class Credential:
         return self.run(begin)
 
     def complete(self, params: Mapping[str, str]) -> Token:
-        """The token for a callback's parameters (RFC 6749 §4.1.2)."""
+        """The token for a callback's parameters. Binds them to this account, and to no browser: see ``BrowserBinding``."""
         params = hidden_params(params, *self.vendor.open_params)
         return self.run(partial(self.awaitable.complete, params))
 
@@ -205,7 +205,7 @@ class AuthEngine:
             return found
 
     def complete(self, vendor: Vendor, params: Mapping[str, str]) -> Credential:
-        """The credential that a callback's ``state`` belongs to, completed."""
+        """The credential of a callback's ``state``, completed. Binds it to no browser: whoever has the callback's URL can finish it."""
         params = hidden_params(params, *vendor.open_params)
         return self._blocking(BACKGROUND.run(partial(self.awaitable.complete, vendor, params)))
 

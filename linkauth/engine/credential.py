@@ -192,7 +192,9 @@ class Credential:
         return str(await self._to_the_end(authorization.begin(self.replica, redirect_uri, scope, tenant, next_path)))
 
     async def complete(self, params: Mapping[str, str]) -> Token:
-        """The token for a callback's parameters (RFC 6749 §4.1.2).
+        """The token for a callback's parameters. Binds them to this account, and to no browser: see ``BrowserBinding``.
+
+        (RFC 6749 §4.1.2.) Whoever can have it called for this account can finish what the account began, wherever that was.
 
         Raises ``StateMismatch`` where the state is not one of this account's; ``AccessDenied`` and the like where the
         user refused; any other refusal as ``OAuthError``, ``MalformedResponse``; ``UntrustedEndpoint`` and ``InvalidRequest`` for a

@@ -123,9 +123,10 @@ class Engine(Generic[C]):
         return self._credentials.get(vendor, account, lambda: self._make(self.context, vendor, account))
 
     async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
-        """The credential that a callback's ``state`` belongs to, completed, from whichever browser it comes.
+        """The credential of a callback's ``state``, completed. Binds it to no browser: whoever has the callback's URL can finish it.
 
-        That it comes from the one that was sent away is for the caller to see to (RFC 9700 §4.7): ``connect_app`` does. Raises as ``Credential.complete`` does.
+        That it comes from the browser that was sent away is for the caller to see to (RFC 9700 §4.7), with a ``BrowserBinding`` in
+        a cookie; ``connect_app`` does. Raises as ``Credential.complete`` does.
         """
         params = masked(params, *vendor.open_params)
         record = await authorization.pending(self.context, vendor, params)

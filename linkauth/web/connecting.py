@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import attrs
 
 from linkauth.engine.awaited import awaited
 from linkauth.errors import ConfigurationError, InvalidRequest, LinkAuthError, StateMismatch
+from linkauth.oauth.binding import BrowserBinding
 from linkauth.oauth.url import base_url, given
 from linkauth.web.callback import BadCallback, parameters
-from linkauth.web.cookies import Cookies
 from linkauth.web.deliveries import Deliveries, key
 from linkauth.web.landing import CONNECTED, NO_PATH, NO_TENANT, NOBODY, UNKNOWN, Landing
 from linkauth.web.outcome import Outcome, failed
@@ -68,7 +68,7 @@ class Connecting:
     ) -> None:
         self._engine = engine
         self._public_url = given(base_url(public_url))  # as spelt: vendors compare redirect URIs letter by letter
-        self._cookies = Cookies(secure=self._public_url.startswith("https:"))
+        self._secure = self._public_url.startswith("https:")
         self._account = account
         self._on_connected = on_connected
         self._on_failed = on_failed
@@ -126,8 +126,8 @@ class Connecting:
             tenant="" if self._vendors.one(start.word) else start.tenant,
             next_path=start.next_path,
         )
-        (state,) = parse_qs(urlsplit(url).query)["state"]
-        self._cookies.remember(visit, start.word, state, vendor.pending_lifetime)
+        binding = BrowserBinding.of(url, lifetime=vendor.pending_lifetime, secure=self._secure)
+        visit.set_cookies += binding.set_cookies(visit.cookies)
         return Answer(status=303, headers={"Location": url})
 
     async def _called_back(self, visit: Visit) -> Answer | Native:
@@ -146,18 +146,19 @@ class Connecting:
             return await self._answer(visit, Outcome(landing=bad.landing, error=error), start)
         except ConfigurationError as error:
             return await self._answer(visit, self._failed(error, start), start)
-        state = str(params.get("state"))
+        binding = BrowserBinding.of(params, secure=self._secure)
+        began_here = binding.began_in(visit.cookies)
         # Whether whoever sends this callback may be the one who began. A POST has its state alone to show.
-        theirs = visit.method == "POST" or account is not None or self._cookies.started_here(visit, word, state)
-        which = key(word, state, account or "", visit.method)
+        theirs = visit.method == "POST" or account is not None or began_here
+        which = key(word, str(params.get("state")), account or "", visit.method)
         outcome = await self._deliveries.earlier(which)
         if outcome is None:
             with self._deliveries.first(which) as answer:
                 outcome = await self._completed(visit, start, params, account, theirs=theirs)
                 answer.set_result(outcome)
         response = await self._answer(visit, outcome, start, theirs=theirs)
-        if outcome.landing.final:
-            self._cookies.forget(visit, word, state)
+        if outcome.landing.final and began_here:
+            visit.set_cookies.append(binding.ended)
         return response
 
     async def _completed(
