@@ -9,7 +9,17 @@ from linkauth import errors
 
 VENDORS = {"ApiKey", "LinkXG", "LinkXGUser", "Linkkit", "OAuth2", "SageX3"}
 FRONT = {"AuthEngine", "Credential", "Status", "Token", "open_store"}
-BESIDE = {"__version__", "BrowserBinding", "Dialect", "Event", "EventKind", "RotationProfile", "Secret", "TokenStore", "Vendor"}
+BESIDE = {
+    "__version__",
+    "BrowserBinding",
+    "Dialect",
+    "Event",
+    "EventKind",
+    "RotationProfile",
+    "Secret",
+    "TokenStore",
+    "Vendor",
+}
 """What joined the front door later."""
 
 
