@@ -24,6 +24,7 @@ RUN = [
     "README.md",
     "docs/index.md",
     "docs/operations.md",
+    *(f"docs/stores/{name}.md" for name in ("memory", "file", "redis")),
     *(f"docs/vendors/{name}.md" for name in ("linkxg", "linkxg-users", "linkkit", "sagex3")),
 ]
 """The pages whose examples run as a reader would run them, with an engine at hand."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 
 from linkauth.store import Finding
 from linkauth_stores.file import FileStore
-from linkauth_stores.redis import settings
+from linkauth_stores.redis import RedisStore, settings
+from tests.servers import Server, binary
+from tests.stores.counting import PATIENCE
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "stores" / "redis.md"
 WELL = {"redis_version": "7.2.4", "maxmemory": 0, "aof_enabled": 1, "aof_last_write_status": "ok"}
 
 
@@ -73,3 +75,17 @@ async def test_files_that_others_may_read(tmp_path: Path) -> None:
         Finding(f"1 files in {tmp_path / 'store'} can be read by others", f"chmod 600 {tmp_path / 'store'}/*")
     ]
     await store.aclose()
+
+
+async def test_a_server_as_the_page_wants_it(tmp_path: Path) -> None:
+    """With the settings of ``docs/stores/redis.md``, and a limit to its memory, a real server leaves nothing to say."""
+    if binary() is None:
+        pytest.skip("no Redis on this machine")
+    (printed,) = re.findall(r"```text\n(appendonly.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    words = [word for line in printed.splitlines() for word in f"--{line}".split()]
+    with Server(tmp_path / "server", *words, "--maxmemory", "100mb") as server:
+        store = RedisStore(server.url, timeout=PATIENCE)
+        found = await store.findings()
+        await store.aclose()
+    assert len(found) == 3
+    assert [each.advice for each in found if each.advice] == []

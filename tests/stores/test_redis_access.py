@@ -20,12 +20,12 @@ from tests.proxy import Proxy
 from tests.stores.counting import PATIENCE
 
 KEY = "token/linkxg/0123456789abcdef"
-README = (Path(__file__).parents[2] / "stores" / "README.md").read_text(encoding="utf-8")
-RULE = re.search(r"ACL SETUSER linkauth on >PASSWORD (.*)", README)[1].split()
+PAGE = (Path(__file__).parents[2] / "docs" / "stores" / "redis.md").read_text(encoding="utf-8")
+RULE = re.search(r"ACL SETUSER linkauth on >PASSWORD (.*)", PAGE)[1].split()
 MORE = {
-    what: re.search(f"`([^`]*)` {what}", README)[1].split() for what in ("for a database", "with `min", "in a cluster")
+    what: re.search(f"`([^`]*)` {what}", PAGE)[1].split() for what in ("for a database", "with `min", "in a cluster")
 }
-SENTINELS = re.search(r"`user linkauth on >PASSWORD (.*?)`", README)[1]
+SENTINELS = re.search(r"`user linkauth on >PASSWORD (.*?)`", PAGE)[1]
 
 
 async def _everything(store: RedisStore, other: RedisStore) -> None:
