@@ -112,10 +112,9 @@ class BrowserBinding:
 def _state_of(begun: str | Mapping[str, Any]) -> str:
     """The one state in a URL, or among a callback's parameters; empty where there is none, or more."""
     if isinstance(begun, str):
-        found = parse_qs(begun.partition("?")[2].partition("#")[0]).get("state", [])
-    else:
-        found = [begun.get("state")]
-    state = cast("object", found[0]) if len(found) == 1 else ""
+        states = parse_qs(begun.partition("?")[2].partition("#")[0]).get("state", [])
+        return secret_str(states[0]) if len(states) == 1 else ""
+    state = cast("object", begun.get("state"))
     return secret_str(state) if isinstance(state, str) else ""
 
 
