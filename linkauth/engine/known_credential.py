@@ -12,7 +12,7 @@ from linkauth.errors import CorruptRecord, ReauthorizationRequired
 from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.lineage import UNKNOWN, Entry, Lineage
 from linkauth.protocol.records import DeadRecord, TokenRecord
-from linkauth.protocol.refusal import hopeless
+from linkauth.protocol.session_end import hopeless
 from linkauth.protocol.state import CredentialState, Habits
 
 if TYPE_CHECKING:

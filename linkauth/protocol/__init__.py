@@ -3,12 +3,6 @@
 Steps are generators that yield what they want of the world (``effects``) and are sent what came of it; ``engine.runtime`` performs
 them. So the rules stand here from top to bottom, and a test, a simulation or a model drives the very same code.
 
-The life of a token in a worker (``freshness``)::
-
-     sent                        soft                     hard          end
-      |---------------------------|------------------------|-------------|
-         serve                      serve, renew behind      wait          dead
-
 **To know what a renewal does, read** ``renewal``. To know how, these as well, in this order:
 
 ============= =================================================================================================
@@ -24,9 +18,10 @@ What else there is:
 ================= ===========================================================================================
 ``session``       login, pairing, logout: they override whatever is there
 ``adoption``      a session that was made elsewhere comes in, likewise
-``session_end``   when a session ends by the calendar, and how long before it the user is to be asked
+``session_end``   when only the user can help though nobody was refused, and how long before it he is to be asked
 ``client_secret`` the rotation of a client's secret
 ``records``       what is stored; ``keys``: under which keys
+``freshness``     the life of a token in a worker: when it is served, renewed behind, waited for
 ``state``         what one worker knows of a credential: a value, and the one way by which a record changes it
 ``lineage``       which of two records is later: the only place that says so
 ``limits``        what a vendor said of a client, and how much of its stated limit is used

@@ -15,8 +15,8 @@ import attrs
 from linkauth.errors import AlreadyConnected, ConfigurationError
 from linkauth.protocol import timing
 from linkauth.protocol.effects import Commit, Forget, Release, Sleep
-from linkauth.protocol.refusal import hopeless
 from linkauth.protocol.session import claim
+from linkauth.protocol.session_end import hopeless
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -123,17 +123,14 @@ def reserve(record: LimitRecord, rate: Rate, now: float, wanted: int, owed: int 
     if owed + granted:
         slot = _slot(rate, now)
         counts[slot] = counts.get(slot, 0) + owed + granted
-    slots = tuple(sorted(counts))
-    return attrs.evolve(record, slots=slots, counts=tuple(counts[slot] for slot in slots)), granted
+    return _counting(record, counts), granted
 
 
 def given_back(record: LimitRecord, rate: Rate, now: float) -> LimitRecord:
     """The record after one of the requests that were counted last was not begun after all."""
     counts = _lately(record, rate, now)
     last = max(counts, default=0)
-    counts = {slot: count - (slot == last) for slot, count in counts.items() if count > (slot == last)}
-    slots = tuple(sorted(counts))
-    return attrs.evolve(record, slots=slots, counts=tuple(counts[slot] for slot in slots))
+    return _counting(record, {slot: count - (slot == last) for slot, count in counts.items() if count > (slot == last)})
 
 
 def free_in(record: LimitRecord, rate: Rate, now: float) -> float:
@@ -142,6 +139,11 @@ def free_in(record: LimitRecord, rate: Rate, now: float) -> float:
     if sum(counts.values()) < rate[0]:
         return 0.0
     return max((min(counts) + _kept()) * rate[1] / timing.RATE_SLOTS - now, 0.0)
+
+
+def _counting(record: LimitRecord, counts: dict[int, int]) -> LimitRecord:
+    slots = tuple(sorted(counts))
+    return attrs.evolve(record, slots=slots, counts=tuple(counts[slot] for slot in slots))
 
 
 def _slot(rate: Rate, now: float) -> int:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from linkauth.protocol.worker import Worker
     from linkauth.store import Reading
 
-__all__ = ["InDoubt", "came_back", "give_back", "give_time", "look", "outwait", "pause"]
+__all__ = ["InDoubt", "give_back", "give_time", "look", "outwait", "pause"]
 
 
 class InDoubt(VendorUnavailable):
@@ -84,7 +84,7 @@ def outwait(me: Worker, token: Token | None) -> Steps[None]:
         looked = me.now()
         yield Sleep(min(left, timing.LOOK_AGAIN))
         try:
-            yield from came_back(me)
+            yield from look(me)
         except ReauthorizationRequired:  # an older record may say so: whoever goes on without a token looks again
             return
         except StoreUnavailable:  # away once more: the next claim tells what that means
@@ -104,7 +104,7 @@ def give_time(me: Worker, attempt: Attempt, seconds: float) -> Steps[None]:
     end = looked + seconds
     while me.token == attempt.token and not me.suspects() and (left := end - me.now()) > 0:
         yield Wait(min(left, timing.LONGEST_LOOK), me.version)
-        if (yield from came_back(me)) or me.version > attempt.version:
+        if (yield from look(me)) is None or me.version > attempt.version:
             break
         if me.now() > looked + 2 * timing.LONGEST_LOOK:
             end = me.now() + seconds
@@ -118,12 +118,6 @@ def give_time(me: Worker, attempt: Attempt, seconds: float) -> Steps[None]:
     mine: bool = me.token == attempt.token and (yield Confirm())
     if not mine or me.suspects():
         raise LeaseLost
-
-
-def came_back(me: Worker) -> Steps[bool]:
-    """Whether somebody has written something later than what is held, since this worker's attempt began; then it is adopted."""
-    looked = yield from look(me)
-    return looked is None
 
 
 def look(me: Worker) -> Steps[int | None]:

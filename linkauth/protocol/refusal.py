@@ -22,25 +22,14 @@ from linkauth.protocol import timing
 from linkauth.protocol.effects import Commit, Confirm, Failed, LeaseLost, MarkDead, Release, Repair
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.patience import look, outwait
-from linkauth.protocol.session_end import over
 from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
     from linkauth.protocol.claim import Attempt
     from linkauth.protocol.effects import Steps
     from linkauth.protocol.worker import Worker
-    from linkauth.vendors.vendor import Vendor
 
-__all__ = ["failed", "give_in", "hopeless"]
-
-
-def hopeless(vendor: Vendor, token: Token | None, now: float) -> str:
-    """Why there is no way to another token than from the user; empty: there is one. ``now``: the store's clock."""
-    if not vendor.needs_user:
-        return ""
-    if token is None or not token.refresh_token:
-        return "there is no refresh token"
-    return over(token, now)
+__all__ = ["failed", "give_in"]
 
 
 def give_in(me: Worker, attempt: Attempt, reason: str) -> Steps[Token]:
@@ -50,7 +39,8 @@ def give_in(me: Worker, attempt: Attempt, reason: str) -> Steps[Token]:
         raise me.reauthorization(reason)
     if attempt.token is not None and attempt.time.now < attempt.token.expires_at:
         reason = f"the API refused the token again and again, and {reason}"
-    return (yield from _mark_dead(reason))
+    later: Token = yield MarkDead(reason)
+    return later
 
 
 def failed(me: Worker, attempt: Attempt, failed: Failed) -> Steps[Token]:
@@ -109,12 +99,7 @@ def _refused(me: Worker, attempt: Attempt, refusal: LinkAuthError) -> Steps[Toke
     reason = f"the vendor refused the refresh token ({said})"
     if attempt.in_doubt:
         reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
-    return (yield from _mark_dead(reason, looked + 1 if looked else 0))
-
-
-def _mark_dead(reason: str, number: int = 0) -> Steps[Token]:
-    """Only the user can help, unless somebody has written a later token since the last look, before ``number``."""
-    later: Token = yield MarkDead(reason, number)
+    later: Token = yield MarkDead(reason, looked + 1 if looked else 0)
     return later
 
 

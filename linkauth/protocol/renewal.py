@@ -40,7 +40,8 @@ from linkauth.protocol.effects import (
 )
 from linkauth.protocol.freshness import Verdict
 from linkauth.protocol.patience import give_back, give_time, outwait, pause
-from linkauth.protocol.refusal import failed, give_in, hopeless
+from linkauth.protocol.refusal import failed, give_in
+from linkauth.protocol.session_end import hopeless
 from linkauth.store import Busy, Granted
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from linkauth.protocol import timing
 from linkauth.protocol.claim import acquire
 from linkauth.protocol.effects import Claim, Commit, Exchange, Failed, Forget, Held, LeaseLost, Read, Release
 from linkauth.protocol.lineage import ID_BYTES, new_session
-from linkauth.protocol.refusal import hopeless
+from linkauth.protocol.session_end import hopeless
 from linkauth.store import Granted
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The end of a session by the calendar: what no renewal puts off, and how long before it the user is to be asked."""
+"""The end of a session that no refusal tells of: by the calendar, or for want of a refresh token; and how long before it the user is to be asked."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from linkauth.protocol import timing
 if TYPE_CHECKING:
     from linkauth.oauth.token import Token
     from linkauth.protocol.records import TokenRecord
+    from linkauth.vendors.vendor import Vendor
 
-__all__ = ["ended", "ends_soon", "over"]
+__all__ = ["ended", "ends_soon", "hopeless"]
 
 
-def over(token: Token, now: float) -> str:
+def hopeless(vendor: Vendor, token: Token | None, now: float) -> str:
+    """Why there is no way to another token than from the user; empty: there is one. ``now``: the store's clock."""
+    if not vendor.needs_user:
+        return ""
+    if token is None or not token.refresh_token:
+        return "there is no refresh token"
+    return _over(token, now)
+
+
+def _over(token: Token, now: float) -> str:
     """Why ``token`` cannot be renewed any more, by its own times; empty: it can. ``now``: the store's clock, Unix seconds."""
     ends, lapses = token.session_expires_at, token.refresh_expires_at
     if ends is not None and ends <= now:
@@ -27,7 +37,7 @@ def ended(token: Token, now: float) -> str:
     ends = token.session_expires_at
     if not token.refresh_token or (token.expires_at > now and (ends is None or ends > now)):
         return ""
-    return over(token, now)
+    return _over(token, now)
 
 
 def ends_soon(record: TokenRecord, now: float) -> bool:
