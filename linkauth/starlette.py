@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from linkauth.web.connecting import Connecting
+from linkauth.web.look import PLAIN
 from linkauth.web.visit import HEADERS, Answer, CutOff, Visit
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from linkauth.errors import LinkAuthError
     from linkauth.front import AuthEngine, Credential
     from linkauth.vendors.vendor import Vendor
+    from linkauth.web.look import Look
     from linkauth.web.tenants import OfTenant
 
 __all__ = ["connect_app"]
@@ -47,6 +49,7 @@ def connect_app(
     on_connected: AndThen | None = None,
     on_failed: OrElse | None = None,
     titles: Mapping[str, str] | None = None,
+    look: Look = PLAIN,
 ) -> Starlette:
     """An app that connects users to ``vendors``, to mount where ``public_url`` points; all is as in ``linkauth.web.connect_app``.
 
@@ -54,7 +57,7 @@ def connect_app(
     ``HTTPException`` such as a redirect to a login. The engine is entered by the app's own lifespan.
     Raises ``ConfigurationError`` as that one does.
     """
-    pages = Connecting(engine, vendors, public_url, account, on_connected, on_failed, titles or {})
+    pages = Connecting(engine, vendors, public_url, account, on_connected, on_failed, titles or {}, look)
 
     async def start(request: Request) -> Response:
         response: Response = await pages.start(StarletteVisit.of(request))
@@ -64,17 +67,21 @@ def connect_app(
         response: Response = await pages.callback(StarletteVisit.of(request))
         return response
 
+    async def elsewhere(request: Request) -> Response:
+        response: Response = await pages.elsewhere(StarletteVisit.of(request))
+        return response
+
     routes = [
-        _route("/{vendor}", start, "GET"),
-        _route("/{vendor}/callback", callback, "GET", "POST"),
+        _route("/{vendor}", start),
+        _route("/{vendor}/callback", callback),
+        _route("/{path:path}", elsewhere),
     ]
     return Starlette(routes=routes, middleware=[Middleware(_Headers)])
 
 
-def _route(path: str, answer: Callable[[Request], Awaitable[Response]], *methods: str) -> Route:
-    route = Route(path, answer, methods=list(methods))
-    # HEAD is not allowed: a link scanner's look at a URL must neither begin nor end anything.
-    route.methods = set(methods)
+def _route(path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    route = Route(path, answer)
+    route.methods = set()  # none in particular: the pages say which there are
     return route
 
 
@@ -104,7 +111,7 @@ class StarletteVisit(Visit):
         return cls(
             request,
             method=request.method,
-            word=request.path_params["vendor"],
+            word=request.path_params.get("vendor", ""),
             query=request.query_params.multi_items(),
             cookies=request.cookies,
             content_type=request.headers.get("Content-Type", "").partition(";")[0].strip().lower(),

@@ -24,6 +24,7 @@ RUN = [
     "README.md",
     "docs/index.md",
     "docs/operations.md",
+    "docs/pages.md",
     *(f"docs/stores/{name}.md" for name in ("memory", "file", "redis")),
     *(f"docs/vendors/{name}.md" for name in ("linkxg", "linkxg-users", "linkkit", "sagex3")),
 ]

@@ -21,6 +21,7 @@ from linkauth.errors import (
     UntrustedEndpoint,
     VendorUnavailable,
 )
+from linkauth.vendors.titles import title
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.landing import CONNECTED, Landing, failure
 from linkauth.web.visit import HEADERS
@@ -90,5 +91,5 @@ async def listening(
 
 def _page(found: Credential, landing: Landing) -> Answer:
     # It starts in the terminal: a link to start again would lead nowhere.
-    answer = attrs.evolve(landing, again=False).page(found.vendor.name, "")
+    answer = attrs.evolve(landing, again=False).page(title(found.vendor.name), "")
     return attrs.evolve(answer, headers={**answer.headers, **HEADERS})

@@ -55,15 +55,15 @@ async def parameters(visit: Visit) -> Mapping[str, str]:
                 json.loads(body, object_pairs_hook=_once, parse_int=str)  # for what comes twice alone
                 return cast("dict[str, Any]", wire.as_object(cast("object", value)))
         case _:
-            raise BadCallback(bad_callback(415, "A form or JSON is taken here, and nothing else."))
-    raise BadCallback(bad_callback(400, "It cannot be read."))
+            raise BadCallback(bad_callback(415, "type"))
+    raise BadCallback(bad_callback(400, "unreadable"))
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
     found = wire.Masked()
     for name, value in pairs:
         if name in found:
-            raise BadCallback(bad_callback(400, "It says something twice."))
+            raise BadCallback(bad_callback(400, "twice"))
         found[name] = value
     return found
 
@@ -75,11 +75,11 @@ async def _body(visit: Visit) -> bytes:
             async for chunk in visit.chunks():
                 body += chunk
                 if len(body) > LARGEST:
-                    raise BadCallback(bad_callback(413, "It is too large."))
+                    raise BadCallback(bad_callback(413, "large"))
     except TimeoutError:
-        status, text = 408, "It took too long to arrive."
+        status, why = 408, "slow"
     except CutOff:
-        status, text = 400, "It did not arrive in one piece."
+        status, why = 400, "cut"
     else:
         return bytes(body)
-    raise BadCallback(bad_callback(status, text))
+    raise BadCallback(bad_callback(status, why))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from aiohttp import web
 
 from linkauth.web.connecting import Connecting
+from linkauth.web.look import PLAIN
 from linkauth.web.visit import HEADERS
 from linkauth.web.with_aiohttp import AiohttpVisit
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from linkauth.errors import LinkAuthError
     from linkauth.front import AuthEngine, Credential
     from linkauth.vendors.vendor import Vendor
+    from linkauth.web.look import Look
     from linkauth.web.tenants import OfTenant
 
 __all__ = ["connect_app"]
@@ -35,6 +37,7 @@ def connect_app(
     on_connected: AndThen | None = None,
     on_failed: OrElse | None = None,
     titles: Mapping[str, str] | None = None,
+    look: Look = PLAIN,
 ) -> web.Application:
     """An app that connects users to ``vendors``, to mount where ``public_url`` points (``app.add_subapp``).
 
@@ -54,12 +57,13 @@ def connect_app(
     ``next`` that the start named (``GET /sagex3?next=/settings``, a path of the app's own), else sees a plain page. It is
     called for each delivery of the callback, for a browser that sends it twice shows the second answer. ``on_failed``: what
     to answer where a start or a callback failed; None, or what gives None, shows a plain page. All of these functions may be
-    coroutine functions. ``titles``: vendors' names for people to read, by the word in the path.
+    coroutine functions. ``titles``: vendors' names for people to read, by the word in the path; those that linkauth knows have
+    theirs already, such as "Sage X3". ``look``: the pages' colour, logo and language.
 
     Raises ``ConfigurationError`` for a ``public_url`` that is neither https nor loopback, for two vendors of one name,
     and for a vendor without an authorization page.
     """
-    pages = Connecting(engine, vendors, public_url, account, on_connected, on_failed, titles or {})
+    pages = Connecting(engine, vendors, public_url, account, on_connected, on_failed, titles or {}, look)
 
     async def start(request: web.Request) -> web.StreamResponse:
         response: web.StreamResponse = await pages.start(AiohttpVisit.of(request))
@@ -69,11 +73,14 @@ def connect_app(
         response: web.StreamResponse = await pages.callback(AiohttpVisit.of(request))
         return response
 
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        response: web.StreamResponse = await pages.elsewhere(AiohttpVisit.of(request))
+        return response
+
     app = web.Application()
-    # HEAD is not allowed: a link scanner's look at a URL must neither begin nor end anything.
-    app.router.add_get("/{vendor}", start, allow_head=False)
-    app.router.add_get("/{vendor}/callback", callback, allow_head=False)
-    app.router.add_post("/{vendor}/callback", callback)
+    app.router.add_route("*", "/{vendor}", start)
+    app.router.add_route("*", "/{vendor}/callback", callback)
+    app.router.add_route("*", "/{path:.*}", elsewhere)
     app.on_response_prepare.append(_headers)
     return app
 

@@ -17,19 +17,21 @@ from linkauth.engine.awaited import awaited
 from linkauth.errors import ConfigurationError, InvalidRequest, LinkAuthError, StateMismatch
 from linkauth.oauth.binding import BrowserBinding
 from linkauth.oauth.url import base_url, given
+from linkauth.vendors.titles import title
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.deliveries import Deliveries, key
-from linkauth.web.landing import CONNECTED, NO_PATH, NO_TENANT, NOBODY, UNKNOWN, Landing
+from linkauth.web.landing import CONNECTED, NO_PATH, NO_TENANT, NOBODY, NOT_ALLOWED, UNKNOWN, Landing
 from linkauth.web.outcome import Outcome, failed
 from linkauth.web.start import Start
 from linkauth.web.tenants import Vendors
 from linkauth.web.visit import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from linkauth.front import AuthEngine, Credential
     from linkauth.vendors.vendor import Vendor
+    from linkauth.web.look import Look
     from linkauth.web.tenants import OfTenant
     from linkauth.web.visit import Native, Visit
 
@@ -42,15 +44,12 @@ OrElse: TypeAlias = "Callable[[Native, LinkAuthError], Native]"
 """The app's own functions take and give the framework's requests and responses, and may be coroutine functions."""
 
 
-NO_POST = Answer(
-    status=405,
-    headers={"Allow": "GET", "Content-Type": "text/plain; charset=utf-8"},
-    text="405: Method Not Allowed",
-)
+class NotAllowed(Exception):
+    """A page is there, but not for this method: ``allow`` names those that there are (RFC 9110 §15.5.6)."""
 
-
-class NoPost(Exception):
-    """A vendor that answers by GET was said to have answered by POST."""
+    def __init__(self, allow: str = "GET") -> None:
+        super().__init__(allow)
+        self.allow = allow
 
 
 class Connecting:
@@ -65,6 +64,7 @@ class Connecting:
         on_connected: AndThen | None,
         on_failed: OrElse | None,
         titles: Mapping[str, str],
+        look: Look,
     ) -> None:
         self._engine = engine
         self._public_url = given(base_url(public_url))  # as spelt: vendors compare redirect URIs letter by letter
@@ -73,19 +73,31 @@ class Connecting:
         self._on_connected = on_connected
         self._on_failed = on_failed
         self._titles = titles
+        self._look = look
         self._deliveries = Deliveries()
         self._vendors = Vendors(vendors, self._redirect_uri)
 
     async def start(self, visit: Visit) -> Native:
         """Send the user to the vendor."""
-        return visit.respond(await self._started(visit))
+        return visit.respond(await self._if_allowed(self._started, visit))
 
     async def callback(self, visit: Visit) -> Native:
         """Take the vendor's answer."""
+        return visit.respond(await self._if_allowed(self._called_back, visit))
+
+    async def elsewhere(self, visit: Visit) -> Native:
+        """Any other path: nothing is there."""
+        return visit.respond(self._nothing(UNKNOWN))
+
+    async def _if_allowed(self, answer: Callable[[Visit], Awaitable[Answer | Native]], visit: Visit) -> Answer | Native:
         try:
-            return visit.respond(await self._called_back(visit))
-        except NoPost:
-            return visit.respond(NO_POST)
+            return await answer(visit)
+        except NotAllowed as error:
+            return self._nothing(attrs.evolve(NOT_ALLOWED, allow=error.allow))
+
+    def _nothing(self, landing: Landing) -> Answer:
+        """A page that is no vendor's."""
+        return landing.page("", self._public_url, self._look)
 
     def _redirect_uri(self, word: str) -> str:
         return f"{self._public_url}/{quote(word, safe='')}/callback"
@@ -93,8 +105,11 @@ class Connecting:
     def _page(self, landing: Landing, start: Start) -> Answer:
         if self._vendors.one(start.word) is None and not start.tenant:
             landing = attrs.evolve(landing, again=False)  # at whose vendor, nobody knows any more
-        title = self._titles.get(start.word, start.word)
-        return landing.page(title, f"{self._public_url}{start.path}")
+        return landing.page(self._title(start.word), f"{self._public_url}{start.path}", self._look)
+
+    def _title(self, word: str) -> str:
+        vendor = self._vendors.one(word)
+        return self._titles.get(word) or title(word if vendor is None else vendor.name)
 
     async def _whose(self, visit: Visit) -> str | None:
         account: object = await awaited(self._account(visit.request))
@@ -103,8 +118,11 @@ class Connecting:
         raise ConfigurationError(f"connect_app: account() gave {type(account).__name__}, where str or None is needed")
 
     async def _started(self, visit: Visit) -> Answer | Native:
+        # HEAD is not allowed: a link scanner's look at a URL must neither begin nor end anything.
+        if visit.method != "GET":
+            raise NotAllowed
         if visit.word not in self._vendors:
-            return UNKNOWN.page("", self._public_url)
+            return self._nothing(UNKNOWN)
         start = Start.asked(visit)
         if start is None:
             return self._page(NO_PATH, Start(visit.word))
@@ -132,8 +150,10 @@ class Connecting:
 
     async def _called_back(self, visit: Visit) -> Answer | Native:
         word = visit.word
+        if visit.method not in {"GET", "POST"}:
+            raise NotAllowed("GET, POST")
         if word not in self._vendors:
-            return UNKNOWN.page("", self._public_url)
+            return self._nothing(UNKNOWN)
         start = Start(word)
         vendor = self._vendors.one(word)
         if vendor is not None:
@@ -207,4 +227,4 @@ class Connecting:
 def _refuse_a_post(visit: Visit, vendor: Vendor) -> None:
     """A vendor that answers by GET could be talked into a POST, past the look at the browser's session."""
     if visit.method == "POST" and not vendor.posts_callback:
-        raise NoPost
+        raise NotAllowed

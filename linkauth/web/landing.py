@@ -1,7 +1,7 @@
 """The page on which a user lands: what happened, and what to do now.
 
-Plain HTML that works without scripts, images or anything from elsewhere. What comes from outside is escaped, and the
-page's policy would not run it anyway.
+Plain HTML that works without scripts or anything from elsewhere. What comes from outside is escaped, and the page's policy
+would not run it anyway.
 """
 
 from __future__ import annotations
@@ -29,28 +29,33 @@ from linkauth.errors import (
     VendorUnavailable,
 )
 from linkauth.web.document import document, policy
+from linkauth.web.look import PLAIN, Look
 from linkauth.web.visit import Answer
+from linkauth.web.words import ENGLISH
 
-__all__ = ["CONNECTED", "NOBODY", "NO_PATH", "NO_TENANT", "UNKNOWN", "USED", "Landing", "bad_callback", "failure"]
-
-STYLE: Final = """
-:root { color-scheme: light dark; }
-body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto 2rem; padding: 0 1.5rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; }
-blockquote { margin: 1rem 0; padding-left: 1rem; border-left: .25rem solid; overflow-wrap: anywhere; }
-a { display: inline-block; padding: .5rem 1.25rem; border: .125rem solid; border-radius: .5rem; }
-"""
-
-POLICY: Final = policy(STYLE, form_action="'none'")
+__all__ = [
+    "CONNECTED",
+    "NOBODY",
+    "NOT_ALLOWED",
+    "NO_PATH",
+    "NO_TENANT",
+    "UNKNOWN",
+    "USED",
+    "Landing",
+    "bad_callback",
+    "failure",
+]
 
 
 @attrs.frozen(kw_only=True)
 class Landing:
-    """What a page says. ``$vendor`` in ``title`` and ``text`` stands for the vendor's name."""
+    """What a page says, in whatever language."""
 
     status: int = 200
-    title: str
-    text: str
+    name: str
+    """Which page: the key of its title among the words (``linkauth.web.words``)."""
+    says: str = ""
+    """The key of its text; empty: ``NAME.text``."""
     words: str = ""
     """The vendor's own words."""
     again: bool = False
@@ -59,60 +64,65 @@ class Landing:
     """Seconds."""
     final: bool = False
     """Whether the callback's state is used up, so that another delivery of the callback has the same answer."""
+    allow: str = ""
+    """The methods that there are, of a page for another one (RFC 9110 §10.2.1)."""
 
-    def page(self, vendor: str, start: str) -> Answer:
-        """The page. ``start``: the URL at which the user can try again."""
-        title = Template(self.title).substitute(vendor=vendor)
-        body = f"<p>{escape(Template(self.text).substitute(vendor=vendor))}</p>"
+    @property
+    def text(self) -> str:
+        """What it says, in English."""
+        return ENGLISH[self.says or f"{self.name}.text"]
+
+    def page(self, vendor: str, start: str, look: Look = PLAIN) -> Answer:
+        """The page. ``vendor``: its title; ``start``: the URL at which the user can try again."""
+
+        def said(key: str) -> str:
+            # What a title in another script does to the direction of the text ends with it.
+            return Template(escape(look.words[key])).substitute(vendor=f"<bdi>{escape(vendor)}</bdi>")
+
+        body = f"<h1>{said(self.name)}</h1>\n<p>{said(self.says or f'{self.name}.text')}</p>"
         if self.words:
-            body += f"\n<p>{escape(vendor)} says:</p>\n<blockquote>{escape(self.words)}</blockquote>"
+            body += f'\n<p>{said("vendor-says")}</p>\n<blockquote dir="auto">{escape(self.words)}</blockquote>'
         if self.again:
-            body += f'\n<p><a href="{escape(start)}">Try again</a></p>'
-        headers = {"Content-Security-Policy": POLICY, "Content-Type": "text/html; charset=utf-8"}
+            body += f'\n<p><a href="{escape(start)}">{said("again")}</a></p>'
+        text = document(
+            Template(look.words[self.name]).substitute(vendor=vendor),
+            body,
+            look.style,
+            lang=look.words["lang"],
+            direction=look.words["dir"],
+            banner=look.banner,
+        )
+        return Answer(status=self.status, text=text, headers=self._headers(look))
+
+    def _headers(self, look: Look) -> dict[str, str]:
+        headers = {
+            "Content-Security-Policy": policy(look.style, form_action="'none'", images=look.images),
+            "Content-Type": "text/html; charset=utf-8",
+        }
         if self.retry_after is not None:
             headers["Retry-After"] = str(ceil(self.retry_after))
-        return Answer(status=self.status, text=document(title, body, STYLE), headers=headers)
+        if self.allow:
+            headers["Allow"] = self.allow
+        return headers
 
 
-CONNECTED: Final = Landing(title="Connected to $vendor", text="You can close this page.", final=True)
+CONNECTED: Final = Landing(name="connected", final=True)
+NOBODY: Final = Landing(status=403, name="nobody")
+UNKNOWN: Final = Landing(status=404, name="unknown")
+NO_TENANT: Final = Landing(status=404, name="no-tenant")
+NO_PATH: Final = Landing(status=400, name="no-path")
+NOT_ALLOWED: Final = Landing(status=405, name="not-allowed")
+USED: Final = Landing(status=400, name="used", again=True)
 
-NOBODY: Final = Landing(
-    status=403,
-    title="Please sign in first",
-    text="Sign in to this app, then connect $vendor from there.",
-)
-
-UNKNOWN: Final = Landing(status=404, title="There is nothing here", text="This app connects no vendor of that name.")
-
-NO_TENANT: Final = Landing(
-    status=404, title="There is nothing here", text="This app knows no such customer of $vendor, or none was named."
-)
-
-NO_PATH: Final = Landing(
-    status=400,
-    title="This link cannot be right",
-    text="Where it leads on to is no page of this app. Nothing was begun.",
-)
-
-USED: Final = Landing(
-    status=400,
-    title="This answer was used already, or has expired",
-    text="If $vendor is connected by now, all is well and nothing is left to do. If not, start again from where you are "
-    "signed in.",
-    again=True,
-)
-
-RELOAD: Final = "Nothing is connected yet, and nothing is lost. Reload this page in a moment to go on."
-"""The state is still good, so the same callback does it; where nothing was begun yet, it begins."""
 TRY_AGAIN: Final = 10.0
 """Seconds after which to reload, where nobody said when."""
 PENDING_AGAIN: Final = 60.0
 """Seconds after which a callback may be sent again whose pairing nobody has accepted yet."""
 
 
-def bad_callback(status: int, text: str) -> Landing:
+def bad_callback(status: int, why: str) -> Landing:
     """A callback that cannot be read."""
-    return Landing(status=status, title="This is not an answer from $vendor", text=text)
+    return Landing(status=status, name="no-answer", says=f"no-answer.{why}")
 
 
 def failure(error: LinkAuthError) -> Landing:  # noqa: C901, PLR0911  # a table, with an entry for each kind
@@ -121,38 +131,25 @@ def failure(error: LinkAuthError) -> Landing:  # noqa: C901, PLR0911  # a table,
         case StateMismatch():
             return USED
         case AuthorizationPending():
-            title, text = "Not answered yet", "The request waits for somebody to accept it at $vendor."
-            return Landing(status=503, title=title, text=text, words=error.description, retry_after=PENDING_AGAIN)
+            return Landing(status=503, name="pending", words=error.description, retry_after=PENDING_AGAIN)
         case AccessDenied(who="the user"):
-            title, text = "Not connected", "The request was refused at $vendor, so this app has no access."
-            return Landing(status=403, title=title, text=text, words=error.description, again=True, final=True)
+            return Landing(status=403, name="refused", words=error.description, again=True, final=True)
         case InvalidRequest(status=0) | UntrustedEndpoint():
-            return bad_callback(400, "Nothing was changed. If you came here from $vendor, tell those who run this app.")
+            return bad_callback(400, "text")
         case RateLimited() | VendorUnavailable():
             after = TRY_AGAIN if error.retry_after is None else error.retry_after
-            return Landing(status=503, title="$vendor cannot be reached just now", text=RELOAD, retry_after=after)
+            return Landing(status=503, name="away", retry_after=after)
         case InvalidGrant():
-            title, text = "The answer from $vendor has expired", "Nothing is connected."
-            return Landing(status=400, title=title, text=text, words=error.description, again=True, final=True)
+            return Landing(status=400, name="expired", words=error.description, again=True, final=True)
         case OAuthError():
-            title, text = "$vendor refused", "Nothing is connected. Those who run this app have to look into it."
             status = 400 if error.status == 0 else 502
             words = error.description or error.error
-            return Landing(status=status, title=title, text=text, words=words, again=True, final=True)
+            return Landing(status=status, name="denied", words=words, again=True, final=True)
         case ReauthorizationRequired():  # of a second consent: a first one needs nobody to have been here
-            title, text = (
-                "Not connected anew",
-                "$vendor gave no lasting access this time. What was connected before goes on. ",
-            )
-            return Landing(
-                status=409, title=title, text=f"{text}Those who run this app have to look into it.", final=True
-            )
+            return Landing(status=409, name="not-anew", final=True)
         case MalformedResponse():
-            title, text = "The answer from $vendor cannot be read", "Those who run this app have to look into it."
-            return Landing(status=502, title=title, text=text, again=True, final=True)
+            return Landing(status=502, name="malformed", again=True, final=True)
         case StoreUnavailable():
-            title = "This app cannot save the connection just now"
-            return Landing(status=503, title=title, text=RELOAD, retry_after=TRY_AGAIN)
+            return Landing(status=503, name="store-away", retry_after=TRY_AGAIN)
         case _:
-            title, text = "Not connected", "Those who run this app have to look into it."
-            return Landing(status=500, title=title, text=text)
+            return Landing(status=500, name="failed")

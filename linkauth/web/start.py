@@ -11,7 +11,7 @@ import attrs
 if TYPE_CHECKING:
     from linkauth.web.visit import Visit
 
-__all__ = ["Start"]
+__all__ = ["Start", "is_path"]
 
 LONGEST: Final = 2048
 """Characters of ``next``."""
@@ -35,7 +35,7 @@ class Start:
     def asked(cls, visit: Visit) -> Self | None:
         """What ``visit`` asks for; None where its ``next`` is no path of the app's own, or one of the two comes twice."""
         tenants, paths = ([value for key, value in visit.query if key == name] or [""] for name in ("tenant", "next"))
-        if len(tenants) > 1 or len(paths) > 1 or not _is_path(paths[0]):
+        if len(tenants) > 1 or len(paths) > 1 or not is_path(paths[0]):
             return None
         return cls(visit.word, tenants[0], paths[0])
 
@@ -53,10 +53,10 @@ class Start:
     @property
     def location(self) -> str:
         """Where the user goes on, as a ``Location`` has it; empty: nobody said. Looked at again: it comes from a store."""
-        return quote(self.next_path, safe=_OF_A_URL) if _is_path(self.next_path) else ""
+        return quote(self.next_path, safe=_OF_A_URL) if is_path(self.next_path) else ""
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
     """Whether ``text`` is a path of the app's own, with a query or not, or empty.
 
     One slash at its beginning, for ``//other.example`` is another host; no backslash, which browsers read as a slash; and

@@ -142,7 +142,7 @@ def state_of(status: Status) -> str:
 def page(found: Found, links: Mapping[str, str]) -> str:
     """The page. ``links``: by a record's key the URL at which its user starts again."""
     counted = "".join(f", {found.by_state[state]} {words}" for state, words in STATES.items() if found.by_state[state])
-    body = f"<p>{found.total} in the store{counted}.</p>\n{_form(found)}\n"
+    body = f"<h1>Connections</h1>\n<p>{found.total} in the store{counted}.</p>\n{_form(found)}\n"
     items = "\n".join(_item(status, links.get(status.key, "")) for status in found.page())
     body += f"<ol>\n{items}\n</ol>\n{_turn(found)}" if items else "<p>None of them is what you look for.</p>"
     return document("Connections", body, STYLE)
@@ -150,7 +150,7 @@ def page(found: Found, links: Mapping[str, str]) -> str:
 
 def message(title: str, text: str) -> str:
     """A page that says one thing."""
-    return document(title, f"<p>{escape(text)}</p>", STYLE)
+    return document(title, f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>", STYLE)
 
 
 def _form(found: Found) -> str:

@@ -61,7 +61,8 @@ def test_a_user_accepts_in_the_browser(here: Any, vendors: Vendors, store: str, 
         landed = browser.answer(url)
         ended = command.end()
     assert landed.status == 200
-    assert f"Connected to {vendor}" in landed.text
+    titled = {"linkkit": "Linkkit", "sagex3": "Sage X3"}.get(vendor, vendor)
+    assert f"<title>Connected to {titled}</title>" in landed.text
     out = ended.well()
     assert f"Connected: {vendor}/ada" in out
     assert not [secret for secret in vendors.every_secret if secret in out]

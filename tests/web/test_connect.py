@@ -102,6 +102,23 @@ async def test_head_begins_nothing(site: Site, ada: Visitor, sandbox: Sandbox) -
     assert (await ada.get(callback)).status == 200
 
 
+async def test_a_page_for_every_path_and_method(site: Site, ada: Visitor) -> None:
+    """Whatever a browser asks below the app's path, the answer is a page for people, with the methods that there are (RFC 9110 §15.5.6)."""
+    await site.serve()
+    for path in ("/", "/linkkit/", "/linkkit/other", "/linkkit/callback/", "/a/b/c"):
+        page = await ada.get(path)
+        assert (page.status, page.links) == (404, []), path
+        is_plain_and_accessible(page)
+    for method, path, allowed in (
+        ("POST", "/linkkit", "GET"),
+        ("DELETE", "/linkkit", "GET"),
+        ("PUT", "/linkkit/callback", "GET, POST"),
+    ):
+        page = await ada.ask(method, path)
+        assert (page.status, page.headers["Allow"]) == (405, allowed), path
+        is_plain_and_accessible(page)
+
+
 @pytest.mark.parametrize("body", ["form", "json"])
 async def test_sage_posts_its_callback(site: Site, new_visitor: Callable[[], Visitor], body: str) -> None:
     """Sage's POST, as a form or as JSON and without any cookie, connects the account that its state names."""
@@ -135,7 +152,7 @@ async def test_post_is_for_those_who_post(site: Site, ada: Visitor) -> None:
     callback = site.sandbox.linkkit.consent(await ada.begin("linkkit"))
     page = await ada.ask("POST", callback.redirect_uri, data=callback.params)
     assert (page.status, page.headers["Allow"]) == (405, "GET")
-    assert page.headers["Content-Type"] == "text/plain; charset=utf-8"
+    is_plain_and_accessible(page)
     assert site.sandbox.linkkit.counts["token_requests"] == 0
 
 
