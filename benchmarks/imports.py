@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NEEDED = "what linkauth needs: aiohttp, attrs, cattrs"
 MODULES = {
     NEEDED: "aiohttp, attrs, cattrs",
-    LINKAUTH: "linkauth",
+    LINKAUTH: "linkauth; linkauth.AuthEngine",  # the package alone imports nothing
     "aiohttp-oauth2-client": "aiohttp_oauth2_client.grant.client_credentials",
     "Authlib": "authlib.integrations.httpx_client",
     "azure-identity": "azure.identity.aio",

@@ -37,5 +37,5 @@ def test_the_public_names_are_there() -> None:
 
 def test_no_public_name_leaks() -> None:
     """What can be imported from ``linkauth`` is listed there; the rest are its modules."""
-    public = {name for name, value in vars(linkauth).items() if not name.startswith("_") and not ismodule(value)}
+    public = {name for name in dir(linkauth) if not name.startswith("_") and not ismodule(getattr(linkauth, name))}
     assert public == {name for name in linkauth.__all__ if not name.startswith("_")}

@@ -57,6 +57,10 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+# The package looks its names up as they are asked for; a checker knows them all the same, and no other.
+assert_type(linkauth.open_store("memory:"), TokenStore)
+linkauth.AuthEngin  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]  # noqa: B018
+
 linkxg = LinkXG(client_id="id", client_secret="secret", scope="products:read")
 linkxg_eu = LinkXG(client_id="id", client_secret="secret", base_url="https://eu.example/api/v1")
 linkxg_user = LinkXGUser(base_url="https://eu.example/api/v1")
