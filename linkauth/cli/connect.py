@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
+from linkauth.cli import browser
 from linkauth.cli.registration import credential, engine
 from linkauth.cli.terminal import ask, ask_secret
 from linkauth.errors import ConfigurationError, StateMismatch
-from linkauth.oauth.url import is_loopback, plain_url
 from linkauth.vendors import Vendor
 
 if TYPE_CHECKING:
     import argparse
 
     from linkauth import Credential
+    from linkauth.cli.answer_ways import AnswerWays
+    from linkauth.cli.user_answer import UserAnswer
 
 __all__ = ["REDIRECT_URI", "add_arguments", "run"]
 
@@ -31,12 +35,36 @@ def add_arguments(one: argparse.ArgumentParser) -> None:
         default=os.environ.get("LINKAUTH_REDIRECT_URI", REDIRECT_URI),
         help=f"as registered with the vendor; default $LINKAUTH_REDIRECT_URI, else {REDIRECT_URI}",
     )
-    one.add_argument(
+    port = one.add_mutually_exclusive_group()
+    port.add_argument(
+        "--port",
+        type=_port,
+        help="another port for a redirect URI on this machine; it must be registered so, unless the vendor lets it vary (RFC 8252)",
+    )
+    port.add_argument(
         "--listen",
-        type=int,
+        type=_port,
         metavar="PORT",
         help="take the callback at this port of 127.0.0.1, for a redirect URI whose host passes it on to here",
     )
+    one.add_argument(
+        "--no-browser", action="store_true", help="open none; there is none over SSH, or without a display"
+    )
+    one.add_argument(
+        "--paste",
+        action="store_true",
+        help="take the address that the browser was sent to from this terminal as well, as it is over SSH",
+    )
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 2**16:
+        raise ValueError
+    return number
+
+
+_port.__name__ = "port"  # argparse says it: "invalid port value"
 
 
 async def run(chosen: argparse.Namespace) -> int:
@@ -47,41 +75,68 @@ async def run(chosen: argparse.Namespace) -> int:
             email = chosen.email or ask("e-mail")
             await found.login(email=email, password=ask_secret("LINKAUTH_PASSWORD", "password"))
         elif found.vendor.needs_user:
-            await _pair(found, plain_url(chosen.redirect_uri), chosen.listen)
+            await _ask_user(found, chosen)
         else:
             await found.token()
     print(f"Connected: {found.vendor.name}/{found.account}")
     return 0
 
 
-async def _pair(found: Credential, redirect_uri: str, listen: int | None) -> None:
-    where = urlsplit(redirect_uri)
-    if listen is not None:
-        host, port = "127.0.0.1", listen
-    elif where.scheme == "http" and is_loopback(where.hostname):
-        host, port = where.hostname or "", where.port or 80
-    elif found.vendor.posts_callback:
-        # What a browser posts cannot be copied from its address bar.
-        raise ConfigurationError(f"{found.vendor.name} answers by POST: --redirect-uri on this machine, or --listen")
-    else:
-        await _send(found, redirect_uri)
-        answer = ask("and paste the address that it sent you to")
-        await found.complete(dict(parse_qsl(urlsplit(answer).query)))
-        return
-    from linkauth.cli.listening import listening  # noqa: PLC0415  # a web server is a second of a command's start
+async def _ask_user(found: Credential, chosen: argparse.Namespace) -> None:
+    # What serves and reads callbacks is a second of a command's start.
+    from linkauth.cli.answer_ways import answer_ways  # noqa: PLC0415
+    from linkauth.cli.listening import listening  # noqa: PLC0415
+    from linkauth.cli.user_answer import UserAnswer  # noqa: PLC0415
 
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    # First the ears, then the question: the answer may come at once.
-    async with listening(found, done, host, port, where.path or "/"):
-        await _send(found, redirect_uri)
-        print("Waiting for the answer. Ctrl-C ends it.", flush=True)
-        try:
-            async with asyncio.timeout(found.vendor.pending_lifetime):
-                await done
-        except TimeoutError:
-            raise StateMismatch("nobody has answered in time; start again") from None
+    ways, answer = answer_ways(found.vendor, chosen), UserAnswer(found)
+    async with AsyncExitStack() as stack:
+        if ways.listen is not None:
+            # First the ears, then the question: the answer may come at once.
+            path = urlsplit(ways.redirect_uri).path or "/"
+            try:
+                await stack.enter_async_context(listening(answer, *ways.listen, path, otherwise=ways.otherwise))
+            except ConfigurationError as error:
+                if not ways.pasted:
+                    raise
+                print(f"linkauth: {error}, or paste the answer", file=sys.stderr)
+        url = await found.authorization_url(ways.redirect_uri)
+        opens = not chosen.no_browser and browser.is_here()
+        print(f"{'This page opens' if opens else 'Open this page'} in a browser:\n\n  {url}\n", flush=True)
+        if opens:
+            browser.show(url)
+        print(_what_next(ways), flush=True)
+        await _wait(answer, pasted=ways.pasted)
 
 
-async def _send(found: Credential, redirect_uri: str) -> None:
-    url = await found.authorization_url(redirect_uri)
-    print(f"Open this page in a browser:\n\n  {url}\n", flush=True)
+def _what_next(ways: AnswerWays) -> str:
+    if ways.pasted:
+        return (
+            "When you have answered there, copy the whole address at which the browser arrives; that its page does not load does "
+            "not matter. Ctrl-C ends the waiting."
+        )
+    words = "Waiting for the answer. Ctrl-C ends it."
+    if browser.is_remote() and ways.listen is not None:
+        host, port = ways.listen
+        words += f"\nIn a browser on another machine the answer needs a way here: ssh -L {port}:{host}:{port} …"
+    return words
+
+
+async def _wait(answer: UserAnswer, *, pasted: bool) -> None:
+    """Raises ``StateMismatch`` where no answer comes in time, and whatever the answer leads to."""
+    from linkauth.cli.pasting import pasting  # noqa: PLC0415
+
+    ways: list[asyncio.Future[None]] = [answer.done]
+    if pasted:
+        ways.append(asyncio.get_running_loop().create_task(pasting(answer)))
+    try:
+        ended, _ = await asyncio.wait(
+            ways, timeout=answer.found.vendor.pending_lifetime, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not ended:
+            raise StateMismatch("nobody has answered in time; start again")
+        for way in ended:
+            way.result()
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.wait(ways)  # so that the terminal is as it was

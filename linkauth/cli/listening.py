@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 from aiohttp import web
 
 from linkauth.cli.terminal import reason
-from linkauth.errors import (
-    AuthorizationPending,
-    ConfigurationError,
-    InvalidRequest,
-    LinkAuthError,
-    RateLimited,
-    StateMismatch,
-    StoreUnavailable,
-    UntrustedEndpoint,
-    VendorUnavailable,
-)
+from linkauth.cli.user_answer import GO_ON
+from linkauth.errors import ConfigurationError
 from linkauth.vendors.titles import title
 from linkauth.web.callback import BadCallback, parameters
 from linkauth.web.landing import CONNECTED, Landing, failure
@@ -28,46 +19,31 @@ from linkauth.web.visit import HEADERS
 from linkauth.web.with_aiohttp import AiohttpVisit
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncGenerator
 
     from linkauth import Credential
+    from linkauth.cli.user_answer import UserAnswer
     from linkauth.web.visit import Answer
 
 __all__ = ["listening"]
 
-GO_ON: Final = (
-    AuthorizationPending,
-    InvalidRequest,
-    RateLimited,
-    StateMismatch,
-    StoreUnavailable,
-    UntrustedEndpoint,
-    VendorUnavailable,
-)
-"""After these the state is still good, or was not ours: whoever sends nonsense to the port does not end the waiting."""
-
 
 @asynccontextmanager
-async def listening(
-    found: Credential, done: asyncio.Future[None], host: str, port: int, path: str
-) -> AsyncGenerator[None]:
-    """Take callbacks until ``done``: one completes the credential, or fails for good."""
+async def listening(answer: UserAnswer, host: str, port: int, path: str, *, otherwise: str) -> AsyncGenerator[None]:
+    """Take callbacks. Raises ``ConfigurationError`` where it cannot listen, with what to do ``otherwise``."""
+    found = answer.found
 
     async def callback(request: web.Request) -> web.StreamResponse:
         visit = AiohttpVisit.of(request)
         try:
-            await found.complete(await parameters(visit))
+            params = await parameters(visit)
         except BadCallback as bad:
             return visit.respond(_page(found, bad.landing))
-        except LinkAuthError as error:
-            if isinstance(error, GO_ON):
-                print(f"A callback that changes nothing: {error}", file=sys.stderr, flush=True)
-            elif not done.done():
-                done.set_exception(error)
+        error = await answer.take(params)
+        if isinstance(error, GO_ON):
+            print(f"A callback that changes nothing: {error}", file=sys.stderr, flush=True)
+        if error is not None:
             return visit.respond(_page(found, failure(error)))
-        if not done.done():
-            done.set_result(None)
         return visit.respond(_page(found, CONNECTED))
 
     app = web.Application()
@@ -81,9 +57,7 @@ async def listening(
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise ConfigurationError(f"cannot listen on {host}:{port}: {reason(error)}") from None
-        except OverflowError:
-            raise ConfigurationError(f"cannot listen on {host}:{port}: there is no such port") from None
+            raise ConfigurationError(f"cannot listen on {host}:{port}: {reason(error)}; {otherwise}") from None
         yield
     finally:
         await runner.cleanup()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from linkauth.web.visit import Visit
 
-__all__ = ["BadCallback", "parameters"]
+__all__ = ["BadCallback", "of_query", "parameters"]
 
 LARGEST: Final = 64 * 1024
 """Bytes of a body. A code, even if it is a JWT, is a tenth of it."""
@@ -45,10 +46,8 @@ async def parameters(visit: Visit) -> Mapping[str, str]:
     body = await _body(visit)
     match visit.content_type:
         case "application/x-www-form-urlencoded":
-            try:
-                return _once(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST))
-            except ValueError:  # not UTF-8, or too many
-                pass
+            with suppress(ValueError):  # not UTF-8, or too many
+                return of_query(body.decode())
         case "application/json":
             value: object = wire.decode(body)
             if isinstance(value, dict):
@@ -57,6 +56,11 @@ async def parameters(visit: Visit) -> Mapping[str, str]:
         case _:
             raise BadCallback(bad_callback(415, "type"))
     raise BadCallback(bad_callback(400, "unreadable"))
+
+
+def of_query(text: str) -> Mapping[str, str]:
+    """The parameters in a query, or in a form's body. Raises ``BadCallback`` for one that comes twice, ``ValueError`` for too many."""
+    return _once(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST))
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:

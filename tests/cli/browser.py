@@ -68,14 +68,25 @@ class Browser:
 
     async def press(self, page: Page, answer: str = "", *, form: int = 0, **fields: str) -> Page:
         """Press the button of ``answer``, all boxes ticked, text fields filled with ``fields``."""
+        url, headers, data = self._pressed(page, answer, form, fields)
+        async with self._session.post(url, data=data, headers=headers) as response:
+            return Page(response.status, str(response.url), await response.text())
+
+    async def sent_to(self, page: Page, answer: str) -> str:
+        """Press as ``press`` does: the address that it leads to, where nobody goes."""
+        url, headers, data = self._pressed(page, answer, 0, {})
+        async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+            return response.headers["Location"]
+
+    def _pressed(
+        self, page: Page, answer: str, form: int, fields: dict[str, str]
+    ) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
         found = Forms(page.text).forms[form]
         pressed = [button for button in found.buttons if button[1] == answer] if answer else []
         assert pressed or not answer, found.buttons
         data = [(name, fields.get(name, value)) for name, value in found.hidden] + found.boxes
         data += [button for button in pressed if button[0]]
-        headers = {"Referer": page.url}
-        async with self._session.post(urljoin(page.url, found.action), data=data, headers=headers) as response:
-            return Page(response.status, str(response.url), await response.text())
+        return urljoin(page.url, found.action), {"Referer": page.url}, data
 
 
 def answer(url: str, how: str = "accept") -> Page:
@@ -96,5 +107,15 @@ def get(url: str) -> Page:
     async def be() -> Page:
         async with Browser() as browser:
             return await browser.go(url)
+
+    return asyncio.run(be())
+
+
+def arrival(url: str) -> str:
+    """Accept at ``url``: the address at which the browser would arrive."""
+
+    async def be() -> str:
+        async with Browser() as browser:
+            return await browser.sent_to(await browser.go(url), "accept")
 
     return asyncio.run(be())

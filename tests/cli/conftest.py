@@ -30,10 +30,15 @@ PATIENCE = 100.0
 """Seconds that a loaded machine may take for one command."""
 
 
+TELLING = ("LINKAUTH_", "SSH_", "DISPLAY", "WAYLAND_DISPLAY")
+"""Variables that say something to linkauth."""
+
+
 def environment(**more: str) -> dict[str, str]:
-    """An environment without a word to linkauth but ``more``, and with output buffered as it commonly is."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LINKAUTH_", "PYTHONUNBUF"))}
-    return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'stores'}", "NO_COLOR": "1"} | more
+    """An environment without a word to linkauth but ``more``, with output buffered as it commonly is, and no browser to be opened."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith((*TELLING, "PYTHONUNBUF"))}
+    path = f"{ROOT}{os.pathsep}{ROOT / 'stores'}"
+    return kept | {"PYTHONPATH": path, "NO_COLOR": "1", "BROWSER": "true"} | more
 
 
 @attrs.frozen
@@ -233,7 +238,7 @@ def install(site: Path, code: str, *, name: str = "acme") -> None:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Any:
     """``here(*arguments, **environment)``: the command line in this process."""
-    for name in [name for name in os.environ if name.startswith("LINKAUTH_")]:
+    for name in [name for name in os.environ if name.startswith(TELLING)]:
         monkeypatch.delenv(name)
 
     def run_here(*arguments: str, **env: str) -> Ran:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from contextlib import contextmanager
@@ -10,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from linkauth.cli.browser import is_here
 from tests.cli import browser
 from tests.cli.conftest import Command, control
 from tests.loopback import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.cli.conftest import Vendors
 
@@ -73,11 +76,14 @@ def test_a_user_accepts_in_the_browser(here: Any, vendors: Vendors, store: str, 
 
 
 @pytest.mark.parametrize(("vendor", "answer"), [("linkkit", "refuse"), ("sagex3", "reject"), ("oauth2", "refuse")])
-def test_a_user_refuses(vendors: Vendors, store: str, vendor: str, answer: str) -> None:
-    """The page and the terminal say so; status 1, the user has to act."""
-    with connecting(vendors, vendor, store) as (command, url):
+def test_a_user_refuses(vendors: Vendors, store: str, vendor: str, answer: str, tmp_path: Path) -> None:
+    """The page and the terminal say so; status 1, the user has to act. No browser was opened where none was wanted."""
+    opened = tmp_path / "opened"
+    seen = {"DISPLAY": ":0", "BROWSER": f"touch {opened} %s"}
+    with connecting(vendors, vendor, store, "--no-browser", **seen) as (command, url):
         landed = browser.answer(url, answer)
         said = command.end().badly("access_denied", "Who has to act: the user.")
+    assert not opened.exists()
     assert "refused" in landed.text
     assert "Try again" not in landed.text
     assert not [secret for secret in vendors.every_secret if secret in said]
@@ -116,7 +122,7 @@ def test_a_port_in_use(here: Any, vendors: Vendors, store: str) -> None:
         port = taken.getsockname()[1]
         how = [*vendors.options("linkkit"), "--store", store, "--redirect-uri", f"http://127.0.0.1:{port}/back"]
         ended = here("connect", *how, **vendors.secrets("linkkit"))
-    ended.badly(f"cannot listen on 127.0.0.1:{port}: Address already in use", "Who has to act: you.")
+    ended.badly(f"cannot listen on 127.0.0.1:{port}: Address already in use", "--port", "Who has to act: you.")
     assert ended.out == ""
 
 
@@ -142,3 +148,58 @@ def test_stopped_while_it_waits(vendors: Vendors, store: str, number: int, statu
     port = urlsplit(parse_qs(urlsplit(url).query)["redirect_uri"][0]).port
     with socket.create_server(("127.0.0.1", port or 0)):
         pass
+
+
+def test_a_browser_is_opened(here: Any, vendors: Vendors, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a display; the user answers there, at the port that was chosen. The page is printed in any case."""
+    opened: list[str] = []
+
+    def be_the_user(url: str) -> bool:
+        opened.append(url)
+        return browser.answer(url).status == 200
+
+    monkeypatch.setattr("webbrowser.open", be_the_user)
+    port = closed_port()
+    how = [*vendors.options("linkkit"), "--store", store, "--port", str(port)]
+    ended = here("connect", *how, DISPLAY=":0", **vendors.secrets("linkkit"))
+    assert "Connected: linkkit/default" in ended.well()
+    assert opened == [re.findall(r"http\S+", ended.out)[0]]
+    assert parse_qs(urlsplit(opened[0]).query)["redirect_uri"] == [f"http://127.0.0.1:{port}/callback"]
+
+
+@pytest.mark.parametrize(
+    ("env", "here"),
+    [
+        ({"DISPLAY": ":0"}, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ({"DISPLAY": ":0", "SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"}, False),
+        ({"DISPLAY": ":0", "SSH_TTY": "/dev/pts/0"}, False),
+        ({}, False),
+    ],
+)
+def test_where_a_browser_is_seen(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], *, here: bool) -> None:
+    """With a display, at this machine."""
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert is_here() == here
+
+
+@pytest.mark.parametrize(
+    ("vendor", "options", "words"),
+    [
+        ("sagex3", ["--paste"], "sagex3 answers by POST, which cannot be pasted"),
+        ("linkkit", ["--paste"], "nobody is at a terminal to paste it"),
+        ("linkkit", ["--redirect-uri", "https://app.example/back"], "nobody is at a terminal to paste it"),
+        ("linkkit", ["--redirect-uri", "https://app.example/back", "--port", "9000"], "--listen takes what"),
+    ],
+)
+def test_no_answer_could_come(
+    here: Any, vendors: Vendors, store: str, vendor: str, options: list[str], words: str
+) -> None:
+    """It is told before anybody is sent anywhere, and no store is made."""
+    here("connect", *vendors.options(vendor), "--store", store, *options, **vendors.secrets(vendor)).badly(words)
+    assert here("status", "--store", store).status == 1
+    assert here("connect", "linkkit", "--port", "99999").status == 2

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import socket
@@ -19,6 +17,7 @@ import pytest
 
 from tests.cli import browser
 from tests.cli.conftest import LINKAUTH, PATIENCE, Command, environment, run
+from tests.cli.terminal import Terminal
 from tests.loopback import closed_port
 from tests.servers import until
 
@@ -26,38 +25,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Vendors
 
 pytestmark = pytest.mark.blocking
-
-
-class Terminal:
-    """A command at a terminal of its own: what it writes, what is typed, Ctrl-C."""
-
-    def __init__(self, *arguments: str, **env: str) -> None:
-        self.seen = ""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(LINKAUTH[0], [*LINKAUTH, *arguments], environment(**env))
-
-    def until(self, word: str) -> None:
-        while word not in self.seen:
-            ready, _, _ = select.select([self.fd], [], [], PATIENCE)
-            assert ready, self.seen
-            try:
-                self.seen += os.read(self.fd, 4096).decode(errors="replace")
-            except OSError:  # it has closed the terminal
-                raise AssertionError(self.seen) from None
-
-    def type(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-    def end(self) -> int:
-        try:
-            while select.select([self.fd], [], [], PATIENCE)[0]:
-                self.seen += os.read(self.fd, 4096).decode(errors="replace")
-        except OSError:
-            pass
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(status)
 
 
 def test_a_password_is_asked_for_without_echo(here: Any, vendors: Vendors, store: str) -> None:
@@ -90,19 +57,6 @@ def test_nothing_said(vendors: Vendors, store: str) -> None:
     terminal.type("\n")
     assert terminal.end() == 1
     assert "password: nothing was said" in terminal.seen
-
-
-def test_the_address_is_pasted_where_nobody_can_listen(vendors: Vendors, store: str) -> None:
-    """A redirect URI elsewhere: the user pastes where the browser was sent."""
-    part = vendors.at["linkkit"]
-    how = [*vendors.options("linkkit"), "--store", store, "--redirect-uri", "https://127.0.0.1:8080/connect"]
-    terminal = Terminal("connect", *how, **vendors.secrets("linkkit"))
-    terminal.until("and paste the address")
-    url = re.findall(r"http\S+", terminal.seen)[0]
-    assert url.startswith(part["base_url"])
-    terminal.type("https://127.0.0.1:8080/connect?state=forged&code=x\n")
-    assert terminal.end() == 1
-    assert "the state is unknown" in terminal.seen
 
 
 def test_a_reader_that_has_gone(vendors: Vendors, store: str) -> None:
