@@ -83,7 +83,8 @@ def copy(tmp_path: Path) -> Path:
     for name in ("linkauth", "linkauth_pytest", "stores"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=no_litter)
     (tmp_path / "tests/typing").mkdir(parents=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    (tmp_path / ".ci").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".ci/metadata.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import linkauth
 
@@ -52,6 +54,30 @@ def test_every_library_has_a_floor_that_is_not_known_to_be_holed() -> None:
     (said,) = re.findall(r"an older one than ([0-9.]+) has holes", page)
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert f"aiohttp>={said},<4" in project["dependencies"]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_ci_has_a_version_for_each_library(python: str) -> None:
+    """``.ci/constraints.txt`` pins one version of all that an extra names, and one that it allows. Else: run ``.ci/lock``."""
+    root = Path(__file__).parents[1]
+    here = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux"}
+    lines = (root / ".ci" / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(here)]
+    pinned = {canonicalize_name(pin.name): str(pin.specifier) for pin in pins}
+    assert len(pinned) == len(pins)
+    assert all(re.fullmatch(r"==[^,]+", version) for version in pinned.values())
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    wanted = [Requirement(each) for each in asked]
+    unmet = [
+        str(each)
+        for each in wanted
+        if each.name != "linkauth" and (each.marker is None or each.marker.evaluate(here))
+        if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "==0").removeprefix("=="))
+    ]
+    assert unmet == []
+    assert "linkauth" not in pinned
 
 
 @pytest.mark.parametrize("package", ["linkauth", "linkauth_stores"])
