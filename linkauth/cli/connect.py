@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from linkauth.cli import browser
@@ -22,49 +21,7 @@ if TYPE_CHECKING:
     from linkauth.cli.answer_ways import AnswerWays
     from linkauth.cli.user_answer import UserAnswer
 
-__all__ = ["REDIRECT_URI", "add_arguments", "run"]
-
-REDIRECT_URI: Final = "http://127.0.0.1:8766/callback"
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    one.add_argument("--email", default=os.environ.get("LINKAUTH_EMAIL"), help="linkxg-user; default $LINKAUTH_EMAIL")
-    one.add_argument(
-        "--redirect-uri",
-        default=os.environ.get("LINKAUTH_REDIRECT_URI", REDIRECT_URI),
-        help=f"as registered with the vendor; default $LINKAUTH_REDIRECT_URI, else {REDIRECT_URI}",
-    )
-    port = one.add_mutually_exclusive_group()
-    port.add_argument(
-        "--port",
-        type=_port,
-        help="another port for a redirect URI on this machine; it must be registered so, unless the vendor lets it vary (RFC 8252)",
-    )
-    port.add_argument(
-        "--listen",
-        type=_port,
-        metavar="PORT",
-        help="take the callback at this port of 127.0.0.1, for a redirect URI whose host passes it on to here",
-    )
-    one.add_argument(
-        "--no-browser", action="store_true", help="open none; there is none over SSH, or without a display"
-    )
-    one.add_argument(
-        "--paste",
-        action="store_true",
-        help="take the address that the browser was sent to from this terminal as well, as it is over SSH",
-    )
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 2**16:
-        raise ValueError
-    return number
-
-
-_port.__name__ = "port"  # argparse says it: "invalid port value"
+__all__ = ["run"]
 
 
 async def run(chosen: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from linkauth.cli.registration import Store, existing, opened
+from linkauth.cli.registration import existing, opened
 from linkauth.engine.readings import readings
 from linkauth.engine.renew_many import each
 from linkauth.engine.replica import Replica
@@ -24,16 +24,10 @@ if TYPE_CHECKING:
     from linkauth.engine.context import EngineContext
     from linkauth.store import Reading
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["run"]
 
 KINDS: Final = ("token/", *LASTING, "state/")
 """What cannot be had again, and the authorizations that users have begun."""
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add FROM and TO."""
-    one.add_argument("source", action=Store, metavar="FROM", help="the store that is read")
-    one.add_argument("target", action=Store, metavar="TO", help="the store that is written")
 
 
 async def run(chosen: argparse.Namespace) -> int:

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
     from linkauth import AuthEngine
 
-__all__ = ["add_arguments", "run"]
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    one.add_argument("--vendor", metavar="NAME", help="the sessions at this vendor alone")
-    one.add_argument("--account", metavar="NAME", help="those of this account alone")
-    one.add_argument("--reveal", action="store_true", help="print the secrets without being asked, as into a pipe")
+__all__ = ["run"]
 
 
 async def run(chosen: argparse.Namespace) -> int:

@@ -11,18 +11,7 @@ from linkauth.errors import ConfigurationError
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_arguments", "run"]
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    one.add_argument("--vendor", metavar="NAME", help="at this vendor alone")
-    one.add_argument("--client-id", metavar="ID", help="of this client alone")
-    what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--account", metavar="NAME", help="whose credentials")
-    what.add_argument(
-        "--key", help="the one of this key, as `linkauth status --json` tells it, also if it cannot be read"
-    )
+__all__ = ["run"]
 
 
 async def run(chosen: argparse.Namespace) -> int:

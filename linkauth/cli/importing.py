@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from linkauth.engine.credential import Credential
     from linkauth.engine.engine import Engine
 
-__all__ = ["Import", "add_arguments", "run"]
+__all__ = ["Import", "run"]
 
 T = TypeVar("T")
 
@@ -52,15 +52,6 @@ LEAST_WAIT: Final = 1.0
 ALWAYS: Final = ("stored", "there already", "refused")
 SOMETIMES: Final = ("of another registration", "renewed", "left to be renewed at first use", "needs its user")
 """What is told of the lines, and what only where it is so of any."""
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    one.add_argument("--dry-run", action="store_true", help="say what would come in; store nothing, ask no vendor")
-    one.add_argument("--replace", action="store_true", help="also in the place of sessions that live here")
-    one.add_argument(
-        "--no-renew", action="store_true", help="renew none of them now: each is renewed when it is first used"
-    )
 
 
 async def run(chosen: argparse.Namespace) -> int:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 
 from linkauth import OAuth2
+from linkauth.cli.arguments import REGISTRATION
+from linkauth.cli.known import GROUP
 from linkauth.cli.terminal import ask_secret
 from linkauth.errors import ConfigurationError
 from linkauth.plugins import load, names
@@ -23,31 +25,7 @@ if TYPE_CHECKING:
 
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["GROUP", "OPTIONS", "known", "made"]
-
-OPTIONS: Final = {
-    "client_id": "the client's id",
-    "scope": "separated by spaces",
-    "base_url": "where the vendor is: of sagex3 its region's root, of oauth2 its API; default its own, but for sagex3",
-    "customer": "sagex3: the customer's X3 URL",
-    "regions": "sagex3: where a pairing may move to, separated by commas, such as us-prod",
-    "name": "oauth2: what the app calls it (default: oauth2)",
-    "issuer": "oauth2: whose metadata names the endpoints (RFC 8414)",
-    "token_url": "oauth2: the token endpoint, without --issuer",
-    "authorize_url": "oauth2: the authorization endpoint, without --issuer; none: client credentials",
-    "revoke_url": "oauth2: the revocation endpoint, without --issuer",
-    "client_auth": "oauth2: post, basic or none; default as the metadata says, else post",
-}
-"""Parts of a registration that are options, and what each is."""
-
-GROUP: Final = "linkauth.vendors"
-"""The entry points: the name is what is typed, the value a callable."""
-
-
-def known() -> frozenset[str]:
-    """Every name that can be typed, in lower case."""
-    return names(GROUP) | catalog.ENTRIES.keys()
-
+__all__ = ["made"]
 
 _TELLING: Final = re.compile(r"(secret|password|token|key)$", re.IGNORECASE)
 """Names of what stands in the shell's history, and in ``ps``, if it is typed."""
@@ -120,4 +98,4 @@ def _raise_if_missing(name: str, missing: frozenset[str], *, or_issuer: bool) ->
         raise ConfigurationError(f"{name}: give --client-id or set $LINKAUTH_CLIENT_ID")
     for one in sorted(missing):
         option = "--issuer or --token-url" if or_issuer and one == "token_url" else f"--{one.replace('_', '-')}"
-        raise ConfigurationError(f"{name}: give {option if one in OPTIONS else f'--set {one}=…'}")
+        raise ConfigurationError(f"{name}: give {option if one in REGISTRATION else f'--set {one}=…'}")

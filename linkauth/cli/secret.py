@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from linkauth.cli.registration import credential, engine, existing
-from linkauth.cli.terminal import age, ask_secret
+from linkauth.cli.terminal import ask_secret
 from linkauth.engine import secret_age
 from linkauth.engine.client_runtime import adopt
 from linkauth.errors import ConfigurationError, MalformedResponse
@@ -22,32 +22,7 @@ if TYPE_CHECKING:
 
     from linkauth import AuthEngine, Credential
 
-__all__ = ["add_arguments", "run"]
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    what = one.add_mutually_exclusive_group()
-    what.add_argument(
-        "--recover", action="store_true", help="look for an answer that was not understood; send nothing to the vendor"
-    )
-    what.add_argument(
-        "--adopt",
-        action="store_true",
-        help="let all workers go on with the secret in $LINKAUTH_NEW_SECRET (else asked for); send nothing to the vendor",
-    )
-    what.add_argument(
-        "--older-than",
-        type=age,
-        metavar="AGE",
-        help="only if it is older than this, such as 90d, for a timer that calls every day; one that linkauth has not "
-        "rotated yet counts from the first such call",
-    )
-    one.add_argument(
-        "--reveal",
-        action="store_true",
-        help="print the secret that the store has, and nothing else; with --recover: the answer. Neither sends anything to the vendor",
-    )
+__all__ = ["run"]
 
 
 async def run(chosen: argparse.Namespace) -> int:

@@ -18,18 +18,10 @@ if TYPE_CHECKING:
 
     from linkauth.engine.status import Status
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["run"]
 
 COLUMNS: Final = 3
 """What is aligned: whose it is, the token, the refresh token."""
-
-
-def add_arguments(one: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    one.add_argument("--vendor", metavar="NAME", help="what is of this vendor alone")
-    one.add_argument("--account", metavar="NAME", help="what is of this account alone")
-    one.add_argument("--needs-user", action="store_true", help="what needs its user alone, now or soon")
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 async def run(chosen: argparse.Namespace) -> int:

@@ -1,15 +1,13 @@
-"""What people type, and asking whoever sits at the terminal, if anybody does."""
+"""Asking whoever sits at the terminal, if anybody does."""
 
 from __future__ import annotations
 
 import getpass
-import math
 import os
-import re
 import signal
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import secret_str
@@ -17,27 +15,12 @@ from linkauth.oauth.token import secret_str
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["age", "ask", "ask_secret", "interruptible", "reason"]
+__all__ = ["ask", "ask_secret", "interruptible", "reason"]
 
 
 def reason(error: OSError) -> str:
     """Why the system said no, in its own few words. asyncio's repeat the address."""
     return os.strerror(error.errno) if error.errno else type(error).__name__
-
-
-UNITS: Final = {"d": 86400, "h": 3600, "min": 60, "s": 1, "": 1}
-
-
-def age(text: str) -> float:
-    """Seconds that ``90d``, ``12h``, ``30min`` or ``45s`` mean; of a bare number, too. Raises ``ValueError``."""
-    found = re.fullmatch(r"([0-9.]+) ?(d|h|min|s|)", text.strip())
-    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
-    if not 0 < seconds < math.inf:
-        raise ValueError
-    return seconds
-
-
-age.__name__ = "length of time"  # argparse says it: "invalid length of time value"
 
 
 def ask(what: str) -> str:

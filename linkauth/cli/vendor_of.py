@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from operator import attrgetter
@@ -19,21 +18,10 @@ if TYPE_CHECKING:
     from linkauth.engine.vendor_of import VendorOf
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["add_argument", "stored_vendor", "vendor_of"]
+__all__ = ["stored_vendor", "vendor_of"]
 
 TELLING: Final = ("client_id", "scope", "base_url", "customer", "token_url")
 """Options by which sessions of one account are told apart."""
-
-
-def add_argument(one: argparse.ArgumentParser) -> None:
-    """Add the option."""
-    one.add_argument(
-        "--vendor-of",
-        default=os.environ.get("LINKAUTH_VENDOR_OF"),
-        metavar="MODULE:FUNCTION",
-        help="in place of a registration, where each tenant has a vendor of its own: the app's function from a linkauth.Status to its "
-        "vendor, as keep_alive() takes it, in a module that is installed or in this folder; default $LINKAUTH_VENDOR_OF",
-    )
 
 
 def vendor_of(named: str) -> VendorOf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linkauth.cli.making import GROUP
+from linkauth.cli.known import GROUP
 from linkauth.plugins import names
 from linkauth.vendors.catalog import ENTRIES
 

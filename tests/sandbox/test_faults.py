@@ -12,7 +12,7 @@ import sys
 import aiohttp
 import pytest
 
-from linkauth.cli.main import parser
+from linkauth.cli.parser import parser
 from linkauth.sandbox import Sandbox, describe, summary
 from linkauth.sandbox.program import commands
 from tests.sandbox.talk import get, post

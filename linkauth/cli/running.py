@@ -1,0 +1,80 @@
+"""How a command runs, and how it ends.
+
+Exit status 0: well. 1: an error, with a word on who has to act. 2: not understood. 130, 143: stopped by Ctrl-C or
+SIGTERM, after what was in the air had landed; the sandbox, which is stopped in no other way, then ends with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from linkauth.errors import LinkAuthError, ReauthorizationRequired
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable
+
+__all__ = ["ended"]
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+
+
+def ended(chosen: argparse.Namespace) -> int:
+    """Run the command; the exit status."""
+    logging.basicConfig(
+        level=logging.DEBUG if chosen.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        module, _, function = str(chosen.run).partition(".")
+        run = getattr(import_module(f"linkauth.cli.{module}"), function)
+        status = asyncio.run(_until_stopped(run(chosen)))
+        sys.stdout.flush()
+    except LinkAuthError as error:
+        _explain(error)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has gone: nobody is left to tell, at exit neither
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0  # it has read what it wanted
+    return status
+
+
+async def _until_stopped(command: Awaitable[int]) -> int:
+    """Its exit status. SIGTERM ends it as Ctrl-C does: a renewal that is in the air must land."""
+    this, stopped = asyncio.current_task(), False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        if this is not None:
+            this.cancel()
+
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; or not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        return await command
+    except asyncio.CancelledError:
+        if stopped:
+            return TERMINATED
+        raise
+
+
+def _explain(error: LinkAuthError) -> None:
+    print(f"linkauth: {error}", file=sys.stderr)
+    if isinstance(error, ReauthorizationRequired):
+        words = "Who has to act: the user, by `linkauth connect` or in the app."
+    elif error.who == "nobody":
+        words = "Nobody has to act: try again later."
+    else:
+        words = f"Who has to act: {error.who}."
+    print(words, file=sys.stderr)
