@@ -131,15 +131,21 @@ class OAuthError(LinkAuthError):
     """
 
     code: ClassVar[str] = ""
+    """The code of this class's errors where the vendor gave none."""
     advice: ClassVar[str] = ""
+    """What to do, at the end of the message; empty: nothing that is true of all."""
 
     unexplained: bool = False
     """The vendor gave neither a code nor words; the class is told by the HTTP status alone."""
 
     error: str
+    """The vendor's code (RFC 6749 §5.2), or ``code``."""
     description: str
+    """The vendor's words, shortened and printable; empty: it gave none."""
     status: int
+    """The HTTP status; 0: the refusal came in a callback."""
     details: Any
+    """What else an API said, as JSON; an empty mapping: nothing."""
 
     def __init__(self, error: str = "", description: str = "", *, status: int = 0, details: Any = None) -> None:
         self.error = error or self.code
@@ -226,9 +232,13 @@ class RateLimited(OAuthError):
     code = "rate_limit_exceeded"
 
     retry_after: float | None
+    """Seconds to wait (RFC 9110 §10.2.3); None: the vendor did not say."""
     limit: int | None = None
+    """Requests that are allowed in the vendor's window; None: it did not say."""
     remaining: int | None = None
+    """Requests that are left in it; None: the vendor did not say."""
     reset_at: float | None = None
+    """When the window ends, Unix seconds by the vendor's clock; None: it did not say."""
 
     def __init__(
         self,
@@ -281,6 +291,7 @@ class ReauthorizationRequired(LinkAuthError):
     unpicklable = frozenset({"credential"})
 
     credential: Any = None
+    """The ``Credential`` that needs its user; None: none was at hand, or the error comes from another process."""
 
     def __init__(self, message: str = "", *, credential: Any = None) -> None:
         super().__init__(message)
@@ -308,7 +319,9 @@ class MalformedResponse(LinkAuthError):
     unpicklable = frozenset({"raw", "salvage"})
 
     raw: Any = None
+    """The answer's body as a ``Secret``, where losing it would lose an account; None: nothing is lost."""
     salvage: Any = None
+    """What could be saved of a token answer; None: nothing had to be."""
 
     def __init__(self, message: str = "", *, raw: Any = None, salvage: Any = None) -> None:
         super().__init__(message)
@@ -325,6 +338,7 @@ class VendorUnavailable(LinkAuthError):
     who = "nobody"
 
     retry_after: float | None = None
+    """Seconds until it is worth asking again, and linkauth itself does; None: no time is fixed."""
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -363,6 +377,7 @@ class GraphQLError(LinkAuthError):
     """Characters of the vendor's words in the message; ``errors`` has them all."""
 
     errors: Sequence[Mapping[str, Any]]
+    """As the vendor sent them, each with ``message``."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         self.errors = tuple(errors)

@@ -64,7 +64,9 @@ class Record:
     """A value and the version under which it was written. The value stays out of ``repr``."""
 
     version: int
+    """The number of the lease under which the value was written."""
     value: bytes = attrs.field(repr=False)
+    """As it was given to ``commit``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,9 +74,11 @@ class Reading:
     """What a key holds: its record and note, and the store's clock (Unix seconds)."""
 
     record: Record | None
+    """None: there is none."""
     note: bytes = attrs.field(default=b"", repr=False)
     """What the last claimant left and nobody cleared; empty: nothing."""
     now: float
+    """The store's clock, Unix seconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +86,7 @@ class Newer(Reading):
     """The record's version is above the one that the claimant knows. Nothing was claimed."""
 
     record: Record
+    """The one that is newer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +94,7 @@ class Granted(Reading):
     """The lease is the claimant's. ``record`` and ``note`` are as they were found, before the claim's own note."""
 
     number: int
+    """Of the lease, with which the claimant commits, extends and releases."""
     inherited: bool = False
     """The lease before this one ended without a release: its holder died, stalls, or lost the store."""
 
@@ -100,6 +106,7 @@ class Busy(Reading):
     holder: str
     """The owner under which he claimed it."""
     remaining: float
+    """Seconds that the lease has left."""
     number: int = 0
     """Of his lease, for who knows that he is dead gives it back; 0, of a store that does not tell: then he is waited out."""
 
@@ -109,6 +116,7 @@ class Committed:
     """The value stands, and the lease was given back. ``now``: the store's clock."""
 
     now: float
+    """The store's clock, Unix seconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -118,6 +126,7 @@ class Superseded:
     record: Record | None
     """The one that won; None: it was deleted, or taken."""
     now: float
+    """The store's clock, Unix seconds."""
 
 
 Claim: TypeAlias = Newer | Granted | Busy
@@ -199,7 +208,9 @@ class Change:
     """An announcement: ``key``'s record now has ``version`` (0: there is none any more)."""
 
     key: str
+    """Whose record has changed."""
     version: int
+    """The record's now; 0: there is none any more."""
 
 
 @runtime_checkable
@@ -246,6 +257,7 @@ class Finding:
     """One thing that an operator may want to know: ``what`` is so, and what to do about it. Neither holds a secret."""
 
     what: str
+    """What is so."""
     advice: str = ""
     """Empty: it is well."""
 

@@ -35,17 +35,29 @@ class Link:
     """
 
     id: str
+    """Linkkit's id of it."""
     short_code: str
+    """Linkkit's short name for it, which the short URL ends with."""
     original_url: str
+    """Where it leads."""
     title: str | None = None
+    """Its title; None: Linkkit named none."""
     custom_domain: str | None = None
+    """The domain of one's own that it is under; None: Linkkit named none."""
     is_active: bool | None = None
+    """Whether it is switched on; None: Linkkit did not say."""
     expire_at: datetime | None = None
+    """When it expires; None: Linkkit named no time."""
     notes: str | None = None
+    """What its owner wrote about it; None: nothing came."""
     list_id: str | None = None
+    """The UUID of the list that it is in; None: none was named."""
     created_at: datetime | None = None
+    """When it was made, with its time zone; None: Linkkit did not say."""
     updated_at: datetime | None = None
+    """When it was last changed; None: Linkkit did not say."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @attrs.frozen(kw_only=True)

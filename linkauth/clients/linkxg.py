@@ -49,13 +49,21 @@ class Product:
     """A product as lists show it. ``extra``: members that LinkXG's page does not name."""
 
     id: str
+    """LinkXG's id of it, which ``product`` takes."""
     sku: str
+    """The owner's own number for it."""
     name: str
+    """Its name for people."""
     category: str | None = None
+    """Such as ``products(category)`` takes; None: LinkXG did not say."""
     status: str | None = None
+    """In LinkXG's word; None: LinkXG did not say."""
     created_at: datetime | None = None
+    """When it was made, with its time zone; None: LinkXG did not say."""
     updated_at: datetime | None = None
+    """When it was last changed; None: LinkXG did not say."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -64,10 +72,15 @@ class Attribute:
     """One property of a product: a number, with its unit where it has one, or words."""
 
     family: str | None = None
+    """The group that it belongs to; None: LinkXG did not say."""
     name: str
+    """What is described."""
     value: str | float
+    """How much of it, or what."""
     unit: str | None = None
+    """Of a number; None: it has none."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -76,8 +89,11 @@ class Certification:
     """A certificate that a product holds, and the last day on which it does."""
 
     name: str
+    """What it is called."""
     valid_until: date | None = None
+    """The last day on which it holds; None: LinkXG did not say."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -86,8 +102,11 @@ class ProductVersion:
     """A product's published version."""
 
     number: int
+    """Which it is."""
     published_at: datetime | None = None
+    """When it was published; None: LinkXG did not say."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -96,9 +115,13 @@ class ProductDetail(Product):
     """A product with all that LinkXG knows of it."""
 
     description: str | None = None
+    """For people; None: LinkXG did not say."""
     attributes: tuple[Attribute, ...] = ()
+    """Its properties; empty: LinkXG named none."""
     certifications: tuple[Certification, ...] = ()
+    """Its certificates; empty: LinkXG named none."""
     version: ProductVersion | None = None
+    """The published one; None: LinkXG named none."""
 
 
 @wire.answer(rename=wire.camel)
@@ -107,7 +130,9 @@ class Connection:
     """A company that shares its products with yours. LinkXG does not document its fields: all are in ``extra``."""
 
     id: str
+    """LinkXG's id of it, which ``connection_products`` takes."""
     extra: Mapping[str, Any] = fields.extra()
+    """All other members, under LinkXG's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -116,8 +141,11 @@ class Tier:
     """A subscription: its ``code``, such as ``"CORE"``, and its name for people."""
 
     code: str
+    """LinkXG's word for it, such as ``"CORE"``."""
     name: str | None = None
+    """For people; None: LinkXG did not say."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -129,10 +157,15 @@ class Limit:
     """
 
     current: int
+    """How much is used by now."""
     limit: int | None = None
+    """How much is allowed; None: there is no limit, or LinkXG did not say."""
     unlimited: bool | None = None
+    """Whether there is no limit; None: LinkXG did not say."""
     resets_at: datetime | None = None
+    """When the count begins anew; None: LinkXG did not say, as where nothing is counted over time."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)
@@ -145,10 +178,15 @@ class Usage:
     """
 
     tier: Tier
+    """The subscription."""
     limits: Mapping[str, Limit] = attrs.field(factory=dict[str, Limit])
+    """By LinkXG's name, such as ``"MAX_ACTIVE_PRODUCTS"``."""
     rate_limits: Mapping[str, Limit] = attrs.field(factory=dict[str, Limit])
+    """By LinkXG's name, such as ``"API_REQUESTS_DAY"``."""
     warnings: tuple[Any, ...] = ()
+    """As LinkXG sent them; empty: none."""
     extra: Mapping[str, Any] = fields.extra()
+    """Members of the answer that are not among the fields here, under the vendor's names."""
 
 
 @wire.answer(rename=wire.camel)

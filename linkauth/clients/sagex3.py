@@ -28,7 +28,9 @@ class Folder:
     """A folder that the pairing opened. ``data_service``: the URL that takes its GraphQL."""
 
     name: str
+    """As ``graphql`` takes it."""
     data_service: str
+    """The URL that takes its GraphQL."""
 
 
 @wire.answer(rename=wire.camel)

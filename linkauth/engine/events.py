@@ -85,8 +85,11 @@ class Event:
     """One thing that happened to one credential. Of the store's own, ``vendor`` is ``"store"`` and ``account`` is empty."""
 
     kind: EventKind
+    """What happened."""
     vendor: str
+    """The vendor's name; of the store's own events ``"store"``."""
     account: str
+    """The account at the vendor; empty: the store's own, or a credential that was made without an account."""
     at: float
     """Unix seconds by this host's clock."""
     duration: float = 0.0

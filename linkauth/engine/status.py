@@ -37,22 +37,27 @@ class Status:
     """
 
     vendor: str
+    """The vendor's name."""
     account: str
+    """The account; empty: made without one, or a client's own."""
     client_id: str = ""
     """The client's id; empty: there is none, or an older linkauth wrote the record."""
     key: str
     """Its record's key in the store."""
     version: int
+    """Of its record in the store, and grows with each write; 0: nothing is stored."""
     key_id: str = ""
     """The id of the key that the record is encrypted with: eight hexadecimal digits of a digest; empty: it is in clear."""
     expires_at: float | None = None
     """When the access token expires; None: there is none."""
     refresh_expires_at: float | None = None
+    """When the refresh token lapses; None: there is none, or the vendor does not say."""
     session_expires_at: float | None = None
     """When the user has to consent again, whatever is renewed; None: that is not stated (``OAuth2(session_lifetime=…)``)."""
     session_ends_soon: bool = False
     """Ask the user now: that is less than a week off, and less than a fifth of the session's life."""
     scope: str = ""
+    """As granted, separated by spaces; empty: none, or there is no token."""
     in_doubt: bool = False
     """A worker set out to renew and has not said how it ended."""
     retry_at: float | None = None

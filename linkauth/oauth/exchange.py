@@ -65,9 +65,13 @@ class Request:
     """One request to a vendor's token side. Neither body nor headers appear in its ``repr``."""
 
     method: str = "POST"
+    """The HTTP method."""
     url: str
+    """Whole, with its query."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=_discreet, repr=_mask)
+    """What is not known to be public is masked in ``repr``."""
     body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
+    """As it is sent; empty: none."""
 
     @classmethod
     def form(cls, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Request:
@@ -121,9 +125,13 @@ class Response:
     """
 
     status: int
+    """The HTTP status."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=_mask)
+    """By names in lower case."""
     body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
+    """Read to its end, and unpacked; empty: none."""
     sent_at: float = 0.0
+    """When the request went out, Unix seconds by the store's clock."""
     request: Request | None = attrs.field(default=None, repr=False)
     """What it answers. Whoever drives a flow sets it: so words of the answer are shown without what was sent."""
 

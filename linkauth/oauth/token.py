@@ -198,13 +198,17 @@ class Token:
     """
 
     access_token: str = attrs.field(converter=secret_str)
+    """A ``str`` that ``repr`` masks; what goes into a request is ``authorization``."""
     token_type: str = "Bearer"
+    """As the vendor wrote it (RFC 6749 §7.1)."""
     scope: str = ""
     """As granted, separated by spaces."""
     expires_at: float
+    """When it expires, Unix seconds; ``math.inf``: never."""
     issued_at: float = 0.0
     """When the request for it was sent; ``expires_at - issued_at`` is its lifetime."""
     refresh_token: str | None = attrs.field(default=None, converter=secret_str_or_none)
+    """A ``str`` that ``repr`` masks; None: there is none."""
     refresh_expires_at: float | None = None
     """When the refresh token lapses; None where the vendor does not say."""
     session_expires_at: float | None = attrs.field(default=None, metadata=OMIT)

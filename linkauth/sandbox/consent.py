@@ -30,8 +30,11 @@ class Callback:
     """What comes back to the app: ``params`` at ``redirect_uri``, by GET in the query or by POST in the body."""
 
     method: Literal["GET", "POST"] = "GET"
+    """``"GET"``: ``params`` come in the query; ``"POST"``: in the body."""
     redirect_uri: str
+    """The app's own URL, without ``params``."""
     params: dict[str, str] = attrs.field(repr=False)
+    """What the vendor says, by name; holds a code that is good for one use."""
 
     @property
     def url(self) -> str:

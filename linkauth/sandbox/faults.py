@@ -42,11 +42,15 @@ class Fault:
     drop: bool = False
     """Close the connection instead of answering."""
     status: int | None = None
+    """The HTTP status of another answer than the vendor's; None: the vendor's own answer, or 200 (307 with ``location``) where a field below asks for another."""
     retry_after: float | None = None
     """Seconds, for a ``Retry-After`` header; whole ones, as RFC 9110 §10.2.3 has it."""
     headers: dict[str, str] = attrs.field(factory=dict[str, str])
+    """Headers laid over those of the answer."""
     body: str | None = None
+    """The text of another answer; None: the vendor's own, or a page where another answer is asked for."""
     content_type: str = "text/html"
+    """Of ``body``."""
     size: int = 0
     """Bytes of JSON to answer with: 20_000_000 is more than anyone should read."""
     location: str | None = None

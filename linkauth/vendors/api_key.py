@@ -28,10 +28,15 @@ class ApiKey(Vendor):
     secret_argument = "key"
 
     name: str = attrs.field(validator=plain_name)
+    """What it is called in the log and in an error: letters, digits, dots, dashes, underscores, at most 64."""
     key: Secret = attrs.field(converter=client_secret, validator=required)
+    """The key itself, a ``str`` or a ``Secret``."""
     api_url: str = attrs.field(converter=base_url)
+    """Where calls go, and the only origin that the key goes to."""
     scheme: str | None = None
+    """One word before the key; None: ``Bearer`` in ``Authorization``, nothing in another header; empty: nothing."""
     header: str = "Authorization"  # pyright: ignore[reportIncompatibleMethodOverride]  # a field where others compute it
+    """The header that carries it."""
 
     def __attrs_post_init__(self) -> None:
         if not is_header(self.header):

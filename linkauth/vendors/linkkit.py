@@ -30,8 +30,11 @@ class Linkkit(CodeGrantClient):
     """
 
     base_url: str = attrs.field(default=BASE, converter=base_url)
+    """The root of Linkkit's API."""
     pkce: bool = attrs.field(default=False, validator=flag)
+    """Add PKCE (RFC 7636), which Linkkit does not document."""
     uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
+    """As ``pkce``."""
 
     name = "linkkit"
     lifetime = 3600.0

@@ -55,6 +55,7 @@ class LinkXG(RegisteredClient):
     """
 
     base_url: str = attrs.field(default=BASE, converter=base_url)
+    """The root of LinkXG's API."""
 
     name = "linkxg"
     rotates_secret = True

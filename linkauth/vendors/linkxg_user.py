@@ -48,6 +48,7 @@ class LinkXGUser(Vendor):
     """
 
     base_url: str = attrs.field(default=BASE, converter=base_url)
+    """The root of LinkXG's API."""
 
     name = "linkxg-user"
     rotation = ROTATES

@@ -46,32 +46,56 @@ class OAuth2Registration(Vendor):
     """The fields of ``OAuth2``, which says what each means."""
 
     name: str = attrs.field(validator=plain_name)
+    """What it is called in keys, the log and errors: letters, digits, dots, dashes, underscores, at most 64."""
     client_id: str = attrs.field(validator=required)
+    """As the vendor gave it to the app."""
     client_secret: Secret | None = attrs.field(
         default=None, converter=optional_secret, validator=attrs.validators.optional(required)
     )
+    """A ``str`` or a ``Secret``; None: a public client."""
     token_url: str = attrs.field(converter=endpoint_url)
+    """Where tokens are asked for."""
     authorize_url: str | None = attrs.field(default=None, converter=optional_url)
+    """The page where users consent; None: client credentials, without a user."""
     revoke_url: str | None = attrs.field(default=None, converter=optional_url)
+    """Where a logout revokes tokens (RFC 7009); None: it forgets here alone."""
     scope: str = attrs.field(default="", validator=printable)
+    """Separated by spaces; empty: the vendor's own default."""
     api_url: str | None = attrs.field(default=None, converter=attrs.converters.optional(base_url))
+    """Where calls go; None: the token endpoint's origin."""
     client_auth: Literal["post", "basic", "none"] = attrs.field(default="post", validator=printable)
+    """How the secret is shown at the token endpoint (RFC 6749 §2.3.1); without a secret it is not."""
     pkce: bool = attrs.field(default=True, validator=flag)
+    """RFC 7636 with S256, where there is an ``authorize_url``."""
     issuer: str | None = attrs.field(default=None, validator=attrs.validators.optional(printable))
+    """The vendor's, with which a callback's ``iss`` is compared (RFC 9207); None: nothing to compare with."""
     iss_required: bool = attrs.field(default=False, validator=flag)
+    """A callback without ``iss`` is refused."""
     lifetime: float | None = None
+    """Seconds that an access token lives whose answer does not say; ``math.inf``: for ever; None: such an answer is refused."""
     refresh_lifetime: float | None = None
+    """Seconds that an unused refresh token lives, anew with each renewal, where the answer does not say; None: unknown, or for ever."""
     session_lifetime: float | None = None
+    """Seconds from the user's consent to the next one, whatever is renewed; None: unknown, or for ever."""
     refresh_ahead: float | None = None
+    """Seconds before expiry at which renewal begins; None: as the engine has it."""
     token_rate: tuple[int, float] | None = attrs.field(default=None, converter=rate)
+    """``(requests, seconds)`` that the vendor allows a client at its token endpoint, which the fleet keeps to; None: unknown."""
     extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
+    """Parameters of authorization and token requests, such as ``audience``; no secrets."""
     authorize_extra: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=copied, hash=False)
+    """Parameters of authorization requests alone, such as ``prompt``; no secrets."""
     rotation: RotationProfile = attrs.field(default=attrs.Factory(_profile, takes_self=True))
+    """What becomes of a used refresh token; unless stated, with an ``authorize_url``, it is good for one use."""
     dialect: Dialect = attrs.field(factory=Dialect)
+    """What the vendor does otherwise than RFC 6749."""
     former: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=former, eq=False, repr=False)
+    """Arguments that were others before: sessions stored under those are found."""
 
     needs_user: bool = attrs.field(default=attrs.Factory(_has_page, takes_self=True), init=False, repr=False, eq=False)
+    """There is an ``authorize_url``: only the user can bring a first token."""
     uses_pkce: bool = attrs.field(default=attrs.Factory(_pkce, takes_self=True), init=False, repr=False, eq=False)
+    """``pkce``, and there is an ``authorize_url``."""
 
     def __attrs_post_init__(self) -> None:
         for fault in self._faults():

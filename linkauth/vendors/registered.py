@@ -31,9 +31,13 @@ class RegisteredClient(Vendor):
     """
 
     client_id: str = attrs.field(validator=required)
+    """As the vendor gave it to the app."""
     client_secret: Secret = attrs.field(converter=client_secret, validator=required)
+    """A ``str`` or a ``Secret``."""
     scope: str = attrs.field(default="", validator=printable)
+    """Separated by spaces; empty: the vendor's own default."""
     base_url: str = attrs.field(converter=base_url)
+    """The vendor's root, without a slash at its end."""
 
     def identity(self) -> tuple[str, ...]:
         return (*self.registration(), self.scope)
@@ -89,7 +93,9 @@ class CodeGrantClient(RegisteredClient):
     """
 
     authorize_path: ClassVar[str]
+    """The authorization page's path, below ``base_url``."""
     token_path: ClassVar[str]
+    """The token endpoint's path, below ``base_url``."""
     default_type: ClassVar[str | None] = None
     """The token type where an answer has none; None: such an answer is refused."""
 

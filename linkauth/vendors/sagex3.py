@@ -70,8 +70,11 @@ class SageX3(RegisteredClient):
     """
 
     customer: str = attrs.field(validator=required)
+    """The URL of the customer's own X3."""
     scope: str = attrs.field(default="businessDomain.ALL api.graphQL", validator=printable)
+    """An API and the right it is used under, separated by spaces."""
     regions: tuple[str, ...] = attrs.field(default=(), converter=_regions)
+    """Where a pairing may move to besides ``base_url``: Sage's names, or whole root URLs; empty: nowhere."""
     _believed: frozenset[str] = attrs.field(
         default=attrs.Factory(_roots, takes_self=True), init=False, repr=False, eq=False
     )

@@ -87,7 +87,9 @@ class Pending:
     """An authorization that the user has yet to answer, as the store keeps it."""
 
     redirect_uri: str
+    """The one that the authorization request had."""
     scope: str = ""
+    """Asked for in place of the vendor object's; empty: that one's."""
     verifier: str | None = attrs.field(default=None, repr=False)
     """The PKCE verifier (RFC 7636 §4.1), where the vendor uses PKCE."""
     nonce: str | None = attrs.field(default=None, repr=False)
@@ -132,12 +134,15 @@ class Vendor(metaclass=_Discreet):
     secret_argument: ClassVar[str] = "client_secret"
     """The constructor's argument that is a secret."""
     name: str
+    """What it is called in keys, the log and errors."""
     rotation: RotationProfile = KEEPS
+    """What becomes of a used refresh token; unless stated it stays good."""
     needs_user: bool = False
     """Without a stored token only the user can bring one."""
     rotates_secret: ClassVar[bool] = False
     """The vendor can replace the client's secret (``rotate_secret``)."""
     uses_pkce: bool = False
+    """An authorization is sent with a PKCE challenge (RFC 7636)."""
     lifetime: float | None = None
     """Seconds that an access token lives, where nobody says; None: unknown."""
     refresh_lifetime: float | None = None

@@ -56,8 +56,11 @@ class Look:
     """
 
     colour: str | None = attrs.field(default=None, validator=_colour)
+    """``#rgb`` or ``#rrggbb``; None: the browser's own."""
     logo: str | None = attrs.field(default=None, validator=_logo)
+    """A path of the app's own from its root, or a ``data:`` URL; None: none."""
     words: Mapping[str, str] = attrs.field(default=ENGLISH, converter=completed)
+    """What the pages say, by the keys of ``linkauth.web.ENGLISH``, whose own stand where one is missing."""
 
     @property
     def style(self) -> str:

@@ -1,0 +1,74 @@
+"""What a user can reach says what it is: each public field and each attribute of an error has its sentence."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+
+REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
+NEIGHBOURS = {"linkauth.httpx", "linkauth.httpx2", "linkauth.starlette", "linkauth.telemetry"}
+"""What needs an extra: looked at where it is installed."""
+
+
+def named() -> list[str]:
+    """What the reference is made of: modules and names, as its pages call them."""
+    pages = "\n".join(page.read_text() for page in sorted(REFERENCE.glob("*.md")))
+    return [*re.findall(r"^::: ([\w.]+)", pages, flags=re.MULTILINE), "linkauth"]
+
+
+def reached(name: str) -> list[object]:
+    try:
+        found = pkgutil.resolve_name(name)
+    except ImportError:
+        if name in NEIGHBOURS:
+            return []
+        raise
+    if not isinstance(found, ModuleType):
+        return [found]
+    return [getattr(found, public) for public in found.__all__]
+
+
+def public_classes() -> list[type]:
+    """Those that the reference shows, and the project's own that they derive from."""
+    found: set[type] = set()
+    for name in named():
+        for each in reached(name):
+            if isinstance(each, type):
+                found.update(base for base in each.__mro__ if base.__module__.startswith("linkauth"))
+    return sorted(found, key=lambda kind: (kind.__module__, kind.__qualname__))
+
+
+def fields(body: list[ast.stmt]) -> list[tuple[str, bool]]:
+    """Each public field that a class's body declares, and whether a sentence stands below it."""
+    return [
+        (one.target.id, isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant))
+        for one, below in pairwise([*body, ast.Pass()])
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and not one.target.id.startswith("_")
+    ]
+
+
+def declared(kind: type) -> list[tuple[str, bool]]:
+    module = importlib.import_module(kind.__module__)
+    (body,) = (
+        node.body
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+    )
+    return fields(body)
+
+
+def test_each_public_field_has_its_sentence() -> None:
+    """Of every class that the reference shows, below the field, where editors, mkdocs and readers look for it."""
+    silent = [
+        f"{kind.__module__}.{kind.__name__}.{field}"
+        for kind in public_classes()
+        for field, says in declared(kind)
+        if not says
+    ]
+    assert silent == [], "write a docstring right below each: what it is, its unit, what None and empty mean"
