@@ -184,7 +184,8 @@ class Credential:
         """Where to send the user (RFC 6749 §4.1.1), with a fresh state that is good for ``vendor.pending_lifetime`` s.
 
         Of one account's authorizations at one vendor the last fifty that were begun are good. ``tenant`` and ``next_path``
-        (where the user goes on) are kept with the state, and found again by it: ``engine.pending``.
+        (where the user goes on) are kept with the state, and found again by it: ``engine.pending``. ``BrowserBinding.of`` the URL is
+        what binds its callback to the browser.
         Raises ``UnsupportedGrant``, ``StoreError``, and ``ConfigurationError`` for a ``redirect_uri`` that no vendor can take, or
         by http to another machine.
         """

@@ -79,10 +79,12 @@ async def test_a_session_in_redis(server: Server, length: int, how: str) -> None
 @pytest.mark.parametrize("how", KEYS)
 @pytest.mark.parametrize("length", LENGTHS)
 async def test_a_session_in_a_folder(tmp_path: Path, length: int, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One file, of as many bytes as the page says."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # how long a disk takes is not what is measured
+    """One file, of as many bytes as the page says, and four flushes for a claim and a commit."""
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)  # how long a disk takes is not what is measured
     store = FileStore(tmp_path / "tokens")
     await fill(store, await a_record(length, KEYS[how]))
+    assert len(flushed) == 4 * SESSIONS + 1  # and once when the folder is made
     files = [path for path in (tmp_path / "tokens").iterdir() if path.suffix == ".record"]
     assert len(files) == SESSIONS
     bytes_each = sum(path.stat().st_size for path in files) / SESSIONS
