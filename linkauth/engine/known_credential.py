@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from linkauth.engine.valid_token import Holder
     from linkauth.oauth.token import Token
     from linkauth.protocol.freshness import Verdict
-    from linkauth.protocol.records import CredentialRecord
+    from linkauth.protocol.records import CredentialRecord, StoredRecord
     from linkauth.store import Record
     from linkauth.vendors.vendor import Vendor
 
@@ -109,6 +109,10 @@ class KnownCredential(Replica):
         """After a look at a record, whoever brought it: know it, if it comes later. Whether it did."""
         time, spread = self._present(time), self._spread()
         return self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
+
+    def deleted(self, held: Entry[StoredRecord]) -> None:
+        """As for any record."""
+        self.learn(lambda state: state.forgotten(held.number) if state.entry == held else state)
 
     def hold(self, token: Token) -> None:
         """Serve ``token``, which has no end and which the store never sees."""

@@ -184,6 +184,9 @@ class Replica:
     def unsaved(self, record: Record) -> None:
         """Go on with ``record``, though the store has yet to take it."""
 
+    def deleted(self, held: Entry[StoredRecord]) -> None:
+        """Go on without what was ``held``, unless that is another by now: somebody has deleted it from the store."""
+
     def announced(self, version: int) -> None:
         """The store has ``version`` now. Nothing is read before it is needed."""
 
@@ -213,6 +216,7 @@ class Replica:
         """Commit what is held, under its own number, should the store have lost it; go on with what comes after it.
 
         A lower number may come after it: the user has logged in again, or somebody has rotated the secret, since the loss.
+        What was deleted under a higher number is not lost: that is let go of.
         """
         reading, time = await self.read()
         if (found := reading.record) is not None:
@@ -221,9 +225,12 @@ class Replica:
         if held is None or not self.is_newer_than(found.version if found else 0):
             return
         self.context.read_repair.found_loss()
+        outcome, time = await self.commit(held.number, held.record)
+        if isinstance(outcome, Superseded) and outcome.record is None:
+            self.deleted(held)
+            return
         level = self.context.outages.record_lost()
         vendor, fault = self.key.split("/")[1], f"the store had lost version {held.number}"
         self.context.event_log.tell(EventKind.REPAIRED, vendor, self.account, fault, level=level)
-        outcome, time = await self.commit(held.number, held.record)
         if isinstance(outcome, Superseded) and outcome.record is not None:
             self.know(outcome.record, time)

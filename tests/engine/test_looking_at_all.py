@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from linkauth.engine.forgetting import forget
 from linkauth.engine.readings import AT_ONCE, readings
-from linkauth.errors import CorruptRecord
+from linkauth.errors import CorruptRecord, ReauthorizationRequired
 from linkauth.protocol.keys import token_key
+from tests.engine.announcing import Telling
 from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, logged_in
 from tests.engine.test_keys import NEW, OLD
 from tests.engine.test_suspicion import Deaf
@@ -77,6 +80,21 @@ async def test_what_is_forgotten_is_gone_from_workers_that_hold_it():
     again = await (await logged_in(other, "ada")).token()
     assert again.access_token != token.access_token
     assert [key async for key in store.keys("token/")] == [token_key(USER, "ada")]
+    await holder.aclose()
+    await other.aclose()
+
+
+@virtual
+async def test_who_holds_what_was_forgotten_sends_for_the_user():
+    """A worker that has not looked since takes it for lost, and the store for deleted: the store is right, and is asked once."""
+    vendor, store = Vendor(), Telling()
+    holder, other = Worker(store, vendor), Worker(store, vendor)
+    ada = await logged_in(holder, "ada")
+    assert await forget(other.context, token_key(USER, "ada"))
+    with pytest.raises(ReauthorizationRequired):
+        await ada.refresh()
+    assert ada.peek() is None
+    assert "record repaired" not in holder.heard()
     await holder.aclose()
     await other.aclose()
 
