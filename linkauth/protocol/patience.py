@@ -72,9 +72,9 @@ def give_back(me: Worker, attempt: Attempt) -> Steps[None]:
     """
     yield ReleasePermit()
     yield Confirm()
-    yield Release(attempt.granted.note)
     if me.lacks(attempt.granted.record):
         yield Repair()
+    yield Release(attempt.granted.note)
 
 
 def outwait(me: Worker, token: Token | None) -> Steps[None]:

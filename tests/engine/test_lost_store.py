@@ -128,6 +128,33 @@ async def test_a_login_since_the_loss_is_not_taken_back():
 
 
 @virtual
+async def test_what_is_found_lost_is_put_back_before_the_lease_is_given_back():
+    """Else who has yet to hear of the loss would be granted a number above the login's, and write the session before over it."""
+    store, vendor = Telling(), Vendor()
+    before = await logged_in(Worker(store, vendor))
+    older = (await store.read(before.replica.key)).record
+    await asyncio.sleep(10)
+    user = await logged_in(Worker(store, vendor))
+    store.ears.clear()
+    store.empty()
+    await store.inner.commit(user.replica.key, older.version, older.value)
+    renewals = []
+
+    def meanwhile(name):
+        if name != "commit":
+            return None
+        store.before = lambda _: None
+        renewals.append(asyncio.create_task(before.refresh()))
+        return asyncio.sleep(0.1)
+
+    store.before = meanwhile
+    await user.refresh()
+    await renewals[0]
+    assert remembered(before).lineage.session == remembered(user).lineage.session
+    assert vendor.counts["/auth/refresh"] == 1
+
+
+@virtual
 async def test_what_is_adopted_while_the_lease_is_asked_for_is_not_spent():
     """The note that goes with the claim names another token: were this worker to die, nobody would know of the doubt."""
     store, vendor = Telling(), Vendor()
