@@ -78,6 +78,7 @@ def withdraw(me: Worker, adopted: Adopted) -> Steps[None]:
     # A worker that has yet to read the mark would take a record that is gone for one that the store has lost.
     yield Sleep(timing.MARK_READ)
     override = yield from claim(me)
-    if me.token is None and me.lineage.session == adopted.session:
-        yield Forget("", override.number, None)
+    if override.record is not None and me.token is None and me.lineage.session == adopted.session:
+        # Just above what is here: a late answer to the very renewal may have come since.
+        yield Forget("", override.record.version + 1, None)
     yield Release()

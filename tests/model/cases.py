@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.model.vendor import CLIENT, KEEPS, ROTATES, ROTATES_MILDLY, SECRETS, window
-from tests.model.world import LOGS_IN, LOGS_OUT, Case
+from tests.model.world import BRINGS_IN, LOGS_IN, LOGS_OUT, REPLACES, Case
 
 __all__ = ["CASES", "LONG"]
 
@@ -88,6 +88,22 @@ CASES = [
     Case(name="two logins", vendor=ROTATES, does=(LOGS_IN, LOGS_IN), starts=THREE, age=OVER),
     *_by_the_user("a logout", LOGS_OUT),
     Case(name="a logout and a login", vendor=ROTATES, does=(LOGS_OUT, LOGS_IN), starts=THREE),
+    Case(name="a session comes in", vendor=ROTATES, does=(BRINGS_IN,), empty=True, renewals=2, faults=ALL, together=1),
+    Case(name="one comes in, and one is here", vendor=ROTATES, does=(BRINGS_IN,), age=OVER, faults=ALL, together=1),
+    Case(name="one comes in as the user goes", vendor=ROTATES, does=(LOGS_OUT, BRINGS_IN)),
+    Case(
+        name="one takes the place of another", vendor=ROTATES, does=(REPLACES,), faults=(DIES, LEASE_ENDS), together=1
+    ),
+    Case(
+        name="what comes in is dead",
+        vendor=ROTATES,
+        does=(BRINGS_IN,),
+        empty=True,
+        ended=True,
+        faults=(DIES, *STORE, *VENDOR),
+        together=1,
+    ),
+    Case(name="it is dead, and the user logs in", vendor=ROTATES, does=(BRINGS_IN, LOGS_IN), empty=True, ended=True),
     Case(name="a client's secret", vendor=SECRETS, renewals=2, faults=(DIES, LEASE_ENDS, NO_ANSWER), together=1),
     Case(
         name="a client's secret, and a vendor that takes 8 s",
@@ -104,6 +120,41 @@ CASES = [
 ]
 
 LONG = [
+    Case(name="one takes another's place, expired", vendor=ROTATES, does=(REPLACES,), age=OVER, faults=ALL, together=1),
+    Case(
+        name="it does, and the store comes back older",
+        vendor=ROTATES,
+        does=(REPLACES,),
+        faults=(LOSES_DATA,),
+        loses_all=False,
+    ),
+    Case(
+        name="a session comes in, and the user goes",
+        vendor=ROTATES,
+        does=(LOGS_OUT, BRINGS_IN),
+        starts=THREE,
+        faults=ALL,
+        together=1,
+    ),
+    Case(
+        name="two sessions come in",
+        vendor=KEEPS,
+        does=(BRINGS_IN, BRINGS_IN),
+        starts=THREE,
+        empty=True,
+        faults=(DIES, LEASE_ENDS),
+        together=1,
+    ),
+    Case(
+        name="a session comes in, stalls, and its lease ends",
+        vendor=ROTATES,
+        does=(BRINGS_IN,),
+        empty=True,
+        faults=(STOPS, LEASE_ENDS),
+    ),
+    Case(
+        name="a session comes in, and two faults", vendor=ROTATES, does=(BRINGS_IN,), empty=True, faults=ALL, together=2
+    ),
     Case(name="a client's secret, rotated twice", vendor=SECRETS, renewals=2, faults=(*ALL, UNREADABLE), together=1),
     Case(name="a client's secret, two faults", vendor=SECRETS, faults=(*ALL, UNREADABLE), together=2),
     Case(name="three rotate a client's secret", vendor=SECRETS, starts=THREE, faults=(*ALL, UNREADABLE), together=1),

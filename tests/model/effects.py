@@ -220,6 +220,11 @@ def _held(step: Step, _: effects.Held) -> Any:
 
 def _forget(step: Step, effect: effects.Forget) -> Any:
     step.stop_extending()
+    if not effect.reason:
+        forgotten = step.ask(lambda slot: slot.delete(effect.number, step.now), commits=True)
+        if forgotten:
+            step.set(kept=None, known=evolve(step.me.known, record=None, version=effect.number, stored=True))
+        return forgotten
     gone = Entry(goodbye(effect.reason, effect.session), effect.number)
     outcome = step.ask(lambda slot: slot.commit(gone.number, stored(gone.record), None, step.now), commits=True)
     if not isinstance(outcome, Committed) and outcome.record is not None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from linkauth.errors import ReauthorizationRequired
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
 from linkauth.protocol.intent import Note, digest
-from linkauth.protocol.records import TokenRecord
+from linkauth.protocol.records import DeadRecord, TokenRecord
 from linkauth.store import Record
 from linkauth_stores.slot import Slot
 from tests.model.losses import Fate, why_lost
 from tests.model.values import content, evolve, serial, serial_of, token, windows_of
 from tests.model.vendor import SESSION, Login, Logout
 from tests.model.worker import DONE, Ended, Outcome
-from tests.model.world import LOST_DATA, NOT_HEARD, UNNOTICED, Air, Grant, World
+from tests.model.world import LOST_DATA, NOT_HEARD, UNNOTICED, Air, Grant, Life, World
 
 if TYPE_CHECKING:
     from tests.model.effects import Step
@@ -63,7 +64,7 @@ def written(step: Step, before: Slot, after: Slot) -> None:
     if after.version < before.version:
         step.fail(4, f"overwrites version {before.version} with {after.version}")
     if new is None:
-        step.fail(4, "deletes the record")
+        _withdrawn(step, old)
         return
     if serial_of(new) < 0 and getattr(content(new), "by_user", False):
         step.more["left"] = max(step.before.left, serial_of(old) // SESSION)
@@ -81,11 +82,27 @@ def written(step: Step, before: Slot, after: Slot) -> None:
     else:  # a vendor may answer two that ask at once in another order than they were sent
         ranks = [(serial_of(each) // SESSION, _sent_at(each)) for each in (old, new)]
         older = ranks[0] > ranks[1] and not step.before.was_lost
+    if serial_of(new) // SESSION == step.before.withdrawn and not step.me.trouble:
+        step.fail(4, f"brings a{serial_of(new)} back, which was withdrawn")
     if serial_of(new) // SESSION <= step.before.left and not step.before.was_lost:
         step.fail(4, f"brings a{serial_of(new)} back, and the user has gone")
     if older:
         step.fail(4, f"overwrites a{serial_of(old)} with a{serial_of(new)}, which is older")
     step.more["grants"] = marked(marks(step), serial_of(new), durable=True, wiped=False)
+
+
+def _withdrawn(step: Step, old: Record | None) -> None:
+    """Nothing stands there any more: that may become only of the mark of what was brought in, and refused."""
+    found, brought = None if old is None else content(old), [grant.serial for grant in _brought(step)]
+    refused = (step.who, step.case.vendor.refresh(serial_of(old))) in step.before.refused and serial_of(old) in brought
+    if not (refused or (brought and isinstance(found, DeadRecord) and not found.by_user)):
+        step.fail(4, f"deletes {'what the user wrote' if serial_of(old) < 0 else f'a{serial_of(old)}'}")
+    step.more["withdrawn"] = max(brought, default=-1) // SESSION
+
+
+def _brought(step: Step) -> list[Grant]:
+    """What this worker has brought in."""
+    return [grant for grant in marks(step) if grant.by == step.who] if step.case.brings_in(step.who) else []
 
 
 def _sent_at(record: Record | None) -> float:
@@ -156,7 +173,8 @@ def sending(step: Step, spending: Token | None) -> None:
         return
     if digest(spending) in world.dead:
         step.fail(8, f"asks about {spending.refresh_token}, which the store has as dead")
-    if any(grant.serial == serial(spending) and not grant.durable for grant in world.grants):
+    withdrawn = serial(spending) // SESSION == world.withdrawn
+    if not withdrawn and any(grant.serial == serial(spending) and not grant.durable for grant in world.grants):
         step.fail(5, f"spends {spending.refresh_token}, which the store never had")
     may_be_spent = note.doubt == digest(spending) or world.session.is_spent(spending.refresh_token)
     if may_be_spent and kind.rotation.replay_window == 0:
@@ -243,7 +261,10 @@ def served(step: Step) -> None:
         return
     if serial(held) < serial(before) and step.case.vendor.rotation.rotates:
         step.fail(4, f"lets go of {before and before.access_token} for {held.access_token}, which is older")
-    if step.me.failures:
+    gone = (
+        step.me.trouble and step.slot.record(step.now) is None
+    )  # forgotten meanwhile: who asked for it gets it all the same
+    if step.me.failures or gone:
         return
     if any(grant.serial == serial(held) and not (grant.durable or grant.wiped) for grant in marks(step)):
         step.fail(3, f"hands out {held.access_token}, which the store never had")
@@ -254,6 +275,8 @@ def handed(step: Step, ended: Ended) -> None:
     fresh = ended.token
     if fresh is not None and fresh.expires_at <= step.now and step.me.stopped_until < 0:
         step.fail(7, f"hands out {fresh.access_token}, which expired at {fresh.expires_at:g}")
+    if fresh is None and step.me.kept is None and any(not (each.durable or each.wiped) for each in _brought(step)):
+        step.more["excuse"] = step.before.excuse or "it did not come in, and who brought it was told"
 
 
 # -- the end -------------------------------------------------------------------------------------------------------------------
@@ -264,12 +287,18 @@ def at_the_end(world: World) -> str:
     waiting = [life.name for life in world.lives if not life.is_done]
     if waiting:
         return f"promise 7: {' and '.join(waiting)} wait for ever"
+    if world.case.withdraws and _is_refused(world.lives[0]) and world.slot.record(world.now) is not None:
+        return "promise of adopt: something stays of what came in and was dead"
     if not world.case.vendor.rotation.rotates:
         return ""
     session = world.session
     refresh = world.case.vendor.refresh(session.serial)
     has = world.slot.record(world.now)
-    if session.serial // SESSION <= world.left and has is not None and serial_of(has) < 0:
+    if (
+        session.serial // SESSION <= world.left
+        and (serial_of(has) < 0 or serial_of(has) // SESSION > world.left)
+        and has
+    ):
         return ""
     found = content(has).token.refresh_token if has is not None and serial_of(has) >= 0 else None  # type: ignore[union-attr]
     if session.alive and found == refresh:
@@ -277,3 +306,9 @@ def at_the_end(world: World) -> str:
     reason = world.excuse or why_lost(world.fate(session.serial))
     what = f"the vendor has {refresh}{'' if session.alive else ', revoked'}, the store {found}"
     return "" if reason else f"promise 5: {what}, and nothing was cut off"
+
+
+def _is_refused(life: Life) -> bool:
+    """Whether the user was sent for, by one to whom nothing else has happened."""
+    refused = life.result is not None and life.result.words.startswith(ReauthorizationRequired.__name__)
+    return refused and life.up and not (life.failures or life.trouble)

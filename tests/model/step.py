@@ -233,6 +233,8 @@ class Step:
             return False
         self.set(puts_back=None)
         outcome = self.ask(lambda slot: slot.commit(entry.number, stored(entry.record), None, self.now), commits=True)
-        if not isinstance(outcome, Committed) and outcome.record is not None and self.supersedes(outcome.record):
+        if not isinstance(outcome, Committed) and outcome.record is None and self.me.known.entry == entry:
+            self.know(record=None)  # it was deleted
+        elif not isinstance(outcome, Committed) and outcome.record is not None and self.supersedes(outcome.record):
             self.set(known=adopt(outcome.record, self.me.known))
         return True

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from tests.model.adoption_faults import FAULTS
 from tests.model.cases import CASES, LONG
 from tests.model.explore import explore
-from tests.model.secret_faults import FAULTS
 
 NAMED = {case.name: case for case in CASES + LONG}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+LATE = {case.name for case in LONG}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=[pytest.mark.long] if fault.case in LATE else [], id=fault.name) for fault in FAULTS],
+)
 def test_every_planted_fault_is_found(fault):
     """Each wrong protocol breaks a promise in the case that it names."""
     with fault.replaced():
-        found = explore(NAMED[fault.case], fault.program, most=20_000)
+        found = explore(NAMED[fault.case], fault.program, most=40_000)
     assert found.bad.startswith("promise "), f"{fault.what} was not found in {found.states} states"
 
 

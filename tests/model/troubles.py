@@ -79,7 +79,7 @@ def losses(world: World) -> Iterator[tuple[str, World]]:
 
 
 def _lost(world: World) -> World:
-    slot = Slot() if world.case.loses_all else first_slot(world.case.vendor)
+    slot = Slot() if world.case.loses_all else first_slot(world.case)
     left = serial_of(slot.record(world.now))
     grants = tuple(
         evolve(grant, durable=False, wiped=grant.durable, store_lost=not (grant.durable or grant.of_the_user))

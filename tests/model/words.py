@@ -32,6 +32,8 @@ def doing(life: Life) -> str:
             return f"{life.name} commits {said(fresh)}"
         case effects.Wait(seconds=seconds) | effects.Sleep(seconds=seconds):
             return f"{life.name} has waited ({seconds:g} s at the most)"
+        case effects.Forget(reason="", number=number):
+            return f"{life.name} takes away under {number} what it had brought in"
         case effects.Forget(number=number):
             return f"{life.name} writes under {number} that the user has gone"
         case effects.Release(note=note):

@@ -18,6 +18,7 @@ from tests.model.vendor import Kind, Login, Logout, Rotation, Session
 from tests.model.worker import Ended, Known, Outcome
 
 __all__ = [
+    "BRINGS_IN",
     "CUT_OFF",
     "LEASE_ENDED",
     "LOGS_IN",
@@ -25,6 +26,7 @@ __all__ = [
     "LOST_DATA",
     "NOT_HEARD",
     "RENEWS",
+    "REPLACES",
     "STOPPED",
     "UNNOTICED",
     "Air",
@@ -44,6 +46,8 @@ NOT_HEARD: Final = "the store had lost its data, and it had yet to hear of that"
 RENEWS: Final = "renews"
 LOGS_IN: Final = "logs in"
 LOGS_OUT: Final = "logs out"
+BRINGS_IN: Final = "brings in a session that was made elsewhere"
+REPLACES: Final = "brings one in, in the place of what is here"
 UNNOTICED: Final = frozenset((LEASE_ENDED, LOST_DATA, NOT_HEARD))
 """A worker that goes on cannot know."""
 
@@ -186,8 +190,18 @@ class Case:
     announces: bool = True
     ended: bool = False
     """The vendor has ended the session before anybody asks."""
+    empty: bool = False
+    """Nobody has logged in yet."""
     together: int = 99
     """How many faults may happen in one schedule."""
+
+    @property
+    def withdraws(self) -> bool:
+        """What is brought in is dead, and nobody has brought anything else."""
+        return self.ended and self.empty and self.does == (BRINGS_IN,)
+
+    def brings_in(self, who: int) -> bool:
+        return self.does_what(who) in {BRINGS_IN, REPLACES}
 
     def does_what(self, who: int) -> str:
         return self.does[who] if who < len(self.does) else RENEWS
@@ -209,6 +223,8 @@ class World:
     """Who was told of which refresh token that it is no good."""
     left: int = -1
     """The newest session that the store was told to be over by the user."""
+    withdrawn: int = -1
+    """The session that had come in, and was dead."""
     lost_at: float = -math.inf
     beside: tuple[int, int] = (0, -1)
     """The answer that is kept beside the record, for a human: under which number, and of which secret."""
