@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import attrs
 from aiohttp import web
 
+from linkauth.sandbox.pages import page
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -123,8 +125,12 @@ class Fault:
         if self.size:
             text = '{"padding": "' + "x" * self.size + '"}'
             return web.Response(status=status, headers=headers, text=text, content_type="application/json")
-        text = self.body if self.body is not None else f"<!doctype html><title>{status}</title><h1>{status}</h1>"
-        return web.Response(status=status, headers=headers, text=text, content_type=self.content_type)
+        if self.body is not None:
+            return web.Response(status=status, headers=headers, text=self.body, content_type=self.content_type)
+        answer = page(f"A fault: {status}", "<p>The sandbox was told to answer so.</p>", status=status)
+        answer.headers.update(headers)
+        answer.content_type = self.content_type
+        return answer
 
     def _edited(self, true: web.Response) -> web.Response:
         true.headers.update(self.headers)

@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["hidden", "page", "posting"]
 
 STYLE: Final = """
-body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
-button { font: inherit; padding: .5rem 1.2rem; margin: .5rem .5rem 0 0; }
-table { border-collapse: collapse; margin: 1.5rem 0; } caption { text-align: left; font-weight: bold; }
-th { text-align: left; font-weight: normal; padding-right: 2rem; } td { text-align: right; }
+:root { color-scheme: light dark; }
+html { background: Canvas; color: CanvasText; }
+body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; }
+a { color: LinkText; }
+button { font: inherit; padding: .5rem 1.2rem; margin: .5rem .5rem 0 0; min-height: 2.75rem; }
+fieldset { margin: 1rem 0; border: .0625rem solid; border-radius: .5rem; }
+label { display: block; padding: .375rem 0; }
+input { inline-size: 1.25rem; block-size: 1.25rem; vertical-align: text-bottom; }
+table { border-collapse: collapse; margin: 1.5rem 0; width: 100%; } caption { text-align: left; font-weight: bold; }
+th { text-align: left; font-weight: normal; padding-right: 1rem; } td { text-align: right; white-space: nowrap; }
+td:only-child { text-align: left; }
+tr { border-top: .0625rem solid; }
 """
 
 PAGE: Final = Template(
-    '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">$refresh'
+    '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width"><title>$title</title><style>$style</style></head>\n'
     "<body><main><h1>$title</h1>\n$body\n</main></body>\n</html>\n"
 )
@@ -32,13 +41,9 @@ PAGE: Final = Template(
 HEADERS: Final = {**NOT_STORED, "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
 
-def page(title: str, body: str, *, status: int = 200, refresh: int = 0, nonce: str = "") -> web.Response:
-    """A page. ``body`` is HTML, ``title`` is text; ``refresh``: seconds after which it is read again.
-
-    ``nonce``: of the one script that may run.
-    """
-    again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
-    text = PAGE.substitute(title=escape(title), body=body, style=STYLE, refresh=again)
+def page(title: str, body: str, *, status: int = 200, nonce: str = "") -> web.Response:
+    """A page. ``body`` is HTML, ``title`` is text; ``nonce``: of the one script that may run."""
+    text = PAGE.substitute(title=escape(title), body=body, style=STYLE)
     script = f" script-src 'nonce-{nonce}';" if nonce else ""
     policy = f"default-src 'none'; style-src 'unsafe-inline';{script} base-uri 'none'"
     headers = {**HEADERS, "Content-Security-Policy": policy}

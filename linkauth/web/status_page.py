@@ -34,6 +34,9 @@ STATES: Final = {
 }
 """Word in the query, and on the page."""
 
+NONE: Final = "None of them is what you look for."
+NOTHING: Final = "Nobody is connected yet."
+
 STYLE: Final = """
 :root { color-scheme: light dark; }
 html { background: Canvas; color: CanvasText; }
@@ -41,7 +44,7 @@ body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1.5rem au
 h1 { font-size: 1.5rem; line-height: 1.25; }
 h2 { font-size: 1.1rem; margin: 0; }
 form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; margin: 1rem 0; }
-label { display: flex; flex-direction: column; font-size: .9rem; }
+label { display: flex; flex-direction: column; font-size: .9rem; flex: 1 1 9rem; min-width: 0; max-width: 20rem; }
 input, select, button { font: inherit; min-height: 2.75rem; padding: .25rem .75rem; box-sizing: border-box; max-width: 100%; }
 ol { list-style: none; padding: 0; }
 li { padding: .75rem 0 .75rem .75rem; border-top: .0625rem solid; border-left: .375rem solid transparent; }
@@ -49,9 +52,8 @@ li.needs-user { border-left-color: CanvasText; }
 li.ends-soon, li.failing { border-left: .375rem double CanvasText; }
 p { margin: .25rem 0; }
 dl { display: flex; flex-wrap: wrap; gap: 0 1.5rem; margin: .25rem 0; }
-dl div { display: flex; gap: .375rem; }
-dt::after { content: ":"; }
-dd { margin: 0; }
+dt, dd { display: inline; margin: 0; }
+dt::after { content: ": "; }
 code { user-select: all; }
 nav { display: flex; gap: 1.5rem; }
 nav a { padding: .625rem 0; }
@@ -144,7 +146,7 @@ def page(found: Found, links: Mapping[str, str]) -> str:
     counted = "".join(f", {found.by_state[state]} {words}" for state, words in STATES.items() if found.by_state[state])
     body = f"<h1>Connections</h1>\n<p>{found.total} in the store{counted}.</p>\n{_form(found)}\n"
     items = "\n".join(_item(status, links.get(status.key, "")) for status in found.page())
-    body += f"<ol>\n{items}\n</ol>\n{_turn(found)}" if items else "<p>None of them is what you look for.</p>"
+    body += f"<ol>\n{items}\n</ol>\n{_turn(found)}" if items else f"<p>{NONE if found.total else NOTHING}</p>"
     return document("Connections", body, STYLE)
 
 

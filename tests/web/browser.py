@@ -132,6 +132,16 @@ class Browser:
         """The value that ``script`` returns, run in the page from outside (its policy does not bind it)."""
         return await self._ask("POST", "/execute/sync", {"script": script, "args": []})
 
+    async def look_like(self, *, width: int, scheme: str) -> None:
+        """Be ``width`` pixels wide, as a phone is, and prefer the ``scheme`` "light" or "dark"."""
+        screen = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+        await self._devtools("Emulation.setDeviceMetricsOverride", screen)
+        prefers = [{"name": "prefers-color-scheme", "value": scheme}]
+        await self._devtools("Emulation.setEmulatedMedia", {"features": prefers})
+
+    async def _devtools(self, command: str, params: dict[str, Any]) -> None:
+        await self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
+
     async def picture(self, path: Path) -> None:
         """A PNG of what the window shows."""
         path.write_bytes(base64.b64decode(await self._ask("GET", "/screenshot")))

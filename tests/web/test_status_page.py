@@ -11,28 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from linkauth import AuthEngine, LinkXGUser, StoreUnavailable
-from linkauth.oauth.grants import NEVER
-from linkauth.oauth.token import Token
-from linkauth.protocol.keys import token_key
-from linkauth.protocol.records import DeadRecord, TokenRecord
+from linkauth import AuthEngine
 from linkauth.web import status_app
-from linkauth_stores.memory import MemoryStore
-
-USER = LinkXGUser(base_url="http://127.0.0.1:1")
-DAY = 86400.0
-
-
-class Store(MemoryStore):
-    """One that may be away."""
-
-    away = False
-
-    async def keys(self, prefix=""):
-        if self.away:
-            raise StoreUnavailable("Redis: nobody answers")
-        async for key in super().keys(prefix):
-            yield key
+from tests.web.kept import Store, keep
 
 
 @pytest.fixture
@@ -44,26 +25,6 @@ def store() -> Store:
 async def engine(store):
     async with AuthEngine(store) as made:
         yield made
-
-
-async def keep(
-    engine: AuthEngine, account: str, *, dead: str = "", vendor: str = "linkxg-user", lives: float = 900.0
-) -> None:
-    """A credential in the store, as a worker would have left it."""
-    now = engine.context.clock.wall()
-    key = token_key(USER, account)
-    token = Token(
-        access_token="an-access-token",
-        refresh_token="a-refresh-token",
-        issued_at=now,
-        expires_at=min(now + lives, NEVER),
-        refresh_expires_at=now + 7 * DAY,
-        scope="products:read",
-    )
-    record: Any = TokenRecord(vendor=vendor, account=account, token=token)
-    if dead:
-        record = DeadRecord(vendor=vendor, account=account, reason=dead)
-    await engine.context.store_client.store.commit(key, 1, engine.context.codec.close(key, 1, record))
 
 
 class Read(HTMLParser):
@@ -232,6 +193,33 @@ async def test_a_store_that_is_away(serve, store) -> None:
     async with client.get("/connections") as response:
         assert response.status == 503
         assert "The store cannot be read just now" in await response.text()
+
+
+async def test_a_page_is_one_walk(engine, serve, store) -> None:
+    """However many there are and whatever is looked for: each sort of record is gone through once, and nothing is read again."""
+    for number in range(130):
+        await keep(engine, f"user{number:03}", dead="over")
+    client = await serve(connect_url=lambda status: f"https://app.example/{status.account}")
+    for query in ("", "?page=2", "?account=user1&state=needs-user", "?vendor=linkxg-user"):
+        store.walks.clear()
+        async with client.get(f"/connections{query}") as response:
+            assert response.status == 200
+        assert sorted(store.walks) == ["answer/", "secret/", "token/"]
+
+
+async def test_other_paths_and_methods(serve, store) -> None:
+    """Pages for people, under the same policy, that read nothing."""
+    client = await serve()
+    store.away = True
+    for path in ("/connections", "/connections/"):
+        async with client.post(path) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
+            assert "<h1>This page is only read</h1>" in await response.text()
+    async with client.get("/connections/other") as response:
+        assert response.status == 404
+        assert "form-action 'self'" in response.headers["Content-Security-Policy"]
+        assert "<h1>There is nothing here</h1>" in await response.text()
+    assert store.walks == []
 
 
 async def test_an_empty_store(serve) -> None:
