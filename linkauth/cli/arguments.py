@@ -13,7 +13,9 @@ import os
 import re
 from typing import Final
 
-__all__ = ["REGISTRATION", "Store", "add_registration", "add_store", "age", "seconds"]
+from linkauth.cli.settings import pairs, setting
+
+__all__ = ["PASSWORD", "REGISTRATION", "Store", "add_registration", "add_store", "age", "seconds"]
 
 REGISTRATION: Final = {
     "client_id": "the client's id",
@@ -30,7 +32,7 @@ REGISTRATION: Final = {
 }
 """Parts of a registration that are options, and what each is."""
 
-_PASSWORD: Final = re.compile(r"//[^/?#]*:[^/?#]*@|[?&;][^=&]*(password|secret)[^=&]*=", re.IGNORECASE)
+PASSWORD: Final = re.compile(r"//[^/?#]*:[^/?#]*@|[?&;][^=&]*(password|secret)[^=&]*=", re.IGNORECASE)
 """In a URL: a password before the host, or among the options."""
 ENDS: Final = """The client's secret is read from $LINKAUTH_CLIENT_SECRET, or asked for. To share a session with an app,
 name the vendor as the app does: client, base URL, scope and account are all part of whose session it is."""
@@ -39,20 +41,20 @@ name the vendor as the app does: client, base URL, scope and account are all par
 def add_registration(one: argparse.ArgumentParser) -> None:
     """Add --store, VENDOR and the options that describe a registration."""
     words = "as `linkauth vendors` lists them; default $LINKAUTH_VENDOR, or the only one in the store"
-    named = os.environ.get("LINKAUTH_VENDOR")
+    named = setting("LINKAUTH_VENDOR")
     one.add_argument("vendor", nargs="?", type=_vendor_name, default=named, metavar="VENDOR", help=words)
     add_store(one)
     for name, meaning in {"account": "whose session (default: default)", **REGISTRATION}.items():
         variable = f"LINKAUTH_{name.upper()}"
         option = f"--{name.replace('_', '-')}"
-        one.add_argument(option, default=os.environ.get(variable), help=f"{meaning}; default ${variable}")
+        one.add_argument(option, default=setting(variable), help=f"{meaning}; default ${variable}")
     many = "oauth2 and the catalogue's: a parameter for its requests, such as audience=…; may be given several times"
-    one.add_argument("--extra", action="append", default=[], metavar="NAME=VALUE", help=many)
+    one.add_argument("--extra", action="append", default=pairs("extra"), metavar="NAME=VALUE", help=many)
     own = "a part of the registration that is this vendor's own, such as shop=…; may be given several times"
-    one.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=own)
+    one.add_argument("--set", action="append", default=pairs("set"), metavar="NAME=VALUE", help=own)
     one.add_argument(
         "--vendor-of",
-        default=os.environ.get("LINKAUTH_VENDOR_OF"),
+        default=setting("LINKAUTH_VENDOR_OF"),
         metavar="MODULE:FUNCTION",
         help="in place of a registration, where each tenant has a vendor of its own: the app's function from a linkauth.Status to its "
         "vendor, as keep_alive() takes it, in a module that is installed or in this folder; default $LINKAUTH_VENDOR_OF",
@@ -78,7 +80,7 @@ def add_store(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--store",
         action=Store,
-        default=os.environ.get("LINKAUTH_STORE"),
+        default=setting("LINKAUTH_STORE"),
         metavar="URL",
         help="such as file:~/.linkauth or redis://localhost/0; default $LINKAUTH_STORE, where a URL with a password "
         "belongs. A store that is encrypted is read with $LINKAUTH_KEYS (newest first, separated by commas)",
@@ -102,7 +104,7 @@ class Store(argparse.Action):
         from linkauth.oauth.token import secret_str  # noqa: PLC0415  # whoever names a store waits for the engine anyway
 
         given = str(values)
-        if _PASSWORD.search(given):
+        if PASSWORD.search(given):
             parser.error(
                 f"{option_string or self.metavar}: a password can be read by everybody on this host, in `ps`; set "
                 "$LINKAUTH_STORE instead, or name another variable, as '$NAME' in quotes"

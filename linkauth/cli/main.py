@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linkauth.cli import settings
 from linkauth.cli.parser import parser
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. Raises ``SystemExit`` where the arguments are not understood."""
+    settings.choose({}, {})  # that of an earlier call says nothing here
     whole = parser()
     chosen = whole.parse_args(arguments)
     if chosen.run is None:
@@ -21,4 +23,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from linkauth.cli.running import ended  # noqa: PLC0415  # help needs no event loop, and none of the engine
 
-    return ended(chosen)
+    return ended(chosen, arguments)

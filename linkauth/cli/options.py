@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from linkauth.cli.arguments import Store, add_registration, add_store, age, seconds
+from linkauth.cli.settings import setting
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -51,10 +51,10 @@ def sandbox(one: ArgumentParser) -> None:
 def connect(one: ArgumentParser) -> None:
     """Which user, and where the vendor's answer comes to."""
     add_registration(one)
-    one.add_argument("--email", default=os.environ.get("LINKAUTH_EMAIL"), help="linkxg-user; default $LINKAUTH_EMAIL")
+    one.add_argument("--email", default=setting("LINKAUTH_EMAIL"), help="linkxg-user; default $LINKAUTH_EMAIL")
     one.add_argument(
         "--redirect-uri",
-        default=os.environ.get("LINKAUTH_REDIRECT_URI", REDIRECT_URI),
+        default=setting("LINKAUTH_REDIRECT_URI") or REDIRECT_URI,
         help=f"as registered with the vendor; default $LINKAUTH_REDIRECT_URI, else {REDIRECT_URI}",
     )
     port = one.add_mutually_exclusive_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["COMMANDS", "parser"]
-
-VERBOSE: Final = "log what happens, never a secret"
 
 COMMANDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], str]]] = {
     "demo": (
@@ -117,13 +116,26 @@ def parser() -> argparse.ArgumentParser:
     """Everything that can be typed. ``run`` is the module and the function of the command that was, or None."""
     whole = _Parser(prog="linkauth", description="OAuth2 tokens that are always fresh.")
     whole.add_argument("--version", action="version", version=f"linkauth {__version__}")
-    whole.add_argument("-v", "--verbose", action="store_true", help=VERBOSE)
+    whole.set_defaults(verbose=False, profile=os.environ.get("LINKAUTH_PROFILE"))
+    _add_anywhere(whole)
     whole.set_defaults(run=None)
     several = whole.add_subparsers(title="commands", metavar="COMMAND")
     for name, (run, add_options, words) in COMMANDS.items():
         one = several.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
-        # Before the command or after it; what is not given here leaves what was given there.
-        one.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=VERBOSE)
+        _add_anywhere(one)
         add_options(one)
         one.set_defaults(run=run)
     return whole
+
+
+def _add_anywhere(one: argparse.ArgumentParser) -> None:
+    """Add what goes before the command or after it: what is not given here leaves what was given there."""
+    absent = argparse.SUPPRESS
+    one.add_argument("-v", "--verbose", action="store_true", default=absent, help="log what happens, never a secret")
+    one.add_argument(
+        "--profile",
+        default=absent,
+        metavar="NAME",
+        help="take what neither arguments nor environment say from [NAME] in $LINKAUTH_CONFIG; default $LINKAUTH_PROFILE, "
+        "and ~/.config/linkauth.toml",
+    )

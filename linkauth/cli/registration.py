@@ -1,8 +1,7 @@
-"""Which vendor, as which client: from the command line, and its secret from the environment or a prompt."""
+"""Which vendor, as which client: from the command line, the environment or a profile, and its secret from there or a prompt."""
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +10,7 @@ from linkauth.cli import vendor_of
 from linkauth.cli.arguments import REGISTRATION
 from linkauth.cli.known import GROUP, known
 from linkauth.cli.making import made
+from linkauth.cli.settings import setting
 from linkauth.errors import ConfigurationError
 from linkauth.plugins import names
 
@@ -35,7 +35,7 @@ def opened(store: str | None) -> AuthEngine:
     """The engine on the store of that URL. Raises ``ConfigurationError``."""
     if not store:
         raise ConfigurationError("which store? Give --store URL or set $LINKAUTH_STORE")
-    keys = os.environ.get("LINKAUTH_KEYS")
+    keys = setting("LINKAUTH_KEYS")
     several = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
     return AuthEngine(store, keys=several, trust_env=True)
 

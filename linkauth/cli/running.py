@@ -15,11 +15,12 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from linkauth.cli.parser import parser
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
 __all__ = ["ended"]
 
@@ -28,12 +29,14 @@ INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
 
-def ended(chosen: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
+def ended(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> int:
+    """Run the command that was ``chosen`` by ``arguments``; the exit status."""
     logging.basicConfig(
         level=logging.DEBUG if chosen.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     try:
+        if chosen.profile:
+            chosen = _with_profile(chosen, arguments)
         module, _, function = str(chosen.run).partition(".")
         run = getattr(import_module(f"linkauth.cli.{module}"), function)
         status = asyncio.run(_until_stopped(run(chosen)))
@@ -47,6 +50,14 @@ def ended(chosen: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0  # it has read what it wanted
     return status
+
+
+def _with_profile(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was typed, and what the profile says where nothing was. Raises ``ConfigurationError``."""
+    from linkauth.cli import profile  # noqa: PLC0415  # it reads the catalogue
+
+    profile.choose(chosen.profile, getattr(chosen, "vendor", None))
+    return parser().parse_args(arguments)
 
 
 async def _until_stopped(command: Awaitable[int]) -> int:

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from linkauth.cli.settings import setting
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import secret_str
 
@@ -32,8 +33,8 @@ def ask(what: str) -> str:
 
 
 def ask_secret(variable: str, what: str) -> str:
-    """A secret from the environment, else asked for without echo. Raises ``ConfigurationError`` as ``ask`` does."""
-    found = secret_str(os.environ.get(variable, ""))
+    """A secret from the environment or the profile, else asked for without echo. Raises ``ConfigurationError`` as ``ask`` does."""
+    found = secret_str(setting(variable) or "")
     if found:
         return found
     if not sys.stdin.isatty():
