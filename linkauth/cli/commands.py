@@ -12,10 +12,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from linkauth import Vendor
+from linkauth.cli.progress import how_many, progress
 from linkauth.cli.registration import credential, engine, existing, exists, vendor
 from linkauth.cli.vendor_of import vendor_of
 from linkauth.cli.words import left, moment
 from linkauth.engine.encryption import KEY_BYTES
+from linkauth.engine.reseal import KINDS, resealed
 from linkauth.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -82,11 +84,20 @@ async def _has_any(opened: AuthEngine, which: Vendor) -> bool:
 async def reseal(chosen: argparse.Namespace) -> int:
     """Write everything under the newest key; exit status 1 where something is left under another, or in clear."""
     async with existing(chosen.store) as opened:
-        print(f"written anew {await opened.reseal()}")
+        written = 0
+        with progress("looked at", await how_many(opened.context, KINDS)) as step:
+            async for anew in resealed(opened.context):
+                written += anew
+                step()
+        print(f"written anew {written:,}")
         rest = Counter([each.key_id async for each in opened.statuses() if each.key_id != opened.context.codec.newest])
     for name, count in sorted(rest.items()):
         where = f"under key {name}" if name else "in clear"
-        print(f"linkauth: {count} left {where}: in use, or not to be read with the keys given", file=sys.stderr)
+        print(
+            f"linkauth: {count:,} left {where}: in use just now, when another run takes them; or their key is not among "
+            "$LINKAUTH_KEYS, where it belongs at the end (`plain`: what is in clear)",
+            file=sys.stderr,
+        )
     return 1 if rest else 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from linkauth.cli.progress import how_many, progress
 from linkauth.cli.registration import existing, opened
 from linkauth.engine.readings import readings
 from linkauth.engine.renew_many import each
@@ -37,8 +38,10 @@ async def run(chosen: argparse.Namespace) -> int:
 
         async def one(found: tuple[str, Reading | CorruptRecord]) -> None:
             counts[await _copy(source.context, target.context, *found)] += 1
+            step()
 
-        await each(_everything(source.context), one)
+        with progress("copied", await how_many(source.context, KINDS)) as step:
+            await each(_everything(source.context), one)
     print(", ".join(f"{words} {counts[words]:,}" for words in ("copied", "there already", "not to be read")))
     print(
         "Stop what works with the old store before you copy, and copy once more then: a session that both renew is lost."

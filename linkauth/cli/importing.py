@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from linkauth.cli import lines
-from linkauth.cli.progress import Progress
+from linkauth.cli.progress import progress
 from linkauth.cli.registration import engine, exists, vendor
 from linkauth.cli.terminal import interruptible
 from linkauth.engine.renew_many import Pace, each
@@ -145,7 +145,6 @@ class Import:
 
     async def store(self, own: list[Line]) -> None:
         """Put all of them in the store."""
-        progress = Progress("stored", len(own))
 
         async def one(line: Line) -> None:
             try:
@@ -158,24 +157,24 @@ class Import:
                 raise
             except LinkAuthError as error:
                 _refuse(line.number, error, self._counts)
-            progress.step()
+            step()
 
-        await each(_all(own), one)
-        progress.end()
+        with progress("stored", len(own)) as step:
+            await each(_all(own), one)
 
     async def renew(self, accounts: Sequence[str]) -> None:
         """Have a valid token of each: who has one already is not renewed."""
-        progress, pace = Progress("renewed", len(accounts)), Pace(self._opened.context.clock, share=1.0, otherwise=0.0)
+        pace = Pace(self._opened.context.clock, share=1.0, otherwise=0.0)
 
         async def one(account: str) -> None:
             credential = self._opened.credential(self._vendor, account)
             if await _has_none(credential):
                 await pace.turn(self._vendor)
                 self._counts[await _renewed(credential)] += 1
-            progress.step()
+            step()
 
-        await each(_all(accounts), one)
-        progress.end()
+        with progress("renewed", len(accounts)) as step:
+            await each(_all(accounts), one)
 
 
 async def _has_none(credential: Credential) -> bool:

@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 REDIRECT_URI: Final = "http://127.0.0.1:8766/callback"
+WATCHED: Final = 5.0
+"""Seconds between two looks: of ten thousand credentials one takes a second or two of the store's time."""
 
 
 def nothing(one: ArgumentParser) -> None:
@@ -153,7 +155,11 @@ def status(one: ArgumentParser) -> None:
     one.add_argument("--vendor", metavar="NAME", help="what is of this vendor alone")
     one.add_argument("--account", metavar="NAME", help="what is of this account alone")
     one.add_argument("--needs-user", action="store_true", help="what needs its user alone, now or soon")
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
+    one.add_argument(
+        "--json", action="store_true", help="one JSON object a line; with --watch, all of them anew each time"
+    )
+    again = f"look again every so often (default {WATCHED:g} s), also while the store is away, until Ctrl-C (exit status 130)"
+    one.add_argument("--watch", nargs="?", type=seconds, const=WATCHED, metavar="SECONDS", help=again)
 
 
 def doctor(one: ArgumentParser) -> None:

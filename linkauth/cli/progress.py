@@ -1,48 +1,44 @@
-"""How far a long command is, on standard error."""
+"""How far a long command is, on standard error: for people at a terminal alone, a log has the last line."""
 
 from __future__ import annotations
 
 import sys
-import time
-from typing import Final
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-__all__ = ["Progress"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-EVERY: Final = 5.0
-"""Seconds between two lines in a log."""
-EVERY_TERMINAL: Final = 0.2
-"""Seconds between two states of the one line at a terminal."""
+    from linkauth.engine.context import EngineContext
+
+__all__ = ["how_many", "progress"]
 
 
-class Progress:
-    """``stored 1,200 of 10,000``: one line that changes at a terminal, now and then a line elsewhere. Of what is short, none."""
+def progress(doing: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+    """A bar, where there is a terminal and rich (extra ``cli``); what it yields is called when one more is done.
 
-    def __init__(self, doing: str, total: int) -> None:
-        """``doing``: what has been done with each, as in ``stored``."""
-        self._doing = doing
-        self._total = total
-        self._done = 0
-        self._terminal = sys.stderr.isatty()
-        self._next = time.monotonic() + (EVERY_TERMINAL if self._terminal else EVERY)
-        self._told = False
+    ``doing``: what is done with each, as in ``stored``; ``total``: how many there are, as far as it is known.
+    """
+    if not sys.stderr.isatty():
+        return nullcontext(_nothing)
+    try:
+        from linkauth.cli.drawing import bar  # noqa: PLC0415  # it needs rich
+    except ImportError:
+        return nullcontext(_nothing)
+    return bar(doing, total)
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + (EVERY_TERMINAL if self._terminal else EVERY)
-            self._tell()
 
-    def end(self) -> None:
-        """Leave the terminal's line as it is."""
-        if self._told and self._terminal:
-            self._tell()
-            print(file=sys.stderr)
+def _nothing() -> None:
+    """Nobody looks."""
 
-    def _tell(self) -> None:
-        self._told = True
-        words = f"{self._doing} {self._done:,} of {self._total:,}"
-        print(
-            f"\r{words}" if self._terminal else words, end="" if self._terminal else "\n", file=sys.stderr, flush=True
-        )
+
+async def how_many(context: EngineContext, kinds: tuple[str, ...]) -> int:
+    """How many records there are of ``kinds``, for a bar; 0 where none is shown. Raises ``StoreUnavailable``."""
+    if not sys.stderr.isatty():
+        return 0
+    found = 0
+    for kind in kinds:
+        async for _ in context.store_client.store.keys(kind):
+            found += 1
+    return found

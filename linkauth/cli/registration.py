@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from linkauth.store import Existing
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["credential", "engine", "existing", "exists", "opened", "vendor"]
+__all__ = ["credential", "engine", "existing", "exists", "opened", "raise_unless_exists", "vendor"]
 
 
 def engine(chosen: argparse.Namespace) -> AuthEngine:
@@ -44,9 +44,14 @@ def opened(store: str | None) -> AuthEngine:
 async def existing(store: str | None) -> AsyncGenerator[AuthEngine]:
     """As ``opened``, for who only reads: a store that nobody has used is not made, but told as the mistake that it is."""
     async with opened(store) as found:
-        if not await exists(found):
-            raise ConfigurationError("there is no store at that URL, and none is made by looking at it")
+        await raise_unless_exists(found)
         yield found
+
+
+async def raise_unless_exists(found: Engine[Any]) -> None:
+    """Raises ``ConfigurationError`` for a store that nobody has used, ``StoreUnavailable``."""
+    if not await exists(found):
+        raise ConfigurationError("there is no store at that URL, and none is made by looking at it")
 
 
 async def exists(found: Engine[Any]) -> bool:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from linkauth import AuthEngine
     from linkauth.engine.status import Status
 
-__all__ = ["run"]
+__all__ = ["as_json", "find", "run", "table", "who_has_to_act"]
 
 COLUMNS: Final = 3
 """What is aligned: whose it is, the token, the refresh token."""
@@ -26,52 +27,83 @@ COLUMNS: Final = 3
 
 async def run(chosen: argparse.Namespace) -> int:
     """Print a line for each; exit status 1 where one needs the user, now or soon, or cannot be read."""
+    if chosen.watch is not None:
+        from linkauth.cli.watching import watch  # noqa: PLC0415  # it draws
+
+        await watch(chosen)
     async with existing(chosen.store) as opened:
-        found = [each async for each in opened.statuses(vendor=chosen.vendor, account=chosen.account)]
+        found = await find(opened, chosen)
+    for line in as_json(found) if chosen.json else table(found, chosen):
+        print(line)
+    acting = who_has_to_act(found)
+    for line in acting:
+        print(line, file=sys.stderr)
+    return 1 if acting else 0
+
+
+async def find(opened: AuthEngine, chosen: argparse.Namespace) -> list[Status]:
+    """What was asked for, by vendor and account. Raises ``StoreError``."""
+    found = [each async for each in opened.statuses(vendor=chosen.vendor, account=chosen.account)]
     if chosen.needs_user:
         found = [each for each in found if each.needs_user or each.session_ends_soon]
-    found.sort(key=lambda each: (each.vendor, each.account, each.key.partition("/")[0], each.client_id, each.scope))
-    if chosen.json:
-        for each in found:
-            print(json.dumps(attrs.asdict(each)))
-    else:
-        _print(found, some=bool(chosen.vendor or chosen.account or chosen.needs_user))
-    return _who_has_to_act(found)
+    return sorted(
+        found, key=lambda each: (each.vendor, each.account, _kind(each), each.client_id, each.scope, each.key)
+    )
 
 
-def _print(found: Sequence[Status], *, some: bool) -> None:
+def as_json(found: Sequence[Status]) -> list[str]:
+    """An object for each."""
+    return [json.dumps(attrs.asdict(each)) for each in found]
+
+
+def table(found: Sequence[Status], chosen: argparse.Namespace) -> list[str]:
+    """A line for each, and totals."""
     if not found:
-        print(f"The store holds no {'such ' if some else ''}credential.")
-        return
+        some = chosen.vendor or chosen.account or chosen.needs_user
+        return [f"The store holds no {'such ' if some else ''}credential."]
     names = _names(found)
     rows = [(name, *_cells(each)) for name, each in zip(names, found, strict=True)]
     widths = [max(len(row[column]) for row in rows) for column in range(COLUMNS)]
+    lines = list[str]()
     for row in rows:
         aligned = [cell.ljust(width) for cell, width in zip(row, widths, strict=False) if width]
-        print("  ".join([*aligned, *row[COLUMNS:]]).rstrip())
+        lines.append("  ".join([*aligned, *row[COLUMNS:]]).rstrip())
     if any(each.key_id for each in found):
         keys = Counter(each.key_id for each in found)
-        print("Keys in use:", ", ".join(f"{name or 'none'} ({keys[name]} of {len(found)})" for name in sorted(keys)))
+        told = (f"{name or 'none'} ({keys[name]:,} of {len(found):,})" for name in sorted(keys))
+        lines.append(f"Keys in use: {', '.join(told)}")
     if len(found) > 1:
-        kinds = Counter(each.vendor for each in found if each.key.startswith("token/"))
-        print("In all:", ", ".join(f"{vendor} {count:,}" for vendor, count in sorted(kinds.items())) or "no credential")
+        kinds = Counter(each.vendor for each in found if _kind(each) == "token")
+        told = (f"{vendor} {count:,}" for vendor, count in sorted(kinds.items()))
+        lines.append(f"In all: {', '.join(told) or 'no credential'}")
+    return lines
 
 
 def _names(found: Sequence[Status]) -> list[str]:
-    """Whose each is; with client and scope where two would look alike."""
+    """Whose each is; with client and scope where two would look alike, and with the key where they still do."""
     names = [_name(each) for each in found]
-    many = Counter(names)
-    return [
-        f"{name} (client {each.client_id or 'none'}, scope {each.scope or 'none'})" if many[name] > 1 else name
-        for name, each in zip(names, found, strict=True)
-    ]
+    for more in (_client_and_scope, _key):
+        many = Counter(names)
+        names = [f"{name} ({more(each)})" if many[name] > 1 else name for name, each in zip(names, found, strict=True)]
+    return names
+
+
+def _client_and_scope(each: Status) -> str:
+    return f"client {each.client_id or 'none'}, scope {each.scope or 'none'}"
+
+
+def _key(each: Status) -> str:
+    return f"key {each.key}"
+
+
+def _kind(each: Status) -> str:
+    return each.key.partition("/")[0]
 
 
 def _name(each: Status) -> str:
-    kind = each.key.partition("/")[0]
-    if kind == "token":
+    if _kind(each) == "token":
         return f"{each.vendor}/{each.account or '?'}"
-    return f"{each.vendor}: {kind} of {each.client_id or '?'}"
+    return f"{each.vendor}: {_kind(each)} of {each.client_id or '?'}"
 
 
 def _cells(each: Status) -> list[str]:
@@ -92,13 +124,13 @@ def _cells(each: Status) -> list[str]:
     return [token, refresh, *more, *([each.error] if each.error else [])]
 
 
-def _who_has_to_act(found: Sequence[Status]) -> int:
+def who_has_to_act(found: Sequence[Status]) -> list[str]:
+    """A line for each kind of trouble that somebody has to act on; none: all is well."""
     counts = {
-        "the user, for {} of {}": sum(each.needs_user for each in found),
-        "the user, before the session ends, for {} of {}": sum(each.session_ends_soon for each in found),
-        "the operator, for {} of {} that cannot be read": sum(not each.account and bool(each.error) for each in found),
+        "the user, for {:,} of {:,}": sum(each.needs_user for each in found),
+        "the user, before the session ends, for {:,} of {:,}": sum(each.session_ends_soon for each in found),
+        "the operator, for {:,} of {:,} that cannot be read": sum(
+            not each.account and bool(each.error) for each in found
+        ),
     }
-    for words, count in counts.items():
-        if count:
-            print(f"Who has to act: {words.format(count, len(found))}.", file=sys.stderr)
-    return 1 if any(counts.values()) else 0
+    return [f"Who has to act: {words.format(count, len(found))}." for words, count in counts.items() if count]

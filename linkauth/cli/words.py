@@ -7,7 +7,7 @@ from typing import Final
 
 from linkauth.oauth.grants import LONGEST_LIFETIME
 
-__all__ = ["left", "length", "moment"]
+__all__ = ["left", "length", "moment", "rate"]
 
 UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60))
 
@@ -30,3 +30,8 @@ def length(seconds: float) -> str:
 def moment(unix: float) -> str:
     """A moment, Unix seconds."""
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def rate(per_second: float) -> str:
+    """How fast something goes."""
+    return f"{per_second:,.0f}/s" if per_second >= 1 else f"{per_second * 60:.0f}/min"

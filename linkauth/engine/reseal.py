@@ -21,10 +21,12 @@ from linkauth.protocol.records import PendingRecord
 from linkauth.store import Busy, Committed, Granted
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from linkauth.engine.context import EngineContext
     from linkauth.store import Record
 
-__all__ = ["KINDS", "LASTING", "anew", "kept_for", "reseal"]
+__all__ = ["KINDS", "LASTING", "anew", "kept_for", "reseal", "resealed"]
 
 log = logging.getLogger("linkauth")
 
@@ -39,16 +41,23 @@ async def reseal(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> int:
     May be interrupted, and called again: what is done is not done twice. What cannot be read is left as it is, and told in
     the log. Raises ``ConfigurationError`` where there are no keys, ``StoreUnavailable``.
     """
+    return sum([written async for written in resealed(context, kinds)])
+
+
+async def resealed(context: EngineContext, kinds: tuple[str, ...] = KINDS) -> AsyncGenerator[bool]:
+    """As ``reseal``, record by record: whether it was written."""
     if not context.codec.seals:
-        raise ConfigurationError("reseal: the engine has no keys")
-    written = 0
+        raise ConfigurationError(
+            "reseal: the engine has no keys; give keys=, on the command line by $LINKAUTH_KEYS, the newest first"
+        )
     for kind in kinds:
         async for key in context.store_client.store.keys(kind):
+            written = False
             try:
-                written += await anew(context, key)
+                written = await anew(context, key)
             except CorruptRecord as error:
                 log.warning("left as it is: %s", error)
-    return written
+            yield written
 
 
 async def anew(context: EngineContext, key: str) -> bool:

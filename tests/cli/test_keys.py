@@ -42,7 +42,8 @@ def test_what_is_left_is_told(here: Any, vendors: Vendors, store: str) -> None:
     left = here("reseal", "--store", store, LINKAUTH_KEYS=new)
     assert (left.status, left.out) == (1, "written anew 0\n")
     assert "1 left under key" in left.err
-    here("reseal", "--store", store).badly("the engine has no keys")
+    assert "their key is not among $LINKAUTH_KEYS" in left.err
+    here("reseal", "--store", store).badly("the engine has no keys", "$LINKAUTH_KEYS")
 
 
 def test_a_secret_is_rotated_when_it_is_old(here: Any, own: Vendors, store: str) -> None:
