@@ -50,8 +50,6 @@ def answer_ways(vendor: Vendor, chosen: argparse.Namespace) -> AnswerWays:
         raise ConfigurationError(
             f"{vendor.name} answers by POST, which cannot be pasted: --redirect-uri on this machine, or --listen"
         )
-    if (listen is None or chosen.paste) and not can_paste():
-        raise ConfigurationError("the address that the browser arrives at: nobody is at a terminal to paste it")
     pasted = listen is None or chosen.paste or (is_remote() and not vendor.posts_callback and can_paste())
     return AnswerWays(redirect_uri=redirect_uri, listen=listen, otherwise=otherwise, pasted=pasted)
 

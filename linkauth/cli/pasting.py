@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from linkauth.cli.user_answer import GO_ON
+from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import secret_str
 from linkauth.web.callback import BadCallback, of_query
 
@@ -41,7 +42,12 @@ def can_paste() -> bool:
 
 
 async def pasting(answer: UserAnswer) -> None:
-    """Take pasted addresses until one is the answer. Of each its query counts alone, as a callback's (RFC 6749 §4.1.2)."""
+    """Take pasted addresses until one is the answer. Of each its query counts alone, as a callback's (RFC 6749 §4.1.2).
+
+    Raises ``ConfigurationError`` where nobody is at a terminal.
+    """
+    if not can_paste():
+        raise ConfigurationError("the address at which the browser arrives: nobody is there to be asked")
     with _typed_lines() as typed:
         while not answer.done.done():
             print(PROMPT, end="", flush=True)

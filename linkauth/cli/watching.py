@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from linkauth.cli.registration import opened, raise_unless_exists
-from linkauth.cli.status import as_json, find, table, who_has_to_act
+from linkauth.cli.status_lines import as_json, find, table, who_has_to_act
 from linkauth.cli.words import moment
 from linkauth.errors import ConfigurationError, StoreUnavailable
 
