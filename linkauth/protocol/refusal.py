@@ -19,7 +19,7 @@ from linkauth.errors import (
 )
 from linkauth.oauth.token import Token
 from linkauth.protocol import timing
-from linkauth.protocol.effects import Commit, Confirm, Failed, LeaseLost, MarkDead, Release, Repair
+from linkauth.protocol.effects import Commit, Confirm, Failed, LeaseLost, MarkDead, Release
 from linkauth.protocol.intent import Note, digest
 from linkauth.protocol.patience import look, outwait
 from linkauth.protocol.timing import backoff
@@ -82,10 +82,7 @@ def _is_final(me: Worker, attempt: Attempt) -> bool:
 def _refused(me: Worker, attempt: Attempt, refusal: LinkAuthError) -> Steps[Token]:
     """The refresh token is refused: believe it only if nobody has written a newer one meanwhile, here or elsewhere."""
     said = str(refusal)
-    # Where asking spent nothing, who may hold a later login is waited for only now.
-    if me.lacks(attempt.granted.record):
-        yield Repair()
-    if me.suspects():
+    if me.suspects():  # where asking spends nothing, who may hold a later login is waited for only now
         yield from outwait(me, attempt.token)
         if me.token == attempt.token and not (yield Confirm()):
             yield Release(attempt.granted.note)

@@ -132,7 +132,8 @@ def _outwait(me: Worker, token: Token | None) -> Steps[bool]:
 
 def _attempt(me: Worker, attempt: Attempt, called: float) -> Steps[Token | None]:
     """What the attempt brings; None: the lease is not ours any more, and there is nothing to go on with."""
-    if me.vendor.rotation.rotates and (me.suspects() or me.lacks(attempt.granted.record)):
+    rotates = me.vendor.rotation.rotates
+    if (rotates and me.suspects()) or ((rotates or me.vendor.needs_user) and me.lacks(attempt.granted.record)):
         yield from give_back(me, attempt)
         return None
     try:

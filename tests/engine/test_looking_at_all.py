@@ -11,7 +11,7 @@ from linkauth.engine.readings import AT_ONCE, readings
 from linkauth.errors import CorruptRecord, ReauthorizationRequired
 from linkauth.protocol.keys import token_key
 from tests.engine.announcing import Telling
-from tests.engine.fakes import CLIENT, LATER, USER, Store, Vendor, Worker, logged_in
+from tests.engine.fakes import BASE, CLIENT, LATER, USER, Keeping, Store, Vendor, Worker, logged_in
 from tests.engine.test_keys import NEW, OLD
 from tests.engine.test_suspicion import Deaf
 from tests.engine.virtual import virtual
@@ -85,14 +85,17 @@ async def test_what_is_forgotten_is_gone_from_workers_that_hold_it():
 
 
 @virtual
-async def test_who_holds_what_was_forgotten_sends_for_the_user():
+@pytest.mark.parametrize("user", [USER, Keeping(base_url=BASE)], ids=["rotates", "keeps"])
+async def test_who_holds_what_was_forgotten_sends_for_the_user(user):
     """A worker that has not looked since takes it for lost, and the store for deleted: the store is right, and is asked once."""
     vendor, store = Vendor(), Telling()
     holder, other = Worker(store, vendor), Worker(store, vendor)
-    ada = await logged_in(holder, "ada")
-    assert await forget(other.context, token_key(USER, "ada"))
+    ada = holder.credential(user, "ada")
+    await ada.login(email="ada@example.com", password="correct horse")
+    assert await forget(other.context, token_key(user, "ada"))
     with pytest.raises(ReauthorizationRequired):
         await ada.refresh()
+    assert vendor.counts["/auth/refresh"] == 0
     assert ada.peek() is None
     assert "record repaired" not in holder.heard()
     await holder.aclose()

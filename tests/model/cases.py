@@ -120,6 +120,16 @@ CASES = [
 ]
 
 LONG = [
+    Case(
+        name="the refresh token stays, and the store comes back empty", vendor=KEEPS, renewals=2, faults=(LOSES_DATA,)
+    ),
+    Case(
+        name="a login where nothing rotates, and the store comes back older",
+        vendor=KEEPS,
+        does=(LOGS_IN,),
+        faults=(LOSES_DATA,),
+        loses_all=False,
+    ),
     Case(name="one takes another's place, expired", vendor=ROTATES, does=(REPLACES,), age=OVER, faults=ALL, together=1),
     Case(
         name="it does, and the store comes back older",
