@@ -70,7 +70,9 @@ class Look:
             style += f"html {{ border-top: .5rem solid {self.colour}; }}\n"
             style += f"a {{ background: {self.colour}; color: {text_on(self.colour)}; }}\n"
         if self.logo is not None:
-            style += f"img {{ max-width: 100%; max-height: 6rem; box-sizing: border-box; padding: .75rem; border-radius: .5rem; background: {self.colour or '#fff'}; }}\n"
+            behind = self.colour or "#fff"
+            style += "img { max-width: 100%; max-height: 6rem; box-sizing: border-box; padding: .75rem; border-radius: .5rem; }\n"
+            style += f"img {{ background: {behind}; color: {text_on(behind)}; }}\n"  # the words in its place, where it does not load
         return style
 
     @property

@@ -46,7 +46,7 @@ from linkauth.clients import (
     SageX3Client,
     Usage,
 )
-from linkauth.web import OfTenant, connect_app
+from linkauth.web import Look, OfTenant, connect_app
 from linkauth_stores.file import FileStore
 from linkauth_stores.memory import MemoryStore
 from linkauth_stores.redis import RedisStore
@@ -177,7 +177,8 @@ async def web_app(app: web.Application, engine: AuthEngine) -> None:
     app.cleanup_ctx.append(engine.cleanup_ctx)
     url = "https://app.example.com/connect"
     connect_app(engine, [linkkit, sagex3], public_url=url, account=lambda _: "ada")
-    connect_app(engine, {"links": linkkit}, public_url=url, account=lambda _: None)
+    look = Look(colour="#06c", logo="/static/logo.svg", words={"lang": "de", "again": "Noch einmal"})
+    connect_app(engine, {"links": linkkit}, public_url=url, account=lambda _: None, look=look)
     words: dict[str, linkauth.Vendor | OfTenant] = {"links": linkkit, "x3": shop, "eu": lambda _: sagex3}
     connect_app(engine, words, public_url=url, account=lambda _: None, on_failed=at_a_failure)
     assert_type(await engine.keep_alive(linkkit, vendor_of, lambda _: [sagex3], rounds=1), int)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator
+from html import escape
 from pathlib import Path
 
 import attrs
@@ -12,8 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from linkauth.web import Look
+from linkauth.web.landing import CONNECTED
 from tests.web import axe
 from tests.web.browser import Browser
+from tests.web.every_page import LOGO as LOGO_URL
 from tests.web.every_page import SORTS, Shown
 
 pytestmark = [
@@ -33,7 +37,7 @@ class Screen:
     """A browser, and the page that is served to it."""
 
     def __init__(self, browser: Browser) -> None:
-        self._browser = browser
+        self.browser = browser
         self._axe = axe.source()
         self._page = Shown("none yet", "", "")
         self.url = ""
@@ -46,11 +50,11 @@ class Screen:
     async def wrong(self, page: Shown, scheme: str) -> list[str]:
         """What is wrong with ``page`` in that ``scheme``, each with the page's name."""
         self._page = page
-        await self._browser.look_like(width=PHONE, scheme=scheme)
-        await self._browser.open(self.url)
+        await self.browser.look_like(width=PHONE, scheme=scheme)
+        await self.browser.open(self.url)
         if folder := os.environ.get("LINKAUTH_PICTURES"):  # for people to look at
-            await self._browser.picture(Path(folder) / f"{re.sub('[^A-Za-z0-9]+', '-', page.name)}-{scheme}.png")
-        return [f"{page.name} ({scheme}): {each}" for each in await axe.wrong(self._browser, self._axe)]
+            await self.browser.picture(Path(folder) / f"{re.sub('[^A-Za-z0-9]+', '-', page.name)}-{scheme}.png")
+        return [f"{page.name} ({scheme}): {each}" for each in await axe.wrong(self.browser, self._axe)]
 
 
 async def logo(_: web.Request) -> web.Response:
@@ -107,3 +111,21 @@ async def test_the_dark_is_the_dark(screen: Screen) -> None:
     )
     assert await screen.wrong(Shown("planted", page, ""), "light") == []
     assert "color-contrast" in str(await screen.wrong(Shown("planted", page, ""), "dark"))
+
+
+@pytest.mark.parametrize("logo", [LOGO_URL, "/static/logo.svg"])
+async def test_a_logo_is_let_through(screen: Screen, logo: str) -> None:
+    """The app's own picture is shown under the page's policy; one from elsewhere, put there by whatever trick, is not even asked for."""
+    answer = CONNECTED.page("Sage X3", "", Look(logo=logo))
+    page = Shown("logo", answer.text, answer.headers["Content-Security-Policy"])
+    assert await screen.wrong(page, "light") == []
+    assert await screen.browser.run("return document.images[0].naturalWidth") > 100
+    elsewhere = screen.url.replace("127.0.0.1", "localhost") + "static/logo.svg"
+    assert (
+        await screen.wrong(
+            attrs.evolve(page, text=page.text.replace(f'src="{escape(logo)}"', f'src="{elsewhere}"')), "light"
+        )
+        == []
+    )
+    assert await screen.browser.run("return document.images[0].src") == elsewhere
+    assert await screen.browser.run("return document.images[0].naturalWidth") == 0
