@@ -37,10 +37,10 @@ class Background:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._over: asyncio.Event | None = None
-        self._engines: WeakSet[Engine[Any]] = WeakSet()
+        self._engines: WeakSet[Engine] = WeakSet()
         self._ended = False
 
-    def knows(self, engine: Engine[Any]) -> None:
+    def knows(self, engine: Engine) -> None:
         """``engine`` is to be closed when the process ends."""
         self._engines.add(engine)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 from linkauth import vendors
@@ -14,6 +14,7 @@ from linkauth.engine.engine import Engine, checked_timeout
 from linkauth.engine.exchange import drive
 from linkauth.engine.world import World
 from linkauth.middleware import Credential
+from linkauth.oauth.authorization import masked as masked_params
 from linkauth.oauth.discovery import discovery
 from linkauth.oauth.token import secret_str
 from linkauth.processes import LocalProcesses
@@ -22,7 +23,7 @@ from linkauth.vendors.vendor import discreet
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from ssl import SSLContext
     from types import TracebackType
 
@@ -66,7 +67,7 @@ class OAuth2(vendors.OAuth2):
         return cls.from_metadata(metadata, **{"name": urlsplit(issuer).hostname or issuer, **arguments})
 
 
-class AuthEngine(Engine[Credential]):
+class AuthEngine(Engine):
     """Keeps credentials valid for any number of tasks, processes and hosts that use the same store.
 
     ::
@@ -129,6 +130,27 @@ class AuthEngine(Engine[Credential]):
             escrow=escrow,
             on_event=on_event,
         )
+
+    # What a credential of this world is, said to checkers and to help() without a type variable.
+
+    def credential(self, vendor: vendors.Vendor, account: str = "default") -> Credential:
+        """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object as long as it is held or needed.
+
+        To name it for each request is fine: the last 10,000 that were used keep their tokens in memory though nobody holds
+        them. One that was let go of costs a look at the store when it is named again.
+
+        Raises ``ConfigurationError`` for an ``account`` that is empty, unprintable or no text.
+        """
+        return cast("Credential", super().credential(vendor, account))
+
+    async def complete(self, vendor: vendors.Vendor, params: Mapping[str, str]) -> Credential:
+        """The credential of a callback's ``state``, completed. Binds it to no browser: whoever has the callback's URL can finish it.
+
+        That it comes from the browser that was sent away is for the caller to see to (RFC 9700 §4.7), with a ``BrowserBinding`` in
+        a cookie; ``connect_app`` does. Raises as ``Credential.complete`` does.
+        """
+        params = masked_params(params, *vendor.open_params)  # for a traceback of this frame
+        return cast("Credential", await super().complete(vendor, params))
 
     async def __aenter__(self) -> Self:
         self.open()

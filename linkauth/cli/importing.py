@@ -115,7 +115,7 @@ def _is_of(line: Line, which: Vendor) -> bool:
 class Import:
     """One run. ``counts``: what became of how many lines."""
 
-    def __init__(self, opened: Engine[Any], which: Vendor, counts: Counter[str], *, replace: bool) -> None:
+    def __init__(self, opened: Engine, which: Vendor, counts: Counter[str], *, replace: bool) -> None:
         self._opened = opened
         self._vendor = which
         self._counts = counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from linkauth import AuthEngine
 from linkauth.cli import vendor_of
@@ -48,13 +48,13 @@ async def existing(store: str | None) -> AsyncGenerator[AuthEngine]:
         yield found
 
 
-async def raise_unless_exists(found: Engine[Any]) -> None:
+async def raise_unless_exists(found: Engine) -> None:
     """Raises ``ConfigurationError`` for a store that nobody has used, ``StoreUnavailable``."""
     if not await exists(found):
         raise ConfigurationError("there is no store at that URL, and none is made by looking at it")
 
 
-async def exists(found: Engine[Any]) -> bool:
+async def exists(found: Engine) -> bool:
     """Whether anybody has used the store before, as far as it can tell. Raises ``StoreUnavailable``."""
     store_client = found.context.store_client
     if not hasattr(store_client.store, "exists"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from linkauth.engine import authorization, secret_age
 from linkauth.engine.check import check
@@ -42,17 +42,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "checked_timeout"]
 
-C = TypeVar("C", bound="Credential")
 
-
-class Engine(Generic[C]):
+class Engine:
     """Credentials of one store, in one world. ``linkauth.AuthEngine`` is this one with real sockets."""
 
     def __init__(
         self,
         store: str | TokenStore,
         world: World,
-        make: Callable[[EngineContext, Vendor, str], C],
+        make: Callable[[EngineContext, Vendor, str], Credential],
         *,
         keys: str | Secret | Sequence[str | Secret] | None = None,
         refresh_ahead: float | None = None,
@@ -82,7 +80,7 @@ class Engine(Generic[C]):
         store_client = StoreClient(opened, clock, event_log, timeout, self._store_is_back, outages.store)
         codec = Codec(sealer)
         self._make = make
-        self._credentials: CredentialCache[C] = CredentialCache()
+        self._credentials: CredentialCache[Credential] = CredentialCache()
         self.context = EngineContext(
             world=world,
             clock=clock,
@@ -101,14 +99,8 @@ class Engine(Generic[C]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} with a {type(self.context.store_client.store).__name__}>"  # whose URL may hold a password
 
-    def credential(self, vendor: Vendor, account: str = "default") -> C:
-        """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object as long as it is held or needed.
-
-        To name it for each request is fine: the last 10,000 that were used keep their tokens in memory though nobody holds
-        them. One that was let go of costs a look at the store when it is named again.
-
-        Raises ``ConfigurationError`` for an ``account`` that is empty, unprintable or no text.
-        """
+    def credential(self, vendor: Vendor, account: str = "default") -> Credential:
+        """As ``AuthEngine.credential`` says, of the kind that ``make`` makes."""
         name = cast("object", account)
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigurationError(
@@ -119,15 +111,11 @@ class Engine(Generic[C]):
     def _store_is_back(self) -> None:
         self.context.read_repair.beware()
 
-    def _known(self, vendor: Vendor, account: str) -> C:
+    def _known(self, vendor: Vendor, account: str) -> Credential:
         return self._credentials.get(vendor, account, lambda: self._make(self.context, vendor, account))
 
-    async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> C:
-        """The credential of a callback's ``state``, completed. Binds it to no browser: whoever has the callback's URL can finish it.
-
-        That it comes from the browser that was sent away is for the caller to see to (RFC 9700 §4.7), with a ``BrowserBinding`` in
-        a cookie; ``connect_app`` does. Raises as ``Credential.complete`` does.
-        """
+    async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> Credential:
+        """As ``AuthEngine.complete`` says."""
         params = masked(params, *vendor.open_params)
         record = await authorization.pending(self.context, vendor, params)
         credential = self.credential(vendor, record.account)

@@ -14,6 +14,7 @@ import attrs
 from linkauth.engine.flight import Flights
 from linkauth.engine.probe import Probe
 from linkauth.errors import ConfigurationError
+from linkauth.oauth.shown import Shown
 
 __all__ = ["Event", "EventKind", "EventLog", "Listener"]
 
@@ -81,7 +82,7 @@ _LEVELS = {
 
 
 @attrs.frozen(kw_only=True)
-class Event:
+class Event(metaclass=Shown):
     """One thing that happened to one credential. Of the store's own, ``vendor`` is ``"store"`` and ``account`` is empty."""
 
     kind: EventKind

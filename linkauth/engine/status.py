@@ -11,6 +11,7 @@ from linkauth.engine.encryption import key_id
 from linkauth.engine.readings import readings
 from linkauth.engine.replica import Replica
 from linkauth.errors import CorruptRecord
+from linkauth.oauth.shown import Shown
 from linkauth.protocol.keys import answer_key, named, secret_key, token_keys
 from linkauth.protocol.records import DeadRecord, SecretRecord, TokenRecord
 from linkauth.protocol.session_end import ended, ends_soon
@@ -29,7 +30,7 @@ KINDS: Final = ("secret/", "answer/", "token/")
 
 
 @attrs.frozen(kw_only=True)
-class Status:
+class Status(metaclass=Shown):
     """One credential as the store has it. All times are Unix seconds by the store's clock.
 
     Or a client's secret, or an answer that such a secret must be in: their ``key`` begins with ``secret/`` or ``answer/``, a

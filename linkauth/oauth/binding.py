@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import attrs
 
 from linkauth.errors import ConfigurationError, StateMismatch
+from linkauth.oauth.shown import Shown
 from linkauth.oauth.token import secret_str
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MOST_BEGUN: Final = 10
 
 
 @attrs.frozen
-class BrowserBinding:
+class BrowserBinding(metaclass=Shown):
     """Binds an authorization to the browser that began it, by a cookie of its own.
 
     Without it somebody could begin in his own name, have another person open the callback, and so get at that person's

@@ -9,6 +9,8 @@ from typing import Any, Final, NoReturn, cast
 
 import attrs
 
+from linkauth.oauth.shown import Shown
+
 __all__ = [
     "OMIT",
     "Masked",
@@ -191,7 +193,7 @@ def _mask_extra(value: Mapping[str, Any]) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Token:
+class Token(metaclass=Shown):
     """What a vendor granted (RFC 6749 §5.1). ``repr()`` shows no secret.
 
     All times are Unix seconds. ``expires_at`` counts from the moment the request was sent, so it is never too late.

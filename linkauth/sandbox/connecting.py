@@ -9,8 +9,7 @@ import attrs
 from linkauth.sandbox.part import Registration, Vendor
 
 if TYPE_CHECKING:
-    from linkauth.engine.credential import Credential
-    from linkauth.engine.engine import Engine
+    from linkauth.front import AuthEngine, Credential
     from linkauth.sandbox.consent import Callback
     from linkauth.vendors.vendor import Vendor as AtVendor
 
@@ -25,7 +24,6 @@ class Redirecting(Registration):
 
 
 R = TypeVar("R", bound=Redirecting)
-C = TypeVar("C", bound="Credential")
 
 
 class Connecting(Vendor[R]):
@@ -39,7 +37,7 @@ class Connecting(Vendor[R]):
         """Be the user who was sent to ``url`` and accepts."""
         raise NotImplementedError
 
-    async def connect(self, engine: Engine[C], account: str = "default", **more: Any) -> C:
+    async def connect(self, engine: AuthEngine, account: str = "default", **more: Any) -> Credential:
         """``account`` sent to the vendor, and back with consent: its credential, at ``vendor(**more)``. Raises what ``complete`` does."""
         credential = engine.credential(self.vendor(**more), account)
         url = await credential.authorization_url(self.settings.redirect_uris[0])

@@ -12,6 +12,7 @@ import attrs
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.exchange import Request  # noqa: TC001  # the fields' types are read at run time
 from linkauth.oauth.roots import root
+from linkauth.oauth.shown import Shown
 from linkauth.vendors.signing import FRAMING, is_header, is_word
 from linkauth.vendors.vendor import flag, optional_url
 
@@ -106,7 +107,7 @@ def _mask(given: Mapping[str, str]) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Dialect:
+class Dialect(metaclass=Shown):
     """One vendor's own ways, for ``OAuth2(dialect=…)``. Two are equal by what they hold, a function by itself alone.
 
     Raises ``ConfigurationError`` when made of what cannot work.

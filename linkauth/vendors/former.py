@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence  # help() shows them
 from typing import Any, Final, cast
 
 from linkauth.errors import ConfigurationError
@@ -13,9 +13,9 @@ WHOSE: Final = frozenset({"token_url", "client_id", "authorize_url", "scope", "e
 """The arguments that decide whose session it is."""
 
 
-def former(given: Any) -> tuple[Mapping[str, Any], ...]:
+def former(given: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """attrs converter: a list of mappings from arguments of ``OAuth2`` to what they were, as a tuple."""
-    several = cast("list[object]", given) if isinstance(given, list | tuple) else [None]
+    several = cast("list[object]", given) if isinstance(cast("object", given), list | tuple) else [None]
     if not all(isinstance(one, Mapping) and WHOSE.issuperset(cast("Mapping[str, Any]", one)) for one in several):
         raise ConfigurationError(f"OAuth2: former is a list of mappings from {', '.join(sorted(WHOSE))}")
     return tuple(cast("list[Mapping[str, Any]]", several))

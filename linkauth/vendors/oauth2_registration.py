@@ -9,7 +9,7 @@ import attrs
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth.token import Secret  # noqa: TC001  # as above
-from linkauth.oauth.url import base_url, endpoint_url
+from linkauth.oauth.url import endpoint_url
 from linkauth.vendors.dialect import Dialect, are_texts, copied
 from linkauth.vendors.former import former
 from linkauth.vendors.seconds import is_ahead, is_lifetime, rate
@@ -19,6 +19,7 @@ from linkauth.vendors.vendor import (
     RotationProfile,
     Vendor,
     flag,
+    optional_base_url,
     optional_secret,
     optional_url,
     plain_name,
@@ -61,7 +62,7 @@ class OAuth2Registration(Vendor):
     """Where a logout revokes tokens (RFC 7009); None: it forgets here alone."""
     scope: str = attrs.field(default="", validator=printable)
     """Separated by spaces; empty: the vendor's own default."""
-    api_url: str | None = attrs.field(default=None, converter=attrs.converters.optional(base_url))
+    api_url: str | None = attrs.field(default=None, converter=optional_base_url)
     """Where calls go; None: the token endpoint's origin."""
     client_auth: Literal["post", "basic", "none"] = attrs.field(default="post", validator=printable)
     """How the secret is shown at the token endpoint (RFC 6749 §2.3.1); without a secret it is not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from linkauth.errors import ConfigurationError
 from linkauth.oauth import grants
@@ -14,11 +14,11 @@ MOST_SECONDS: Final = 86_400
 """A day: of the window in which a vendor counts token requests."""
 
 
-def rate(value: Any) -> tuple[int, float] | None:
+def rate(value: tuple[int, float] | None) -> tuple[int, float] | None:
     """attrs converter: requests and the seconds in which a vendor allows them; None: unknown."""
     if value is None:
         return None
-    match value:
+    match cast("object", value):
         case [int() as requests, int() | float() as seconds] if requests > 0 and 0 < seconds <= MOST_SECONDS:
             return requests, float(seconds)
         case _:

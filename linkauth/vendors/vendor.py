@@ -7,12 +7,12 @@ has; every other flow raises ``UnsupportedGrant``. The engine knows no vendor by
 from __future__ import annotations
 
 import re
-from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 import attrs
 
 from linkauth.errors import ConfigurationError, UnsupportedGrant, UntrustedEndpoint
+from linkauth.oauth.shown import Shown
 from linkauth.oauth.token import Secret
 from linkauth.oauth.url import base_url, endpoint_url, is_loopback, origin
 
@@ -34,6 +34,7 @@ __all__ = [
     "endpoint_url",
     "flag",
     "is_loopback",
+    "optional_base_url",
     "optional_secret",
     "optional_url",
     "origin",
@@ -55,7 +56,7 @@ def _seconds(instance: Any, attribute: attrs.Attribute[Any], value: object) -> N
 
 
 @attrs.frozen
-class RotationProfile:
+class RotationProfile(metaclass=Shown):
     """What a vendor does with a refresh token that was used. It decides whether a lost answer may be retried, and when to renew."""
 
     rotates: bool = attrs.field(default=False, validator=flag)
@@ -107,24 +108,19 @@ def discreet(arguments: Mapping[str, Any], name: str = "client_secret") -> dict[
     return {**arguments, **secret}
 
 
-class _Discreet(type):
+class VendorClass(Shown):
     """Makes a secret of ``client_secret``, or what is a class's secret argument, before the constructor sees it."""
 
     secret_argument: str
 
     if not TYPE_CHECKING:  # type checkers read the constructor's own signature
 
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  # a metaclass's
             kwargs = discreet(kwargs, cls.secret_argument)
             return super().__call__(*args, **kwargs)
 
-        @property
-        def __signature__(cls) -> Signature:  # for help() and inspect, too
-            whole = signature(cls.__init__)
-            return whole.replace(parameters=list(whole.parameters.values())[1:], return_annotation=Signature.empty)
 
-
-class Vendor(metaclass=_Discreet):
+class Vendor(metaclass=VendorClass):
     """One app's registration at one vendor, and how that vendor speaks.
 
     Subclasses are frozen attrs classes with ``client_secret: Secret | None`` where the vendor has one. Flows use
@@ -302,3 +298,8 @@ def optional_secret(value: str | Secret | None) -> Secret | None:
 def optional_url(url: str | None) -> str | None:
     """attrs converter: as ``endpoint_url``; None stays None."""
     return None if url is None else endpoint_url(url)
+
+
+def optional_base_url(url: str | None) -> str | None:
+    """attrs converter: as ``base_url``; None stays None."""
+    return None if url is None else base_url(url)

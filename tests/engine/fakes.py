@@ -276,7 +276,7 @@ class Process:
         self.machine.dead.add(self.name)
 
 
-class Worker(Engine[Credential]):
+class Worker(Engine):
     """An engine in a world of our own: one worker of the fleet. ``wall_ahead`` and ``slept``: what its clocks show.
 
     ``machine``: on which its process runs; None: on one of its own.

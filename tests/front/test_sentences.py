@@ -1,4 +1,4 @@
-"""What a user can reach says what it is: each public field and each attribute of an error has its sentence."""
+"""What a user can reach says what it is, and nothing else: sentences below fields, and what ``help()`` shows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import pydoc
 import re
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+
+import pytest
+
+import linkauth
 
 REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 NEIGHBOURS = {"linkauth.httpx", "linkauth.httpx2", "linkauth.starlette", "linkauth.telemetry"}
@@ -72,3 +77,24 @@ def test_each_public_field_has_its_sentence() -> None:
         if not says
     ]
     assert silent == [], "write a docstring right below each: what it is, its unit, what None and empty mean"
+
+
+INNARDS = {
+    "a type variable": r"~[A-Z]|'[A-Z]'|\[[A-Z]\]",
+    "Generic": r"\bGeneric\b",
+    "attrs' machinery": r"__attrs|attr\._make|_frozen_|slots_[gs]et|NOTHING|by attrs|__match_args__",
+    "a private name": r"(?<![\w/])_[a-z]\w*",
+    "a type that is not read": r"ForwardRef",
+}
+"""What is none of a user's business -> how it shows itself."""
+
+
+@pytest.mark.parametrize("name", sorted(set(linkauth.__all__) - {"__version__"}))
+def test_help_shows_what_users_call(name: str) -> None:
+    """``help()`` of each exported name: no type variable, and nothing of how its class is made."""
+    shown = pydoc.plain(pydoc.render_doc(getattr(linkauth, name)))
+    if name == "TokenStore":  # a Protocol derives from Generic
+        shown = shown.split("Methods defined here")[1].split("Data descriptors")[0]
+        shown = re.sub(r"_no_init_or_replace_init|_proto_hook", "", shown)
+    found = {what: sorted(set(re.findall(how, shown))) for what, how in INNARDS.items() if re.search(how, shown)}
+    assert found == {}

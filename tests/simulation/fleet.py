@@ -95,7 +95,7 @@ class Worker:
     host: Host
     node: Node
     client: StoreClient
-    engine: Engine[Credential]
+    engine: Engine
     registration: Vendor
     closing: bool = False
     callers: list[asyncio.Task[None]] = attrs.field(factory=list)

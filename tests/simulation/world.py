@@ -339,7 +339,7 @@ class Simulation:
         return not self.vendor.grants[token.access_token].revoked
 
 
-async def _opened(engine: Engine[Credential]) -> None:
+async def _opened(engine: Engine) -> None:
     engine.open()
 
 

@@ -56,7 +56,7 @@ class Asked:
         return Response(status=200, body=json.dumps(body).encode(), sent_at=time.time())
 
 
-def engine_on(store: Any, asked: Asked, keys: str | None = None) -> Engine[Credential]:
+def engine_on(store: Any, asked: Asked, keys: str | None = None) -> Engine:
     world = World(
         send=asked.send,
         monotonic=time.monotonic,
@@ -98,7 +98,7 @@ async def old(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[t
         await store.aclose()
 
 
-async def _keys(engine: Engine[Credential]) -> set[str]:
+async def _keys(engine: Engine) -> set[str]:
     return {key async for key in engine.context.store_client.store.keys("token/")}
 
 

@@ -25,7 +25,7 @@ SESSIONS = 3000
 ASKED = 50
 
 
-def worker(url: str, vendor: Vendor, seed: int) -> Engine[Credential]:
+def worker(url: str, vendor: Vendor, seed: int) -> Engine:
     """An engine with a connection pool of its own, real clocks, and a vendor in this process."""
     chance = random.Random(seed)
 
@@ -95,7 +95,7 @@ async def test_three_thousand_sessions_survive_an_older_snapshot(tmp_path: Path)
             await engine.context.store_client.store.aclose()
 
 
-async def version(engine: Engine[Credential], session: Credential) -> int:
+async def version(engine: Engine, session: Credential) -> int:
     """What the store has of a session."""
     record = (await engine.context.store_client.store.read(session.replica.key)).record
     return record.version if record else 0
