@@ -54,14 +54,13 @@ class Credential:
         self.valid = NONE
         self.refusals: Refusals | None = None
         """None: not one of its tokens was refused yet."""
-        self.replica = TokenReplica(context, vendor, account, self)
+        self._renewals: Renewals | None = None
+        """None: nobody has asked for a token yet. A service may name a hundred thousand accounts of which a few come."""
         self._context = context
-        self._monotonic = context.clock.monotonic
         self._wall = context.clock.wall
         self._static = vendor.static_token()
         if self._static is not None:
             self.replica.hold(self._static)
-        self.renewals = Renewals(self.replica, self._ready)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.vendor.name}/{self.account}>"
@@ -77,7 +76,8 @@ class Credential:
         valid, wall = self.valid, self._wall
         if valid.since <= wall() < valid.until:
             return valid.token
-        return self.replica.serve() or await self.renewals.judge()
+        renewals = self.renewals
+        return renewals.replica.serve() or await renewals.judge()
 
     def peek(self) -> Token | None:
         """The token that ``token()`` would return at once; None where it would have to wait. Begins no renewal."""
@@ -327,7 +327,9 @@ class Credential:
 
     def must_stay(self) -> bool:
         """Whether something is known here that the store cannot tell: then this object is not let go of."""
-        now = self._monotonic()
+        if self._renewals is None:
+            return False
+        now = self._context.clock.monotonic()
         refused = self.refusals is not None and self.refusals.matter(self._state.token)
         failed_just_now = self._state.failure is not None and now < self._state.retry_at
         return failed_just_now or self.replica.is_alone_with_something() or refused
@@ -335,6 +337,21 @@ class Credential:
     def forget(self) -> None:
         """Hand out nothing before a look at what is known. Called whenever something was learned."""
         self.valid = NONE
+
+    @property
+    def renewals(self) -> Renewals:
+        """How it comes to a token."""
+        if (known := self._renewals) is not None:
+            return known
+        with self._context.learning:  # another thread's loop may ask for the first time at this moment
+            if self._renewals is None:
+                self._renewals = Renewals(TokenReplica(self._context, self.vendor, self.account, self))
+            return self._renewals
+
+    @property
+    def replica(self) -> TokenReplica:
+        """What is known of it, and of its record."""
+        return self.renewals.replica
 
     @property
     def _refusals(self) -> Refusals:
@@ -354,14 +371,14 @@ class Credential:
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` as a flight: it ends well though its caller be cancelled."""
         try:
-            self._ready()
+            self.ready()
         except LinkAuthError:
             work.close()
             raise
         name = f"linkauth {self.vendor.name}/{self.account}"
         return await self._context.flights.start(work, name, irreplaceable=True).join()
 
-    def _ready(self) -> None:
+    def ready(self) -> None:
         """Something is to begin with the vendor or the store. Raises ``UnsupportedGrant`` and ``ConfigurationError`` where it cannot."""
         if self._static is not None:
             raise UnsupportedGrant(f"{self.vendor.name} has one key: it is neither fetched nor renewed nor stored")

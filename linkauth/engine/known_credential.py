@@ -32,7 +32,7 @@ __all__ = ["KnownCredential"]
 class KnownCredential(Replica):
     """The token, or the mark, that this worker holds of one credential's record, in ``state``."""
 
-    __slots__ = ("_credential", "account", "state", "vendor")
+    __slots__ = ("account", "credential", "state", "vendor")
 
     def __init__(
         self, context: EngineContext, key: str, ttl: float, vendor: Vendor, account: str, credential: Holder
@@ -43,7 +43,7 @@ class KnownCredential(Replica):
         self.account = account
         ahead = context.refresh_ahead if vendor.refresh_ahead is None else vendor.refresh_ahead
         self.state = _nothing_known(ahead, vendor.needs_user, vendor.rotation.rotates, vendor.rotation.ends_access)
-        self._credential = credential
+        self.credential = credential
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class KnownCredential(Replica):
     def reauthorization(self, reason: str) -> ReauthorizationRequired:
         """The error that sends for the user."""
         message = f"{self.vendor.name}/{self.account}: {reason}; the user must log in or pair again"
-        return ReauthorizationRequired(message, credential=self._credential)
+        return ReauthorizationRequired(message, credential=self.credential)
 
     def held(self) -> Entry[CredentialRecord] | None:
         """What this worker holds of the record."""
@@ -102,7 +102,7 @@ class KnownCredential(Replica):
         """Replace what is known by what ``change`` makes of it. Whether that is of another record."""
         with self.context.learning:
             before, self.state = self.state, change(self.state)
-            self._credential.forget()
+            self.credential.forget()
             return self.state.entry != before.entry
 
     def observe(self, entry: Entry[CredentialRecord], time: StoreTime, *, stored: bool = True) -> bool:
@@ -140,9 +140,9 @@ class KnownCredential(Replica):
     def hand_out(self, state: CredentialState, until: float, wall_until: float = math.inf) -> None:
         """Nothing is to be done about the token of ``state`` before ``until`` (monotonic) unless something is learned."""
         token, clock = state.token, self.context.clock
-        self._credential.valid = NONE if token is None else valid_token(token, clock, until, wall_until)
+        self.credential.valid = NONE if token is None else valid_token(token, clock, until, wall_until)
         if self.state is not state:  # another thread's loop has learned something meanwhile
-            self._credential.valid = NONE
+            self.credential.valid = NONE
 
     def judge(self) -> Verdict:
         """What the token is good for now."""

@@ -18,7 +18,7 @@ from linkauth.protocol.renewal import renew
 from linkauth.protocol.timing import backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from contextlib import AbstractContextManager
 
     from linkauth.engine.flight import Flight
@@ -33,13 +33,12 @@ T = TypeVar("T")
 
 
 class Renewals:
-    """Those of the credential of ``replica``. ``ready`` raises where nothing may begin."""
+    """Those of the credential of ``replica``."""
 
-    __slots__ = ("_context", "_looks", "_monotonic", "_ready", "_replica", "flights")
+    __slots__ = ("_context", "_looks", "_monotonic", "flights", "replica")
 
-    def __init__(self, replica: TokenReplica, ready: Callable[[], None]) -> None:
-        self._replica = replica
-        self._ready = ready
+    def __init__(self, replica: TokenReplica) -> None:
+        self.replica = replica
         self._context = replica.context
         self._monotonic = replica.context.clock.monotonic
         # Between loops the lease decides, as between processes.
@@ -49,11 +48,11 @@ class Renewals:
 
     @property
     def _state(self) -> CredentialState:
-        return self._replica.state
+        return self.replica.state
 
     async def judge(self) -> Token:
         """A token that is valid now: what is held, renewed behind or waited for as its windows say."""
-        if self._replica.jumped():
+        if self.replica.jumped():
             await self.look()
         state = self._state  # one value: another thread's loop may bring a token at any moment
         known, token = state.version, state.token
@@ -69,8 +68,8 @@ class Renewals:
             return await self.renewed(known)
         except LinkAuthError:
             # What is past its margin is good until it expires, when nothing better is to be had.
-            if self._replica.unexpired():
-                return self._replica.current()
+            if self.replica.unexpired():
+                return self.replica.current()
             raise
 
     def _renew_behind(self, state: CredentialState) -> None:
@@ -83,7 +82,7 @@ class Renewals:
                 self._take_off(state.version)
             else:
                 until = min(until, state.retry_at)
-        self._replica.hand_out(state, until)
+        self.replica.hand_out(state, until)
 
     async def refresh(self) -> Token:
         """A token that was sent for after this call, or was in the air then. Raises the last failure while nothing is to be tried."""
@@ -107,12 +106,12 @@ class Renewals:
     async def look(self) -> None:
         """One look at the store for all who wonder: after a suspend ten thousand tasks wake at once."""
         if self._context.flights.closing:
-            self._replica.believe_wall()
+            self.replica.believe_wall()
             return
         flight = _here(self._looks)
         if flight is None:
-            name = f"linkauth look {self._replica.vendor.name}/{self._replica.account}"
-            flight = self._context.flights.start(self._replica.look(), name)
+            name = f"linkauth look {self.replica.vendor.name}/{self.replica.account}"
+            flight = self._context.flights.start(self.replica.look(), name)
             with self._context.learning:
                 self._looks = (*self._looks, flight)
             flight.task.add_done_callback(self._let_go)
@@ -126,7 +125,7 @@ class Renewals:
         patience = self._context.timeout + timing.CALLER_MORE
         if called is not None:
             patience -= self._monotonic() - called
-        if self._replica.unexpired():  # and the vendor is slow: one caller's patience is enough for all
+        if self.replica.unexpired():  # and the vendor is slow: one caller's patience is enough for all
             patience -= flight.loop.time() - flight.began
         began = flight.loop.time()
         flight.waited_since = flight.waited_since if flight.callers else began
@@ -134,11 +133,11 @@ class Renewals:
         try:
             return await flight.join(max(patience, 0.0), self._late)
         finally:
-            self._probe().waited(self._replica.vendor.name, flight.loop.time() - began)
+            self._probe().waited(self.replica.vendor.name, flight.loop.time() - began)
 
     def _late(self) -> VendorUnavailable:
-        message = f"{self._replica.vendor.name}: no token within {self._context.timeout:g} s"
-        left = self._replica.busy_until - self._monotonic()
+        message = f"{self.replica.vendor.name}: no token within {self._context.timeout:g} s"
+        left = self.replica.busy_until - self._monotonic()
         if left <= 0:
             return VendorUnavailable(message)
         # It is no fault of the vendor's, and nobody can hurry it: who died or stalls with a request in the air may come back.
@@ -148,15 +147,15 @@ class Renewals:
         return VendorUnavailable(message, retry_after=left)
 
     def _take_off(self, known: int, called: float = -math.inf) -> Flight[Token]:
-        self._ready()
-        name = f"linkauth renewal {self._replica.vendor.name}/{self._replica.account}"
-        irreplaceable = self._replica.vendor.rotation.rotates
-        around = self._probe().flight(self._replica.vendor.name, self._replica.account)
+        self.replica.credential.ready()
+        name = f"linkauth renewal {self.replica.vendor.name}/{self.replica.account}"
+        irreplaceable = self.replica.vendor.rotation.rotates
+        around = self._probe().flight(self.replica.vendor.name, self.replica.account)
         flight = self._context.flights.start(self._fly(known, called, around), name, irreplaceable=irreplaceable)
         with self._context.learning:
             self.flights = (*self.flights, flight)
         flight.task.add_done_callback(self._let_go)
-        flight.task.add_done_callback(lambda _: self._replica.events.landed(flight))
+        flight.task.add_done_callback(lambda _: self.replica.events.landed(flight))
         return flight
 
     def _let_go(self, _: object) -> None:
@@ -175,21 +174,21 @@ class Renewals:
             # An error of the engine's own: others know that the vendor could not be asked.
             gap = self._gap(doubt)
             failure = VendorUnavailable(str(doubt), retry_after=gap)
-            self._replica.failed(failure, gap)
+            self.replica.failed(failure, gap)
         except LinkAuthError as error:
-            self._replica.failed(error, self._gap(error))
+            self.replica.failed(error, self._gap(error))
             raise
         except Exception as error:  # a fault in a vendor's flow, say: it is raised, and not tried again at once
-            self._replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
+            self.replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
             raise
         raise failure
 
     async def _renew(self, known: int, called: float) -> Token:
-        token = await Runtime(self._replica).run(renew, known, called)
+        token = await Runtime(self.replica).run(renew, known, called)
         lives = token.expires_at - token.issued_at
-        if token == self._state.token and not self._replica.unexpired() and not 0 <= lives < timing.LEAST_GAP:
+        if token == self._state.token and not self.replica.unexpired() and not 0 <= lives < timing.LEAST_GAP:
             # It came, but this process was stopped for so long that it is over already; or it came with nothing to serve.
-            return await Runtime(self._replica).run(renew, self._state.version)
+            return await Runtime(self.replica).run(renew, self._state.version)
         return token
 
     def _distance(self) -> None:
@@ -208,7 +207,7 @@ class Renewals:
             case InDoubt():
                 # As long as the token is valid, and no longer: then it is tried after all.
                 return max(min(timing.DOUBT_AGAIN, self._state.windows.hard - self._monotonic()), 0.0)
-            case ReauthorizationRequired() if self._replica.unexpired():
+            case ReauthorizationRequired() if self.replica.unexpired():
                 pass  # there is no way to renew what is still good
             case ReauthorizationRequired() | StoreUnavailable():
                 return timing.FAILED_AGAIN

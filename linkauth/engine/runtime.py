@@ -13,6 +13,7 @@ from linkauth.engine.dead_marks import forget, mark_dead
 from linkauth.engine.driver import drive
 from linkauth.engine.events import EventKind
 from linkauth.engine.limiter import limiter
+from linkauth.engine.token_replica import NOT_BUSY
 from linkauth.engine.vendor_access import VendorAccess
 from linkauth.protocol import effects
 from linkauth.protocol.limits import secret_digest
@@ -171,7 +172,7 @@ class Runtime:
         claim, time = await self._record.claim(effect.note, effect.newer_than, owner)
         self._time = time
         if self._record is self._replica:
-            self._replica.busy_until = self.now() + claim.remaining if isinstance(claim, Busy) else -math.inf
+            self._replica.busy_until = self.now() + claim.remaining if isinstance(claim, Busy) else NOT_BUSY
         if isinstance(claim, Granted):
             self._granted = claim, time
             self._lease = self._record.lease(claim, time, effect.note, owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from linkauth.engine.credential_events import CredentialEvents
 from linkauth.engine.events import EventKind
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from linkauth.store import Claim, Reading
     from linkauth.vendors.vendor import Vendor
 
-__all__ = ["TokenReplica"]
+__all__ = ["NOT_BUSY", "TokenReplica"]
 
 log = logging.getLogger("linkauth")
+
+NOT_BUSY: Final = -math.inf
+"""One for all credentials: ``-math.inf`` is a new number each time."""
 
 
 class TokenReplica(KnownCredential):
@@ -50,7 +53,7 @@ class TokenReplica(KnownCredential):
         self.outbox = Outbox(self)
         self.lease_held: Lease | None = None
         """That of a worker of this process that is at work under it."""
-        self.busy_until = -math.inf
+        self.busy_until = NOT_BUSY
         """Until when (monotonic) another worker holds the lease, as was told last."""
         self._looked_in_escrow = context.escrow is None
 

@@ -44,6 +44,10 @@ class Holder(Protocol):
         """Something was learned: of the token as it was nothing is kept."""
         ...
 
+    def ready(self) -> None:
+        """Something is to begin with the vendor or the store. Raises where it cannot."""
+        ...
+
 
 def valid_token(token: Token, clock: Clock, until: float, wall_until: float = math.inf) -> ValidToken:
     """``token`` up to the monotonic moment ``until``, and up to ``wall_until`` by the wall clock, should that come sooner."""
