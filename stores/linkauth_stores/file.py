@@ -16,6 +16,7 @@ import random
 import re
 import time
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -290,7 +291,7 @@ class FileStore:
 
 def _absolute(path: Path) -> Path:
     try:
-        return path.expanduser().absolute()
+        return path if path.is_absolute() else path.expanduser().absolute()
     except RuntimeError:
         raise StoreUnavailable(f"{path}: there is no such home folder") from None
 
@@ -304,6 +305,7 @@ def _escaped(found: re.Match[str]) -> str:
     return "+" if found[0] == "/" else "".join(f"%{byte:02x}" for byte in found[0].encode())
 
 
+@lru_cache(maxsize=1000)
 def _name(key: str) -> str:
     """``kind/name/digest`` is ``kind+name+digest.record``; too long a one is cut, and told apart by its hash."""
     name = _encoded(key)

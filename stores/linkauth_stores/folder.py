@@ -146,7 +146,10 @@ def read(folder: int, name: str, *, line: bool = False) -> bytes | None:
     with _file(folder, name) as file:
         if file is None:
             return None
-        return file.readline(LARGEST) if line else file.read(LARGEST)
+        if line:
+            return file.readline(LARGEST)
+        # As much as there is: for what it is told to read it makes room at first.
+        return file.read(min(os.fstat(file.fileno()).st_size, LARGEST))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
@@ -351,4 +352,20 @@ async def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch:
     await store.commit("k", 1, b"value")
     monkeypatch.chdir(os.path.sep)
     assert (await store.read("k")).record == Record(1, b"value")
+    await store.aclose()
+
+
+async def test_a_step_takes_memory_for_what_is_there(tmp_path):
+    """A record of a few hundred bytes is read and replaced with a few thousand in hand, not with room for the largest one."""
+    store = FileStore(tmp_path / "store")
+    claim = await store.claim("token/x/1", "me", 10.0, 0, b"")
+    assert isinstance(claim, Granted)
+    tracemalloc.start()
+    try:
+        assert isinstance(await store.commit("token/x/1", claim.number, b"x" * 500), Committed)
+        assert (await store.read("token/x/1")).record == Record(claim.number, b"x" * 500)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
     await store.aclose()
