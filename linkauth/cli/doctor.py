@@ -1,4 +1,4 @@
-"""``linkauth doctor``: whether a store is fit for work, and what to do where it is not."""
+"""``linkauth doctor``: whether a store is fit for work, and a vendor is reached; and what to do where it is not so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, cast
 
 from linkauth.cli.registration import existing
+from linkauth.cli.vendor_check import vendor_findings
 from linkauth.cli.words import length
 from linkauth.engine.encryption import key_id
 from linkauth.engine.readings import readings
@@ -32,11 +33,12 @@ async def run(chosen: argparse.Namespace) -> int:
     """Print what was found, and advice; exit status 1 where there is any. A store that cannot be reached is an error."""
     ailing = 0
     async with existing(chosen.store) as opened:
-        async for found in _findings(opened):
-            print(f"{'!!' if found.advice else 'ok'}  {found.what}")
-            if found.advice:
-                print(f"    → {found.advice}")
-                ailing += 1
+        for findings in (_findings(opened), vendor_findings(opened, chosen)):
+            async for found in findings:
+                print(f"{'!!' if found.advice else 'ok'}  {found.what}", flush=True)
+                if found.advice:
+                    print(f"    → {found.advice}", flush=True)
+                    ailing += 1
     return 1 if ailing else 0
 
 

@@ -163,8 +163,8 @@ def status(one: ArgumentParser) -> None:
 
 
 def doctor(one: ArgumentParser) -> None:
-    """Which store."""
-    add_store(one)
+    """Which store, and which vendor besides."""
+    add_registration(one)
 
 
 def export(one: ArgumentParser) -> None:

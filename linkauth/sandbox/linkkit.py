@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import attrs
 
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     from linkauth.sandbox.clock import Clock
 
 __all__ = ["Linkkit", "Settings"]
+
+USER: Final = {
+    "user_id": str(uuid5(NAMESPACE_URL, "https://sandbox.invalid/user/1")),
+    "workspace_id": None,
+    "email": None,
+    "name": "Ada",
+}
+"""Whose tokens all of them are, as ``/v1/auth/test`` tells it."""
 
 
 @attrs.define(kw_only=True)
@@ -76,6 +85,7 @@ class Linkkit(Connecting[Settings]):
         yield Endpoint("answer", "POST", "/oauth/authorize/answer", self._answer)
         yield Endpoint("token", "POST", "/oauth/token", self._token)
         yield Endpoint("links", "GET", "/v1/links", self._links, api=True)
+        yield Endpoint("auth test", "GET", "/v1/auth/test", self._auth_test, api=True)
         yield Endpoint("nothing", "*", "/{rest:.*}", self._nothing)
 
     # A. Authorization code grant.
@@ -189,6 +199,13 @@ class Linkkit(Connecting[Settings]):
             return json_answer({"error": str(error)}, 400)
         data = rows[(number_of_page - 1) * limit : number_of_page * limit]
         return json_answer({"data": data, "meta": {"page": number_of_page, "limit": limit, "total": len(rows)}})
+
+    async def _auth_test(self, request: web.Request) -> web.Response:
+        try:
+            self.tokens.check(bearer(request) or "")
+        except NotGood:
+            return json_answer({"error": "Unauthorized"}, 401)
+        return json_answer(USER)
 
     async def _nothing(self, _: web.Request) -> web.Response:
         return json_answer({"error": "Not found"}, 404)  # as the API words its errors

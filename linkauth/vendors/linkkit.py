@@ -40,4 +40,5 @@ class Linkkit(CodeGrantClient):
     lifetime = 3600.0
     authorize_path = "/oauth/authorize"
     token_path = "/oauth/token"
+    check_path = "/v1/auth/test"
     default_type = "Bearer"

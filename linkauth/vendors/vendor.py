@@ -147,6 +147,8 @@ class Vendor(metaclass=VendorClass):
     """Seconds before expiry at which renewal begins, in place of the engine's; None: the engine's."""
     token_rate: tuple[int, float] | None = None
     """``(requests, seconds)`` that the vendor allows a client at its token endpoint, which the fleet keeps to; None: unknown."""
+    check_path: ClassVar[str] = ""
+    """A path below ``api`` whose GET tells whether an access token is good, and changes nothing; empty: the vendor has none."""
     pending_lifetime: float = 600.0
     """Seconds for which an authorization's state is good."""
 

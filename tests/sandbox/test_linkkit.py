@@ -199,6 +199,15 @@ async def test_links_page_by_page(sandbox, linkkit, http):
     assert await get(http, f"{linkkit.base_url}/v1/links", bearer) == (401, {"error": "Unauthorized"})
 
 
+async def test_whether_a_token_is_good(sandbox, linkkit, http):
+    """``/v1/auth/test`` tells whose it is, with the schema's fields, and 401 once it has expired."""
+    bearer, where = (await connected(linkkit, http))["access_token"], f"{linkkit.base_url}/v1/auth/test"
+    status, body = await get(http, where, bearer)
+    assert (status, set(body)) == (200, {"user_id", "workspace_id", "email", "name"})
+    sandbox.advance(3600)
+    assert await get(http, where, bearer) == (401, {"error": "Unauthorized"})
+
+
 async def test_links_are_filtered(linkkit, http):
     """By words in title or URL in any case, by list, by being active; the total counts what is found."""
     bearer = (await connected(linkkit, http))["access_token"]

@@ -26,7 +26,9 @@ async def findings(node: Any, _: Client) -> list[Finding]:
         for section in ("server", "memory", "persistence"):
             info |= await node.execute_command("INFO", section)
     except ResponseError:
-        return [Finding("the server's settings are not shown to this user", "allow it +info: ACL SETUSER … +info")]
+        return [
+            Finding("whether it persists and evicts is not known: this user may not ask (ACL SETUSER … +info lets it)")
+        ]
     return [*_version(info), *_eviction(info), *_persistence(info)]
 
 
