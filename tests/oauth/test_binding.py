@@ -22,6 +22,8 @@ def test_what_the_cookie_is() -> None:
     )
     assert "abc123" not in cookie + repr(binding)
     assert binding.value not in repr(binding)
+    parts = {"max_age": 86400, "path": "/", "secure": True, "httponly": True, "samesite": "Lax"}
+    assert binding.attributes == parts
     assert binding.ended == f"{binding.name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
     (plain,) = BrowserBinding.of(f"{URL}abc123", secure=False).set_cookies({})
     assert plain.startswith("linkauth-")
