@@ -26,6 +26,14 @@ def test_the_version_is_stated_once() -> None:
     assert linkauth.__version__.count(".") == 2
 
 
+def test_the_version_has_its_section_in_the_changes() -> None:
+    """The newest section, dated, is of the version that the package says; above it is what is unreleased."""
+    page = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    first, second = re.findall(r"^## (.*)$", page, flags=re.MULTILINE)[:2]
+    assert first == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(linkauth.__version__)}\] - \d{{4}}-\d\d-\d\d", second)
+
+
 def test_the_version_is_known_without_an_installation(tmp_path: Path) -> None:
     """A clone on PYTHONPATH, and no distribution's metadata in sight."""
     root = Path(linkauth.__file__).parent
