@@ -114,6 +114,7 @@ class AuthEngine(Engine):
         transport = Transport(Proxies.chosen(proxy, trust_env=trust_env), verifying(ssl))
         world = World(
             send=transport.send,
+            hang_up=transport.aclose,
             monotonic=time.monotonic,
             wall=time.time,
             random=random.Random(),  # noqa: S311  # spreads load; secrets come from entropy

@@ -229,6 +229,7 @@ class Engine:
         if self._entries.here():
             return  # somebody came in meanwhile, who needs what is open here
         await self.context.read_repair.aclose()
+        await self.context.world.hang_up()
         if self._owns_store:
             await self.context.store_client.store.aclose()
 

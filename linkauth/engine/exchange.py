@@ -58,6 +58,7 @@ class Exchange(Generic[T]):
         "_begin",
         "_deadline",
         "_first_sent",
+        "_idempotent",
         "_lease",
         "_least",
         "_longest",
@@ -93,6 +94,7 @@ class Exchange(Generic[T]):
         self._lease = lease
         self._replayable = replayable(profile.replay_window, limit)
         self._single_use = wanted.single_use
+        self._idempotent = wanted.idempotent
         self._first_sent = math.inf
         self._permit = permit
         self._tried = tried
@@ -174,7 +176,8 @@ class Exchange(Generic[T]):
         """The vendor's answer to what is sent ``now`` (monotonic), and a word of how long that took."""
         status, error = None, ""
         try:
-            response = await self._world.send(request, max(self._deadline - now, self._longest))
+            sent = attrs.evolve(request, idempotent=True) if self._idempotent else request
+            response = await self._world.send(sent, max(self._deadline - now, self._longest))
             status = response.status
         except BaseException as fault:
             error = type(fault).__name__

@@ -53,6 +53,10 @@ class Unknown:
         return None
 
 
+async def _nothing() -> None:
+    pass
+
+
 @attrs.frozen(kw_only=True)
 class World:
     """Sockets, clocks (seconds), randomness and processes."""
@@ -65,3 +69,5 @@ class World:
     entropy: Callable[[int], bytes]
     """For states, verifiers and nonces: cryptographic randomness."""
     processes: Processes = attrs.field(factory=Unknown)
+    hang_up: Callable[[], Awaitable[None]] = _nothing
+    """Close what ``send`` keeps open in this loop for later."""

@@ -72,6 +72,8 @@ class Request:
     """What is not known to be public is masked in ``repr``."""
     body: bytes = attrs.field(default=b"", converter=secret_bytes, repr=_mask)
     """As it is sent; empty: none."""
+    idempotent: bool = attrs.field(default=False, repr=False, eq=False)
+    """Sent twice it does what it does once (RFC 9110 §9.2.2). The engine says so of renewals where nothing rotates."""
 
     @classmethod
     def form(cls, url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Request:

@@ -161,6 +161,8 @@ class Exchange(Effect):
     flow: Callable[[Vendor], Flow[Any]]
     single_use: bool = False
     """What is sent is good for one use: it is not repeated where the vendor may have acted on it."""
+    idempotent: bool = False
+    """What is sent may be repeated at any time: a second answer is as good as the first, and ends nothing."""
     answer: float = 0.0
     """Seconds that an answer is waited for at least, once something is sent."""
 

@@ -182,7 +182,8 @@ def _under_lease(me: Worker, attempt: Attempt) -> Steps[Token]:
 def _exchange(me: Worker, token: Token | None) -> Exchange:
     """What is asked of the vendor: a slow one's answer is waited for where the session hangs on it."""
     rotates = me.vendor.rotation.rotates
-    return Exchange(lambda vendor: vendor.renew(token), single_use=rotates, answer=timing.ANSWER if rotates else 0.0)
+    patience = timing.ANSWER if rotates else 0.0
+    return Exchange(lambda vendor: vendor.renew(token), single_use=rotates, idempotent=not rotates, answer=patience)
 
 
 # -- without a lease ---------------------------------------------------------------------------------------------------

@@ -30,6 +30,10 @@ class Limit:
         self.queued = False
         """It waits until one of the connections to its origin is free."""
         self.sent = False
+        self.reused = False
+        """The connection had carried an exchange before."""
+        self.stale = False
+        """It was closed from the other side before an answer came: that may have been for idleness, before it was used again."""
         self._answer = seconds
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from yarl import URL
 from linkauth.engine.flight import called_off
 from linkauth.errors import MalformedResponse, NoAnswer, NotSent
 from linkauth.oauth.exchange import Request, Response
+from linkauth.transport.kept import Asked, Connector, Kept
 from linkauth.transport.limit import Limit
 from linkauth.transport.packing import ACCEPTED, Unpacker
 from linkauth.transport.proxies import Proxies
@@ -35,18 +36,27 @@ LARGEST: Final = 1 << 20
 CONNECT: Final = 5.0
 """Seconds for one address, so that a dead one leaves time for another try."""
 CONNECTIONS: Final = 100
-"""To one origin at a time. There is no limit over all: a vendor that hangs holds up nobody else's requests."""
+"""To one origin at a time, and as many of those that are kept. There is no limit over all: a vendor that hangs holds up nobody else's requests."""
+KEPT: Final = 30.0
+"""Seconds for which a connection that nobody uses stays open: less than vendors, and what is on the way to them, have patience."""
 AGENT: Final = f"linkauth/{__version__}"
 """``User-Agent`` (RFC 9110 §10.1.5)."""
 
 
 class Transport:
-    """Sends token requests, from any event loop. Nothing is left open when the last of a loop's is over."""
+    """Sends token requests, from any event loop.
+
+    What is good for one use has a connection of its own: one that the vendor closes for idleness at the moment when it is
+    used again would leave a refresh token in doubt. What may be repeated (``Request.idempotent``) goes over one that is kept,
+    and where that was closed meanwhile goes again at once.
+    """
 
     def __init__(self, proxies: Proxies | None = None, tls: SSLContext | None = None) -> None:
         self._proxies = proxies or Proxies()
         self._tls = tls
-        self._sessions = Sessions(self._session)
+        self._sessions = Sessions(lambda: self._session(self._connector(force_close=True)))
+        self._kept = Kept(lambda: self._connector(force_close=False))
+        self._keeping = Sessions(lambda: self._session(self._kept.connector(), owns=False))
 
     async def send(self, request: Request, seconds: float) -> Response:
         """One exchange: half of ``seconds`` for a connection, and ``seconds`` for the answer from when there is one.
@@ -54,14 +64,28 @@ class Transport:
         Raises ``NotSent`` where no connection came about, ``NoAnswer`` where one did and no whole answer came within
         the time, ``MalformedResponse`` where the answer is too large.
         """
-        limit = Limit(seconds)
+        loop, limit = asyncio.get_running_loop(), Limit(seconds)
+        begun = loop.time()
+        found = await self._tried(request, limit, self._keeping if request.idempotent else self._sessions)
+        if limit.stale:
+            found = await self._tried(request, Limit(seconds - (loop.time() - begun)), self._sessions)
+        if isinstance(found, Response):
+            return found
+        raise found
+
+    async def aclose(self) -> None:
+        """Close the connections that this loop keeps. They are made anew where something is sent after all."""
+        await self._kept.aclose()
+
+    async def _tried(self, request: Request, limit: Limit, sessions: Sessions) -> Response | NotSent | NoAnswer:
+        """The answer, or why there is none."""
         proxy = self._proxies.to(request.url)
         url = URL(request.url, encoded=True)
         host = url.host or ""
         try:
             async with (
                 limit.kept(),
-                self._sessions.one() as session,
+                sessions.one() as session,
                 session.request(
                     request.method,
                     url,
@@ -82,30 +106,38 @@ class Transport:
                     body=await _body(answer, host),
                 )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            failed = failure(error, host, proxy, limit)
+            limit.stale = limit.reused and isinstance(error, aiohttp.ClientConnectionError)
+            return failure(error, host, proxy, limit)
         except asyncio.CancelledError:
             if called_off():
                 raise
             # Whoever cancels all tasks cancels aiohttp's, too, such as a look-up of the name.
-            failed = (NoAnswer if limit.sent else NotSent)(f"{host}: a task of the connection's was cancelled")
-        raise failed
+            return (NoAnswer if limit.sent else NotSent)(f"{host}: a task of the connection's was cancelled")
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _connector(self, *, force_close: bool) -> Connector:
+        return Connector(
+            force_close=force_close,
+            keepalive_timeout=None if force_close else KEPT,
+            limit=0,
+            limit_per_host=CONNECTIONS,
+            ssl=self._tls or True,
+        )
+
+    def _session(self, connector: Connector, *, owns: bool = True) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_queued_start.append(_note_queued)
         trace.on_connection_queued_end.append(_note_called)
+        trace.on_connection_reuseconn.append(_note_reused)
         trace.on_request_headers_sent.append(_note_sending)
         return aiohttp.ClientSession(
-            # Each exchange has a connection of its own: one that the vendor closes for idleness at the moment when
-            # it is used again would leave a refresh token in doubt.
-            connector=aiohttp.TCPConnector(
-                force_close=True, limit=0, limit_per_host=CONNECTIONS, ssl=self._tls or True
-            ),
+            connector=connector,
+            connector_owner=owns,
             trace_configs=[trace],
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # it is done here, within limits
             raise_for_status=False,
             trust_env=False,
+            request_class=Asked,
             response_class=Answer,
         )
 
@@ -118,6 +150,11 @@ async def _note_queued(_: aiohttp.ClientSession, context: SimpleNamespace, __: o
 async def _note_called(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
     limit: Limit = context.trace_request_ctx
     limit.queued = False
+
+
+async def _note_reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    limit: Limit = context.trace_request_ctx
+    limit.reused = True
 
 
 async def _note_sending(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

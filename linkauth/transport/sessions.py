@@ -1,7 +1,7 @@
 """One aiohttp session for all exchanges that are under way in an event loop, and none while there are none.
 
-A loop may end without a word to anybody (``asyncio.run`` once for each task of a job queue), so nothing is left open in
-it for later: each exchange has a connection of its own anyway.
+A loop may end without a word to anybody (``asyncio.run`` once for each task of a job queue), so no session is left open in
+it for later. Connections that are (``kept.Kept``) do not belong to it.
 """
 
 from __future__ import annotations
