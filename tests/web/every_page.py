@@ -1,13 +1,14 @@
 """Every page that linkauth makes, for people and tools to look at: the landing pages, the operator's page, the sandbox's.
 
 What the landing pages are is read from the code: each that a name stands for, each that an error leads to, each reason why a callback
-cannot be read. The operator's and the sandbox's are asked for over HTTP; ``titles`` reads in their source which there have to be.
+cannot be read. The operator's and the sandbox's are asked for over HTTP; ``places`` finds in the sources where a page is made, and ``watch`` tells which of them were gone through.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import attrs
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -56,11 +58,6 @@ class Shown:
     policy: str
     """Its ``Content-Security-Policy``."""
 
-    @property
-    def title(self) -> str:
-        found = re.search("<title>(.*?)</title>", self.text, re.DOTALL)
-        return found[1] if found else ""
-
 
 # The landing pages.
 
@@ -90,7 +87,7 @@ async def landing_pages(look: Look) -> AsyncIterator[Shown]:
 
 
 async def operators_pages() -> AsyncIterator[Shown]:
-    """Empty, full, filtered, its second page, in every state, for somebody else, without its store."""
+    """Empty, full, filtered, in every state, for somebody else, without its store."""
     store, may = Store(), [True]
     async with AuthEngine(store) as engine:
         app = web.Application()
@@ -104,11 +101,8 @@ async def operators_pages() -> AsyncIterator[Shown]:
                     return Shown(name, await response.text(), policy)
 
             yield await shown("empty")
-            for number in range(120):
-                await keep(engine, f"user{number:03}", dead="the refresh token was refused" if number % 40 == 0 else "")
+            await keep(engine, "user000", dead="the refresh token was refused")
             await keep(engine, LONG)
-            yield await shown("full")
-            yield await shown("second page", "?page=2")
             yield await shown("filtered", "?state=needs-user&account=USER")
             yield await shown("nothing found", f"?account=nobody&vendor={LONG}")
             async with client.post("/connections") as response:
@@ -119,29 +113,35 @@ async def operators_pages() -> AsyncIterator[Shown]:
             yield await shown("for somebody else")
             may[0], store.away = True, True
             yield await shown("the store is away")
-    yield Shown("every state", every_state(), status_page.HEADERS["Content-Security-Policy"])
+    policy = status_page.HEADERS["Content-Security-Policy"]
+    yield Shown("every state", operators_page(every_state()), policy)
+    yield Shown("full", operators_page([{"account": f"user{number:03}"} for number in range(250)], page=2), policy)
 
 
-def every_state() -> str:
-    """Credentials, a secret and a broken record, in each state there is."""
+def operators_page(found: list[dict[str, Any]], page: int = 1) -> str:
+    """The page for credentials that are otherwise than usual by these fields."""
     base = Status(
         vendor="linkkit", account="ada", client_id="app", key="token/1", version=1, scope="links:read", now=2e9
     )
-    found = status_page.Found(status_page.Wanted())
-    states: list[dict[str, Any]] = [
+    shown = status_page.Found(status_page.Wanted(page=page))
+    for number, more in enumerate(found):
+        shown.add(attrs.evolve(base, **{"key": f"token/{number}", **more}))
+    return status_page.page(shown, {"token/1": f"https://app.example/connect?for={LONG}"})
+
+
+def every_state() -> list[dict[str, Any]]:
+    """Credentials, a secret and a broken record, in each state there is."""
+    return [
         {"expires_at": 2e9 + 900, "refresh_expires_at": 2e9 + DAY, "key_id": "d7a73e96"},
         {"needs_user": True, "error": "the user logged out"},
         {"session_ends_soon": True, "session_expires_at": 2e9 + 3 * DAY},
         {"error": "503", "retry_at": 2e9 + 30},
         {"in_doubt": True},
         {"account": "", "key": "secret/1", "secret_rotated_at": 1.9e9},
-        {"account": "", "key": "answer/1"},
+        {"account": "", "key": "answer/1", "error": "the answer to a rotation, in which no secret was recognised"},
         {"account": "", "key": f"token/{LONG}", "error": f"record token/{LONG} is encrypted"},
         {"account": LONG, "scope": LONG, "client_id": LONG},
     ]
-    for number, more in enumerate(states):
-        found.add(attrs.evolve(base, **{"key": f"token/{number}", **more}))
-    return status_page.page(found, {"token/1": f"https://app.example/connect?for={LONG}"})
 
 
 # The sandbox's pages.
@@ -222,45 +222,41 @@ async def every_page() -> list[Shown]:
     return [page for pages in SORTS.values() async for page in pages()]
 
 
-# Which there have to be.
+# Where they are made.
 
 MAKERS = {"document", "message", "page", "posting"}
-"""The functions that make a page of a title and more."""
-PASS_ON = {
-    ("linkauth/sandbox/pages.py", "posting"),
-    ("linkauth/web/status_page.py", "message"),
-    ("linkauth/web/landing.py", "page"),
-}
-"""Those of them that are handed the title; a landing page's is among the words."""
+"""The functions that make a page."""
+ROOMS = ("web", "sandbox", "cli")
+HOME = Path(linkauth.__file__).parent
 
 
-def titles() -> dict[str, re.Pattern[str]]:
-    """The titles of the pages that the sources make, as patterns, by where that is."""
-    found = {}
-    for room in ("web", "sandbox", "cli"):
-        for file in sorted((Path(linkauth.__file__).parent / room).rglob("*.py")):
-            where = f"linkauth/{file.relative_to(Path(linkauth.__file__).parent)}"
-            found.update(titles_in(where, ast.parse(file.read_text())))
-    return found
+def places() -> set[str]:
+    """Where in the sources a page is made, as file and line."""
+    files = [file for room in ROOMS for file in (HOME / room).rglob("*.py")]
+    return {f"{file}:{line}" for file in files for line in lines(file.read_text())}
 
 
-def titles_in(where: str, tree: ast.Module) -> dict[str, re.Pattern[str]]:
-    """Those of one file. A title that cannot be read there is an ``AssertionError``."""
-    found = {}
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or (where, function.name) in PASS_ON:
-            continue
-        for call in ast.walk(function):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in MAKERS:
-                if (where, call.func.id) == ("linkauth/web/status_app.py", "page"):
-                    continue  # whose title stands where it is made
-                found[f"{where}:{call.lineno}"] = pattern(call.args[0], where)
-    return found
+def lines(source: str) -> list[int]:
+    """The lines of one source file in which a page is made."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id in MAKERS]
 
 
-def pattern(title: ast.expr, where: str) -> re.Pattern[str]:
-    if isinstance(title, ast.Constant):
-        return re.compile(re.escape(str(title.value)))
-    assert isinstance(title, ast.JoinedStr), f"{where}: a page whose title cannot be read in its source"
-    parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in title.values]
-    return re.compile("".join(parts))
+def watch(patch: pytest.MonkeyPatch) -> set[str]:
+    """The places that have made a page from now on, as they do."""
+    gone: set[str] = set()
+
+    def watched(make: Any) -> Any:
+        def made(*args: Any, **more: Any) -> Any:
+            caller = sys._getframe(1)
+            gone.add(f"{caller.f_code.co_filename}:{caller.f_lineno}")
+            return make(*args, **more)
+
+        return made
+
+    for module in [
+        module for name, module in sys.modules.items() if name.split(".")[:2] in [["linkauth", room] for room in ROOMS]
+    ]:
+        for name in MAKERS & vars(module).keys():
+            patch.setattr(module, name, watched(vars(module)[name]))
+    return gone
