@@ -54,11 +54,14 @@ def folder(tmp_path: Path, sandbox: dict[str, Any], redis_url: str, monkeypatch:
     for name, body in FILES.items():
         if name.endswith(".py"):
             (tmp_path / name).write_text(body)
-    linkxg = sandbox["linkxg"]
+    linkxg, linkkit = sandbox["linkxg"], sandbox["linkkit"]
     monkeypatch.setenv("LINKAUTH_STORE", f"{redis_url}?prefix={tmp_path.name}")
     monkeypatch.setenv("LINKXG_ID", linkxg["client_id"])
     monkeypatch.setenv("LINKXG_SECRET", linkxg["client_secret"])
     monkeypatch.setenv("LINKXG_URL", linkxg["base_url"])
+    monkeypatch.setenv("LINKKIT_ID", linkkit["client_id"])
+    monkeypatch.setenv("LINKKIT_SECRET", linkkit["client_secret"])
+    monkeypatch.setenv("LINKKIT_URL", linkkit["base_url"])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return tmp_path

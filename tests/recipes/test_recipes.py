@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,6 +49,37 @@ def test_a_web_apps_workers_share_one_token(recipe: str, start: Start, port: int
         answers = list(pool.map(fetch, [f"http://127.0.0.1:{port}/products"] * 30))
     assert all(json.loads(answer)["data"] for answer in answers)
     assert token_requests() == 1
+
+
+def test_a_user_connects_in_one_worker_and_is_served_by_all(
+    start: Start, port: int, sandbox: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent to Linkkit, back with a code, on to where the user wanted to be; then thirty calls at once, and one token request."""
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
+    app = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("PUBLIC_URL", app)
+    start("uvicorn users_app", f"--port {port}")
+    fetch(f"{app}/docs")
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    browser.addheaders = [
+        ("Cookie", "user=ada")
+    ]  # where the browser has no cookie of its own to send, such as the binding
+    consent = browser.open(f"{app}/links", timeout=PATIENCE)
+    (ticket,) = re.findall(r'name="ticket" value="([^"]+)"', consent.read().decode())
+    accepted = urllib.parse.urlencode({"ticket": ticket, "answer": "accept"}).encode()
+    served = browser.open(
+        urllib.parse.urljoin(consent.url, "/linkkit/oauth/authorize/answer"), accepted, timeout=PATIENCE
+    )
+    assert served.url == f"{app}/links"
+
+    def links(_: int) -> int:
+        with browser.open(f"{app}/links", timeout=PATIENCE) as answer:
+            return len(json.loads(answer.read())["data"])
+
+    with ThreadPoolExecutor(30) as pool:
+        assert min(pool.map(links, range(30))) > 0
+    assert json.loads(fetch(sandbox["url"] + "/counters"))["linkkit"]["token_requests"] == 1
 
 
 def test_celerys_children_share_one_token(
