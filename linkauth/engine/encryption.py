@@ -114,7 +114,9 @@ def _key(text: str) -> bytes:
     except (binascii.Error, ValueError):
         raw = b""
     if len(raw) != KEY_BYTES:
-        raise ConfigurationError("keys: each must be 32 bytes in base64; `linkauth new-key` makes one")
+        raise ConfigurationError(
+            "keys: each must be 32 bytes in base64, as `linkauth new-key` makes one; in $LINKAUTH_KEYS a comma stands between two"
+        )
     return raw
 
 
