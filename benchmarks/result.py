@@ -89,15 +89,15 @@ def load() -> float:
 
 def written(result: Result) -> dict[str, Any]:
     """As JSON has it, numbers to four digits."""
-    return _short(cattrs.unstructure(result))
+    return short(cattrs.unstructure(result))
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _short(each) for key, each in value.items()}
+            return {key: short(each) for key, each in value.items()}
         case list() | tuple():
-            return [_short(each) for each in value]
+            return [short(each) for each in value]
         case float():
             return float(f"{value:.4g}")
     return value
