@@ -106,7 +106,10 @@ async def logout(chosen: argparse.Namespace) -> int:
     async with engine(chosen) as opened:
         found = await credential(opened, chosen)
         if not await exists(opened) or not (await found.status()).version:
-            raise ConfigurationError(f"{found.vendor.name}/{found.account} of this registration is not in the store")
+            raise ConfigurationError(
+                f"{found.vendor.name}/{found.account} of this registration is not in the store: `linkauth status` lists what is; "
+                "client, base URL, scope and account must be those that it was connected with"
+            )
         await found.logout()
     print(f"Logged out: {found.vendor.name}/{found.account}")
     if found.vendor.leaves_open:

@@ -29,7 +29,7 @@ async def run(chosen: argparse.Namespace) -> int:
     async with engine(chosen) as opened:
         found = await credential(opened, chosen)
         if type(found.vendor).login is not Vendor.login:
-            email = chosen.email or ask("e-mail")
+            email = chosen.email or ask("e-mail", "give --email, or set $LINKAUTH_EMAIL")
             await found.login(email=email, password=ask_secret("LINKAUTH_PASSWORD", "password"))
         elif found.vendor.needs_user:
             await _ask_user(found, chosen)

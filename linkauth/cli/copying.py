@@ -6,11 +6,13 @@ What workers agree on among themselves (limits, rounds, checks) is not copied: t
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from linkauth.cli.progress import how_many, progress
 from linkauth.cli.registration import existing, opened
+from linkauth.cli.words import UNREAD
 from linkauth.engine.readings import readings
 from linkauth.engine.renew_many import each
 from linkauth.engine.replica import Replica
@@ -43,6 +45,8 @@ async def run(chosen: argparse.Namespace) -> int:
         with progress("copied", await how_many(source.context, KINDS)) as step:
             await each(_everything(source.context), one)
     print(", ".join(f"{words} {counts[words]:,}" for words in ("copied", "there already", "not to be read")))
+    if counts["not to be read"]:
+        print(f"Who has to act: the operator, for what cannot be read: {UNREAD}.", file=sys.stderr)
     print(
         "Stop what works with the old store before you copy, and copy once more then: a session that both renew is lost."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from linkauth.cli import lines
 from linkauth.cli.registration import existing
 from linkauth.cli.terminal import ask
+from linkauth.cli.words import UNREAD
 from linkauth.engine.readings import readings
 from linkauth.errors import ConfigurationError, CorruptRecord
 from linkauth.protocol.records import TokenRecord
@@ -28,8 +29,8 @@ async def run(chosen: argparse.Namespace) -> int:
             raise ConfigurationError(
                 "export: what is printed are secrets; --reveal says that this pipe or file may have them"
             )
-        if ask("Everything that is printed now is secret. Type yes to see it") != "yes":
-            raise ConfigurationError("export: nobody said yes")
+        if ask("Everything that is printed now is secret. Type yes to see it", "give --reveal") != "yes":
+            raise ConfigurationError("export: nobody said yes, and nothing was printed")
     found = unread = 0
     async with existing(chosen.store) as opened:
         async for record in _sessions(opened):
@@ -45,7 +46,7 @@ async def run(chosen: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     if unread:
-        print(f"Who has to act: the operator, for {unread} that cannot be read.", file=sys.stderr)
+        print(f"Who has to act: the operator, for {unread:,} that cannot be read: {UNREAD}.", file=sys.stderr)
     return 1 if unread else 0
 
 

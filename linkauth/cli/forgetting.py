@@ -17,7 +17,7 @@ __all__ = ["run"]
 async def run(chosen: argparse.Namespace) -> int:
     """Forget. Raises ``ConfigurationError`` where there is no such credential."""
     if chosen.key is not None and not chosen.key.startswith("token/"):
-        raise ConfigurationError("--key: a credential's key begins with token/")
+        raise ConfigurationError("--key: a credential's key begins with token/; `linkauth status --json` tells it")
     forgotten = 0
     async with existing(chosen.store) as opened:
         async for each in opened.statuses(vendor=chosen.vendor, account=chosen.account):
@@ -26,6 +26,6 @@ async def run(chosen: argparse.Namespace) -> int:
                 forgotten += 1
                 print(f"Forgotten: {each.vendor}/{each.account or '?'}")
     if not forgotten:
-        raise ConfigurationError("the store holds no such credential")
+        raise ConfigurationError("the store holds no such credential; `linkauth status` lists what it holds")
     print("The vendor was not asked: a session that is still open there stays open.")
     return 0

@@ -41,7 +41,7 @@ async def listening(answer: UserAnswer, host: str, port: int, path: str, *, othe
             return visit.respond(_page(found, bad.landing))
         error = await answer.take(params)
         if isinstance(error, GO_ON):
-            print(f"A callback that changes nothing: {error}", file=sys.stderr, flush=True)
+            print(f"A callback that changes nothing, and the waiting goes on: {error}", file=sys.stderr, flush=True)
         if error is not None:
             return visit.respond(_page(found, failure(error)))
         return visit.respond(_page(found, CONNECTED))

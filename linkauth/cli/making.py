@@ -75,7 +75,9 @@ async def made(name: str, given: Mapping[str, Any], *, extra: Mapping[str, str],
     if "name" in maker.needs:
         whole.setdefault("name", name)
     if secret := [one for one in own if _TELLING.search(one)]:
-        raise ConfigurationError(f"{name}: --set {min(secret)}=…: no secret belongs on a command line")
+        raise ConfigurationError(
+            f"{name}: --set {min(secret)}=…: no secret belongs on a command line; the client's is $LINKAUTH_CLIENT_SECRET"
+        )
     if unknown := [one for one in own if not maker.accepts(one)]:
         raise ConfigurationError(f"{name}: --set {min(unknown)}=… is nothing that it takes")
     whole = {**{one: value for one, value in whole.items() if maker.accepts(one)}, **own}

@@ -47,7 +47,10 @@ async def pasting(answer: UserAnswer) -> None:
     Raises ``ConfigurationError`` where nobody is at a terminal.
     """
     if not can_paste():
-        raise ConfigurationError("the address at which the browser arrives: nobody is there to be asked")
+        raise ConfigurationError(
+            "the address at which the browser arrives: nobody is there to be asked; start it in a terminal, or have the "
+            "answer come here, by a --redirect-uri on this machine or by --listen"
+        )
     with _typed_lines() as typed:
         while not answer.done.done():
             print(PROMPT, end="", flush=True)

@@ -51,7 +51,10 @@ async def existing(store: str | None) -> AsyncGenerator[AuthEngine]:
 async def raise_unless_exists(found: Engine) -> None:
     """Raises ``ConfigurationError`` for a store that nobody has used, ``StoreUnavailable``."""
     if not await exists(found):
-        raise ConfigurationError("there is no store at that URL, and none is made by looking at it")
+        raise ConfigurationError(
+            "there is no store at that URL, and none is made by looking at it: look at --store and $LINKAUTH_STORE; "
+            "`linkauth connect` and `import` make one"
+        )
 
 
 async def exists(found: Engine) -> bool:

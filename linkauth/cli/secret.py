@@ -80,7 +80,9 @@ async def _rotated(found: Credential, opened: AuthEngine, older_than: float | No
 async def _recover(found: Credential, *, reveal: bool) -> int:
     answer = await found.unread_answer()
     if answer is None:
-        raise ConfigurationError("no answer that was not understood is kept for this client")
+        raise ConfigurationError(
+            "no answer that was not understood is kept for this client: there is nothing to recover"
+        )
     if reveal:
         print(answer.reveal())
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from linkauth.cli.words import left, length
+from linkauth.cli.words import UNREAD, left, length
 
 if TYPE_CHECKING:
     import argparse
@@ -111,7 +111,7 @@ def who_has_to_act(found: Sequence[Status]) -> list[str]:
     counts = {
         "the user, for {:,} of {:,}": sum(each.needs_user for each in found),
         "the user, before the session ends, for {:,} of {:,}": sum(each.session_ends_soon for each in found),
-        "the operator, for {:,} of {:,} that cannot be read": sum(
+        f"the operator, for {{:,}} of {{:,}} that cannot be read: {UNREAD}": sum(
             not each.account and bool(each.error) for each in found
         ),
     }

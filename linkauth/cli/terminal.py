@@ -24,10 +24,13 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else type(error).__name__
 
 
-def ask(what: str) -> str:
-    """A line from the terminal. Raises ``ConfigurationError`` where nobody is there, or nothing is said."""
+def ask(what: str, otherwise: str) -> str:
+    """A line from the terminal. Raises ``ConfigurationError`` where nobody is there, or nothing is said.
+
+    ``otherwise``: what to do where nobody can be asked.
+    """
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"{what}: nobody is there to be asked")
+        raise ConfigurationError(f"{what}: nobody is there to be asked; {otherwise}")
     with interruptible():
         return _said(input(f"{what}: "), what)
 

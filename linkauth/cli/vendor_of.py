@@ -56,7 +56,7 @@ async def stored_vendor(opened: AuthEngine, chosen: argparse.Namespace) -> Vendo
             found.append(vendor)
     if len(found) == 1:
         return found[0]
-    fault = f"it knows the vendor of no such session of account {account} in the store"
+    fault = f"it knows the vendor of no such session of account {account} in the store; `linkauth status --account` lists them"
     if found:
         names = ", ".join(vendor.name for vendor in found)
         fault = f"account {account} has several sessions ({names}): name VENDOR, or what else of the registration tells them apart"

@@ -7,8 +7,10 @@ from typing import Final
 
 from linkauth.oauth.grants import LONGEST_LIFETIME
 
-__all__ = ["left", "length", "moment", "rate"]
+__all__ = ["UNREAD", "left", "length", "moment", "rate"]
 
+UNREAD: Final = "`linkauth status` names them; their key belongs into $LINKAUTH_KEYS, and `linkauth forget --key` takes out what is spoilt"
+"""What to do about records that cannot be read."""
 UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60))
 
 
