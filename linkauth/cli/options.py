@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REDIRECT_URI",
+    "completion",
     "connect",
     "copy",
     "demo",
@@ -48,6 +49,11 @@ def sandbox(one: ArgumentParser) -> None:
     one.add_argument("--host", default="127.0.0.1", help="an IPv4 loopback address (default 127.0.0.1)")
     one.add_argument("--port", type=int, default=8765, help="0 for any that is free (default 8765)")
     one.add_argument("--json", action="store_true", help="print where all is, and the test secrets, as one line")
+
+
+def completion(one: ArgumentParser) -> None:
+    """Which shell."""
+    one.add_argument("shell", choices=["bash", "zsh", "fish"], help="whose script it is to be")
 
 
 def connect(one: ArgumentParser) -> None:

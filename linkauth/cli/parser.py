@@ -36,6 +36,11 @@ COMMANDS: Final[dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], 
         options.nothing,
         "print a key that encrypts what is stored ($LINKAUTH_KEYS)",
     ),
+    "completion": (
+        "completion.run",
+        options.completion,
+        "print the script by which a shell completes commands, options and vendors",
+    ),
     "connect": (
         "connect.run",
         options.connect,
