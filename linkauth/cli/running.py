@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
+from collections import deque
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from linkauth.cli.parser import parser
 from linkauth.errors import LinkAuthError, ReauthorizationRequired
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
 __all__ = ["ended"]
 
@@ -31,8 +31,11 @@ TERMINATED: Final = 143
 
 def ended(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     """Run the command that was ``chosen`` by ``arguments``; the exit status."""
+    told = _Log()
     logging.basicConfig(
-        level=logging.DEBUG if chosen.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        level=logging.DEBUG if chosen.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s" if chosen.verbose else "%(name)s: %(message)s",
+        handlers=[told],
     )
     try:
         if chosen.profile:
@@ -42,13 +45,12 @@ def ended(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> int:
         status = asyncio.run(_until_stopped(run(chosen)))
         sys.stdout.flush()
     except LinkAuthError as error:
-        _explain(error)
+        _explain(error, told.last)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has gone: nobody is left to tell, at exit neither
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0  # it has read what it wanted
+    except BrokenPipeError:  # the reader has gone, and has read what it wanted
+        return 0
     return status
 
 
@@ -80,8 +82,22 @@ async def _until_stopped(command: Awaitable[int]) -> int:
         raise
 
 
-def _explain(error: LinkAuthError) -> None:
-    print(f"linkauth: {error}", file=sys.stderr)
+class _Log(logging.StreamHandler[TextIO]):
+    """The log on standard error, and the last lines that it has told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = deque[str](maxlen=20)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        self.last.append(record.getMessage())
+
+
+def _explain(error: LinkAuthError, told: Iterable[str]) -> None:
+    """Say what is wrong, unless the log has, and who has to act."""
+    if not any(str(error) in line for line in told):
+        print(f"linkauth: {error}", file=sys.stderr)
     if isinstance(error, ReauthorizationRequired):
         words = "Who has to act: the user, by `linkauth connect` or in the app."
     elif error.who == "nobody":
