@@ -95,7 +95,7 @@ def instrument(
     """
     event_log = engine.context.event_log
     if isinstance(event_log.probe, Telemetry):
-        raise ConfigurationError("the engine is instrumented already")
+        raise ConfigurationError("instrument: once is enough, and this engine is instrumented already")
     provider = metrics.get_meter_provider() if meter_provider is None else meter_provider
     meter = provider.get_meter("linkauth", __version__)
     if provider not in _rounds:

@@ -101,7 +101,7 @@ class LinkkitClient:
         if not 1 <= limit <= LARGEST_PAGE:
             raise ConfigurationError(f"limit is not between 1 and {LARGEST_PAGE}")
         if "page" in filters:
-            raise ConfigurationError("links() counts the pages itself")
+            raise ConfigurationError("links() counts the pages itself: leave out page")
         given = {"search": search, "list_id": list_id, "is_active": is_active, **filters}
         params = {name: _text(value) for name, value in given.items() if value is not None}
         what = f"{VENDOR}'s links"

@@ -138,7 +138,7 @@ async def finish(replica: TokenReplica, params: Mapping[str, str]) -> Token:
 
     def flow(newest: Vendor, held: Token | None) -> Flow[Token]:
         if lease.doubtful():
-            raise StoreUnavailable("another worker may be using the same callback")
+            raise StoreUnavailable("another worker may be using the same callback; look in a moment whether it did")
         return newest.exchange(params, attrs.evolve(what, held=held))
 
     try:
@@ -187,7 +187,7 @@ async def _lease_on(stored: Replica, vendor: Vendor) -> Lease:
 
 
 def _used(vendor: Vendor) -> StateMismatch:
-    return StateMismatch(f"{vendor.name}: the state was used a moment ago")
+    return StateMismatch(f"{vendor.name}: the state was used a moment ago; start again, unless that connected you")
 
 
 async def _use_up(stored: Replica, number: int) -> None:

@@ -383,5 +383,5 @@ class Credential:
         if self._static is not None:
             raise UnsupportedGrant(f"{self.vendor.name} has one key: it is neither fetched nor renewed nor stored")
         if self._context.flights.closing:
-            raise ConfigurationError("the engine is closed")
+            raise ConfigurationError("the engine is closed: ask within its `async with`")
         self._context.used(self)

@@ -179,7 +179,10 @@ class Renewals:
             self.replica.failed(error, self._gap(error))
             raise
         except Exception as error:  # a fault in a vendor's flow, say: it is raised, and not tried again at once
-            self.replica.failed(VendorUnavailable(f"the renewal failed: {type(error).__name__}"), timing.RENEW_FIRST)
+            self.replica.failed(
+                VendorUnavailable(f"the renewal failed: {type(error).__name__}, raised by the vendor's class"),
+                timing.RENEW_FIRST,
+            )
             raise
         raise failure
 

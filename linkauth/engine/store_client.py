@@ -128,4 +128,4 @@ async def _answered(call: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         if called_off():
             raise
-    raise StoreUnavailable("a task of the store's was cancelled")
+    raise StoreUnavailable("a task of the store's was cancelled; call again")

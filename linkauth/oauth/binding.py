@@ -100,7 +100,7 @@ class BrowserBinding(metaclass=Shown):
         began_here = self.began_in(cookies)
         cookies = {}  # as above: the app's own are among them
         if not began_here:
-            raise StateMismatch("this browser did not begin it")
+            raise StateMismatch("this browser did not begin it; start again in this one")
 
     def _end_of(self, name: str) -> str:
         return self._cookie(name, "", 0)

@@ -65,7 +65,7 @@ def failed(me: Worker, attempt: Attempt, failed: Failed) -> Steps[Token]:
         case LinkAuthError():
             yield Release(_failure_note(me, attempt, error, in_doubt=attempt.in_doubt or failed.in_doubt))
         case _:  # an adapter's mistake must not hold the fleet up until the lease ends
-            fault = VendorUnavailable(f"the adapter failed: {type(error).__name__}")
+            fault = VendorUnavailable(f"the vendor's class failed: {type(error).__name__}")
             yield Release(_failure_note(me, attempt, fault, in_doubt=True))
     raise error
 

@@ -262,7 +262,7 @@ async def test_an_adapter_that_fails_leaves_the_doubt_behind():
         await credential.refresh()
     note = Note.decode((await store.inner.read(credential.replica.key)).note)
     assert note.doubt == digest(credential.peek())
-    assert note.description == "the adapter failed: ValueError"
+    assert note.description == "the vendor's class failed: ValueError"
 
 
 @pytest.mark.parametrize(("ago", "asked"), [(24.9, 1), (25.1, 0), (-3600, 0)])

@@ -120,7 +120,7 @@ async def test_a_foreign_browsers_callback_is_refused(example: tuple[types.Modul
     callback = sandbox.linkkit.consent(headers["Location"]).url
     for _ in range(2):
         status, _, body = await asked(eve, callback)
-        assert (status, body) == (400, "Not connected: this browser did not begin it")
+        assert (status, body) == (400, "Not connected: this browser did not begin it; start again in this one")
         await asked(eve, f"{url}/connect")
     assert sandbox.linkkit.counts["token_requests"] == 0
     assert module.engine.credential(module.linkkit, "ada").peek() is None

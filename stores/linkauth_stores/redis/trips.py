@@ -74,7 +74,7 @@ async def _together(
             if isinstance(answer, Exception):
                 raise answer
         return _checked(found, script), reached if isinstance(reached, int) else 0
-    raise StoreUnavailable("Redis: the server does not keep scripts")
+    raise StoreUnavailable("Redis: the server does not keep scripts; look what stands in between")
 
 
 def _checked(found: list[Any], script: Script) -> list[Any]:
