@@ -18,7 +18,7 @@ from linkauth import errors
 from linkauth.engine.events import EventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["HOLE", "PAGE", "WHO", "found", "written"]
 
@@ -34,53 +34,87 @@ ALSO: Final = {"Refused": "StoreUnavailable", "BadCallback": "InvalidRequest"}
 """Classes whose words go into an error's."""
 LEVELS: Final = {"info", "warning", "error", "exception", "critical", "log"}
 VARIES: Final = "…"
+DEEPEST: Final = 4
+"""How many names and functions are followed to a text."""
 
 EVENTS, LOG, TOLD, FOUND = "Events", "Log lines", "What commands tell", "What `linkauth doctor` finds"
 TABLES: Final = (EVENTS, LOG, TOLD, FOUND)
+
+Known: TypeAlias = "dict[str, list[ast.expr]]"
+"""A name -> what is assigned to it."""
 
 Sections: TypeAlias = dict[str, set[str]]
 """A section's name, such as an error's class -> what is said there."""
 
 
 class _Texts:
-    """What an expression may say, ``…`` for what varies."""
+    """What an expression may say, ``…`` for what varies; but what is called ``fault`` is said in its own words."""
 
     def __init__(self, module: ast.Module) -> None:
         self._constants = _assigned([node for node in module.body if isinstance(node, ast.Assign | ast.AnnAssign)])
+        functions = (node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        self._functions = {function.name: function for function in functions}
 
-    def of(self, node: ast.expr, known: dict[str, list[ast.expr]], depth: int = 0) -> list[str]:
+    def of(self, node: ast.expr, known: Known, depth: int = 0) -> list[str]:
         """Each text that ``node`` may be; none where that cannot be told. ``known``: what is assigned around it."""
         match node:
+            case _ if depth > DEEPEST:
+                pass
             case ast.Constant(value=str(text)):
                 return [text]
             case ast.JoinedStr(values=parts):
-                return ["".join(part.value if isinstance(part, ast.Constant) else VARIES for part in parts)]
+                return ["".join(some) for some in product(*(self._part(part, known, depth) for part in parts))]
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                sides = [self.of(side, known, depth) or [VARIES] for side in (left, right)]
-                return ["".join(pair) for pair in product(*sides)]
+                added = [self.of(side, known, depth) or [VARIES] for side in (left, right)]
+                return ["".join(pair) for pair in product(*added)]
             case ast.IfExp(body=yes, orelse=no):
-                return [text for side in (yes, no) for text in self.of(side, known, depth)]
+                return self._all((yes, no), known, depth)
             case ast.BoolOp(values=sides):
-                return [text for side in sides for text in self.of(side, known, depth)]
-            case ast.Name(id=name) if depth < 3:
-                meant = known.get(name) or self._constants.get(name, [])
-                return [text for each in meant for text in self.of(each, known, depth + 1)]
+                return self._all(sides, known, depth)
+            case ast.Name(id=name):
+                return self._all(known.get(name) or self._constants.get(name, []), known, depth + 1)
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in self._functions:
+                return self._given(self._functions[name], depth + 1)
         return []
 
+    def _all(self, nodes: Iterable[ast.expr], known: Known, depth: int) -> list[str]:
+        return [text for node in nodes for text in self.of(node, known, depth)]
 
-def _assigned(body: list[ast.stmt]) -> dict[str, list[ast.expr]]:
-    names: dict[str, list[ast.expr]] = defaultdict(list)
+    def _part(self, part: ast.expr, known: Known, depth: int) -> list[str]:
+        match part:
+            case ast.FormattedValue(value=ast.Name(id="fault") as fault):
+                return [text for text in self.of(fault, known, depth) if text] or [VARIES]
+            case ast.Constant(value=str(text)):
+                return [text]
+        return [VARIES]
+
+    def _given(self, function: ast.FunctionDef | ast.AsyncFunctionDef, depth: int) -> list[str]:
+        """What ``function`` returns; of one that gives faults the keys of its dictionary, too."""
+        given: list[ast.expr] = []
+        for node in ast.walk(function):
+            match node:
+                case ast.Return(value=ast.expr() as value):
+                    given.append(value)
+                case ast.Dict(keys=keys) if function.name.endswith("faults"):
+                    given += [key for key in keys if key is not None]
+        return self._all(given, _assigned(function.body), depth)
+
+
+def _assigned(body: list[ast.stmt]) -> Known:
+    names: Known = defaultdict(list)
     for node in (inner for statement in body for inner in ast.walk(statement)):
         match node:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                | ast.NamedExpr(target=ast.Name(id=name), value=value)
+                | ast.For(target=ast.Name(id=name), iter=value)
             ):
                 names[name].append(value)
     return names
 
 
-def _calls(node: ast.AST, known: dict[str, list[ast.expr]]) -> Iterator[tuple[ast.Call, dict[str, list[ast.expr]]]]:
+def _calls(node: ast.AST, known: Known) -> Iterator[tuple[ast.Call, Known]]:
     for child in ast.iter_child_nodes(node):
         inside = _assigned(child.body) if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else known
         if isinstance(child, ast.Call):
@@ -144,7 +178,7 @@ def written(page: str, said: Sections) -> str:
     """The page as it should be for what is ``said``, with what was written by hand in ``page``."""
     intro, *parts = re.split(r"^(?=#{2,3} )", page, flags=re.MULTILINE)
     by_hand = {part.splitlines()[0].lstrip("# ").split(":")[0].strip("`"): part for part in parts}
-    kinds = [kind for kind in vars(errors) if kind in errors.__all__ and said.get(kind)]
+    kinds = [kind for kind in vars(errors) if kind in errors.__all__]
     lines = [intro.rstrip(), ""]
     for name in (*TABLES, "Errors", *kinds):
         table, rows = name in TABLES, sorted(said.get(name, ()), key=lambda text: (text.strip(VARIES + ": "), text))

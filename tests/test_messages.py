@@ -35,8 +35,8 @@ def said(messages: ModuleType) -> dict[str, set[str]]:
 def test_each_message_has_its_row_and_each_row_its_message(messages: ModuleType, said: dict[str, set[str]]) -> None:
     """What the page would gain and lose if it were written anew: nothing."""
     page = messages.PAGE.read_text()
-    change = list(unified_diff(page.splitlines(), messages.written(page, said).splitlines(), n=0, lineterm=""))
-    assert change == [], "run `python docs/messages.py`, then write in docs/operations/messages.md where WRITE stands"
+    change = "\n".join(unified_diff(page.splitlines(), messages.written(page, said).splitlines(), n=0, lineterm=""))
+    assert not change, f"run `python docs/messages.py`, then write in {messages.PAGE} where WRITE stands:\n{change}"
 
 
 def test_each_row_says_who_acts_and_what_to_do(messages: ModuleType) -> None:
@@ -72,6 +72,11 @@ def test_a_message_without_a_row_and_a_row_without_a_message_are_found(
         ('raise StoreUnavailable("it is away" if away else "it is full")', "StoreUnavailable", "it is full"),
         ('log.warning("%s: lost %d of %d", name, 1, 2)', "Log lines", "…: lost … of …"),
         ('parser.error("there is no such thing")', "ConfigurationError", "there is no such thing"),
+        (
+            'for fault in several():\n        raise ConfigurationError(f"{a}: {fault}")\ndef several():\n    return "it is so"',
+            "ConfigurationError",
+            "…: it is so",
+        ),
         ('fault = "it is broken"\n    raise CorruptRecord(fault)', "CorruptRecord", "it is broken"),
     ],
 )
