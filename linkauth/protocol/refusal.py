@@ -39,8 +39,7 @@ def give_in(me: Worker, attempt: Attempt, reason: str) -> Steps[Token]:
         raise me.reauthorization(reason)
     if attempt.token is not None and attempt.time.now < attempt.token.expires_at:
         reason = f"the API refused the token again and again, and {reason}"
-    later: Token = yield MarkDead(reason)
-    return later
+    return (yield from _mark_dead(reason))
 
 
 def failed(me: Worker, attempt: Attempt, failed: Failed) -> Steps[Token]:
@@ -96,7 +95,11 @@ def _refused(me: Worker, attempt: Attempt, refusal: LinkAuthError) -> Steps[Toke
     reason = f"the vendor refused the refresh token ({said})"
     if attempt.in_doubt:
         reason += "; the answer to an earlier renewal may have been lost when a worker died or was cut off"
-    later: Token = yield MarkDead(reason, looked + 1 if looked else 0)
+    return (yield from _mark_dead(reason, looked + 1 if looked else 0))
+
+
+def _mark_dead(reason: str, number: int = 0) -> Steps[Token]:
+    later: Token = yield MarkDead(reason, number)
     return later
 
 

@@ -13,6 +13,7 @@ from linkauth.protocol.records import TokenRecord
 from linkauth_stores.memory import MemoryStore
 from tests.engine import virtual as clock
 from tests.engine.fakes import (
+    CLIENT,
     USER,
     Store,
     Vendor,
@@ -113,3 +114,18 @@ async def test_nothing_is_held_before_anything_was_read():
     credential = Worker(Store(), Vendor()).credential(USER)
     with pytest.raises(ReauthorizationRequired, match="there is no token"):
         credential.replica.current()
+
+
+@virtual
+async def test_a_machines_token_under_the_very_number_is_adopted():
+    """A store that lost its data gave another worker the number that is held here: what came later is found with the lease, and used."""
+    store, vendor, elsewhere = Store(), Vendor(), Store()
+    credential = Worker(store, vendor).credential(CLIENT)
+    await credential.token()
+    await asyncio.sleep(500)
+    later = await Worker(elsewhere, vendor).credential(CLIENT).token()
+    found = (await elsewhere.read(credential.replica.key)).record
+    store.inner = MemoryStore(clock=clock.wall)
+    await store.inner.commit(credential.replica.key, remembered(credential).version, found.value)
+    await asyncio.sleep(401)
+    assert await credential.token() == later
