@@ -75,7 +75,8 @@ async def run(chosen: argparse.Namespace) -> int:
             if not chosen.no_renew:
                 await work.renew(list(dict.fromkeys(line.account for line in own)))
     told = [*ALWAYS, *(words for words in SOMETIMES if counts[words])]
-    print(", ".join(f"{words} {counts[words]:,}" for words in told))
+    before = "nothing was done; it would be: " if chosen.dry_run else ""
+    print(before + ", ".join(f"{words} {counts[words]:,}" for words in told))
     return 1 if counts["refused"] or counts["needs its user"] else 0
 
 

@@ -41,8 +41,8 @@ def as_json(found: Sequence[Status]) -> list[str]:
 def table(found: Sequence[Status], chosen: argparse.Namespace) -> list[str]:
     """A line for each, and totals."""
     if not found:
-        some = chosen.vendor or chosen.account or chosen.needs_user
-        return [f"The store holds no {'such ' if some else ''}credential."]
+        such = "such " if chosen.vendor or chosen.account else ""
+        return [f"The store holds no {such}credential{' that needs its user' if chosen.needs_user else ''}."]
     names = _names(found)
     rows = [(name, *_cells(each)) for name, each in zip(names, found, strict=True)]
     widths = [max(len(row[column]) for row in rows) for column in range(COLUMNS)]

@@ -114,12 +114,13 @@ def test_a_dry_run_changes_nothing(vendors: Vendors, store: str, tmp_path: Path)
     text = lines(vendors, 2) + '{"account": "ada", "expires_at": 5}\nno JSON\n'
     before = renewals(vendors)
     ended = brought_in(vendors, store, text, "--dry-run")
-    assert (ended.status, ended.out) == (1, "stored 2, there already 0, refused 2\n")
+    assert (ended.status, ended.out) == (1, "nothing was done; it would be: stored 2, there already 0, refused 2\n")
     assert "line 3: adopt: an access token or a refresh token is needed" in ended.err
     assert "line 4: it is no JSON object" in ended.err
     assert not (tmp_path / "store").exists()
     brought_in(vendors, store, text.splitlines()[0], "--no-renew").well()
-    assert brought_in(vendors, store, text, "--dry-run").out == "stored 1, there already 1, refused 2\n"
+    told = brought_in(vendors, store, text, "--dry-run").out
+    assert told == "nothing was done; it would be: stored 1, there already 1, refused 2\n"
     assert renewals(vendors) == before
 
 

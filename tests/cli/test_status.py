@@ -79,7 +79,8 @@ def test_status_of_some(here: Any, filled: str, options: list[str], found: list[
     ended = here("status", "--store", filled, "--json", *options)
     assert ([json.loads(line)["account"] for line in ended.out.splitlines()], ended.status) == (found, status)
     if not found:
-        assert here("status", "--store", filled, *options).well() == "The store holds no such credential.\n"
+        told = here("status", "--store", filled, *options).well()
+        assert told == "The store holds no such credential that needs its user.\n"
 
 
 def test_a_token_as_json(here: Any, vendors: Vendors, store: str) -> None:
