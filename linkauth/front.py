@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from linkauth.engine.events import Listener
     from linkauth.oauth.token import Secret
     from linkauth.store import TokenStore
+    from linkauth.vendors.vendor import Vendor
 
 __all__ = ["AuthEngine", "Credential", "OAuth2"]
 
@@ -134,7 +135,7 @@ class AuthEngine(Engine):
 
     # What a credential of this world is, said to checkers and to help() without a type variable.
 
-    def credential(self, vendor: vendors.Vendor, account: str = "default") -> Credential:
+    def credential(self, vendor: Vendor, account: str = "default") -> Credential:
         """``account``'s authority at ``vendor``. No I/O. Equal arguments give the same object as long as it is held or needed.
 
         To name it for each request is fine: the last 10,000 that were used keep their tokens in memory though nobody holds
@@ -144,7 +145,7 @@ class AuthEngine(Engine):
         """
         return cast("Credential", super().credential(vendor, account))
 
-    async def complete(self, vendor: vendors.Vendor, params: Mapping[str, str]) -> Credential:
+    async def complete(self, vendor: Vendor, params: Mapping[str, str]) -> Credential:
         """The credential of a callback's ``state``, completed. Binds it to no browser: whoever has the callback's URL can finish it.
 
         That it comes from the browser that was sent away is for the caller to see to (RFC 9700 §4.7), with a ``BrowserBinding`` in

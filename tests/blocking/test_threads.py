@@ -15,7 +15,7 @@ from linkauth.vendors import LinkXG
 
 NOT_THERE = {"session", "cleanup_ctx", "open", "leave", "aclose", "pending"}
 """What an event loop is needed for, and what the two parts of linkauth say to one another."""
-INNARDS = {"rotate_secret_if", "unread_answer", "must_stay", "forget", "in_vain", "is_stuck"}
+INNARDS = {"rotate_secret_if", "unread_answer", "must_stay", "forget", "in_vain", "is_stuck", "ready"}
 
 
 @pytest.mark.parametrize("name", ["AuthEngine", "Credential"])
