@@ -30,7 +30,7 @@ def named() -> list[str]:
 def reached(name: str) -> list[object]:
     try:
         found = pkgutil.resolve_name(name)
-    except ImportError:
+    except (ImportError, AttributeError):  # of the package itself, once its module could not be had
         if name in NEIGHBOURS:
             return []
         raise

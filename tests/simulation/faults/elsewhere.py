@@ -19,7 +19,7 @@ COMING_IN = "sessions from elsewhere"
 
 @planted(100, COMING_IN)
 def an_adoption_that_is_not_stored_first() -> Iterator[tuple[Any, str, Any]]:
-    """What comes in is renewed, and stored with what that brings."""
+    """What comes in is renewed, and stored with what that brings; nobody looks whether the store has it."""
 
     def rewrite(self: Runtime, effect: Effect) -> Effect | Instead:
         if isinstance(effect, Commit) and effect.number and not effect.token.access_token:
@@ -28,6 +28,7 @@ def an_adoption_that_is_not_stored_first() -> Iterator[tuple[Any, str, Any]]:
         return effect
 
     yield rewriting(rewrite)
+    yield Runtime, "lacks", lambda self, record: False
 
 
 @planted(300, COMING_IN)
