@@ -15,6 +15,7 @@ from linkauth.errors import ConfigurationError, UnsupportedGrant, UntrustedEndpo
 from linkauth.oauth.shown import Shown
 from linkauth.oauth.token import Secret
 from linkauth.oauth.url import base_url, endpoint_url, is_loopback, origin
+from linkauth.vendors.signing import signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,8 +204,8 @@ class Vendor(metaclass=VendorClass):
         raise NotImplementedError
 
     def signature(self, token: Token) -> str:
-        """The value of ``header`` in a request that is made with ``token``."""
-        return token.authorization
+        """The value of ``header`` in a request that is made with ``token``: with its type in ``Authorization``, alone in another header."""
+        return signature(token, self.header, None)
 
     def may_serve(self, where: tuple[str, str, int]) -> bool:
         """Whether ``api`` may lead to the origin ``where`` (scheme, host, port), whatever token there is.

@@ -30,6 +30,16 @@ ACME = Acme(client_id="c", client_secret="canary-secret", scope="read")
 GRANTED = answer({"access_token": "a", "token_type": "bearer", "expires_in": 60, "refresh_token": "r"})
 
 
+def test_a_header_of_its_own():
+    """The token alone, as ``OAuth2`` has it; in ``Authorization`` with its type before it."""
+
+    class Other(Acme):
+        header = "X-Token"
+
+    other = Other(client_id="c", client_secret="canary-secret")
+    assert (other.signature(CURRENT), ACME.signature(CURRENT)) == (CURRENT.access_token, CURRENT.authorization)
+
+
 def test_the_page():
     """RFC 6749 §4.1.1, with the scope of this authorization, and RFC 7636's challenge."""
     url = urlsplit(ACME.authorization_url(attrs.evolve(PENDING, scope="write"), state="st", challenge="ch"))
