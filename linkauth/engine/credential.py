@@ -344,8 +344,7 @@ class Credential:
         if (known := self._renewals) is not None:
             return known
         with self._context.learning:  # another thread's loop may ask for the first time at this moment
-            if self._renewals is None:
-                self._renewals = Renewals(TokenReplica(self._context, self.vendor, self.account, self))
+            self._renewals = self._renewals or Renewals(TokenReplica(self._context, self.vendor, self.account, self))
             return self._renewals
 
     @property

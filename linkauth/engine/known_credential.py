@@ -110,6 +110,11 @@ class KnownCredential(Replica):
         time, spread = self._present(time), self._spread()
         return self.learn(lambda state: state.observe(entry, time, spread, stored=stored))
 
+    def announced(self, version: int) -> None:
+        """Somebody has written since: where only the user could help he may have, so that is not answered from memory any more."""
+        if version > self.state.version and isinstance(self.state.failure, ReauthorizationRequired):
+            self.learn(lambda state: state.succeeded())
+
     def deleted(self, held: Entry[StoredRecord]) -> None:
         """As for any record."""
         self.learn(lambda state: state.forgotten(held.number) if state.entry == held else state)

@@ -280,7 +280,10 @@ async def test_a_refusal_does_not_take_the_place_of_what_came_after_the_look():
 
 @virtual
 async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
-    """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's does not."""
+    """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's only once that is over, too.
+
+    Else what replaced it would be of an earlier generation than what others hold, who would pass it by and renew what is new.
+    """
     store = Store()
     worker = Worker(store, Vendor())
     credential = worker.credential(PAGE)
@@ -290,14 +293,18 @@ async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
     alone = Token(access_token="alone", issued_at=time.now, expires_at=time.now + 60, refresh_token="stays")
     remember(credential, alone, 1, time, stored=False, lineage=Lineage(own, 1))
 
-    def stands(session: Session, left: float) -> Record:
+    def stands(session: Session, left: float, generation: int = 0) -> Record:
         found = attrs.evolve(alone, access_token="stands", expires_at=time.now + left)
-        record = TokenRecord(vendor="page", account="default", token=found, session=session, generation=0)
+        record = TokenRecord(vendor="page", account="default", token=found, session=session, generation=generation)
         return Record(9, worker.context.codec.close(replica.key, 9, record))
 
     assert replica.supersedes(stands(Session(6, "b"), -1.0))
     assert not replica.supersedes(stands(own, -1.0))
     assert replica.supersedes(stands(own, 60.0))
+    assert not replica.supersedes(stands(own, -1.0, 2))
+    await asyncio.sleep(61)
+    assert replica.supersedes(stands(own, -1.0, 2))
+    assert not replica.supersedes(stands(own, -1.0))
 
 
 @virtual

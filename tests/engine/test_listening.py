@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from linkauth.errors import ReauthorizationRequired
 from linkauth.store import Change
 from tests.engine.announcing import Telling
 from tests.engine.fakes import LATER, USER, Vendor, Worker, logged_in, remembered
@@ -109,3 +110,31 @@ async def test_a_loss_that_is_announced_between_two_looks_is_found_at_the_next()
     await asyncio.sleep(0.6)
     assert (await store.inner.read(held.replica.key)).record is not None
     await worker.aclose()
+
+
+@virtual
+async def test_who_was_told_to_log_in_is_served_once_he_has():
+    """In another worker too, and at once: the browser comes back there while the answer is still kept for others."""
+    store, vendor = Telling(), Vendor()
+    asked = Worker(store, vendor).credential(USER)
+    with pytest.raises(ReauthorizationRequired):
+        await asked.token()
+    brought = await (await logged_in(Worker(store, vendor))).token()
+    await asyncio.sleep(0.01)
+    assert await asked.token() == brought
+
+
+@virtual
+async def test_a_watch_that_broke_is_a_loss_until_it_is_heard_again():
+    """A server that has lost data may answer calls on new connections before it is listened to: nobody is sent for meanwhile."""
+    store, vendor = Telling(), Vendor()
+    session, other = await logged_in(Worker(store, vendor)), Worker(store, vendor)
+    await asyncio.sleep(1)
+    await other.credential(USER).token()
+    late = Worker(store, vendor)
+    with pytest.raises(ReauthorizationRequired):
+        await late.credential(USER, "nobody").token()
+    store.empty()
+    store.tell(ConnectionError("the server has gone"))
+    await asyncio.sleep(0)
+    assert await late.credential(USER).token() == await session.token()
