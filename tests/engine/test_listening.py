@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from linkauth.errors import ReauthorizationRequired
+from linkauth.errors import ReauthorizationRequired, StoreUnavailable
+from linkauth.protocol import timing
 from linkauth.store import Change
 from tests.engine.announcing import Telling
 from tests.engine.fakes import LATER, USER, Vendor, Worker, logged_in, remembered
@@ -138,3 +139,21 @@ async def test_a_watch_that_broke_is_a_loss_until_it_is_heard_again():
     store.tell(ConnectionError("the server has gone"))
     await asyncio.sleep(0)
     assert await late.credential(USER).token() == await session.token()
+
+
+@virtual
+async def test_a_store_that_never_lets_one_listen_is_not_suspected_for_it():
+    """A Redis user without the right to subscribe, say: who never logged in is told so without a wait."""
+
+    class Mute(Telling):
+        async def changes(self):
+            raise StoreUnavailable("no right to listen")
+            yield
+
+    worker = Worker(Mute(), Vendor())
+    await logged_in(worker)
+    await asyncio.sleep(5)
+    begun = monotonic()
+    with pytest.raises(ReauthorizationRequired):
+        await worker.credential(USER, "nobody").token()
+    assert monotonic() - begun < timing.GRACE
