@@ -27,10 +27,9 @@ CONTRACTS = {contract["id"]: contract["name"] for contract in CONFIG["tool"]["im
 
 TOP_LEVEL = {
     ".ci", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml", ".python-version", "CHANGELOG.md",
-    "LICENSE", "README.md", "benchmarks", "docs", "linkauth", "linkauth_pytest", "mkdocs.yml", "pyproject.toml", "stores", "tests",
+    "LICENSE", "README.md", "benchmarks", "docs", "linkauth", "mkdocs.yml", "pyproject.toml", "stores", "tests",
 }  # fmt: skip
-"""``linkauth_pytest`` lies beside ``linkauth``, for it is imported by everybody's pytest, and must not import that. ``mkdocs.yml``
-lies here because MkDocs refuses one that is inside the folder of its pages."""
+"""``mkdocs.yml`` lies here because MkDocs refuses one that is inside the folder of its pages."""
 
 NEIGHBOURS = {"httpx", "httpx2", "starlette"}
 """What only an extra brings, which the test command does without: the long tests import the files that need it."""
@@ -80,7 +79,7 @@ def lint_imports(where: Path, *contracts: str) -> subprocess.CompletedProcess[st
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     no_litter = shutil.ignore_patterns("__pycache__")
-    for name in ("linkauth", "linkauth_pytest", "stores"):
+    for name in ("linkauth", "stores"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=no_litter)
     (tmp_path / "tests/typing").mkdir(parents=True)
     (tmp_path / ".ci").mkdir()

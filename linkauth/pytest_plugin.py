@@ -6,8 +6,8 @@
         credential = linkauth_engine.credential(linkauth_sandbox.linkxg.vendor())
         ada = await linkauth_sandbox.linkkit.connect(linkauth_engine, "ada")
 
-They live in the test's own event loop: by pytest-asyncio in its strict and its auto mode, and by anyio on asyncio. It lies beside
-``linkauth`` and not in it, for it is loaded in everybody's pytest, and that package's first import takes a while.
+They live in the test's own event loop: by pytest-asyncio in its strict and its auto mode, and by anyio on asyncio. It is loaded in
+everybody's pytest, so until a test asks for a fixture it imports nothing else of ``linkauth``, and none of its libraries.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("asyncio"):
         import pytest_asyncio  # noqa: PLC0415  # it is there already
 
-        fixtures = ModuleType("linkauth_pytest.by_asyncio")
+        fixtures = ModuleType("linkauth.pytest_plugin.by_asyncio")
         for name, made in (("sandbox", _sandbox), ("engine", _engine)):
             setattr(fixtures, name, pytest_asyncio.fixture(made, name=f"_linkauth_{name}_by_asyncio"))
         config.pluginmanager.register(fixtures)
