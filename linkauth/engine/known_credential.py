@@ -84,6 +84,16 @@ class KnownCredential(Replica):
             return record.version > self.state.version
         return self.state.supersedes(found, self.context.clock.store_now())
 
+    def lineage_over(self, record: Record | None) -> Lineage:
+        """As ``protocol.worker`` says. What is held, under its own number, is not opened for it."""
+        own = self.state.lineage
+        if record is None or record.version <= self.state.version:
+            return own
+        try:
+            return own.over(self.entry(record).record)
+        except CorruptRecord:
+            return own
+
     def is_later(self, record: Record) -> bool:
         """As ``supersedes``; but what is held, under another number, is not."""
         try:

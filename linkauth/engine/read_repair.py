@@ -178,13 +178,14 @@ class ReadRepair:
                         if held.is_newer_than(change.version):
                             throttle.call(held.key, partial(self._put_back, (held,)))
             except Exception as error:  # noqa: BLE001  # a watch that ended would not be missed until it mattered
-                if heard.is_set():  # a server that lost data may answer before it is listened to; a call on a new connection notices nothing
-                    self.beware()
                 level = logging.DEBUG if broke or self._outages.store else logging.WARNING
                 log.log(level, "the watch on the store broke (%s) and is taken up again", type(error).__name__)
                 broke = True
             finally:
                 self._hearing.discard(loop)
+            # A server that has lost data may answer sooner than it is listened to, on connections that notice nothing.
+            if heard.is_set():
+                self.beware()
             await asyncio.sleep(timing.LISTEN_AGAIN)
 
     async def _is_young(self) -> bool:

@@ -118,6 +118,9 @@ class Runtime:
     def supersedes(self, record: Record) -> bool:
         return self._replica.supersedes(record)
 
+    def lineage_over(self, record: Record | None) -> Lineage:
+        return self._replica.lineage_over(record)
+
     def lacks(self, record: Record | None) -> bool:
         return self._replica.is_newer_than(0 if record is None else record.version)
 

@@ -49,6 +49,14 @@ class Lineage:
         known = self.alone(token)
         return known if known.generation is None else Lineage(known.session, known.generation + 1)
 
+    def over(self, record: StoredRecord) -> Lineage:
+        """This one, counted on from ``record`` if that is further in the same session: what replaces both comes after both."""
+        if not isinstance(record, TokenRecord) or record.session != self.session:
+            return self
+        if self.generation is None or record.generation is None:
+            return self
+        return Lineage(self.session, max(self.generation, record.generation))
+
     def alone(self, token: Token | None) -> Lineage:
         """That of what was fetched in place of ``token`` without the store: no generation of its own, for nobody else can have it."""
         if self.session is not None:

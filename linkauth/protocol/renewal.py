@@ -101,7 +101,7 @@ def _renew(me: Worker, known: int, called: float) -> Steps[Token]:
             yield from wait(min(claim.remaining, limit - me.now()), max(me.version, passed), claim)
             seen, waited = held, True
         elif isinstance(claim, Granted):
-            attempt = Attempt(token, me.version, me.lineage, claim, time, me.note(claim.note))
+            attempt = Attempt(token, me.version, me.lineage_over(claim.record), claim, time, me.note(claim.note))
             if (fresh := (yield from _attempt(me, attempt, called))) is not None:
                 return fresh
             seen, waited = held, True

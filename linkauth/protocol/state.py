@@ -111,7 +111,7 @@ class CredentialState:
 
     def supersedes(self, entry: Entry[CredentialRecord], store_now: float) -> bool:
         """Whether ``entry`` comes after what is known. ``store_now``: the store's clock, Unix seconds."""
-        if isinstance(entry.record, TokenRecord) and self._is_alone(store_now):
+        if isinstance(entry.record, TokenRecord) and self._is_alone():
             # Fetched for this process alone, its times may be by this host's clock: whatever serves takes its place, and what
             # the user has brought since, whether it still serves or not.
             own, session = self.lineage.session, entry.record.session
@@ -119,14 +119,9 @@ class CredentialState:
             return entry.number > self.version and (since or entry.record.token.expires_at > store_now)
         return supersedes(entry, self.entry)
 
-    def _is_alone(self, store_now: float) -> bool:
-        """Whether what the store has not got was fetched without it, and is still good.
-
-        Once it is over, the order of records counts again: what replaced it would else be of an earlier generation than what others have
-        renewed meanwhile, and be passed by.
-        """
-        token = None if self.stored or self.habits.rotates else self.token
-        return token is not None and token.expires_at > store_now
+    def _is_alone(self) -> bool:
+        """Whether what the store has not got was fetched without it."""
+        return self.token is not None and not self.stored and not self.habits.rotates
 
     # -- what is learned -------------------------------------------------------------------------------------------
 

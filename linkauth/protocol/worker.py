@@ -73,6 +73,10 @@ class Worker(Protocol):
         """Whether ``record`` comes after what is held (``lineage``)."""
         ...
 
+    def lineage_over(self, record: Record | None) -> Lineage:
+        """``lineage``, counted on from ``record`` where that was passed by and is further in the same session."""
+        ...
+
     def lacks(self, record: Record | None) -> bool:
         """Whether a store that has ``record`` has lost what is held."""
         ...

@@ -13,6 +13,7 @@ import pytest
 
 from linkauth.engine.codec import Codec
 from linkauth.oauth.token import Token
+from linkauth.protocol.freshness import StoreTime
 from linkauth.protocol.intent import digest
 from linkauth.protocol.lineage import RESERVED, Entry, Lineage, new_session, supersedes
 from linkauth.protocol.records import DeadRecord, SecretRecord, Session, TokenRecord
@@ -26,9 +27,11 @@ from tests.engine.fakes import (
     PAGE,
     USER,
     Escrow,
+    Fault,
     Store,
     Vendor,
     Worker,
+    answer,
     logged_in,
     remember,
     remembered,
@@ -280,10 +283,7 @@ async def test_a_refusal_does_not_take_the_place_of_what_came_after_the_look():
 
 @virtual
 async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
-    """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's only once that is over, too.
-
-    Else what replaced it would be of an earlier generation than what others hold, who would pass it by and renew what is new.
-    """
+    """A token that is over takes the place of one that serves, if a login wrote it meanwhile; a renewal's does not."""
     store = Store()
     worker = Worker(store, Vendor())
     credential = worker.credential(PAGE)
@@ -293,18 +293,54 @@ async def test_what_the_user_brought_since_goes_before_what_was_fetched_alone():
     alone = Token(access_token="alone", issued_at=time.now, expires_at=time.now + 60, refresh_token="stays")
     remember(credential, alone, 1, time, stored=False, lineage=Lineage(own, 1))
 
-    def stands(session: Session, left: float, generation: int = 0) -> Record:
+    def stands(session: Session, left: float) -> Record:
         found = attrs.evolve(alone, access_token="stands", expires_at=time.now + left)
-        record = TokenRecord(vendor="page", account="default", token=found, session=session, generation=generation)
+        record = TokenRecord(vendor="page", account="default", token=found, session=session, generation=0)
         return Record(9, worker.context.codec.close(replica.key, 9, record))
 
     assert replica.supersedes(stands(Session(6, "b"), -1.0))
     assert not replica.supersedes(stands(own, -1.0))
     assert replica.supersedes(stands(own, 60.0))
-    assert not replica.supersedes(stands(own, -1.0, 2))
-    await asyncio.sleep(61)
-    assert replica.supersedes(stands(own, -1.0, 2))
-    assert not replica.supersedes(stands(own, -1.0))
+
+
+@virtual
+async def test_a_renewal_is_counted_on_from_what_is_further_in_its_own_session():
+    """Not from another session, nor from what nobody counted, what says that only the user can help, or what cannot be read."""
+    own, time = Lineage(ONE, 2), StoreTime(0.0, 0.0, 0.0)
+    credential = Worker(Store(), Vendor()).credential(USER)
+    remember(credential, token(0, "a"), 1, time, lineage=own)
+    replica = credential.replica
+
+    def over(session: Session | None, generation: int | None) -> Lineage:
+        record = TokenRecord(**NAMES, token=token(0, "b"), session=session, generation=generation)
+        return replica.lineage_over(Record(9, replica.context.codec.close(replica.key, 9, record)))
+
+    assert [over(ONE, 5), over(ONE, 1), over(TWO, 5), over(ONE, None)] == [Lineage(ONE, 5), own, own, own]
+    mark = DeadRecord(**NAMES, reason="no", session=ONE, generation=5)
+    assert replica.lineage_over(Record(9, replica.context.codec.close(replica.key, 9, mark))) == own
+    assert replica.lineage_over(Record(9, b"rubbish")) == own
+    assert replica.lineage_over(None) == own
+
+
+@virtual
+async def test_what_replaces_a_token_fetched_alone_comes_after_what_others_have_renewed_meanwhile():
+    """They hold the record that it passed by, which is over: of an earlier generation than that, they would pass it by in turn."""
+    store, vendor = Store(), Vendor()
+    for name in ("second", "third", "fourth"):
+        granted = answer(200, {"access_token": name, "token_type": "Bearer", "expires_in": LIFETIME})
+        vendor.faults.append(Fault(acts=False, outcome=granted))
+    credential, theirs = (Worker(store, vendor).credential(PAGE) for _ in range(2))
+    _, time = await credential.replica.read()
+    lineage = Lineage(Session(5, "a"), 1)
+    old = Token(access_token="old", issued_at=time.now, expires_at=time.now + 60, refresh_token="stays")
+    remember(theirs, old, 1, time, lineage=lineage)
+    for _ in range(2):
+        await theirs.refresh()
+    alone = attrs.evolve(old, access_token="alone", expires_at=time.now + 2 * LIFETIME)
+    remember(credential, alone, 1, time, stored=False, lineage=lineage)
+    await asyncio.sleep(LIFETIME + 1)
+    fresh, sent = await credential.refresh(), vendor.counts["requests"]
+    assert (await theirs.token(), vendor.counts["requests"]) == (fresh, sent)
 
 
 @virtual

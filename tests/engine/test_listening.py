@@ -125,18 +125,17 @@ async def test_who_was_told_to_log_in_is_served_once_he_has():
     assert await asked.token() == brought
 
 
+@pytest.mark.parametrize("end", [ConnectionError("the server has gone"), StopAsyncIteration])
 @virtual
-async def test_a_watch_that_broke_is_a_loss_until_it_is_heard_again():
+async def test_a_watch_that_ended_is_a_loss_until_it_is_heard_again(end):
     """A server that has lost data may answer calls on new connections before it is listened to: nobody is sent for meanwhile."""
     store, vendor = Telling(), Vendor()
-    session, other = await logged_in(Worker(store, vendor)), Worker(store, vendor)
-    await asyncio.sleep(1)
-    await other.credential(USER).token()
+    session = await logged_in(Worker(store, vendor))
     late = Worker(store, vendor)
     with pytest.raises(ReauthorizationRequired):
         await late.credential(USER, "nobody").token()
     store.empty()
-    store.tell(ConnectionError("the server has gone"))
+    store.tell(end)
     await asyncio.sleep(0)
     assert await late.credential(USER).token() == await session.token()
 

@@ -150,6 +150,10 @@ class Fake:
     def lineage(self) -> Lineage:
         return self.known.lineage
 
+    def lineage_over(self, record: Record | None) -> Lineage:
+        own = self.known.lineage
+        return own if record is None or record.version <= self.known.version else own.over(content(record))
+
     def entropy(self, count: int) -> bytes:
         return bytes(count)
 
