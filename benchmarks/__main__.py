@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +41,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 async def measured(benches: Sequence[Bench], rounds: int, scale: float) -> results.Result:
     """Each bench in turn; its table is printed as soon as it is there."""
-    load, cores = results.load(), os.cpu_count() or 1
+    load = results.load()
     stay_on(0)
     kept: dict[str, results.Kept] = {}
     async with Server() as server:
@@ -53,17 +52,7 @@ async def measured(benches: Sequence[Bench], rounds: int, scale: float) -> resul
                 continue
             kept[bench.name] = results.Kept(bench.what, bench.limit, bench.of(rounds), found)
             print(f"\n{bench.name}: {bench.what}\n", *report.table(kept[bench.name]), sep="\n", flush=True)
-    return results.Result(
-        taken=results.now(),
-        commit=results.commit(),
-        machine=results.processor(),
-        cores=cores,
-        load=(load, results.load()),
-        versions=results.versions(),
-        absent=peers.ABSENT,
-        scale=scale,
-        benches=kept,
-    )
+    return results.Result(**results.ended(load), absent=peers.ABSENT, scale=scale, benches=kept)
 
 
 def save(result: results.Result, folder: Path) -> None:

@@ -40,8 +40,8 @@ class Kept:
 
 
 @attrs.frozen
-class Result:
-    """``load``: of the machine's last minute before the run and after it, on so many ``cores``."""
+class Run:
+    """When it ended, and on what. ``load``: of the machine's last minute before it and after it, on so many ``cores``."""
 
     taken: str
     commit: str
@@ -49,9 +49,27 @@ class Result:
     cores: int
     load: tuple[float, float]
     versions: dict[str, str]
+
+
+@attrs.frozen
+class Result(Run):
+    """What ``python -m benchmarks`` found."""
+
     absent: list[str]
     scale: float
     benches: dict[str, Kept]
+
+
+def ended(before: float) -> dict[str, Any]:
+    """The fields of a ``Run`` that ends now; ``before``: the load when it began."""
+    return {
+        "taken": now(),
+        "commit": commit(),
+        "machine": processor(),
+        "cores": os.cpu_count() or 1,
+        "load": (before, load()),
+        "versions": versions(),
+    }
 
 
 def now() -> str:
@@ -87,17 +105,17 @@ def load() -> float:
     return round(os.getloadavg()[0], 1)
 
 
-def written(result: Result) -> dict[str, Any]:
+def written(found: Any) -> dict[str, Any]:
     """As JSON has it, numbers to four digits."""
-    return short(cattrs.unstructure(result))
+    return _short(cattrs.unstructure(found))
 
 
-def short(value: Any) -> Any:
+def _short(value: Any) -> Any:
     match value:
         case dict():
-            return {key: short(each) for key, each in value.items()}
+            return {key: _short(each) for key, each in value.items()}
         case list() | tuple():
-            return [short(each) for each in value]
+            return [_short(each) for each in value]
         case float():
             return float(f"{value:.4g}")
     return value
