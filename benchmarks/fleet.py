@@ -16,8 +16,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONNECTIONS = 3
-"""Of a worker at rest: one that listens, and those that its commands took turns on."""
+CONNECTIONS = 2
+"""Of a worker at rest, to each Redis that has keys of its: those that its commands took turns on. One more listens, to one of them."""
 MAXCLIENTS = 10_000
 """As a Redis is shipped."""
 BUSY = 0.7
@@ -102,7 +102,7 @@ def simulated(fleet: Fleet, costs: Costs, seed: int = 1) -> Outcome:
     shares = {
         "the Redis's core": asked / BUSY,
         "workers' cores, by what they hear": hearing / HEARING,
-        "connections": fleet.workers * CONNECTIONS / MAXCLIENTS / fleet.nodes,
+        "connections": fleet.workers * (CONNECTIONS + 1 / fleet.nodes) / MAXCLIENTS,
         "the Redis's memory": fleet.credentials * costs.record / fleet.nodes / MEMORY,
     }
     beyond = sorted((name for name, share in shares.items() if share > 1), key=lambda name: -shares[name])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 
 import attrs
 import pytest
 
 from benchmarks import result, scale, sizing
-from benchmarks.fleet import Costs, Fleet, most_workers, simulated
+from benchmarks.fleet import Costs, Fleet, _jobs, most_workers, simulated
 from linkauth import AuthEngine, OAuth2
 from linkauth_stores.redis import RedisStore
 from tests.loopback import raw, response, says
@@ -67,6 +68,24 @@ def test_what_gives_out_first():
     assert simulated(Fleet(10, 10_000_000, 36_000), COSTS).gives_out == ["the Redis's memory"]
     apart = attrs.evolve(fleet, nodes=20)
     assert simulated(apart, COSTS).busy == pytest.approx(simulated(fleet, COSTS).busy / 20)
+    assert simulated(apart, COSTS).gives_out == ["connections"]  # each worker's commands go to every node
+
+
+def test_a_restart_claims_all_that_every_worker_holds():
+    """Each worker connects and claims each credential that it uses; the nodes of a cluster share that."""
+    fleet = Fleet(100, 1_000, 900, holders=3)
+    assert simulated(fleet, COSTS).restart == pytest.approx(100 * 1000e-6 + 3 * 1_000 * 100e-6)
+    assert simulated(attrs.evolve(fleet, nodes=4), COSTS).restart == pytest.approx(0.4 / 4)
+
+
+def test_who_else_uses_a_credential_claims_it_too():
+    """Two more holders: two more claims for each renewal, which are in the core's work and among those that wait."""
+    one = Fleet(100, 1_000_000, 900)
+    three = attrs.evolve(one, holders=3)
+    found = simulated(three, COSTS)
+    assert found.busy - simulated(one, COSTS).busy == pytest.approx(one.renewals * 2 * 100e-6)
+    claims = [is_claim for _, _, is_claim in _jobs(three, COSTS, random.Random(1))]
+    assert claims.count(True) == 3 * claims.count(False)
 
 
 def test_as_many_workers_as_a_redis_bears():
