@@ -94,9 +94,8 @@ def prepare(clone: Path, version: str) -> list[Path]:
     if run(clone, "git", "status", "--porcelain"):
         run(clone, *git, "commit", "-qam", f"Release {version}")
     run(clone, *git, "tag", "-a", f"v{version}", "-m", f"linkauth {version}")
-    run(
-        clone, sys.executable, "-m", "build", "-q", "--no-isolation"
-    )  # with the hatchling that is here, which .ci/lock pins
+    # With the hatchling that is here, which .ci/lock pins.
+    run(clone, sys.executable, "-m", "build", "-q", "--no-isolation")
     files = [clone / "dist" / f"linkauth-{version}{kind}" for kind in (".tar.gz", "-py3-none-any.whl")]
     run(clone, Path(sys.executable).with_name("check-wheel-contents"), files[1])
     if find_spec("twine") is not None:

@@ -1,7 +1,8 @@
-"""Somebody's package, as if it were installed, with its entry points: several pages call theirs by the same name."""
+"""Somebody's package, as if it were installed, with its entry points: several pages call theirs by the same name. And a file that is in none."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import ModuleType
 
-__all__ = ["importable", "install"]
+__all__ = ["importable", "install", "loaded"]
 
 
 def install(site: Path, name: str, points: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]) -> None:
@@ -46,3 +48,13 @@ def importable(site: Path, package: str) -> Iterator[None]:
 def _forget(package: str) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
+
+
+def loaded(path: Path) -> ModuleType:
+    """A program of this repository as a module, which ``sys.modules`` does not get."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from difflib import unified_diff
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.packages import loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,13 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def messages() -> ModuleType:
     """``docs/messages.py``, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("messages", ROOT / "docs" / "messages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["messages"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "docs" / "messages.py")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +72,7 @@ def test_a_message_without_a_row_and_a_row_without_a_message_are_found(
             "…: it is so",
         ),
         ('fault = "it is broken"\n    raise CorruptRecord(fault)', "CorruptRecord", "it is broken"),
+        ('if fault := "it is odd":\n        raise NotSent(fault)', "NotSent", "it is odd"),
     ],
 )
 def test_what_a_line_says_is_read(

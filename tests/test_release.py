@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -11,9 +10,10 @@ import sys
 import zipfile
 from email.parser import Parser
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.packages import loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "https://forge.example/ada/linkauth"
@@ -23,16 +23,6 @@ from pathlib import Path
 with Path(__file__).with_name("asked").open("a") as asked:
     print(*sys.argv[1:], file=asked)
 """
-
-
-def loaded(name: str) -> Any:
-    """A file of .ci as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def git(at: Path, *words: str) -> str:
@@ -177,7 +167,7 @@ def test_links_of_a_readme() -> None:
         '<img alt="i" src="j.svg"><source srcset="k.svg"> <img src="https://l.example/l.svg">\n'
         "```python\nx[0](n)\n```\n[o](p)\n"
     )
-    assert loaded("metadata").absolute(text, "https://f.example/r", "v1") == (
+    assert loaded(ROOT / ".ci" / "metadata.py").absolute(text, "https://f.example/r", "v1") == (
         "[a](https://f.example/r/blob/v1/docs/a.md#b) [c](https://f.example/r/blob/v1/README.md#d) [e](https://e.example/f) "
         "![g](https://f.example/r/raw/v1/h.svg) [m](mailto:x@y.example)\n"
         '<img alt="i" src="https://f.example/r/raw/v1/j.svg"><source srcset="https://f.example/r/raw/v1/k.svg"> '
@@ -191,14 +181,14 @@ BEFORE = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- New.\n\n## [0.1.0] - 
 
 def test_the_changelogs_new_section() -> None:
     """What is unreleased becomes the version, dated; older sections stay."""
-    assert loaded("release").changelog(BEFORE, "0.2.0", "2026-02-03") == BEFORE.replace(
+    assert loaded(ROOT / ".ci" / "release.py").changelog(BEFORE, "0.2.0", "2026-02-03") == BEFORE.replace(
         "## [Unreleased]\n", "## [Unreleased]\n\n## [0.2.0] - 2026-02-03\n"
     )
 
 
 def test_a_section_that_was_written_by_hand_stays() -> None:
     """Where nothing is unreleased and the newest section is the version's. Lines beside it, an older one, or none at all are refused."""
-    module = loaded("release")
+    module = loaded(ROOT / ".ci" / "release.py")
     by_hand = BEFORE.replace("### Added\n\n- New.\n\n", "")
     assert module.changelog(by_hand, "0.1.0", "2026-02-03") == by_hand
     for text, version in (
